@@ -1,0 +1,325 @@
+//! The frame around every page: who is signed in, where they are and where they can go. It reads no database.
+use askama::Template;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// What every page has, signed in or not.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// Of the page alone; the product's name is added.
+    pub title: String,
+    /// From the cookie.
+    pub theme: Theme,
+    /// What was just done, if anything.
+    pub toast: Option<Toast>,
+    /// Mails are kept in the database instead of sent, and a banner says so.
+    pub mailbox: bool,
+}
+
+impl Frame {
+    /// A frame with a title and nothing else.
+    pub fn titled(title: impl Into<String>) -> Self {
+        Frame { title: title.into(), ..Frame::default() }
+    }
+}
+
+/// The colours that the viewer chose, kept in the cookie `theme`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
+    /// As the device says.
+    #[default]
+    System,
+}
+
+impl Theme {
+    /// Anything unknown is the system's theme.
+    pub fn from_cookie(value: &str) -> Self {
+        match value {
+            "light" => Theme::Light,
+            "dark" => Theme::Dark,
+            _ => Theme::System,
+        }
+    }
+
+    /// The word in the cookie, in the form and on the page's root.
+    pub fn word(self) -> &'static str {
+        match self {
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+            Theme::System => "system",
+        }
+    }
+}
+
+/// One sentence about what was just done, shown once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Toast {
+    /// The sentence, as text.
+    pub text: String,
+    /// It did not work: the toast is red and stays.
+    pub bad: bool,
+    /// A way back, if there is one.
+    pub undo: Option<Undo>,
+}
+
+/// A button in a toast that takes back what was done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Undo {
+    /// Its word, as a rule "Undo".
+    pub label: String,
+    /// Where its form is posted.
+    pub action: String,
+}
+
+/// The frame of a signed-in page.
+#[derive(Clone, Debug, Default)]
+pub struct Shell {
+    /// Who is signed in.
+    pub user: Person,
+    /// The account that the page belongs to; none on the user's own pages and on the operator's.
+    pub here: Option<Place>,
+    /// The account that every user has.
+    pub personal: Place,
+    /// Each with those of its teams that the user is in.
+    pub organizations: Vec<(Place, Vec<Place>)>,
+    /// Teams of organizations that the user is not in.
+    pub teams_elsewhere: Vec<Place>,
+    /// The side bar: only what this user may open.
+    pub nav: Vec<Section>,
+    /// What can be done in this account, for the palette.
+    pub actions: Vec<Item>,
+    /// How many wait for this user's answer.
+    pub invitations: i64,
+    /// The user runs the installation.
+    pub operator: bool,
+    /// Here, or in some account of theirs.
+    pub may_create_team: bool,
+    /// They own fewer than the limit.
+    pub may_create_organization: bool,
+}
+
+impl Shell {
+    /// Where the palette searches people: only if the side bar offers the list of members.
+    fn people(&self) -> Option<String> {
+        let href = format!("/a/{}/members", self.here.as_ref()?.slug);
+        let mut items = self.nav.iter().flat_map(|section| &section.items);
+        items.any(|item| item.href == href).then_some(href)
+    }
+
+    /// Everywhere else, for the palette.
+    fn elsewhere(&self) -> impl Iterator<Item = &Place> {
+        let organizations = self.organizations.iter();
+        let within =
+            organizations.flat_map(|(organization, teams)| std::iter::once(organization).chain(teams));
+        std::iter::once(&self.personal)
+            .chain(within)
+            .chain(&self.teams_elsewhere)
+            .filter(|place| !place.current)
+    }
+}
+
+/// The user who is signed in.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    /// As they wrote it.
+    pub name: String,
+    /// Their primary address.
+    pub email: String,
+}
+
+/// An account in the switcher.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Its part of the address.
+    pub slug: String,
+    /// As people call it.
+    pub name: String,
+    /// The shape of its avatar.
+    pub kind: Kind,
+    /// Such as "Owner · Free · 48 members".
+    pub note: String,
+    /// It is where the user is now.
+    pub current: bool,
+}
+
+impl Place {
+    /// Its first page.
+    pub fn href(&self) -> String {
+        format!("/a/{}/overview", self.slug)
+    }
+}
+
+/// Shape has meaning: a person is a circle, an organization a filled tile, a team an outlined tile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// One person's own.
+    #[default]
+    Personal,
+    /// Of several people.
+    Organization,
+    /// Paid by another account.
+    Team,
+}
+
+impl Kind {
+    /// The class of its avatar.
+    pub fn class(self) -> &'static str {
+        match self {
+            Kind::Personal => "",
+            Kind::Organization => "org",
+            Kind::Team => "team",
+        }
+    }
+}
+
+/// A titled group in the side bar.
+#[derive(Clone, Debug, Default)]
+pub struct Section {
+    /// Its heading.
+    pub title: String,
+    /// Its links.
+    pub items: Vec<Item>,
+}
+
+/// A link in the side bar or in the palette.
+#[derive(Clone, Debug, Default)]
+pub struct Item {
+    /// What it is called.
+    pub label: String,
+    /// A glyph of `static/icons.svg`.
+    pub icon: &'static str,
+    /// Where it leads.
+    pub href: String,
+    /// The page shown belongs to it.
+    pub current: bool,
+    /// How many there are, if worth saying.
+    pub count: Option<i64>,
+}
+
+/// One or two letters that stand for a name: of its first and last word, or the first two of a single word.
+pub fn initials(name: &str) -> String {
+    let name: String = name.nfc().collect();
+    let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let letters: Vec<char> = match (words.next(), words.next_back()) {
+        (Some(first), Some(last)) => first.chars().take(1).chain(last.chars().take(1)).collect(),
+        (Some(only), None) => only.chars().take(2).collect(),
+        (None, _) => vec!['?'],
+    };
+    letters.iter().map(|letter| letter.to_uppercase().next().unwrap_or(*letter)).collect()
+}
+
+/// Which of the eight colours of avatars an account or a user has: always the same for the same id.
+pub fn tint(id: &str) -> u8 {
+    // FNV-1a, then its top three bits: stable across releases, which the standard library's hasher does not promise.
+    let hash =
+        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.wrapping_mul(0x9e37_79b9).to_be_bytes()[0] >> 5
+}
+
+/// A whole signed-in page.
+pub fn page(frame: &Frame, shell: &Shell, body: &str) -> String {
+    draw(&Layout { frame, shell, body })
+}
+
+/// The part of a page that htmx asks for: its title and what is inside `#page`.
+pub fn partial(frame: &Frame, body: &str) -> String {
+    draw(&Partial { frame, body })
+}
+
+/// A whole signed-out page: a form beside the picture of the street.
+pub fn plain(frame: &Frame, body: &str) -> String {
+    draw(&Plain { frame, body })
+}
+
+/// A whole page with one card on it, for one question to somebody who may be signed in.
+pub fn solo(frame: &Frame, user: Option<&Person>, body: &str) -> String {
+    draw(&Solo { frame, user, body })
+}
+
+pub(super) fn draw(template: &impl Template) -> String {
+    template.render().expect("templates of the frame hold plain values, which always render")
+}
+
+/// The first of two that is not empty, for defaults in templates.
+pub fn or<'a>(first: &'a str, second: &'a str) -> &'a str {
+    if first.is_empty() { second } else { first }
+}
+
+#[derive(Template)]
+#[template(path = "layout.html")]
+struct Layout<'a> {
+    frame: &'a Frame,
+    shell: &'a Shell,
+    body: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "shell/partial.html")]
+struct Partial<'a> {
+    frame: &'a Frame,
+    body: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "plain.html")]
+struct Plain<'a> {
+    frame: &'a Frame,
+    body: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "shell/solo.html")]
+struct Solo<'a> {
+    frame: &'a Frame,
+    user: Option<&'a Person>,
+    body: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initials_are_one_or_two_capitals_of_any_script() {
+        let cases = [
+            ("Mara Voss", "MV"),
+            ("Rights & Clearances", "RC"),
+            ("ana maria de la cruz", "AC"),
+            ("Ingest", "IN"),
+            ("e\u{301}lan vital", "ÉV"),
+            ("ßen", "SE"),
+            ("X", "X"),
+            ("李 小龍", "李小"),
+            ("👑", "?"),
+            ("", "?"),
+        ];
+        for (name, letters) in cases {
+            assert_eq!(initials(name), letters, "{name}");
+        }
+    }
+
+    #[test]
+    fn tints_stay_and_use_all_eight() {
+        assert_eq!(tint("northlight"), tint("northlight"));
+        let mut seen: Vec<u8> = (0..100).map(|n| tint(&format!("account-{n}"))).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_partial_is_the_inside_of_its_page() {
+        let toast = Toast { text: "Removed <b>".into(), ..Toast::default() };
+        let frame = Frame { toast: Some(toast), ..Frame::titled("Members & more") };
+        let part = partial(&frame, "<h1>Members</h1>");
+        let (title, inside) = part.split_once('\n').unwrap();
+        assert_eq!(title, "<title>Members &#38; more · Guildhall</title>");
+        assert!(inside.contains("<h1>Members</h1>") && inside.contains("Removed &#60;b&#62;"));
+        assert!(page(&frame, &Shell::default(), "<h1>Members</h1>").contains(inside));
+        assert!(plain(&frame, "<h1>Members</h1>").contains(inside));
+    }
+}

@@ -1,0 +1,240 @@
+//! One SQL text, two engines. A query is text and arguments already encoded for the engine at hand; the engine is chosen
+//! in exactly one place (`on!`). Nothing above this module knows which one it is talking to.
+mod dialect;
+mod migrate;
+mod value;
+
+pub use value::{List, Record, Value};
+
+use dialect::{highest, spell};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Encode, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{borrow::Cow, str::FromStr, time::Duration};
+
+/// What the database answers.
+pub type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// A request waits no longer than this for a connection: a busy or dead database is told as such.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The database: SQLite with many readers and one writer, or Postgres.
+#[derive(Clone)]
+pub enum Db {
+    /// A file.
+    Sqlite {
+        /// Cannot write.
+        read: SqlitePool,
+        /// One connection: writers queue here, and never meet a busy file.
+        write: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// A connection or an open transaction. Those who ask do not care which.
+pub enum Conn {
+    /// Reads.
+    Lite(PoolConnection<Sqlite>),
+    /// Changes.
+    LiteTx(Transaction<'static, Sqlite>),
+    /// Reads.
+    Pg(PoolConnection<Postgres>),
+    /// Changes.
+    PgTx(Transaction<'static, Postgres>),
+}
+
+/// Which engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Db {
+    /// Opens `sqlite://path` (made if missing) or `postgres://…`.
+    pub async fn connect(url: &str) -> Result<Db> {
+        if url.starts_with("postgres") {
+            let options = PgConnectOptions::from_str(url)?
+                .log_statements(tracing::log::LevelFilter::Trace)
+                .options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "20000")]);
+            let pool = PgPoolOptions::new()
+                .max_connections(20)
+                .acquire_timeout(PATIENCE)
+                // A ping for each request would be a round trip for each request: ask only who has slept.
+                .test_before_acquire(false)
+                .before_acquire(|conn, meta| {
+                    Box::pin(async move {
+                        if meta.idle_for < Duration::from_secs(1) {
+                            return Ok(true);
+                        }
+                        Ok(conn.ping().await.is_ok())
+                    })
+                });
+            return Ok(Db::Postgres(pool.connect_with(options).await?));
+        }
+        let base = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("cache_size", "-16000")
+            .pragma("mmap_size", "134217728")
+            .log_statements(tracing::log::LevelFilter::Trace);
+        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE * 3);
+        let write = write.connect_with(base.clone().optimize_on_close(true, None)).await?;
+        let read = SqlitePoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        let read = read.connect_with(base.pragma("query_only", "on")).await?;
+        Ok(Db::Sqlite { read, write })
+    }
+    /// Which engine.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Db::Sqlite { .. } => Dialect::Sqlite,
+            Db::Postgres(_) => Dialect::Postgres,
+        }
+    }
+    /// A connection for single statements that read.
+    pub async fn read(&self) -> Result<Conn> {
+        Ok(match self {
+            Db::Sqlite { read, .. } => Conn::Lite(read.acquire().await?),
+            Db::Postgres(pool) => Conn::Pg(pool.acquire().await?),
+        })
+    }
+    /// A transaction that may write. SQLite takes the write lock here, so that reading before writing never fails late.
+    pub async fn begin(&self) -> Result<Conn> {
+        Ok(match self {
+            Db::Sqlite { write, .. } => Conn::LiteTx(write.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pool) => Conn::PgTx(pool.begin().await?),
+        })
+    }
+    /// Brings the schema up to date; safe to run from many replicas at once.
+    pub async fn migrate(&self) -> Result<()> {
+        migrate::run(self).await
+    }
+    /// Waits for what is running, then closes.
+    pub async fn close(&self) {
+        match self {
+            Db::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Conn {
+    fn dialect(&self) -> Dialect {
+        match self {
+            Conn::Lite(_) | Conn::LiteTx(_) => Dialect::Sqlite,
+            Conn::Pg(_) | Conn::PgTx(_) => Dialect::Postgres,
+        }
+    }
+    /// SQL is a literal, written for Postgres; the few spellings that SQLite lacks are replaced.
+    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+        let args = match self.dialect() {
+            Dialect::Sqlite => Args::Lite(SqliteArguments::default()),
+            Dialect::Postgres => Args::Pg(PgArguments::default()),
+        };
+        let sql = spell(sql, self.dialect());
+        Query { conn: self, sql, args, bound: 0 }
+    }
+    /// Keeps what a transaction did. Dropped without it, it never was.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Conn::LiteTx(it) => it.commit().await,
+            Conn::PgTx(it) => it.commit().await,
+            Conn::Lite(_) | Conn::Pg(_) => Ok(()),
+        }
+    }
+}
+
+enum Args {
+    Lite(SqliteArguments),
+    Pg(PgArguments),
+}
+
+/// A statement and its values.
+#[must_use]
+pub struct Query<'q> {
+    conn: &'q mut Conn,
+    sql: Cow<'static, str>,
+    args: Args,
+    bound: usize,
+}
+
+fn push<'t, D: Database, T: Encode<'t, D> + Type<D>>(args: &mut D::Arguments, value: T) {
+    args.add(value).expect("our values encode");
+}
+
+/// The single place where the engine is chosen: the body is expanded once for each.
+macro_rules! on {
+    ($query:expr, |$DB:ident, $sql:ident, $args:ident, $to:ident| $body:expr) => {{
+        let Query { conn, sql, args, bound } = $query;
+        // SQLite would read a missing value as NULL, and both would ignore one too many.
+        debug_assert_eq!(bound, highest(&sql), "values bound and $n in: {sql}");
+        let _ = bound;
+        let $sql = AssertSqlSafe(sql);
+        match (conn, args) {
+            (Conn::Lite(conn), Args::Lite($args)) => {
+                type $DB = Sqlite;
+                let $to = &mut **conn;
+                $body
+            }
+            (Conn::LiteTx(conn), Args::Lite($args)) => {
+                type $DB = Sqlite;
+                let $to = &mut **conn;
+                $body
+            }
+            (Conn::Pg(conn), Args::Pg($args)) => {
+                type $DB = Postgres;
+                let $to = &mut **conn;
+                $body
+            }
+            (Conn::PgTx(conn), Args::Pg($args)) => {
+                type $DB = Postgres;
+                let $to = &mut **conn;
+                $body
+            }
+            _ => unreachable!("arguments are built for this connection"),
+        }
+    }};
+}
+
+impl Query<'_> {
+    /// The next value: `$1`, `$2`, …
+    pub fn bind<'t, T: Value<'t>>(mut self, value: T) -> Self {
+        self.bound += 1;
+        match &mut self.args {
+            Args::Lite(args) => push::<Sqlite, T>(args, value),
+            Args::Pg(args) => push::<Postgres, T>(args, value),
+        }
+        self
+    }
+    /// Runs it; answers how many rows it touched.
+    pub async fn run(self) -> Result<u64> {
+        on!(self, |DB, sql, args, to| {
+            let done = sqlx::query_with::<DB, _>(sql, args).execute(to).await?;
+            Ok(done.rows_affected())
+        })
+    }
+    /// All rows.
+    pub async fn all<T: Record>(self) -> Result<Vec<T>> {
+        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_all(to).await)
+    }
+    /// The one row that must be there.
+    pub async fn one<T: Record>(self) -> Result<T> {
+        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_one(to).await)
+    }
+    /// The row, if there is one.
+    pub async fn maybe<T: Record>(self) -> Result<Option<T>> {
+        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_optional(to).await)
+    }
+}

@@ -1,0 +1,87 @@
+//! The few spellings that SQLite lacks.
+use super::Dialect;
+use std::borrow::Cow;
+
+/// A statement as the engine spells it.
+pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
+    if dialect == Dialect::Postgres {
+        return sql.into();
+    }
+    let sql = LOCKS.iter().fold(sql, |sql, lock| sql.strip_suffix(lock).unwrap_or(sql));
+    if !sql.contains("any($") && !sql.contains("json_agg(") && !sql.contains("uuid_send(") {
+        return sql.into();
+    }
+    let mut text = SPELLINGS.iter().fold(sql.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+    for n in 1..=9 {
+        let one = format!("= any(${n}::text[])");
+        text = text.replace(&one, &format!("in (select value from json_each(${n}))"));
+        let one = format!("= any(${n}::uuid[])");
+        text = text.replace(&one, &format!("in (select unhex(value) from json_each(${n}))"));
+    }
+    text.into()
+}
+
+/// As Postgres says it, as SQLite says it. The last two are the id in 32 hexadecimal digits.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("json_agg(", "json_group_array("),
+    ("json_build_object(", "json_object("),
+    ("encode(uuid_send(", "lower(hex("),
+    ("), 'hex')", "))"),
+];
+
+/// SQLite has one writer: who may write has locked all.
+const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update"];
+
+/// The highest `$n`.
+pub fn highest(sql: &str) -> usize {
+    let number = |it: &str| {
+        let digits: String = it.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    };
+    sql.split('$').skip(1).map(number).max().unwrap_or(0)
+}
+
+/// A migration as the engine spells it. Types are spelled the Postgres way; a line that starts with `--pg ` or `--lite `
+/// is for that engine alone.
+pub fn ddl(text: &str, dialect: Dialect) -> String {
+    let (ours, theirs) = match dialect {
+        Dialect::Postgres => ("--pg ", "--lite "),
+        Dialect::Sqlite => ("--lite ", "--pg "),
+    };
+    let lines = text.lines().map(str::trim_start).filter(|it| !it.starts_with(theirs));
+    let lines = lines.map(|it| it.strip_prefix(ours).unwrap_or(it)).filter(|it| !it.starts_with("--"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    if dialect == Dialect::Postgres {
+        return text;
+    }
+    let strict = |it: &str| match it.trim_start().starts_with("create table") {
+        true => it.replace(';', " strict;"),
+        false => it.to_owned(),
+    };
+    // SQLite compares text byte by byte of its own accord.
+    let types =
+        [(" uuid", " blob"), (" bytea", " blob"), (" bigint", " integer"), (" boolean", " integer"), (" collate \"C\"", "")];
+    let statements = text.split_inclusive(';').map(strict);
+    statements.map(|it| types.iter().fold(it, |it, (pg, lite)| it.replace(pg, lite))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_reads_what_is_written_for_postgres() {
+        let lite = |sql| spell(sql, Dialect::Sqlite).into_owned();
+        assert_eq!(lite("select 1 for no key update"), "select 1");
+        assert_eq!(lite("a = any($2::text[])"), "a in (select value from json_each($2))");
+        assert_eq!(lite("json_agg(encode(uuid_send(r.id), 'hex'))"), "json_group_array(lower(hex(r.id)))");
+        assert_eq!(highest("$1 $12 $3"), 12);
+    }
+
+    #[test]
+    fn a_migration_is_spelled_for_each_engine() {
+        let text = "-- why\ncreate table t (id uuid primary key\n--lite , x text\n);\n--pg alter table t add x text;\ncreate index i on t (x);";
+        assert_eq!(ddl(text, Dialect::Sqlite), "create table t (id blob primary key\n, x text\n) strict;\ncreate index i on t (x);");
+        assert_eq!(ddl(text, Dialect::Postgres), "create table t (id uuid primary key\n);\nalter table t add x text;\ncreate index i on t (x);");
+    }
+}

@@ -1,0 +1,39 @@
+//! Migrations, inside the program: one text for both engines, each in a transaction of its own, never edited once shipped.
+use super::{Conn, Db, Result, dialect::ddl};
+use sqlx::AssertSqlSafe;
+
+const ALL: &[(&str, &str)] = &[
+    ("0001_users", include_str!("../../migrations/0001_users.sql")),
+    ("0002_accounts", include_str!("../../migrations/0002_accounts.sql")),
+    ("0003_invitations", include_str!("../../migrations/0003_invitations.sql")),
+    ("0004_keys", include_str!("../../migrations/0004_keys.sql")),
+    ("0005_audit", include_str!("../../migrations/0005_audit.sql")),
+    ("0006_mails", include_str!("../../migrations/0006_mails.sql")),
+];
+
+pub async fn run(db: &Db) -> Result<()> {
+    let mut conn = db.begin().await?;
+    if let Conn::PgTx(_) = conn {
+        // Replicas that start together take turns.
+        conn.query("select 1 from (select pg_advisory_xact_lock(7236482643)) it").run().await?;
+    }
+    raw(&mut conn, "create table if not exists migrations (name text primary key)".to_owned()).await?;
+    let done: Vec<(String,)> = conn.query("select name from migrations").all().await?;
+    for (name, text) in ALL {
+        if done.iter().any(|(it,)| it == name) {
+            continue;
+        }
+        let text = ddl(text, conn.dialect());
+        raw(&mut conn, text).await?;
+        conn.query("insert into migrations (name) values ($1)").bind(*name).run().await?;
+    }
+    conn.commit().await
+}
+
+async fn raw(conn: &mut Conn, text: String) -> Result<()> {
+    match conn {
+        Conn::LiteTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
+        Conn::PgTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
+        Conn::Lite(_) | Conn::Pg(_) => unreachable!("migrations run in a transaction"),
+    }
+}

@@ -1,0 +1,162 @@
+//! The one error: what went wrong, in the words in which it is told. How it looks is decided in `app::answer`.
+use crate::model::{permission::Permission, text::Refusal};
+use std::time::Duration;
+
+/// What most functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something was not done.
+#[derive(Debug)]
+pub enum Error {
+    /// Nobody is signed in, or the key is not known.
+    SignedOut,
+    /// It is there, and this permission is missing.
+    Forbidden(Permission),
+    /// It is there, and the visitor may not go in for the reason said: suspended, another login type.
+    Barred {
+        /// Stable.
+        code: &'static str,
+        /// A sentence.
+        detail: String,
+    },
+    /// It is not there, or the visitor may not know that it is.
+    NotFound,
+    /// The account's address is now this slug.
+    Moved(String),
+    /// Fields that need another look.
+    Invalid(Vec<Fault>),
+    /// It cannot be done as things stand.
+    Conflict {
+        /// Stable.
+        code: &'static str,
+        /// A sentence: what happened, why, what to do.
+        detail: String,
+    },
+    /// A dangerous act needs a fresh proof of who one is.
+    Stale,
+    /// Too often; again after so long.
+    TooMany(Duration),
+    /// The request could not be read.
+    Malformed {
+        /// 400, 413, 415 or 422.
+        status: u16,
+        /// A sentence.
+        detail: String,
+    },
+    /// The database cannot be reached or written now.
+    Unavailable(String),
+    /// Our own mistake. The cause is logged, and not shown.
+    Internal(String),
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field's name in the form and in the JSON body: `emails`, `grants/0/role`.
+    pub field: String,
+    /// Stable.
+    pub code: &'static str,
+    /// A sentence.
+    pub detail: String,
+}
+
+impl Fault {
+    /// One field's fault.
+    pub fn new(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Fault {
+        Fault { field: field.into(), code, detail: detail.into() }
+    }
+}
+
+impl Error {
+    /// One field needs another look.
+    pub fn invalid(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Error {
+        Error::Invalid(vec![Fault::new(field, code, detail)])
+    }
+    /// It cannot be done as things stand.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Error {
+        Error::Conflict { code, detail: detail.into() }
+    }
+    /// Says which field a refusal is about.
+    pub fn at(field: &'static str) -> impl FnOnce(Refusal) -> Error {
+        move |it| Error::invalid(field, it.code, it.detail)
+    }
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::SignedOut => "unauthenticated",
+            Error::Forbidden(_) => "permission_missing",
+            Error::Barred { code, .. } | Error::Conflict { code, .. } => code,
+            Error::NotFound | Error::Moved(_) => "not_found",
+            Error::Invalid(_) => "invalid",
+            Error::Stale => "proof_required",
+            Error::TooMany(_) => "too_many_requests",
+            Error::Malformed { .. } => "malformed",
+            Error::Unavailable(_) => "unavailable",
+            Error::Internal(_) => "internal",
+        }
+    }
+    /// HTTP's word for it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::SignedOut => 401,
+            Error::Forbidden(_) | Error::Barred { .. } | Error::Stale => 403,
+            Error::NotFound | Error::Moved(_) => 404,
+            Error::Invalid(_) => 422,
+            Error::Conflict { .. } => 409,
+            Error::TooMany(_) => 429,
+            Error::Malformed { status, .. } => *status,
+            Error::Unavailable(_) => 503,
+            Error::Internal(_) => 500,
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::SignedOut => f.write_str("Sign in first."),
+            Error::Forbidden(it) => write!(f, "You need the permission {} ({}).", it.key(), it.says()),
+            Error::Barred { detail, .. } | Error::Conflict { detail, .. } | Error::Malformed { detail, .. } => {
+                f.write_str(detail)
+            }
+            Error::NotFound | Error::Moved(_) => {
+                f.write_str("There is nothing here, or it is not for this account to see.")
+            }
+            Error::Invalid(faults) => {
+                let all: Vec<&str> = faults.iter().map(|it| it.detail.as_str()).collect();
+                f.write_str(&all.join(" "))
+            }
+            Error::Stale => f.write_str("Confirm who you are with your password, then try again."),
+            Error::TooMany(after) => {
+                write!(f, "Too many tries. Wait {} seconds, then try again.", after.as_secs().max(1))
+            }
+            Error::Unavailable(_) => {
+                f.write_str("The database cannot be reached or written right now. Nothing was changed. Try again soon.")
+            }
+            Error::Internal(_) => f.write_str("Something went wrong on our side. Nothing was changed."),
+        }
+    }
+}
+impl std::error::Error for Error {}
+
+/// A database that is away, full or read-only is not a mistake of ours: the same request can work later.
+impl From<sqlx::Error> for Error {
+    fn from(it: sqlx::Error) -> Error {
+        use sqlx::Error as E;
+        let away = match &it {
+            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => true,
+            E::Database(said) => said.code().is_some_and(|code| is_passing(&code)),
+            _ => false,
+        };
+        if away { Error::Unavailable(it.to_string()) } else { Error::Internal(it.to_string()) }
+    }
+}
+
+/// Postgres: connection (08), resources (53), operator (57), rolled back (40), read-only (25006). SQLite: busy, locked,
+/// read-only, I/O, full, cannot open, by their primary codes.
+fn is_passing(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "53", "57", "40"].iter().any(|it| code.starts_with(it)) || code == "25006";
+    }
+    code.parse::<u32>().is_ok_and(|it| matches!(it & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
+}

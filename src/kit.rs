@@ -1,0 +1,115 @@
+//! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
+//! own rules. Tests bring their own.
+pub mod password;
+pub mod secret;
+
+use crate::model::{catalog::Catalog, time::Time};
+use secret::Seal;
+use std::{
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use uuid::Uuid;
+
+/// What time it is.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Time + Send + Sync>);
+
+impl Clock {
+    /// The machine's.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
+    pub fn real() -> Clock {
+        Clock::from(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        })
+    }
+    /// Another one.
+    pub fn from(now: impl Fn() -> Time + Send + Sync + 'static) -> Clock {
+        Clock(Arc::new(now))
+    }
+    /// Now.
+    pub fn now(&self) -> Time {
+        (self.0)()
+    }
+}
+
+/// Where random bytes come from.
+#[derive(Clone)]
+pub struct Chance(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+
+impl Chance {
+    /// The operating system's, by a generator that it seeds.
+    pub fn real() -> Chance {
+        Chance::from(|bytes| rand::fill(bytes))
+    }
+    /// Another one.
+    pub fn from(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Chance {
+        Chance(Arc::new(fill))
+    }
+    /// So many random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.0)(&mut bytes);
+        bytes
+    }
+}
+
+/// What an operator decides once for the installation.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Where people reach us: `https://console.example.com`, no slash at the end.
+    pub base_url: String,
+    /// How many organizations one user may own.
+    pub max_organizations_per_user: u32,
+    /// Whether anybody may sign up, or only who is invited.
+    pub open_sign_up: bool,
+    /// Whether listen and base URL are loopback: then the first to sign up becomes operator.
+    pub loopback: bool,
+}
+
+/// All of it.
+#[derive(Clone)]
+pub struct Kit {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where random bytes come from.
+    pub chance: Chance,
+    /// Encrypts and signs under the secret key.
+    pub seal: Arc<Seal>,
+    /// What the platform sells.
+    pub catalog: Arc<Catalog>,
+    /// What the operator decided.
+    pub rules: Arc<Rules>,
+    last: Arc<Mutex<u64>>,
+}
+
+impl Kit {
+    /// Puts it together.
+    pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
+        let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
+        Kit { clock, chance, seal, catalog, rules, last: Arc::default() }
+    }
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+    /// A new id (UUIDv7), later than all that this process made before: what is made first is listed first.
+    pub fn id(&self) -> Uuid {
+        let now = u64::try_from(self.now().0).unwrap_or(0);
+        let micros = {
+            let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *last = now.max(*last + 1);
+            *last
+        };
+        let mut rest: [u8; 10] = self.chance.bytes();
+        // The microseconds go where the standard allows more precision (RFC 9562, 6.2, method 3).
+        let fraction = u16::try_from((micros % 1000) * 4096 / 1000).unwrap_or(0);
+        rest[..2].copy_from_slice(&fraction.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(micros / 1000, &rest).into_uuid()
+    }
+    /// An address of ours: `url("/me")`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.rules.base_url)
+    }
+}

@@ -1,0 +1,114 @@
+use super::*;
+
+const SITE: Site<'_> = Site { host: "console.example.com", base_url: "https://console.example.com" };
+const NASTY: [&str; 5] = [
+    "<b>Bold</b> & \"quoted\" 'x'",
+    "Mara\r\nBcc: x@evil.example\n\n<script>alert(1)</script>",
+    "\u{202e}elpoep\u{2066} שלום عالم",
+    "🏛️👩🏽‍🚀 Ünïcode\u{0}\u{2028}Z",
+    "{{ it.subject }}{% include \"x\" %}",
+];
+
+/// Every letter there is, with `name` wherever people type.
+fn all(name: &str) -> Vec<Letter> {
+    let person = Person { name, email: "mara@northlight.example" };
+    let link =
+        Link { url: "https://console.example.com/x/AbC?a=1&b=2", until: "November 28, 2026, 14:32 (UTC)" };
+    let change = EmailChange { old: "old@x.example", new: name, at: link.until };
+    let transfer = Transfer {
+        owner: person,
+        recipient: Person { name, email: "noor@lumenpost.example" },
+        account: name,
+        kind: "organization",
+        until: link.until,
+        link: "https://console.example.com/a/northlight/settings",
+    };
+    let (to, s) = ("noor@lumenpost.example", &SITE);
+    let invite = Invitation {
+        inviter: person,
+        account: name,
+        kind: "team",
+        roles: &[name.to_owned(), "Admin".to_owned()],
+        may: &[name.to_owned()],
+        organization: Some(name),
+        link,
+    };
+    vec![
+        confirm_sign_up(s, to, &link),
+        sign_up_known(s, to),
+        reset_password(s, to, &link),
+        password_changed(s, to, link.until),
+        confirm_email_change(s, to, &change, &link),
+        email_change_notice(s, to, &change),
+        email_changed(s, to, &change),
+        invitation(s, to, &invite),
+        invitation(s, to, &Invitation { roles: &[], may: &[], organization: None, ..invite }),
+        membership_removed(s, to, &Removal { account: name, kind: "team" }),
+        account_deleted(s, to, &Deletion { account: name, kind: "team", by: person, at: link.until }),
+        transfer_offered(s, to, &transfer),
+        transfer_offered_owner(s, to, &transfer),
+        transfer_accepted(s, to, &transfer),
+        transfer_declined(s, to, &transfer),
+        transfer_withdrawn(s, to, &transfer),
+        transfer_expired(s, to, &transfer),
+    ]
+}
+
+/// The tags of a document, in order; a raw `<` in a text shows as one more.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).filter_map(|tag| tag.split(['>', ' ']).next()).collect()
+}
+
+#[test]
+fn a_name_stays_text() {
+    let plain = all("Mara");
+    for name in NASTY {
+        for (letter, plain) in all(name).iter().zip(&plain) {
+            assert_eq!(tags(&letter.html), tags(&plain.html), "{name:?} adds a tag to {letter:?}");
+            assert_eq!(
+                letter.text.matches("\n\n").count(),
+                plain.text.matches("\n\n").count(),
+                "{}",
+                letter.text
+            );
+            for part in [&letter.subject, &letter.text, &letter.html] {
+                assert!(!part.contains(['\r', '\0', '\u{2028}', '\u{202e}', '\u{2066}']), "{part:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_subject_is_one_short_line() {
+    let long = "🏛 long\n".repeat(500);
+    for name in NASTY.into_iter().chain([long.as_str()]) {
+        for letter in all(name) {
+            assert!(!letter.subject.contains(char::is_control), "{:?}", letter.subject);
+            assert!((1..=SUBJECT).contains(&letter.subject.chars().count()), "{:?}", letter.subject);
+        }
+    }
+}
+
+#[test]
+fn both_parts_say_the_same() {
+    for letter in all("Mara") {
+        let text = letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for paragraph in letter.html.split("<p ").skip(2).filter_map(|p| p.split(['>', '<']).nth(1)) {
+            let said = paragraph.replace("If the button does nothing, open this address:", "");
+            assert!(text.contains(said.trim()), "{said:?} is not in {text}");
+        }
+        assert!(
+            letter.text.lines().all(|line| line.starts_with("https://") || line.chars().count() <= WIDTH)
+        );
+        assert!(!letter.text.contains("\n\n\n"), "{}", letter.text);
+    }
+}
+
+#[test]
+fn a_bearer_link_is_in_both_parts_and_not_in_debug() {
+    let link = Link { url: "https://console.example.com/reset-password/s3cret", until: "tomorrow" };
+    let letter = reset_password(&SITE, "noor@lumenpost.example", &link);
+    assert!(letter.text.contains(&format!("\n{}\n", link.url)));
+    assert_eq!(letter.html.matches(&format!("href=\"{}\"", link.url)).count(), 2);
+    assert!(!format!("{letter:?}").contains("s3cret"));
+}

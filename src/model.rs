@@ -1,0 +1,10 @@
+//! Nouns and rules. No SQL text, no HTML, no async.
+pub mod account;
+pub mod catalog;
+pub mod entry;
+pub mod grant;
+pub mod id;
+pub mod permission;
+pub mod role;
+pub mod text;
+pub mod time;

@@ -1,0 +1,113 @@
+//! What the platform sells, from `catalog.toml`: products, kinds of resources, meters, plans.
+use serde::Deserialize;
+
+/// The platform's catalogue.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    /// ISO 4217.
+    pub currency: String,
+    /// The products.
+    pub products: Vec<Product>,
+    /// The kinds of resources.
+    pub kinds: Vec<ResourceKind>,
+    /// What is metered.
+    pub meters: Vec<Meter>,
+    /// The plans, cheapest first. A new account is on the first.
+    pub plans: Vec<Plan>,
+}
+
+/// A product of the platform.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Product {
+    /// Its word: `video`.
+    pub id: String,
+    /// As people say it: `Video`.
+    pub name: String,
+}
+
+/// A kind of resource.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceKind {
+    /// Its word: `video_collection`.
+    pub id: String,
+    /// As people say it: `Video collection`.
+    pub name: String,
+    /// The products that have it.
+    pub products: Vec<String>,
+    /// Whether a source-specific grant may list it.
+    #[serde(default)]
+    pub is_source: bool,
+}
+
+/// Something metered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meter {
+    /// Its word: `credits`.
+    pub id: String,
+    /// As people say it.
+    pub name: String,
+}
+
+/// A plan.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Its word: `free`.
+    pub id: String,
+    /// As people say it.
+    pub name: String,
+    /// A month's price in minor units of the currency.
+    #[serde(default)]
+    pub price: i64,
+    /// Rate limits, shared by all keys of the account and its teams.
+    #[serde(default)]
+    pub limits: Vec<RateLimit>,
+}
+
+/// So many in so long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// At most.
+    pub requests: u32,
+    /// Within this many seconds.
+    pub seconds: u32,
+}
+
+impl Catalog {
+    /// The one that is inside the program.
+    pub const BUILT_IN: &str = include_str!("catalog.toml");
+
+    /// Reads and checks a catalogue; says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Catalog, String> {
+        let it: Catalog = toml::from_str(text).map_err(|it| it.to_string())?;
+        if it.products.is_empty() || it.plans.is_empty() {
+            return Err("a catalogue needs at least one product and one plan".into());
+        }
+        let unknown = it.kinds.iter().flat_map(|kind| &kind.products).find(|id| it.product(id).is_none());
+        if let Some(id) = unknown {
+            return Err(format!("a kind names the product “{id}”, which is not among the products"));
+        }
+        Ok(it)
+    }
+    /// A product by its word.
+    pub fn product(&self, id: &str) -> Option<&Product> {
+        self.products.iter().find(|it| it.id == id)
+    }
+    /// A plan by its word.
+    pub fn plan(&self, id: &str) -> Option<&Plan> {
+        self.plans.iter().find(|it| it.id == id)
+    }
+    /// The plan of a new account.
+    pub fn first_plan(&self) -> &Plan {
+        &self.plans[0]
+    }
+    /// A plan's name; its word if the catalogue no longer has it.
+    pub fn plan_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.plan(id).map_or(id, |it| &it.name)
+    }
+}

@@ -1,0 +1,235 @@
+//! All SQL. A function takes a `Scope` to read and a `Change` to change; both know who asks, and only the gates and the
+//! commands make them.
+pub mod accounts;
+pub mod audit;
+pub mod entry;
+pub mod grants;
+pub mod invitations;
+pub mod keys;
+pub mod links;
+pub mod mails;
+pub mod me;
+pub mod members;
+mod memberships;
+pub mod roles;
+pub mod sessions;
+pub mod shell;
+pub mod sign_ups;
+pub mod teams;
+pub mod transfers;
+pub mod users;
+
+use crate::{
+    db::{Conn, Db, Query},
+    error::{Error, Result},
+    kit::Kit,
+    letters::Letter,
+    model::{
+        entry::{By, Entry, Person, Session},
+        id::UserId,
+        time::Time,
+    },
+};
+use entry::Credential;
+use std::ops::{Deref, DerefMut};
+use uuid::Uuid;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The address, after the proxies that are trusted.
+    pub ip: String,
+    /// What the browser calls itself, cut short.
+    pub agent: String,
+}
+
+/// A signed-in user, outside of any account.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Who.
+    pub person: Person,
+    /// The session by which they are signed in.
+    pub session: Session,
+    /// Whether they run the installation.
+    pub operator: bool,
+}
+
+/// Nobody in particular: who signs in, signs up, or follows a mailed link.
+#[derive(Clone, Debug)]
+pub struct Visitor;
+
+/// The person at the command line of the machine, and the program itself when it does what is due.
+#[derive(Clone, Debug)]
+pub struct Host(pub &'static str);
+
+/// Who acts, as the audit log remembers them.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `user`, `key`, `visitor`, `host`.
+    pub kind: &'static str,
+    /// The user's or the key's id.
+    pub id: Option<Uuid>,
+    /// A name that says something when they are gone.
+    pub name: String,
+}
+
+/// Who may hold a scope.
+pub trait Who: Send + Sync {
+    /// Who acts.
+    fn actor(&self) -> Actor;
+    /// What is bound as `$1` by `ask`.
+    fn first(&self) -> Uuid;
+}
+impl Who for Entry {
+    fn actor(&self) -> Actor {
+        match &self.by {
+            By::Session(_) => user(&self.person),
+            By::Key { id, name } => {
+                Actor { kind: "key", id: Some(id.0), name: format!("{name} ({})", self.person.email) }
+            }
+        }
+    }
+    fn first(&self) -> Uuid {
+        self.here.id.0
+    }
+}
+impl Who for Me {
+    fn actor(&self) -> Actor {
+        user(&self.person)
+    }
+    fn first(&self) -> Uuid {
+        self.person.id.0
+    }
+}
+impl Who for Visitor {
+    fn actor(&self) -> Actor {
+        Actor { kind: "visitor", id: None, name: "Somebody not signed in".into() }
+    }
+    fn first(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+impl Who for Host {
+    fn actor(&self) -> Actor {
+        Actor { kind: "host", id: None, name: self.0.into() }
+    }
+    fn first(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+fn user(it: &Person) -> Actor {
+    Actor { kind: "user", id: Some(it.id.0), name: it.email.clone() }
+}
+
+/// A connection, and who may use it. No transaction.
+pub struct Scope<W = Entry> {
+    conn: Conn,
+    who: W,
+    kit: Kit,
+    client: Client,
+}
+
+impl<W: Who> Scope<W> {
+    /// For reading.
+    pub async fn read(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Scope<W>> {
+        Ok(Scope { conn: db.read().await?, who, kit: kit.clone(), client: client.clone() })
+    }
+    /// Who asks.
+    pub fn who(&self) -> &W {
+        &self.who
+    }
+    /// The clock, the rules and the rest.
+    pub fn kit(&self) -> &Kit {
+        &self.kit
+    }
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.kit.now()
+    }
+    /// `$1` is the account (or for a signed-in user outside of one, the user), in every statement that can name it.
+    fn ask(&mut self, sql: &'static str) -> Query<'_> {
+        debug_assert!(sql.contains("$1"), "no account in: {sql}");
+        let first = self.who.first();
+        self.conn.query(sql).bind(first)
+    }
+    /// For what is not of one account: tokens, slugs, users.
+    fn sql(&mut self, sql: &'static str) -> Query<'_> {
+        self.conn.query(sql)
+    }
+}
+
+/// A transaction. Dropped without `commit`, it never was.
+#[must_use]
+pub struct Change<W = Entry>(Scope<W>);
+
+impl<W: Who> Change<W> {
+    async fn open(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Change<W>> {
+        Ok(Change(Scope { conn: db.begin().await?, who, kit: kit.clone(), client: client.clone() }))
+    }
+    /// Keeps what was done.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.0.conn.commit().await?)
+    }
+    /// Sends a letter once the change is kept, and not otherwise.
+    pub async fn post(&mut self, letter: &Letter) -> Result<()> {
+        mails::queue(self, letter, None).await
+    }
+    /// Takes the user's row, so that what one user may have once is counted once.
+    async fn lock_user(&mut self, id: UserId) -> Result<()> {
+        self.sql("select 1 from users where id = $1 for no key update").bind(id).run().await?;
+        Ok(())
+    }
+}
+
+impl Change<Entry> {
+    /// Takes the account, one change at a time, and asks again who this is, now that nobody can change it: the gate's answer
+    /// may be as old as a slow upload.
+    pub async fn begin(db: &Db, by: &Credential, slug: &str, kit: &Kit, client: &Client) -> Result<Change> {
+        let mut conn = db.begin().await?;
+        conn.query("select 1 from accounts where id = (select account_id from slugs where slug = $1) for no key update")
+            .bind(slug)
+            .run()
+            .await?;
+        let who = entry::find(&mut conn, by, slug, kit.now()).await?;
+        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+    }
+}
+impl Change<Me> {
+    /// Asks again who this is.
+    pub async fn begin(db: &Db, session: &[u8], kit: &Kit, client: &Client) -> Result<Change<Me>> {
+        let mut conn = db.begin().await?;
+        let who = entry::me(&mut conn, session, kit.now()).await?.ok_or(Error::SignedOut)?;
+        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+    }
+}
+impl Change<Visitor> {
+    /// For who is not signed in.
+    pub async fn begin(db: &Db, kit: &Kit, client: &Client) -> Result<Change<Visitor>> {
+        Change::open(db, Visitor, kit, client).await
+    }
+}
+impl Change<Host> {
+    /// For the command line and the worker.
+    pub async fn begin(db: &Db, host: Host, kit: &Kit) -> Result<Change<Host>> {
+        Change::open(db, host, kit, &Client::default()).await
+    }
+}
+
+impl<W> Deref for Change<W> {
+    type Target = Scope<W>;
+    fn deref(&self) -> &Scope<W> {
+        &self.0
+    }
+}
+impl<W> DerefMut for Change<W> {
+    fn deref_mut(&mut self) -> &mut Scope<W> {
+        &mut self.0
+    }
+}
+
+/// How letters name this installation.
+fn site(kit: &Kit) -> crate::letters::Site<'_> {
+    let base_url = kit.rules.base_url.as_str();
+    let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    crate::letters::Site { host, base_url }
+}

@@ -1,0 +1,316 @@
+//! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
+use super::{Me, grants::Listing};
+use crate::{
+    db::Conn,
+    error::{Error, Result},
+    kit::secret::hash,
+    model::{
+        account::{AccountRef, Kind, LoginType},
+        entry::{By, Entry, Here, Person, Session},
+        grant::{Grant, Rights},
+        id::{AccountId, GrantId, KeyId, MembershipId, ResourceId, RoleId, SessionId, UserId},
+        permission::{Permission, Permissions},
+        role::BuiltIn,
+        time::Time,
+    },
+};
+use uuid::Uuid;
+
+/// By what somebody is known. Only hashes: the secrets stay in the request.
+#[derive(Clone)]
+pub enum Credential {
+    /// A session's cookie.
+    Session(Vec<u8>),
+    /// An API key.
+    Key(Vec<u8>),
+}
+
+impl Credential {
+    /// From the cookie's secret.
+    pub fn session(secret: &str) -> Credential {
+        Credential::Session(hash(secret))
+    }
+    /// From the key.
+    pub fn key(secret: &str) -> Credential {
+        Credential::Key(hash(secret))
+    }
+}
+
+macro_rules! entry {
+    (select $columns:literal, from $from:literal, member $member:literal, where $live:literal) => {
+        concat!(
+            "select u.id as user_id, u.name as user_name, u.email as user_email, ", $columns, ",
+                a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete,
+                p.id as parent_id, p.kind as parent_kind, p.slug as parent_slug, p.name as parent_name, p.plan as parent_plan,
+                m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
+                q.id as top_id, q.is_owner as top_is_owner, q.suspended_at as top_suspended_at,
+                q.expires_at as top_expires_at, q.login_type as top_login_type,
+                g.membership_id as grant_of, g.id as grant_id, g.role, g.scope, g.product, g.expires_at as grant_expires_at,
+                r.id as role_id, r.name as role_name, r.permissions as role_permissions,
+                case when g.scope = 'resources' then (
+                    select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
+                    from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
+                ) end as listed
+            from ", $from, "
+            left join slugs z on z.slug = $2
+            left join accounts a on a.id = z.account_id
+            left join accounts p on p.id = a.parent_id
+            left join memberships m on m.account_id = a.id and ", $member, "
+            left join memberships q on q.account_id = p.id and q.user_id = u.id
+            left join grants g on g.membership_id in (m.id, q.id) and coalesce(g.expires_at, $3) >= $3
+            left join roles r on r.id = g.role_id
+            where s.hash = $1 and ", $live
+        )
+    };
+}
+const BY_SESSION: &str = entry!(
+    select "s.id as session_id, s.method, s.proved_at, cast(null as uuid) as key_id, cast(null as text) as key_name,
+        cast(null as text) as key_permissions, cast(null as text) as key_resources",
+    from "sessions s join users u on u.id = s.user_id",
+    member "m.user_id = u.id",
+    where "s.expires_at > $3"
+);
+const BY_KEY: &str = entry!(
+    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at,
+        s.id as key_id, s.name as key_name, s.permissions as key_permissions, s.resources as key_resources",
+    from "api_keys s join users u on u.id = s.user_id",
+    member "m.id = s.membership_id",
+    where "s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
+);
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    user_id: UserId,
+    user_name: String,
+    user_email: String,
+    session_id: Option<SessionId>,
+    method: Option<String>,
+    proved_at: Option<Time>,
+    key_id: Option<KeyId>,
+    key_name: Option<String>,
+    key_permissions: Option<String>,
+    key_resources: Option<String>,
+    account_id: Option<AccountId>,
+    kind: Option<Kind>,
+    slug: Option<String>,
+    name: Option<String>,
+    plan: Option<String>,
+    admins_may_delete: Option<bool>,
+    parent_id: Option<AccountId>,
+    parent_kind: Option<Kind>,
+    parent_slug: Option<String>,
+    parent_name: Option<String>,
+    parent_plan: Option<String>,
+    membership_id: Option<MembershipId>,
+    is_owner: Option<bool>,
+    suspended_at: Option<Time>,
+    expires_at: Option<Time>,
+    login_type: Option<LoginType>,
+    top_id: Option<MembershipId>,
+    top_is_owner: Option<bool>,
+    top_suspended_at: Option<Time>,
+    top_expires_at: Option<Time>,
+    top_login_type: Option<LoginType>,
+    grant_of: Option<MembershipId>,
+    grant_id: Option<GrantId>,
+    role: Option<String>,
+    scope: Option<String>,
+    product: Option<String>,
+    grant_expires_at: Option<Time>,
+    role_id: Option<RoleId>,
+    role_name: Option<String>,
+    role_permissions: Option<String>,
+    listed: Option<String>,
+}
+
+/// Who this is in the account of that slug. `SignedOut` for an unknown credential, `NotFound` for a stranger, `Barred` for a
+/// member who may not enter now, `Moved` where the slug is an old one.
+pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Result<Entry> {
+    let (sql, hash) = match by {
+        Credential::Session(it) => (BY_SESSION, it),
+        Credential::Key(it) => (BY_KEY, it),
+    };
+    let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).all().await?;
+    let first = rows.first().ok_or(Error::SignedOut)?;
+    let here = first.here().ok_or(Error::NotFound)?;
+    let person =
+        Person { id: first.user_id, name: first.user_name.clone(), email: first.user_email.clone() };
+    let by = first.by()?;
+
+    let own = Seat::of(first.membership_id, first.is_owner, [first.suspended_at, first.expires_at], first.login_type, now);
+    let top =
+        Seat::of(first.top_id, first.top_is_owner, [first.top_suspended_at, first.top_expires_at], first.top_login_type, now);
+    let grants_of = |seat: &Seat| -> Vec<Grant> {
+        let mine = rows.iter().filter(|it| it.grant_of == Some(seat.id));
+        mine.filter_map(|it| it.grant(here.admins_may_delete)).collect()
+    };
+
+    let under_organization = here.is_under_organization();
+    let leads = |seat: &Seat| {
+        seat.is_active && (seat.is_owner || grants_of(seat).iter().any(|it| *it == Grant { id: it.id, expires_at: it.expires_at, ..Grant::whole(BuiltIn::Admin, here.admins_may_delete) }))
+    };
+    let as_leader = under_organization && first.session_id.is_some() && top.as_ref().is_some_and(leads);
+    // In a team of an organization, the organization's suspension, expiry and login type hold too.
+    let above = under_organization.then_some(top.as_ref()).flatten();
+    let inside = own.as_ref().filter(|it| it.is_active && (!under_organization || above.is_some_and(|it| it.is_active)));
+
+    let mut grants = inside.map(grants_of).unwrap_or_default();
+    let is_owner = inside.is_some_and(|it| it.is_owner);
+    if is_owner {
+        grants = vec![Grant::whole(BuiltIn::Owner, true)];
+    }
+    if as_leader && !is_owner {
+        grants.push(Grant::whole(BuiltIn::Admin, here.admins_may_delete));
+    }
+    if inside.is_none() && !as_leader {
+        return Err(match own {
+            None => Error::NotFound,
+            Some(_) => Error::Barred {
+                code: "member_inactive",
+                detail: format!("Your membership in {} is inactive. Ask its owner or an administrator.", here.name),
+            },
+        });
+    }
+    if let By::Session(session) = &by {
+        let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
+        if let Some(demand) = demands.into_iter().flatten().find(|it| !it.admits(&session.method)) {
+            return Err(Error::Barred {
+                code: "login_type",
+                detail: format!("{} opens for you only when you sign in with {}.", here.name, demand.title()),
+            });
+        }
+    }
+    if here.slug != slug {
+        return Err(Error::Moved(here.slug));
+    }
+    if here.kind == Kind::Personal {
+        grants.iter_mut().for_each(|it| it.allows = it.allows.without(NOT_PERSONAL));
+    }
+    let rights = Rights {
+        grants,
+        only: first.key_id.map(|_| first.key_permissions.as_deref().map_or(EVERYDAY, Permissions::from_json)),
+        only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
+    };
+    let login_type = own.as_ref().map_or(LoginType::Any, |it| it.login_type);
+    Ok(Entry { person, here, membership: inside.map(|it| it.id), is_owner, rights, by, login_type })
+}
+
+/// What a personal account does not have: other members, and a life apart from its user's.
+const NOT_PERSONAL: Permissions = Permissions::of(&[
+    Permission::InviteMembers,
+    Permission::UpdateMembers,
+    Permission::RemoveMembers,
+    Permission::ManageRoles,
+    Permission::TransferAccount,
+    Permission::DeleteAccount,
+    Permission::ManageSso,
+]);
+
+/// What an API key holds when nothing was ticked for it.
+pub const EVERYDAY: Permissions = Permissions::ALL.without(Permissions::of(&[
+    Permission::TransferAccount,
+    Permission::DeleteAccount,
+    Permission::ManageSso,
+]));
+
+struct Seat {
+    id: MembershipId,
+    is_owner: bool,
+    is_active: bool,
+    login_type: LoginType,
+}
+
+impl Seat {
+    fn of(
+        id: Option<MembershipId>,
+        is_owner: Option<bool>,
+        [suspended_at, expires_at]: [Option<Time>; 2],
+        login_type: Option<LoginType>,
+        now: Time,
+    ) -> Option<Seat> {
+        let is_active = suspended_at.is_none() && expires_at.is_none_or(|it| it > now);
+        let login_type = login_type.unwrap_or(LoginType::Any);
+        id.map(|id| Seat { id, is_owner: is_owner.unwrap_or(false), is_active, login_type })
+    }
+}
+
+impl Row {
+    fn here(&self) -> Option<Here> {
+        let parent = self.parent_id.zip(self.parent_kind).map(|(id, kind)| {
+            let (slug, name) = (self.parent_slug.clone(), self.parent_name.clone());
+            (AccountRef { id, slug: slug.unwrap_or_default(), name: name.unwrap_or_default() }, kind)
+        });
+        Some(Here {
+            id: self.account_id?,
+            kind: self.kind?,
+            slug: self.slug.clone()?,
+            name: self.name.clone()?,
+            plan: self.parent_plan.clone().or_else(|| self.plan.clone())?,
+            parent,
+            admins_may_delete: self.admins_may_delete?,
+        })
+    }
+    fn by(&self) -> Result<By> {
+        match (self.session_id, self.key_id) {
+            (Some(id), _) => {
+                let method = self.method.clone().unwrap_or_default();
+                Ok(By::Session(Session { id, method, proved_at: self.proved_at.unwrap_or(Time(0)) }))
+            }
+            (_, Some(id)) => Ok(By::Key { id, name: self.key_name.clone().unwrap_or_default() }),
+            _ => Err(Error::SignedOut),
+        }
+    }
+    fn grant(&self, admins_may_delete: bool) -> Option<Grant> {
+        let listing = Listing {
+            id: self.grant_id?,
+            role: self.role.clone(),
+            role_id: self.role_id,
+            role_name: self.role_name.clone(),
+            permissions: self.role_permissions.clone(),
+            scope: self.scope.clone()?,
+            product: self.product.clone(),
+            listed: self.listed.clone(),
+            expires_at: self.grant_expires_at,
+        };
+        listing.grant(admins_may_delete)
+    }
+}
+
+/// The user of a session.
+pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>> {
+    #[derive(sqlx::FromRow)]
+    struct Found {
+        user_id: UserId,
+        name: String,
+        email: String,
+        operator: bool,
+        id: SessionId,
+        method: String,
+        proved_at: Time,
+    }
+    let found: Option<Found> = conn
+        .query(
+            "select u.id as user_id, u.name, u.email, u.operator, s.id, s.method, s.proved_at
+             from sessions s join users u on u.id = s.user_id where s.hash = $1 and s.expires_at > $2",
+        )
+        .bind(session)
+        .bind(now)
+        .maybe()
+        .await?;
+    Ok(found.map(|it| Me {
+        person: Person { id: it.user_id, name: it.name, email: it.email },
+        session: Session { id: it.id, method: it.method, proved_at: it.proved_at },
+        operator: it.operator,
+    }))
+}
+
+/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
+pub(super) fn listed(json: Option<&str>) -> Vec<crate::model::grant::Listed> {
+    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    let parse = |it: &String| {
+        let (id, product) = it.split_once(' ')?;
+        let id = ResourceId(id.parse::<Uuid>().ok()?);
+        Some(crate::model::grant::Listed { id, product: product.to_owned() })
+    };
+    all.iter().filter_map(parse).collect()
+}

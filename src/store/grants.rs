@@ -1,0 +1,321 @@
+//! Grants: read, asked for, and written, for a member or for who is invited.
+use super::{Change, Scope, entry::listed};
+use crate::{
+    db::List,
+    error::{Error, Fault, Result},
+    model::{
+        entry::Entry,
+        grant::{Grant, Listed, Over, Role},
+        id::{GrantId, InvitationId, MembershipId, ResourceId, RoleId},
+        permission::Permissions,
+        role::{BuiltIn, Reaches},
+        time::Time,
+    },
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// A grant as a row tells it.
+pub(super) struct Listing {
+    pub id: GrantId,
+    pub role: Option<String>,
+    pub role_id: Option<RoleId>,
+    pub role_name: Option<String>,
+    pub permissions: Option<String>,
+    pub scope: String,
+    pub product: Option<String>,
+    pub listed: Option<String>,
+    pub expires_at: Option<Time>,
+}
+
+impl Listing {
+    /// What cannot be read grants nothing.
+    pub fn grant(self, admins_may_delete: bool) -> Option<Grant> {
+        let (role, allows) = match (self.role, self.role_id) {
+            (Some(word), _) => {
+                let role = BuiltIn::parse(&word)?;
+                (Role::BuiltIn(role), role.permissions(admins_may_delete))
+            }
+            (_, Some(id)) => {
+                let allows = Permissions::from_json(&self.permissions.unwrap_or_default());
+                (Role::Custom(id, self.role_name.unwrap_or_default()), allows)
+            }
+            _ => return None,
+        };
+        let over = match self.scope.as_str() {
+            "account" => Over::Account,
+            "product" => Over::Product(self.product?),
+            _ => Over::Resources(listed(self.listed.as_deref())),
+        };
+        Some(Grant { id: Some(self.id), role, over, allows, expires_at: self.expires_at })
+    }
+}
+
+/// A grant as somebody asks for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// A built-in role's word, a custom role's id, or a label such as `video-developer`.
+    pub role: String,
+    /// Over what; the whole account if not said.
+    #[serde(default)]
+    pub scope: Option<WantedScope>,
+    /// Until when.
+    #[serde(default)]
+    pub expires_at: Option<Time>,
+}
+
+/// Over what, as somebody asks for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum WantedScope {
+    /// The whole account.
+    Account {},
+    /// One product.
+    Product {
+        /// Its word in the catalogue.
+        product: String,
+    },
+    /// These resources.
+    Resources {
+        /// Their ids.
+        resources: Vec<Uuid>,
+    },
+}
+
+/// The most grants that one member has.
+const MOST: usize = 50;
+
+/// Reads what is asked for, against the account's roles, products and resources. Every fault is told, by its index.
+pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {
+    if wanted.is_empty() {
+        return Err(Error::invalid("grants", "required", "Choose at least one role."));
+    }
+    if wanted.len() > MOST {
+        return Err(Error::invalid("grants", "too_many", format!("A member has at most {MOST} roles.")));
+    }
+    let (mut grants, mut faults): (Vec<Grant>, _) = (vec![], vec![]);
+    for (at, it) in wanted.iter().enumerate() {
+        match parse_one(scope, it, at).await? {
+            Ok(it) if grants.iter().any(|had| had.role == it.role && had.over == it.over) => {}
+            Ok(it) => grants.push(it),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(grants) } else { Err(Error::Invalid(faults)) }
+}
+
+async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Result<Grant, Fault>> {
+    let fault = |field: &str, code, detail: String| Ok(Err(Fault::new(format!("grants/{at}/{field}"), code, detail)));
+    let products: Vec<String> = scope.kit().catalog.products.iter().map(|it| it.id.clone()).collect();
+    let (word, product_of_label) = unlabel(&wanted.role, &products);
+    let admins_may_delete = scope.who().here.admins_may_delete;
+    let (role, allows, reaches) = match BuiltIn::parse(word) {
+        Some(BuiltIn::Owner) => {
+            return fault("role", "owner_is_not_granted", "Ownership is handed over, not granted.".into());
+        }
+        Some(it) => (Role::BuiltIn(it), it.permissions(admins_may_delete), it.reaches()),
+        None => match find_custom(scope, word).await? {
+            Some((role, allows)) => (role, allows, Reaches::Anything),
+            None => return fault("role", "unknown_role", format!("There is no role “{}” here.", brief(&wanted.role))),
+        },
+    };
+    let asked = match (&wanted.scope, product_of_label) {
+        (None | Some(WantedScope::Account {}), None) => Over::Account,
+        (None, Some(product)) => Over::Product(product.to_owned()),
+        (Some(WantedScope::Product { product }), label) if label.is_none_or(|it| it == product) => {
+            if !products.contains(product) {
+                let detail = format!("There is no product “{}”. There are: {}.", brief(product), products.join(", "));
+                return fault("scope/product", "unknown_product", detail);
+            }
+            Over::Product(product.clone())
+        }
+        (Some(WantedScope::Resources { resources }), None) => match find_listed(scope, resources).await? {
+            Some(listed) => Over::Resources(listed),
+            None => {
+                let detail = "At least one of these resources is not in this account.".into();
+                return fault("scope/resources", "unknown_resource", detail);
+            }
+        },
+        _ => return fault("scope", "contradiction", format!("“{}” already says over which product.", brief(&wanted.role))),
+    };
+    let fits = match (&asked, reaches) {
+        (Over::Resources(listed), Reaches::Resources | Reaches::Anything) => !listed.is_empty(),
+        (Over::Account, it) => it != Reaches::Resources,
+        (Over::Product(_), it) => matches!(it, Reaches::Products | Reaches::Anything),
+        (Over::Resources(_), _) => false,
+    };
+    if !fits {
+        let detail = match reaches {
+            Reaches::Account => "This role is held over the whole account.",
+            Reaches::Products => "This role is held over the whole account or one product.",
+            Reaches::Resources => "This role needs a list of at least one resource.",
+            Reaches::Anything => "List at least one resource.",
+        };
+        return fault("scope", "scope_not_allowed", detail.into());
+    }
+    if wanted.expires_at.is_some_and(|it| it <= scope.now()) {
+        return fault("expires_at", "in_the_past", "The end lies in the past.".into());
+    }
+    Ok(Ok(Grant { id: None, role, over: asked, allows, expires_at: wanted.expires_at }))
+}
+
+fn brief(text: &str) -> String {
+    crate::model::text::shorten(text, 40)
+}
+
+/// `video-developer` is the developer of the product video.
+fn unlabel<'a>(role: &'a str, products: &'a [String]) -> (&'a str, Option<&'a str>) {
+    let split = products.iter().find_map(|it| {
+        let word = role.strip_prefix(it.as_str())?.strip_prefix('-')?;
+        Some((word, it.as_str()))
+    });
+    match split {
+        Some(("admin", product)) => (BuiltIn::ProductAdmin.word(), Some(product)),
+        Some((word @ ("developer" | "analyst"), product)) => (word, Some(product)),
+        _ => (role, None),
+    }
+}
+
+async fn find_custom(scope: &mut Scope, id: &str) -> Result<Option<(Role, Permissions)>> {
+    let Ok(id) = id.parse::<RoleId>() else { return Ok(None) };
+    let top = scope.who().here.top();
+    let found: Option<(String, String)> = scope
+        .sql("select name, permissions from roles where account_id = $1 and id = $2")
+        .bind(top)
+        .bind(id)
+        .maybe()
+        .await?;
+    Ok(found.map(|(name, allows)| (Role::Custom(id, name), Permissions::from_json(&allows))))
+}
+
+/// All of them, or none if one is not of this account.
+async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Option<Vec<Listed>>> {
+    let mut ids = ids.to_vec();
+    ids.sort();
+    ids.dedup();
+    if ids.len() > 1000 {
+        return Ok(None);
+    }
+    let found: Vec<(ResourceId, String)> = scope
+        .ask("select id, product from resources where account_id = $1 and id = any($2::uuid[]) order by id")
+        .bind(List(&ids))
+        .all()
+        .await?;
+    let all = found.len() == ids.len();
+    Ok(all.then(|| found.into_iter().map(|(id, product)| Listed { id, product }).collect()))
+}
+
+/// Nobody grants what they do not hold themselves over that scope.
+pub fn check(who: &Entry, grants: &[Grant]) -> Result<()> {
+    who.rights.cover_all(grants).map_err(Error::Forbidden)
+}
+
+/// Whose.
+#[derive(Clone, Copy)]
+pub enum Of {
+    /// A member's.
+    Membership(MembershipId),
+    /// What an invitation promises.
+    Invitation(InvitationId),
+}
+
+/// Writes grants.
+pub async fn insert<W: super::Who>(
+    change: &mut Change<W>,
+    account: crate::model::id::AccountId,
+    of: Of,
+    grants: &[Grant],
+) -> Result<()> {
+    let (membership, invitation) = match of {
+        Of::Membership(it) => (Some(it), None),
+        Of::Invitation(it) => (None, Some(it)),
+    };
+    let by = change.who().actor().id;
+    for grant in grants {
+        let id = change.kit().id();
+        let now = change.now();
+        let (word, role_id) = match &grant.role {
+            Role::BuiltIn(it) => (Some(it.word()), None),
+            Role::Custom(id, _) => (None, Some(*id)),
+        };
+        let (scope, product) = match &grant.over {
+            Over::Account => ("account", None),
+            Over::Product(it) => ("product", Some(it.clone())),
+            Over::Resources(_) => ("resources", None),
+        };
+        change
+            .sql(
+                "insert into grants (id, account_id, membership_id, invitation_id, role, role_id, scope, product, expires_at,
+                    granted_by, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            )
+            .bind(id)
+            .bind(account)
+            .bind(membership)
+            .bind(invitation)
+            .bind(word)
+            .bind(role_id)
+            .bind(scope)
+            .bind(product)
+            .bind(grant.expires_at)
+            .bind(by)
+            .bind(now)
+            .run()
+            .await?;
+        if let Over::Resources(listed) = &grant.over {
+            for it in listed {
+                let sql = "insert into grant_resources (grant_id, resource_id) values ($1, $2)";
+                change.sql(sql).bind(id).bind(it.id).run().await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    of: Uuid,
+    id: GrantId,
+    role: Option<String>,
+    role_id: Option<RoleId>,
+    role_name: Option<String>,
+    permissions: Option<String>,
+    scope: String,
+    product: Option<String>,
+    expires_at: Option<Time>,
+    listed: Option<String>,
+}
+
+macro_rules! grants {
+    ($of:literal) => {
+        concat!(
+            "select g.", $of, " as of, g.id, g.role, g.role_id, r.name as role_name, r.permissions, g.scope, g.product, g.expires_at,
+                case when g.scope = 'resources' then (
+                    select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
+                    from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
+                ) end as listed
+             from grants g left join roles r on r.id = g.role_id
+             where g.", $of, " = any($1::uuid[]) order by g.id"
+        )
+    };
+}
+
+/// The grants of these memberships or invitations, by whose they are. One statement for a page.
+pub(super) async fn of<W: super::Who>(
+    scope: &mut Scope<W>,
+    kind: Of,
+    ids: &[Uuid],
+    admins_may_delete: bool,
+) -> Result<Vec<(Uuid, Grant)>> {
+    let sql = match kind {
+        Of::Membership(_) => grants!("membership_id"),
+        Of::Invitation(_) => grants!("invitation_id"),
+    };
+    let rows: Vec<Row> = scope.sql(sql).bind(List(ids)).all().await?;
+    let grant = |it: Row| {
+        let Row { of, id, role, role_id, role_name, permissions, scope, product, expires_at, listed } = it;
+        let row = Listing { id, role, role_id, role_name, permissions, scope, product, listed, expires_at };
+        row.grant(admins_may_delete).map(|it| (of, it))
+    };
+    Ok(rows.into_iter().filter_map(grant).collect())
+}

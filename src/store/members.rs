@@ -1,0 +1,347 @@
+//! Members of an account: looked at, changed, suspended, removed.
+mod list;
+
+pub use list::{Cursor, Filter, Order, Page, Sort, list};
+
+use super::{
+    Change, Scope,
+    audit::{self, Did},
+    grants::{self, Of},
+    memberships, site,
+};
+use crate::{
+    error::{Error, Result},
+    letters,
+    model::{
+        account::LoginType,
+        entry::Person,
+        grant::{Grant, Rights},
+        id::{AccountId, MembershipId, UserId},
+        role::BuiltIn,
+        time::Time,
+    },
+};
+use serde_json::{Value, json};
+
+/// A member of the account.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The membership's id.
+    pub id: MembershipId,
+    /// Who.
+    pub person: Person,
+    /// Whether they own the account.
+    pub is_owner: bool,
+    /// Whether they may enter now: neither suspended nor expired, here or in the organization above.
+    pub is_active: bool,
+    /// Since when they are suspended.
+    pub suspended_at: Option<Time>,
+    /// Until when they are a member.
+    pub expires_at: Option<Time>,
+    /// How they must sign in.
+    pub login_type: LoginType,
+    /// Since when they are a member.
+    pub joined_at: Time,
+    /// When they were last here, within minutes.
+    pub active_at: Time,
+    /// What they hold. The owner's is one that is not stored.
+    pub grants: Vec<Grant>,
+    /// The account's teams that they are in, by name.
+    pub teams: Vec<String>,
+}
+
+impl Member {
+    /// `active` or `inactive`.
+    pub fn status(&self) -> &'static str {
+        if self.is_active { "active" } else { "inactive" }
+    }
+    fn grants_json(&self) -> Value {
+        labels(&self.grants)
+    }
+}
+
+fn labels(grants: &[Grant]) -> Value {
+    let one = |it: &Grant| json!({ "label": it.label(), "expires_at": it.expires_at });
+    grants.iter().map(one).collect()
+}
+
+/// One member of the account.
+pub async fn find(scope: &mut Scope, id: MembershipId) -> Result<Member> {
+    list::one(scope, id).await?.ok_or(Error::NotFound)
+}
+
+/// The member that somebody is, if they are one.
+pub async fn of_user(scope: &mut Scope, user: UserId) -> Result<Option<MembershipId>> {
+    let sql = "select id from memberships where account_id = $1 and user_id = $2";
+    let found: Option<(MembershipId,)> = scope.ask(sql).bind(user).maybe().await?;
+    Ok(found.map(|it| it.0))
+}
+
+/// Whether the visitor may change this member at all. One sentence, for the handler and for the page's buttons: nobody
+/// changes the owner, themselves, or a member who holds a permission that they lack.
+pub fn may_change(scope: &Scope, member: &Member) -> Result<()> {
+    may_change_as(&scope.who().rights, scope.who().membership, member)
+}
+
+/// The same, for a page that has given its scope back.
+pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member) -> Result<()> {
+    if member.is_owner {
+        let detail = "The owner's membership cannot be changed. Ownership is handed over in the settings first.";
+        return Err(Error::conflict("owner", detail));
+    }
+    if me == Some(member.id) {
+        let detail = "Nobody changes their own membership. Ask another administrator, or leave the account.";
+        return Err(Error::conflict("self", detail));
+    }
+    rights.cover_all(&member.grants).map_err(Error::Forbidden)
+}
+
+/// Gives a member these roles in place of theirs.
+pub async fn set_grants(change: &mut Change, id: MembershipId, wanted: &[Grant]) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    grants::check(change.who(), wanted)?;
+    let before = member.grants_json();
+    if before == labels(wanted) && member.grants.iter().zip(wanted).all(|(had, it)| had.over == it.over) {
+        return Ok(());
+    }
+    change.ask("delete from grants where account_id = $1 and membership_id = $2").bind(id).run().await?;
+    let account = change.who().here.id;
+    grants::insert(change, account, Of::Membership(id), wanted).await?;
+    let did = Did::to("member.role_changed", "member", id, &member.person.email);
+    audit::here(change, did.changed(before, labels(wanted))).await
+}
+
+/// Suspends a member: sessions and keys stop here, and in the account's teams.
+pub async fn suspend(change: &mut Change, id: MembershipId) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    if member.suspended_at.is_some() {
+        return Ok(());
+    }
+    let now = change.now();
+    let sql = "update memberships set suspended_at = $3 where account_id = $1 and id = $2";
+    change.ask(sql).bind(id).bind(now).run().await?;
+    withdraw_offers(change, member.person.id).await?;
+    let did = Did::to("member.suspended", "member", id, &member.person.email);
+    audit::here(change, did.changed(json!({ "status": "active" }), json!({ "status": "inactive" }))).await
+}
+
+/// Lets a suspended or expired member in again.
+pub async fn reactivate(change: &mut Change, id: MembershipId) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    let now = change.now();
+    let sql = "update memberships set suspended_at = null,
+            expires_at = case when expires_at <= $3 then null else expires_at end
+        where account_id = $1 and id = $2 and (suspended_at is not null or expires_at <= $3)";
+    if change.ask(sql).bind(id).bind(now).run().await? == 0 {
+        return Ok(());
+    }
+    let did = Did::to("member.reactivated", "member", id, &member.person.email);
+    audit::here(change, did.changed(json!({ "status": "inactive" }), json!({ "status": "active" }))).await
+}
+
+/// Sets until when somebody is a member; for good if none.
+pub async fn set_expiry(change: &mut Change, id: MembershipId, expires_at: Option<Time>) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    if expires_at.is_some_and(|it| it <= change.now()) {
+        return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past. To end it now, suspend them."));
+    }
+    if member.expires_at == expires_at {
+        return Ok(());
+    }
+    let sql = "update memberships set expires_at = $3 where account_id = $1 and id = $2";
+    change.ask(sql).bind(id).bind(expires_at).run().await?;
+    let did = Did::to("member.expiry_changed", "member", id, &member.person.email);
+    let did = did.changed(json!({ "expires_at": member.expires_at }), json!({ "expires_at": expires_at }));
+    audit::here(change, did).await
+}
+
+/// Sets how a member must sign in.
+pub async fn set_login_type(change: &mut Change, id: MembershipId, login_type: LoginType) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    if member.login_type == login_type {
+        return Ok(());
+    }
+    let sql = "update memberships set login_type = $3 where account_id = $1 and id = $2";
+    change.ask(sql).bind(id).bind(login_type).run().await?;
+    let did = Did::to("member.login_type_changed", "member", id, &member.person.email);
+    let did = did.changed(json!({ "login_type": member.login_type }), json!({ "login_type": login_type }));
+    audit::here(change, did).await
+}
+
+/// What ends when a member is removed.
+#[derive(Clone, Debug, Default)]
+pub struct Departure {
+    /// Keys of theirs that work here and in the account's teams.
+    pub keys: i64,
+    /// Teams of the account that they leave.
+    pub teams: i64,
+    /// Teams that they own: they pass to the owner of the account, or who is named.
+    pub owned_teams: Vec<String>,
+}
+
+/// Says what ends when a member is removed, now.
+pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> {
+    let now = scope.now();
+    let user = member.person.id;
+    let (keys, teams): (i64, i64) = scope
+        .ask(
+            "select (select count(*) from api_keys k join accounts a on a.id = k.account_id
+                    where (a.id = $1 or a.parent_id = $1) and k.user_id = $2 and k.revoked_at is null and k.membership_id is not null
+                        and coalesce(k.expires_at, $3) >= $3),
+                (select count(*) from memberships x join accounts a on a.id = x.account_id
+                    where a.parent_id = $1 and x.user_id = $2 and not x.is_owner)",
+        )
+        .bind(user)
+        .bind(now)
+        .one()
+        .await?;
+    let owned: Vec<(String,)> = scope
+        .ask("select name from accounts where parent_id = $1 and owner_id = $2 order by name")
+        .bind(user)
+        .all()
+        .await?;
+    let takes_teams = scope.who().here.kind == crate::model::account::Kind::Organization;
+    let owned_teams = if takes_teams { owned.into_iter().map(|it| it.0).collect() } else { vec![] };
+    Ok(Departure { keys, teams: if takes_teams { teams } else { 0 }, owned_teams })
+}
+
+/// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
+/// teams too. Teams that they own pass to `heir`, else to the owner of the account.
+pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    take_out(change, &member, heir, "member.removed").await?;
+    let (kit, here) = (change.kit().clone(), change.who().here.clone());
+    let removal = letters::Removal { account: &here.name, kind: here.kind.noun() };
+    let letter = letters::membership_removed(&site(&kit), &member.person.email, &removal);
+    change.post(&letter).await
+}
+
+/// The member leaves of their own will.
+pub async fn leave(change: &mut Change) -> Result<()> {
+    if change.who().here.kind == crate::model::account::Kind::Personal {
+        return Err(Error::conflict("personal", "Nobody leaves their personal account. Delete your user in your profile."));
+    }
+    let id = change.who().membership.ok_or_else(|| {
+        Error::conflict("not_a_member", "You are here as an administrator of the organization, not as a member.")
+    })?;
+    let member = find(change, id).await?;
+    if member.is_owner {
+        return Err(Error::conflict("owner", "The owner cannot leave. Hand the ownership over in the settings first."));
+    }
+    take_out(change, &member, None, "member.left").await
+}
+
+async fn take_out(change: &mut Change, member: &Member, heir: Option<MembershipId>, action: &'static str) -> Result<()> {
+    let here = change.who().here.clone();
+    let user = member.person.id;
+    let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
+    if here.kind == crate::model::account::Kind::Organization {
+        pass_teams(change, user, heir).await?;
+        let seats: Vec<(AccountId, MembershipId)> = change
+            .ask("select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
+                  where a.parent_id = $1 and x.user_id = $2 order by x.account_id")
+            .bind(user)
+            .all()
+            .await?;
+        for (team, seat) in seats {
+            memberships::remove(change, team, seat).await?;
+            let did = Did::to(action, "member", seat, &member.person.email);
+            audit::write(change, audit::Chain::Account(team), did).await?;
+        }
+    }
+    memberships::remove(change, here.id, member.id).await?;
+    let did = Did::to(action, "member", member.id, &member.person.email).changed(before, Value::Null);
+    audit::here(change, did).await
+}
+
+/// The teams that somebody owns pass on.
+async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<()> {
+    let teams: Vec<(AccountId, String)> = change
+        .ask("select id, name from accounts where parent_id = $1 and owner_id = $2 order by id")
+        .bind(from)
+        .all()
+        .await?;
+    if teams.is_empty() {
+        return Ok(());
+    }
+    let to = match heir {
+        Some(id) => {
+            let it = find(change, id).await?;
+            if !it.is_active || it.person.id == from {
+                return Err(Error::invalid("heir", "inactive", "Choose an active member to take over the teams."));
+            }
+            it.person
+        }
+        None => {
+            let (id, name, email): (UserId, String, String) = change
+                .ask("select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1")
+                .one()
+                .await?;
+            Person { id, name, email }
+        }
+    };
+    for (team, name) in teams {
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(team).run().await?;
+        memberships::add(change, team, &to, false, LoginType::Any).await?;
+        set_owner(change, team, from, to.id).await?;
+        let did = Did::to("transfer.inherited", "account", team, &name);
+        audit::write(change, audit::Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email }))).await?;
+    }
+    Ok(())
+}
+
+/// Ownership passes in one step: between the statements there is no owner, which the database would not keep. The new
+/// owner's grants are of no use any more; the old owner has none left.
+pub(super) async fn set_owner<W: super::Who>(
+    change: &mut Change<W>,
+    account: AccountId,
+    from: UserId,
+    to: UserId,
+) -> Result<()> {
+    let sql = "delete from grants where membership_id in (select id from memberships where account_id = $1 and user_id = $2)";
+    change.sql(sql).bind(account).bind(to).run().await?;
+    let sql = "update memberships set is_owner = false where account_id = $1 and user_id = $2";
+    change.sql(sql).bind(account).bind(from).run().await?;
+    let sql = "update memberships set is_owner = true, suspended_at = null, expires_at = null
+        where account_id = $1 and user_id = $2";
+    change.sql(sql).bind(account).bind(to).run().await?;
+    let now = change.now();
+    let sql = "update accounts set owner_id = $2, updated_at = $3 where id = $1";
+    change.sql(sql).bind(account).bind(to).bind(now).run().await?;
+    Ok(())
+}
+
+/// The old owner stays as an admin.
+pub(super) async fn make_admin<W: super::Who>(change: &mut Change<W>, account: AccountId, user: UserId) -> Result<()> {
+    let sql = "select id from memberships where account_id = $1 and user_id = $2";
+    let (id,): (MembershipId,) = change.sql(sql).bind(account).bind(user).one().await?;
+    grants::insert(change, account, Of::Membership(id), &[Grant::whole(BuiltIn::Admin, true)]).await
+}
+
+/// An offer of ownership to somebody who may not enter any more ends.
+async fn withdraw_offers(change: &mut Change, user: UserId) -> Result<()> {
+    let sql = "delete from transfers where membership_id in (select x.id from memberships x join accounts a on a.id = x.account_id
+        where (a.id = $1 or a.parent_id = $1) and x.user_id = $2)";
+    change.ask(sql).bind(user).run().await?;
+    Ok(())
+}
+
+/// Who leads the account: the owner first, then admins, by name. They are the ones to ask.
+pub async fn leaders(scope: &mut Scope) -> Result<Vec<String>> {
+    let names: Vec<(String,)> = scope
+        .ask(
+            "select u.name from memberships m join users u on u.id = m.user_id
+             where m.account_id = $1 and m.suspended_at is null and (m.is_owner or exists (
+                select 1 from grants g where g.membership_id = m.id and g.role = 'admin'))
+             order by case when m.is_owner then 0 else 1 end, m.joined_at limit 5",
+        )
+        .all()
+        .await?;
+    Ok(names.into_iter().map(|it| it.0).collect())
+}

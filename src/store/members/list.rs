@@ -1,0 +1,374 @@
+//! Pages of members: by keyset, in three orders, searched and filtered, in one statement.
+use super::Member;
+use crate::{
+    error::Result,
+    model::{
+        account::LoginType,
+        entry::Person,
+        grant::Grant,
+        id::{GrantId, MembershipId, RoleId, UserId},
+        role::BuiltIn,
+        text::{fold, search_term},
+        time::Time,
+    },
+    store::{Scope, grants::Listing},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// By what members are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The name.
+    Name,
+    /// When they joined.
+    #[default]
+    Joined,
+    /// When they were last active.
+    Active,
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// A to Z, oldest first.
+    #[default]
+    Up,
+    /// Z to A, newest first.
+    Down,
+}
+
+/// Where a page begins or ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cursor {
+    #[serde(rename = "t")]
+    time: i64,
+    #[serde(rename = "n")]
+    name: String,
+    #[serde(rename = "i")]
+    id: Uuid,
+}
+
+impl Cursor {
+    /// As it stands in an address. What cannot be read is no cursor.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+    }
+}
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let json = serde_json::to_vec(self).map_err(|_| std::fmt::Error)?;
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+/// What a page of members is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A prefix of the address or of a word of the name.
+    pub search: String,
+    /// A built-in role's word, a label such as `video-developer`, or a custom role's id.
+    pub role: String,
+    /// `active`, `inactive`, or anything.
+    pub status: String,
+    /// A team's slug.
+    pub team: String,
+    /// In what order.
+    pub sort: Sort,
+    /// Which way.
+    pub order: Order,
+    /// Only what comes after this.
+    pub after: Option<Cursor>,
+    /// Only what comes before this.
+    pub before: Option<Cursor>,
+    /// How many.
+    pub limit: i64,
+}
+
+impl Filter {
+    fn is_narrow(&self) -> bool {
+        [&self.search, &self.role, &self.status, &self.team].iter().any(|it| !it.is_empty())
+    }
+}
+
+/// A page of members.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// In the order asked for.
+    pub members: Vec<Member>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+    /// Where the page before ends, if there is one.
+    pub previous: Option<Cursor>,
+    /// How many there are; of a filtered list no more than 1,001.
+    pub count: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: MembershipId,
+    user_id: UserId,
+    name: String,
+    email: String,
+    name_key: String,
+    is_owner: bool,
+    is_active: bool,
+    suspended_at: Option<Time>,
+    expires_at: Option<Time>,
+    login_type: LoginType,
+    joined_at: Time,
+    active_at: Time,
+    grants: Option<String>,
+    teams: Option<String>,
+}
+
+macro_rules! columns {
+    () => {
+        "select m.id, m.user_id, u.name, u.email, m.name_key, m.is_owner, m.suspended_at, m.expires_at, m.login_type, m.joined_at,
+            m.active_at, not (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
+                or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2) as is_active,
+            (select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
+                    'role_id', encode(uuid_send(g.role_id), 'hex'), 'role_name', r.name, 'permissions', r.permissions, 'scope', g.scope,
+                    'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then (
+                        select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
+                        from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
+                from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id) as grants,
+            (select cast(json_agg(t.name) as text) from memberships x join accounts t on t.id = x.account_id
+                where x.user_id = m.user_id and t.parent_id = $1) as teams
+         from memberships m join users u on u.id = m.user_id
+         left join memberships q on q.account_id = $3 and q.user_id = m.user_id "
+    };
+}
+
+macro_rules! filtered {
+    ($found:literal) => {
+        concat!(
+            "where m.account_id = $1
+               and ($4 = '' or (m.is_owner and $4 = 'owner') or exists (select 1 from grants g where g.membership_id = m.id
+                    and (g.role = $4 or g.role_id = $5) and ($6 = '' or g.product = $6)))
+               and ($7 = '' or ($7 = 'inactive') = (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
+                    or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2))
+               and ($8 = '' or exists (select 1 from memberships x join accounts t on t.id = x.account_id
+                    where t.parent_id = $1 and t.slug = $8 and x.user_id = m.user_id))
+               and ($9 = '' or ", $found, ") "
+        )
+    };
+}
+
+// Two prefixes: the words of a name, and what may be an address. A search drives the statement; without one, it is not in it.
+macro_rules! found {
+    () => {
+        filtered!(
+            "m.id in (select membership_id from member_words where account_id = $1 and word >= $9 and word < $10
+                union select membership_id from member_words where account_id = $1 and word >= $11 and word < $12)"
+        )
+    };
+}
+macro_rules! all {
+    () => {
+        filtered!("($10 = $9 and $11 = $12)")
+    };
+}
+
+macro_rules! page {
+    ($by:literal, up) => {
+        [
+            concat!(columns!(), all!(), "and (", $by, ", m.id) > ($13, $14) order by ", $by, ", m.id limit $15"),
+            concat!(columns!(), found!(), "and (", $by, ", m.id) > ($13, $14) order by ", $by, ", m.id limit $15"),
+        ]
+    };
+    ($by:literal, down) => {
+        [
+            concat!(columns!(), all!(), "and (", $by, ", m.id) < ($13, $14) order by ", $by, " desc, m.id desc limit $15"),
+            concat!(columns!(), found!(), "and (", $by, ", m.id) < ($13, $14) order by ", $by, " desc, m.id desc limit $15"),
+        ]
+    };
+}
+
+const COUNT: [&str; 2] = [
+    concat!(
+        "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
+        all!(), "limit 1001) some"
+    ),
+    concat!(
+        "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
+        found!(), "limit 1001) some"
+    ),
+];
+
+/// A page of the account's members.
+pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
+    let backwards = filter.before.is_some();
+    let up = (filter.order == Order::Up) != backwards;
+    let sql = match (filter.sort, up) {
+        (Sort::Name, true) => page!("m.name_key", up),
+        (Sort::Name, false) => page!("m.name_key", down),
+        (Sort::Joined, true) => page!("m.joined_at", up),
+        (Sort::Joined, false) => page!("m.joined_at", down),
+        (Sort::Active, true) => page!("m.active_at", up),
+        (Sort::Active, false) => page!("m.active_at", down),
+    };
+    let terms = Terms::of(scope, filter);
+    let from = filter.before.clone().or_else(|| filter.after.clone()).unwrap_or_else(|| end(up));
+    let mut query = scope.ask(sql[usize::from(terms.searches)]);
+    query = terms.bind(query);
+    query = if filter.sort == Sort::Name { query.bind(from.name) } else { query.bind(from.time) };
+    let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).all().await?;
+
+    let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > filter.limit;
+    rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
+    if backwards {
+        rows.reverse();
+    }
+    let cursor = |it: Option<&Row>| {
+        it.map(|it| {
+            let time = if filter.sort == Sort::Active { it.active_at } else { it.joined_at };
+            Cursor { time: time.0, name: it.name_key.clone(), id: it.id.0 }
+        })
+    };
+    let (ahead, behind) = if backwards { (true, more) } else { (more, filter.after.is_some()) };
+    let next = ahead.then(|| cursor(rows.last())).flatten();
+    let previous = behind.then(|| cursor(rows.first())).flatten();
+    let admins_may_delete = scope.who().here.admins_may_delete;
+    let members = rows.into_iter().map(|it| it.member(admins_may_delete)).collect();
+
+    let count = if filter.is_narrow() {
+        terms.bind(scope.ask(COUNT[usize::from(terms.searches)])).one::<(i64,)>().await?.0
+    } else {
+        scope.ask("select member_count from accounts where id = $1").one::<(i64,)>().await?.0
+    };
+    Ok(Page { members, next, previous, count })
+}
+
+/// The end at which a list begins.
+fn end(up: bool) -> Cursor {
+    if up {
+        Cursor { time: i64::MIN, name: String::new(), id: Uuid::nil() }
+    } else {
+        Cursor { time: i64::MAX, name: LAST.into(), id: Uuid::max() }
+    }
+}
+/// After every text that is made of characters.
+const LAST: &str = "\u{10ffff}";
+
+/// One member.
+pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Member>> {
+    let (now, parent) = (scope.now(), parent(scope));
+    let sql = concat!(columns!(), "where m.account_id = $1 and m.id = $4");
+    let found: Option<Row> = scope.ask(sql).bind(now).bind(parent).bind(id).maybe().await?;
+    let admins_may_delete = scope.who().here.admins_may_delete;
+    Ok(found.map(|it| it.member(admins_may_delete)))
+}
+
+/// The organization whose suspension holds in the team.
+fn parent(scope: &Scope) -> Uuid {
+    let here = &scope.who().here;
+    if here.is_under_organization() { here.top().0 } else { Uuid::nil() }
+}
+
+/// `$2` to `$12`.
+struct Terms {
+    now: Time,
+    parent: Uuid,
+    role: String,
+    role_id: Uuid,
+    product: String,
+    status: String,
+    team: String,
+    words: [String; 4],
+    searches: bool,
+}
+
+impl Terms {
+    fn of(scope: &Scope, filter: &Filter) -> Terms {
+        let catalog = scope.kit().catalog.clone();
+        let label = catalog.products.iter().find_map(|it| {
+            let word = filter.role.strip_prefix(it.id.as_str())?.strip_prefix('-')?;
+            let word = if word == "admin" { BuiltIn::ProductAdmin.word() } else { word };
+            Some((word.to_owned(), it.id.clone()))
+        });
+        let (role, product) = label.unwrap_or_else(|| (filter.role.clone(), String::new()));
+        let status = if ["active", "inactive"].contains(&filter.status.as_str()) { filter.status.clone() } else { String::new() };
+        let (term, mail) = (search_term(&filter.search), fold(filter.search.trim()));
+        let searches = !mail.is_empty();
+        // A search for signs alone finds addresses alone.
+        let term = if term.is_empty() { mail.clone() } else { term };
+        let after = |it: &str| format!("{it}{LAST}");
+        let words = if searches { [term.clone(), after(&term), mail.clone(), after(&mail)] } else { Default::default() };
+        let role_id = role.parse().unwrap_or(Uuid::nil());
+        let (now, parent, team) = (scope.now(), parent(scope), filter.team.clone());
+        Terms { now, parent, role, role_id, product, status, team, words, searches }
+    }
+    fn bind<'q>(&self, query: crate::db::Query<'q>) -> crate::db::Query<'q> {
+        let [term, term_end, mail, mail_end] = self.words.clone();
+        query
+            .bind(self.now)
+            .bind(self.parent)
+            .bind(self.role.clone())
+            .bind(self.role_id)
+            .bind(self.product.clone())
+            .bind(self.status.clone())
+            .bind(self.team.clone())
+            .bind(term)
+            .bind(term_end)
+            .bind(mail)
+            .bind(mail_end)
+    }
+}
+
+#[derive(Deserialize)]
+struct GrantRow {
+    id: GrantId,
+    role: Option<String>,
+    role_id: Option<String>,
+    role_name: Option<String>,
+    permissions: Option<String>,
+    scope: String,
+    product: Option<String>,
+    expires_at: Option<i64>,
+    listed: Option<String>,
+}
+
+impl GrantRow {
+    fn grant(self, admins_may_delete: bool) -> Option<Grant> {
+        let listing = Listing {
+            id: self.id,
+            role: self.role,
+            role_id: self.role_id.and_then(|it| it.parse::<RoleId>().ok()),
+            role_name: self.role_name,
+            permissions: self.permissions,
+            scope: self.scope,
+            product: self.product,
+            listed: self.listed,
+            expires_at: self.expires_at.map(Time),
+        };
+        listing.grant(admins_may_delete)
+    }
+}
+
+impl Row {
+    fn member(self, admins_may_delete: bool) -> Member {
+        let mut rows: Vec<GrantRow> = self.grants.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        rows.sort_by_key(|it| it.id);
+        let mut grants: Vec<Grant> = rows.into_iter().filter_map(|it| it.grant(admins_may_delete)).collect();
+        if self.is_owner {
+            grants = vec![Grant::whole(BuiltIn::Owner, true)];
+        }
+        let mut teams: Vec<String> = self.teams.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        teams.sort();
+        Member {
+            id: self.id,
+            person: Person { id: self.user_id, name: self.name, email: self.email },
+            is_owner: self.is_owner,
+            is_active: self.is_active,
+            suspended_at: self.suspended_at,
+            expires_at: self.expires_at,
+            login_type: self.login_type,
+            joined_at: self.joined_at,
+            active_at: self.active_at,
+            grants,
+            teams,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sessions: tower-sessions on our own database, and the list that a user sees of theirs.
+use super::{
+    Change, Me, Scope, Who,
+    audit::{self, Did},
+    users,
+};
+use crate::{
+    db::Db,
+    error::{Error, Result},
+    kit::{Kit, secret::hash},
+    model::{
+        id::{SessionId, UserId},
+        time::{DAY, MINUTE, Time},
+    },
+};
+use std::{collections::HashMap, time::Duration};
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+    session_store,
+};
+
+/// Unused for so long, a session ends.
+pub const IDLE: Duration = Duration::from_secs(14 * 86_400);
+/// However much it is used, a session ends after so long.
+pub const ABSOLUTE: Duration = Duration::from_secs(90 * 86_400);
+
+/// The names under which a session holds what has a column of its own.
+pub mod held {
+    /// The user's id.
+    pub const USER: &str = "user";
+    /// How they signed in.
+    pub const METHOD: &str = "method";
+    /// From where.
+    pub const IP: &str = "ip";
+    /// With what.
+    pub const AGENT: &str = "agent";
+    /// The sign-up that this browser began.
+    pub const SIGN_UP: &str = "sign_up";
+}
+
+/// The secret in the cookie, as it is known here.
+pub fn secret_hash(id: Id) -> Vec<u8> {
+    hash(&id.to_string())
+}
+
+/// Where tower-sessions keeps its records.
+#[derive(Clone)]
+pub struct Sessions {
+    db: Db,
+    kit: Kit,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sessions")
+    }
+}
+
+impl Sessions {
+    /// On this database.
+    pub fn new(db: Db, kit: Kit) -> Sessions {
+        Sessions { db, kit }
+    }
+    async fn insert(&self, record: &Record) -> Result<bool> {
+        let now = self.kit.now();
+        let text = |name| record.data.get(name).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
+        let user = text(held::USER).parse::<UserId>().ok();
+        let data = serde_json::to_string(&record.data).map_err(|it| Error::Internal(it.to_string()))?;
+        let mut conn = self.db.begin().await?;
+        let made = conn
+            .query(
+                "insert into sessions (hash, id, user_id, data, method, ip, agent, created_at, seen_at, proved_at, expires_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8, $9) on conflict (hash) do nothing",
+            )
+            .bind(secret_hash(record.id))
+            .bind(self.kit.id())
+            .bind(user)
+            .bind(data)
+            .bind(text(held::METHOD))
+            .bind(text(held::IP))
+            .bind(text(held::AGENT))
+            .bind(now)
+            .bind(now.plus(IDLE))
+            .run()
+            .await?;
+        conn.commit().await?;
+        Ok(made == 1)
+    }
+    async fn update(&self, record: &Record) -> Result<()> {
+        let data = serde_json::to_string(&record.data).map_err(|it| Error::Internal(it.to_string()))?;
+        let mut conn = self.db.begin().await?;
+        // Only what is there: a session that was ended meanwhile stays ended.
+        conn.query("update sessions set data = $2 where hash = $1")
+            .bind(secret_hash(record.id))
+            .bind(data)
+            .run()
+            .await?;
+        Ok(conn.commit().await?)
+    }
+    async fn find(&self, id: Id) -> Result<Option<Record>> {
+        let now = self.kit.now();
+        let found: Option<(String, Time)> = self
+            .db
+            .read()
+            .await?
+            .query("select data, expires_at from sessions where hash = $1 and expires_at > $2")
+            .bind(secret_hash(id))
+            .bind(now)
+            .maybe()
+            .await?;
+        let Some((data, expires_at)) = found else { return Ok(None) };
+        let data: HashMap<String, serde_json::Value> = serde_json::from_str(&data).unwrap_or_default();
+        let expiry_date = time::OffsetDateTime::from_unix_timestamp(expires_at.0 / 1_000_000)
+            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        Ok(Some(Record { id, data, expiry_date }))
+    }
+    async fn remove(&self, id: Id) -> Result<()> {
+        let mut conn = self.db.begin().await?;
+        conn.query("delete from sessions where hash = $1").bind(secret_hash(id)).run().await?;
+        Ok(conn.commit().await?)
+    }
+}
+
+fn backend(it: Error) -> session_store::Error {
+    session_store::Error::Backend(format!("{it:?}"))
+}
+
+#[async_trait::async_trait]
+impl SessionStore for Sessions {
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
+        while !self.insert(record).await.map_err(backend)? {
+            record.id = Id::default();
+        }
+        Ok(())
+    }
+    async fn save(&self, record: &Record) -> session_store::Result<()> {
+        self.update(record).await.map_err(backend)
+    }
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+        self.find(*id).await.map_err(backend)
+    }
+    async fn delete(&self, id: &Id) -> session_store::Result<()> {
+        self.remove(*id).await.map_err(backend)
+    }
+}
+
+/// How often a session's use is written down.
+pub const TOUCH: Duration = MINUTE.saturating_mul(5);
+
+/// A session was used, in an account perhaps: it stays alive, the member was active, and the account is where its user was
+/// last.
+pub async fn touch(db: &Db, kit: &Kit, session: SessionId, account: Option<crate::model::id::AccountId>) -> Result<()> {
+    let now = kit.now();
+    let mut conn = db.begin().await?;
+    conn.query("update sessions set seen_at = $2, expires_at = case when created_at + $3 < $4 then created_at + $3 else $4 end where id = $1")
+        .bind(session)
+        .bind(now)
+        .bind(i64::try_from(ABSOLUTE.as_micros()).unwrap_or(i64::MAX))
+        .bind(now.plus(IDLE))
+        .run()
+        .await?;
+    if let Some(account) = account {
+        conn.query("update memberships set active_at = $3 where account_id = $2 and user_id = (select user_id from sessions where id = $1)")
+            .bind(session)
+            .bind(account)
+            .bind(now)
+            .run()
+            .await?;
+        conn.query("update users set last_account = $2 where id = (select user_id from sessions where id = $1)")
+            .bind(session)
+            .bind(account)
+            .run()
+            .await?;
+    }
+    Ok(conn.commit().await?)
+}
+
+/// A session as its user sees it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listed {
+    /// By which it is ended.
+    pub id: SessionId,
+    /// How it began.
+    pub method: String,
+    /// From where.
+    pub ip: String,
+    /// With what.
+    pub agent: String,
+    /// When it began.
+    pub created_at: Time,
+    /// When it was last used, within minutes.
+    pub seen_at: Time,
+}
+
+/// The signed-in user's sessions, last used first.
+pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Listed>> {
+    let now = scope.now();
+    let sql = "select id, method, ip, agent, created_at, seen_at from sessions
+        where user_id = $1 and expires_at > $2 order by seen_at desc, id limit 100";
+    Ok(scope.ask(sql).bind(now).all().await?)
+}
+
+/// Ends one of the signed-in user's sessions.
+pub async fn end(change: &mut Change<Me>, id: SessionId) -> Result<()> {
+    let gone = change.ask("delete from sessions where user_id = $1 and id = $2").bind(id).run().await?;
+    if gone == 0 {
+        return Err(Error::NotFound);
+    }
+    let person = change.who().person.clone();
+    let chain = users::chain(change, person.id).await?;
+    audit::write(change, chain, Did::to("session.ended", "session", id, &person.email)).await
+}
+
+/// Ends all sessions of the signed-in user but this one.
+pub async fn end_others(change: &mut Change<Me>) -> Result<u64> {
+    let (person, keep) = (change.who().person.clone(), change.who().session.id);
+    let ended = end_all(change, person.id, Some(keep)).await?;
+    let chain = users::chain(change, person.id).await?;
+    audit::write(change, chain, Did::to("session.others_ended", "user", person.id, &person.email)).await?;
+    Ok(ended)
+}
+
+/// Ends a user's sessions, but for one perhaps.
+pub(super) async fn end_all<W: Who>(change: &mut Change<W>, user: UserId, keep: Option<SessionId>) -> Result<u64> {
+    let keep = keep.unwrap_or(SessionId(uuid::Uuid::nil()));
+    Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).run().await?)
+}
+
+/// The person proved who they are just now.
+pub async fn proved(change: &mut Change<Me>) -> Result<()> {
+    let (session, now) = (change.who().session.id, change.now());
+    let sql = "update sessions set proved_at = $3 where user_id = $1 and id = $2";
+    change.ask(sql).bind(session).bind(now).run().await?;
+    Ok(())
+}
+
+/// Forgets what is over: sessions, links, sign-ups.
+pub async fn sweep(change: &mut Change<super::Host>) -> Result<()> {
+    let now = change.now();
+    for sql in [
+        "delete from sessions where expires_at <= $1",
+        "delete from links where expires_at <= $1",
+        "delete from sign_ups where expires_at <= $1",
+    ] {
+        change.sql(sql).bind(now).run().await?;
+    }
+    // A session that nobody signed in by is of one browser's sign-up: it need not last longer than the link.
+    let sql = "delete from sessions where user_id is null and created_at < $1";
+    change.sql(sql).bind(now.minus(3 * DAY)).run().await?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Teams: accounts under a parent that pays.
+use super::{
+    Change, Scope, accounts,
+    audit::{self, Did},
+};
+use crate::{
+    error::{Error, Result},
+    model::{
+        account::Kind,
+        id::AccountId,
+        text::{Name, Slug},
+        time::Time,
+    },
+};
+use serde_json::{Value, json};
+
+/// A team as its parent lists it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Team {
+    /// Its id.
+    pub id: AccountId,
+    /// Its slug.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Who owns it.
+    pub owner_name: String,
+    /// Their address.
+    pub owner_email: String,
+    /// How many members it has.
+    pub member_count: i64,
+    /// Since when.
+    pub created_at: Time,
+    /// Whether the visitor is in it.
+    pub is_mine: bool,
+}
+
+/// The teams of the account, by name; of others than administrators, only their own.
+pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Result<Vec<Team>> {
+    let me = scope.who().person.id;
+    Ok(scope
+        .ask(
+            "select * from (
+                select a.id, a.slug, a.name, u.name as owner_name, u.email as owner_email, a.member_count, a.created_at,
+                    exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $2) as is_mine
+                from accounts a join users u on u.id = a.owner_id where a.parent_id = $1
+             ) t where (is_mine or $3) and slug > $4 order by slug limit $5",
+        )
+        .bind(me)
+        .bind(all)
+        .bind(after.to_owned())
+        .bind(limit)
+        .all()
+        .await?)
+}
+
+/// Opens a team in the account one is in: an organization, or one's personal account. Who opens it owns it.
+pub async fn open(change: &mut Change, name: &Name, slug: Option<&Slug>) -> Result<String> {
+    let (here, person) = (change.who().here.clone(), change.who().person.clone());
+    if here.kind == Kind::Team {
+        return Err(Error::conflict("team_in_team", "A team has no teams of its own. Open it in the organization."));
+    }
+    if change.who().membership.is_none() {
+        return Err(Error::conflict("not_a_member", "Only members of the organization open teams in it."));
+    }
+    let new = accounts::New { kind: Kind::Team, name: name.as_str(), slug, parent: Some(here.id), plan: &here.plan };
+    let id = accounts::open(change, &person, &new).await?;
+    accounts::remember(change, person.id, id).await?;
+    let did = Did::to("team.created", "account", id, name).changed(Value::Null, json!({ "owner": person.email }));
+    audit::here(change, did).await?;
+    accounts::slug_of(change, id).await
+}

@@ -1,0 +1,393 @@
+//! A browser that a test drives as a person would: by the names that are on the page.
+//!
+//! Everything waits up to ten seconds for what it needs, and panics with what it saw instead.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::{Element, ElementRef};
+use fantoccini::error::CmdError;
+use fantoccini::key::Key;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAGE: &str = include_str!("page.js");
+
+/// What the person's system asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
+/// A window of its own, with its own cookies. It closes when it is dropped.
+pub struct Browser {
+    client: Client,
+    session: String,
+}
+
+impl Browser {
+    /// A window of that width. Below 600 it is a phone.
+    pub async fn open(theme: Theme, width: u32) -> Self {
+        Self::start(theme, width, json!({})).await
+    }
+
+    /// A window that runs no script.
+    pub async fn without_script(theme: Theme, width: u32) -> Self {
+        Self::start(theme, width, json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+    }
+
+    async fn start(theme: Theme, width: u32, prefs: Value) -> Self {
+        let args = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ];
+        let wanted = json!({
+            "goog:chromeOptions": { "binary": setting("CHROMIUM"), "args": args, "prefs": prefs },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted.as_object().unwrap().clone())
+            .connect(&format!("http://127.0.0.1:{}", chromedriver().port))
+            .await
+            .expect("Chromium starts");
+        let session = client.session_id().await.unwrap().unwrap();
+        let browser = Self { client, session };
+
+        // No window is as narrow as a phone, so the page is told that this one is. Whoever asks for less
+        // motion gets none: a click never lands on something that still moves.
+        let theme = if theme == Theme::Dark { "dark" } else { "light" };
+        let phone = width < 600;
+        let height = if phone { 844 } else { 900 };
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone });
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": theme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
+        for (cmd, params) in
+            [("Emulation.setDeviceMetricsOverride", size), ("Emulation.setEmulatedMedia", media)]
+        {
+            browser.post("goog/cdp/execute", json!({ "cmd": cmd, "params": params })).await;
+        }
+        browser
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.client.goto(url).await.unwrap_or_else(|error| panic!("cannot open {url}: {error}"));
+    }
+
+    pub async fn url(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
+    }
+
+    /// Clicks the one button, link, menu item, tab, checkbox or option of that name.
+    pub async fn click(&self, name: &str) {
+        self.click_within(name, None).await;
+    }
+
+    /// Clicks it in the row, list item, card or form that shows `text`.
+    pub async fn click_beside(&self, text: &str, name: &str) {
+        self.click_within(name, Some(text)).await;
+    }
+
+    async fn click_within(&self, name: &str, beside: Option<&str>) {
+        patiently(async || {
+            let element = self.find("action", name, beside).await?;
+            element.click().await.map_err(|error| format!("cannot click “{name}”: {error}"))
+        })
+        .await;
+    }
+
+    /// Writes into the field of that label, in place of what is there.
+    pub async fn fill(&self, label: &str, value: &str) {
+        patiently(async || {
+            let field = self.find("field", label, None).await?;
+            let filled = if field.attr("type").await.ok().flatten().as_deref() == Some("date") {
+                // What one types into a date depends on the country.
+                self.run("setDate", vec![serde_json::to_value(&field).unwrap(), json!(value)]).await.map(drop)
+            } else {
+                match field.clear().await {
+                    Ok(()) => field.send_keys(value).await,
+                    refused => refused,
+                }
+            };
+            filled.map_err(|error| format!("cannot fill “{label}”: {error}"))
+        })
+        .await;
+    }
+
+    /// Chooses an option of the select of that label.
+    pub async fn select(&self, label: &str, option: &str) {
+        patiently(async || {
+            let select = self.find("field", label, None).await?;
+            let chosen = select.select_by_label(option).await;
+            chosen.map_err(|error| format!("cannot choose “{option}” in “{label}”: {error}"))
+        })
+        .await;
+    }
+
+    /// Presses keys wherever the focus is: `Tab`, `Enter`, `Control+k`, `/`.
+    pub async fn press(&self, keys: &str) {
+        let keys: Vec<char> = keys.split('+').map(key).collect();
+        let mut actions = KeyActions::new("keyboard".to_owned());
+        for &value in &keys {
+            actions = actions.then(KeyAction::Down { value });
+        }
+        for &value in keys.iter().rev() {
+            actions = actions.then(KeyAction::Up { value });
+        }
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// The name of what has the focus, as a screen reader says it.
+    pub async fn focused(&self) -> String {
+        let element = self.client.active_element().await.unwrap();
+        self.name_of(&element).await.unwrap()
+    }
+
+    /// The text of the page's main part, as it is shown.
+    pub async fn main(&self) -> String {
+        self.run("main", vec![]).await.unwrap().as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the text is shown anywhere on the page.
+    pub async fn wait_for(&self, text: &str) {
+        patiently(async || {
+            let shown = self.run("shown", vec![]).await.map_err(|error| error.to_string())?;
+            let shown = shown.as_str().unwrap_or_default();
+            if shown.contains(text) {
+                Ok(())
+            } else {
+                Err(format!("“{text}” is not on the page:\n{shown}"))
+            }
+        })
+        .await;
+    }
+
+    /// Keeps a picture of the window, for eyes.
+    pub async fn screenshot(&self, file: &Path) {
+        std::fs::write(file, self.client.screenshot().await.unwrap()).unwrap();
+    }
+
+    /// What axe finds wrong: WCAG 2.0 to 2.2, A and AA, and its best practices. Needs a window with script.
+    pub async fn axe(&self) -> Vec<String> {
+        let axe = std::fs::read_to_string(setting("AXE")).unwrap();
+        self.client.execute(&axe, vec![]).await.unwrap();
+        let run = format!("{PAGE}\naxe(arguments[0]);");
+        strings(&self.client.execute_async(&run, vec![]).await.unwrap())
+    }
+
+    /// The errors in the console since the last call: of scripts, of the network, of the content security policy.
+    pub async fn console_errors(&self) -> Vec<String> {
+        let entries = self.post("se/log", json!({ "type": "browser" })).await;
+        let severe = entries.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE");
+        severe.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn find(&self, kind: &str, name: &str, beside: Option<&str>) -> Result<Element, String> {
+        let args = vec![json!(kind), json!(name), json!(beside)];
+        let found = self.run("candidates", args).await.map_err(|error| error.to_string())?;
+        let (mut exact, mut other) = (Vec::new(), Vec::new());
+        for reference in found.as_array().into_iter().flatten() {
+            let reference = reference.as_object().and_then(|one| one.values().next()).and_then(Value::as_str);
+            let reference = ElementRef::from(reference.unwrap().to_owned());
+            let element = Element::from_element_id(self.client.clone(), reference);
+            let its_name = self.name_of(&element).await.map_err(|error| error.to_string())?;
+            if its_name == name { exact.push(element) } else { other.push(its_name) }
+        }
+        let place = beside.map_or(String::new(), |text| format!(" beside “{text}”"));
+        match exact.len() {
+            1 => Ok(exact.remove(0)),
+            0 => Err(format!("no {kind} is called “{name}”{place}; similar: {other:?}")),
+            many => Err(format!("{many} of kind {kind} are called “{name}”{place}: use click_beside")),
+        }
+    }
+
+    /// The accessible name, as the browser computes it.
+    async fn name_of(&self, element: &Element) -> Result<String, CmdError> {
+        let path = format!("element/{}/computedlabel", element.element_id());
+        let name = self.client.issue_cmd(Call { method: Method::GET, path, body: None }).await?;
+        Ok(name.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    async fn run(&self, function: &str, args: Vec<Value>) -> Result<Value, CmdError> {
+        self.client.execute(&format!("{PAGE}\nreturn {function}(...arguments);"), args).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let call = Call { method: Method::POST, path: path.to_owned(), body: Some(body.to_string()) };
+        self.client.issue_cmd(call).await.unwrap()
+    }
+}
+
+impl Drop for Browser {
+    /// Not left to the client: the runtime of a test that failed no longer runs what the client would spawn.
+    fn drop(&mut self) {
+        if let Ok(mut driver) = TcpStream::connect(("127.0.0.1", chromedriver().port)) {
+            let goodbye = format!(
+                "DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                self.session
+            );
+            // Nobody is left to tell when this fails, and the next line waits for the end in any case.
+            let _ = driver.write_all(goodbye.as_bytes());
+            let _ = driver.read_to_end(&mut Vec::new());
+        }
+    }
+}
+
+/// A command of the `WebDriver` protocol that the client has no method for.
+#[derive(Debug)]
+struct Call {
+    method: Method,
+    path: String,
+    body: Option<String>,
+}
+
+impl WebDriverCompatibleCommand for Call {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (self.method.clone(), self.body.clone())
+    }
+}
+
+/// The one chromedriver of this test program, which starts a Chromium for each window.
+struct Chromedriver {
+    port: u16,
+    /// Its standard input is what ends it, see below; a closed output would end it as well.
+    _process: (Child, BufReader<ChildStdout>),
+}
+
+fn chromedriver() -> &'static Chromedriver {
+    static RUNNING: OnceLock<Chromedriver> = OnceLock::new();
+    RUNNING.get_or_init(|| {
+        // Nothing is run at the end of a test program, but its end of a pipe closes, however it ends.
+        let until_we_end = "\"$0\" --port=0 & read -r _; kill $!";
+        let mut process = Command::new("sh")
+            .args(["-c", until_we_end, &setting("CHROMEDRIVER")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        let port = loop {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "chromedriver ended before it told its port");
+            if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ")
+            {
+                break port.parse().unwrap();
+            }
+        };
+        Chromedriver { port, _process: (process, output) }
+    })
+}
+
+fn setting(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests through ./scripts/test"))
+}
+
+async fn patiently(attempt: impl AsyncFn() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(refusal) = attempt().await {
+        assert!(start.elapsed() < PATIENCE, "{refusal}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn key(name: &str) -> char {
+    match name {
+        "Tab" => Key::Tab.into(),
+        "Enter" => Key::Enter.into(),
+        "Escape" => Key::Escape.into(),
+        "Space" => ' ',
+        "Backspace" => Key::Backspace.into(),
+        "Up" => Key::Up.into(),
+        "Down" => Key::Down.into(),
+        "Left" => Key::Left.into(),
+        "Right" => Key::Right.into(),
+        "Home" => Key::Home.into(),
+        "End" => Key::End.into(),
+        "Control" => Key::Control.into(),
+        "Shift" => Key::Shift.into(),
+        other => {
+            let mut characters = other.chars();
+            match (characters.next(), characters.next()) {
+                (Some(one), None) => one,
+                _ => panic!("no key is called “{other}”"),
+            }
+        }
+    }
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+/// A check that cannot fail checks nothing: `faulty.html` has every fault that the other tests look for.
+mod tests {
+    use super::*;
+
+    const FAULTY: &str = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/console/browser/faulty.html");
+
+    #[tokio::test]
+    async fn the_browser_does_what_a_person_does_and_sees_what_is_wrong() {
+        let phone = Browser::open(Theme::Dark, 390).await;
+        phone.goto(FAULTY).await;
+        phone.wait_for("With script").await;
+        assert!(phone.main().await.contains("dark 390"));
+
+        let errors = phone.console_errors().await;
+        assert!(errors.iter().any(|error| error.contains("broken on purpose")), "{errors:?}");
+        let violations = phone.axe().await;
+        assert!(violations.iter().any(|one| one.starts_with("color-contrast")), "{violations:?}");
+
+        phone.press("Control+k").await;
+        phone.wait_for("Palette").await;
+        phone.press("Tab").await;
+        assert_eq!(phone.focused().await, "Name");
+
+        phone.click_beside("Bob", "Open").await;
+        assert!(phone.url().await.ends_with("#bob"));
+
+        let directory = tempfile::tempdir().unwrap();
+        let picture = directory.path().join("ballot.png");
+        phone.screenshot(&picture).await;
+        assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    }
+
+    #[tokio::test]
+    async fn a_window_without_script_sends_a_form() {
+        let window = Browser::without_script(Theme::Light, 1440).await;
+        window.goto(FAULTY).await;
+        assert!(window.main().await.contains("Without script"));
+
+        window.fill("Name", "Ada").await;
+        window.fill("Born", "1815-12-10").await;
+        window.select("Role", "Owner").await;
+        window.click("I am sure").await;
+        window.click("Send the ballot").await;
+        let sent = window.url().await;
+        assert!(sent.ends_with("?name=Ada&born=1815-12-10&role=Owner&sure=on"), "{sent}");
+    }
+}
