@@ -8,10 +8,13 @@ pub use value::{List, Record, Value};
 
 use dialect::{highest, spell};
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Encode, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type,
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Encode, PgPool, Postgres,
+    Sqlite, SqlitePool, Transaction, Type,
     pool::PoolConnection,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 use std::{borrow::Cow, str::FromStr, time::Duration};
 

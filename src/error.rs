@@ -116,9 +116,9 @@ impl std::fmt::Display for Error {
         match self {
             Error::SignedOut => f.write_str("Sign in first."),
             Error::Forbidden(it) => write!(f, "You need the permission {} ({}).", it.key(), it.says()),
-            Error::Barred { detail, .. } | Error::Conflict { detail, .. } | Error::Malformed { detail, .. } => {
-                f.write_str(detail)
-            }
+            Error::Barred { detail, .. }
+            | Error::Conflict { detail, .. }
+            | Error::Malformed { detail, .. } => f.write_str(detail),
             Error::NotFound | Error::Moved(_) => {
                 f.write_str("There is nothing here, or it is not for this account to see.")
             }
@@ -130,9 +130,9 @@ impl std::fmt::Display for Error {
             Error::TooMany(after) => {
                 write!(f, "Too many tries. Wait {} seconds, then try again.", after.as_secs().max(1))
             }
-            Error::Unavailable(_) => {
-                f.write_str("The database cannot be reached or written right now. Nothing was changed. Try again soon.")
-            }
+            Error::Unavailable(_) => f.write_str(
+                "The database cannot be reached or written right now. Nothing was changed. Try again soon.",
+            ),
             Error::Internal(_) => f.write_str("Something went wrong on our side. Nothing was changed."),
         }
     }
@@ -144,7 +144,9 @@ impl From<sqlx::Error> for Error {
     fn from(it: sqlx::Error) -> Error {
         use sqlx::Error as E;
         let away = match &it {
-            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => true,
+            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => {
+                true
+            }
             E::Database(said) => said.code().is_some_and(|code| is_passing(&code)),
             _ => false,
         };

@@ -1,11 +1,17 @@
 //! Guildhall: the organization console to put next to your API.
 //!
 //! Read in this order: a module uses only those above it.
-pub mod model;
+pub mod app;
+pub mod db;
 pub mod error;
 pub mod kit;
-pub mod db;
 pub mod letters;
 pub mod mail;
+pub mod model;
+pub mod screens;
 pub mod store;
-// pub mod app;
+
+/// Every route of the program.
+pub fn routes() -> app::routes::Routes {
+    screens::routes()
+}

@@ -52,6 +52,8 @@ pub struct Me {
     pub session: Session,
     /// Whether they run the installation.
     pub operator: bool,
+    /// The zone that they chose, by its IANA name.
+    pub time_zone: Option<String>,
 }
 
 /// Nobody in particular: who signs in, signs up, or follows a mailed link.

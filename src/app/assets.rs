@@ -78,7 +78,7 @@ impl Asset {
     fn new(name: &str, body: Bytes) -> Self {
         let (stem, extension) = name.rsplit_once('.').expect("a file of static/ has an extension");
         let hash = Sha256::digest(&body);
-        let hash: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
         Asset {
             name: name.to_owned(),
             url: format!("{PREFIX}{stem}.{hash}.{extension}"),
@@ -175,8 +175,10 @@ mod tests {
             for name in quoted(&template, "assets::url(\"") {
                 assert!(ASSETS.iter().any(|asset| asset.name == name), "{path}: no static/{name}");
             }
-            for name in quoted(&template, "icon(\"").chain(quoted(&template, "icon=\"")) {
-                assert!(icons.contains(&format!("id=\"{name}\"")), "{path}: no icon {name}");
+            for before in ["icon(\"", "icon=\"", "ui::note(\"", "ui::empty(\"", "ui::tile(\""] {
+                for name in quoted(&template, before) {
+                    assert!(icons.contains(&format!("id=\"{name}\"")), "{path}: no icon {name}");
+                }
             }
         }
     }
@@ -225,14 +227,17 @@ mod tests {
     fn templates(folder: &std::path::Path) -> Vec<(String, String)> {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         entries
-            .flat_map(|path| match path.is_dir() {
-                true => templates(&path),
-                false => vec![(path.display().to_string(), std::fs::read_to_string(&path).unwrap())],
+            .flat_map(|path| {
+                if path.is_dir() {
+                    templates(&path)
+                } else {
+                    vec![(path.display().to_string(), std::fs::read_to_string(&path).unwrap())]
+                }
             })
             .collect()
     }
 
     fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
-        text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).filter(|name| !name.is_empty())
+        text.split(before).skip(1).filter_map(|rest| rest.split('"').next())
     }
 }

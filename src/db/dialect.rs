@@ -59,8 +59,13 @@ pub fn ddl(text: &str, dialect: Dialect) -> String {
         false => it.to_owned(),
     };
     // SQLite compares text byte by byte of its own accord.
-    let types =
-        [(" uuid", " blob"), (" bytea", " blob"), (" bigint", " integer"), (" boolean", " integer"), (" collate \"C\"", "")];
+    let types = [
+        (" uuid", " blob"),
+        (" bytea", " blob"),
+        (" bigint", " integer"),
+        (" boolean", " integer"),
+        (" collate \"C\"", ""),
+    ];
     let statements = text.split_inclusive(';').map(strict);
     statements.map(|it| types.iter().fold(it, |it, (pg, lite)| it.replace(pg, lite))).collect()
 }
@@ -81,7 +86,13 @@ mod tests {
     #[test]
     fn a_migration_is_spelled_for_each_engine() {
         let text = "-- why\ncreate table t (id uuid primary key\n--lite , x text\n);\n--pg alter table t add x text;\ncreate index i on t (x);";
-        assert_eq!(ddl(text, Dialect::Sqlite), "create table t (id blob primary key\n, x text\n) strict;\ncreate index i on t (x);");
-        assert_eq!(ddl(text, Dialect::Postgres), "create table t (id uuid primary key\n);\nalter table t add x text;\ncreate index i on t (x);");
+        assert_eq!(
+            ddl(text, Dialect::Sqlite),
+            "create table t (id blob primary key\n, x text\n) strict;\ncreate index i on t (x);"
+        );
+        assert_eq!(
+            ddl(text, Dialect::Postgres),
+            "create table t (id uuid primary key\n);\nalter table t add x text;\ncreate index i on t (x);"
+        );
     }
 }

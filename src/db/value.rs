@@ -1,6 +1,7 @@
 //! What both engines can bind and decode.
 use sqlx::{
-    Database, Encode, FromRow, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError, postgres::PgRow, sqlite::SqliteRow,
+    Database, Encode, FromRow, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError, postgres::PgRow,
+    sqlite::SqliteRow,
 };
 use uuid::Uuid;
 
@@ -28,13 +29,19 @@ macro_rules! list {
             }
         }
         impl Encode<'_, Sqlite> for List<'_, $T> {
-            fn encode_by_ref(&self, buf: &mut <Sqlite as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+            fn encode_by_ref(
+                &self,
+                buf: &mut <Sqlite as Database>::ArgumentBuffer,
+            ) -> Result<IsNull, BoxDynError> {
                 let spelled: Vec<String> = self.0.iter().map($spell).collect();
                 Encode::<Sqlite>::encode(serde_json::to_string(&spelled)?, buf)
             }
         }
         impl Encode<'_, Postgres> for List<'_, $T> {
-            fn encode_by_ref(&self, buf: &mut <Postgres as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+            fn encode_by_ref(
+                &self,
+                buf: &mut <Postgres as Database>::ArgumentBuffer,
+            ) -> Result<IsNull, BoxDynError> {
                 <&[$T] as Encode<Postgres>>::encode_by_ref(&self.0, buf)
             }
         }

@@ -3,14 +3,16 @@ use crate::{
     error::{Error, Result},
     model::text::{Refusal, refuse},
 };
-use argon2::{Argon2, PasswordVerifier as _, password_hash::{PasswordHasher as _, phc::PasswordHash}};
+use argon2::{
+    Argon2, PasswordVerifier as _,
+    password_hash::{PasswordHasher as _, phc::PasswordHash},
+};
 use std::sync::{LazyLock, OnceLock};
 use tokio::sync::Semaphore;
 
 /// 19 MiB each (OWASP's first choice for argon2id: m = 19 MiB, t = 2, p = 1, which are this crate's defaults).
-static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| {
-    Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
-});
+static AT_ONCE: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)));
 
 /// The most characters that a password may have.
 pub const LONGEST: usize = 128;
@@ -24,14 +26,16 @@ pub async fn choose(password: &str, about: &[&str]) -> Result<Result<String, Ref
     if password.chars().count() > LONGEST {
         return Ok(refuse("too_long", format!("A password has at most {LONGEST} characters.")));
     }
-    let (password, about) = (password.to_owned(), about.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    let (password, about) =
+        (password.to_owned(), about.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
     off_thread(move || {
         let about: Vec<&str> = about.iter().map(String::as_str).collect();
         let judged = zxcvbn::zxcvbn(&password, &about);
         if judged.score() >= zxcvbn::Score::Three {
             return Ok(hash(&password));
         }
-        let advice = judged.feedback().and_then(|it| it.warning()).map(|it| format!(" {it}")).unwrap_or_default();
+        let advice =
+            judged.feedback().and_then(|it| it.warning()).map(|it| format!(" {it}")).unwrap_or_default();
         refuse("too_weak", format!("This password is too easy to guess.{advice} Use a few unrelated words."))
     })
     .await

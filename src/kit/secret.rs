@@ -91,7 +91,8 @@ impl Seal {
     pub fn close(&self, chance: &Chance, place: &str, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; 24] = chance.bytes();
         let payload = Payload { msg: plain, aad: place.as_bytes() };
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("what fits in memory can be encrypted");
+        let sealed =
+            self.cipher.encrypt(&XNonce::from(nonce), payload).expect("what fits in memory can be encrypted");
         [&nonce[..], &sealed].concat()
     }
     /// Decrypts; none if the key is another, or somebody touched it.
@@ -111,7 +112,8 @@ impl Seal {
 
 /// HMAC-SHA-256 over parts, each behind its length, so that no two lists of parts read alike.
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac =
+        <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);

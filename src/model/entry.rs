@@ -108,6 +108,8 @@ pub struct Entry {
     pub by: By,
     /// How the membership demands that one signs in.
     pub login_type: LoginType,
+    /// The zone that they chose, by its IANA name.
+    pub time_zone: Option<String>,
 }
 
 impl Entry {

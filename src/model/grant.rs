@@ -211,7 +211,11 @@ mod tests {
         let over_video = Over::Product("video".into());
         let custom = Grant {
             role: Role::Custom(RoleId(Uuid::nil()), "Helper".into()),
-            allows: Permissions::of(&[Permission::ViewMembers, Permission::ViewResources, Permission::ViewAccount]),
+            allows: Permissions::of(&[
+                Permission::ViewMembers,
+                Permission::ViewResources,
+                Permission::ViewAccount,
+            ]),
             ..grant(BuiltIn::Developer, over_video)
         };
         let rights = Rights::of(vec![custom]);

@@ -96,11 +96,15 @@ impl BuiltIn {
             BuiltIn::Owner => "Everything, and the one who can hand the account over.",
             BuiltIn::Admin => "Everything but ownership: members, roles, plan, bills, usage and settings.",
             BuiltIn::Member => "Shared resources, own API keys, and new teams.",
-            BuiltIn::Accountant => "The billing panel: details, invoices and payment. No resources, no members.",
+            BuiltIn::Accountant => {
+                "The billing panel: details, invoices and payment. No resources, no members."
+            }
             BuiltIn::Developer => "Create, change, delete and use resources.",
             BuiltIn::Analyst => "See resources, their usage and insights.",
             BuiltIn::ProductAdmin => "Developer and analyst together.",
-            BuiltIn::SourceSpecific => "Chosen resources only: use and change them, see their usage and insights.",
+            BuiltIn::SourceSpecific => {
+                "Chosen resources only: use and change them, see their usage and insights."
+            }
             BuiltIn::ProductAdminAll => "Developer and analyst over all products; sees and pays invoices.",
         }
     }
@@ -116,7 +120,9 @@ impl BuiltIn {
     pub const fn permissions(self, admins_may_delete: bool) -> Permissions {
         match self {
             BuiltIn::Owner => Permissions::ALL,
-            BuiltIn::Admin if admins_may_delete => Permissions::ALL.without(Permissions::of(&[TransferAccount])),
+            BuiltIn::Admin if admins_may_delete => {
+                Permissions::ALL.without(Permissions::of(&[TransferAccount]))
+            }
             BuiltIn::Admin => Permissions::ALL.without(Permissions::of(&[TransferAccount, DeleteAccount])),
             BuiltIn::Member => Permissions::of(&[CreateTeams, OwnKeys]).or(Permissions::of(DEVELOPER)),
             BuiltIn::Accountant => Permissions::of(BILLING),
@@ -126,9 +132,9 @@ impl BuiltIn {
             BuiltIn::SourceSpecific => {
                 Permissions::of(&[ViewAccount, ViewResources, UpdateResources, RunResources, ViewAnalytics])
             }
-            BuiltIn::ProductAdminAll => {
-                Permissions::of(DEVELOPER).or(Permissions::of(ANALYST)).or(Permissions::of(&[ViewInvoices, PayInvoices]))
-            }
+            BuiltIn::ProductAdminAll => Permissions::of(DEVELOPER)
+                .or(Permissions::of(ANALYST))
+                .or(Permissions::of(&[ViewInvoices, PayInvoices])),
         }
     }
 }

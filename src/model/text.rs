@@ -30,7 +30,9 @@ impl Name {
         if name.chars().count() > 100 {
             return refuse("too_long", "A name has at most 100 characters.");
         }
-        if name.chars().any(|it| it.is_control() || is_invisible(it)) || !name.chars().any(char::is_alphanumeric) {
+        if name.chars().any(|it| it.is_control() || is_invisible(it))
+            || !name.chars().any(char::is_alphanumeric)
+        {
             return refuse("invalid", "A name needs a letter or a digit, and no control characters.");
         }
         Ok(Name(name))
@@ -73,7 +75,9 @@ impl Email {
             return refuse("too_long", format!("“{shown}” is too long for an address."));
         }
         let whole = typed.parse::<lettre::Address>().is_ok()
-            && !typed.chars().any(|it| it.is_control() || it.is_whitespace() || is_invisible(it) || "\"<>(),;:\\[]".contains(it))
+            && !typed.chars().any(|it| {
+                it.is_control() || it.is_whitespace() || is_invisible(it) || "\"<>(),;:\\[]".contains(it)
+            })
             && typed.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && has_dots(domain));
         if !whole {
             return refuse("invalid", format!("“{shown}” is not a full address."));
@@ -143,7 +147,8 @@ fn unquoted(text: &str) -> String {
 /// word finds them, and so does a prefix of the words in their order.
 pub fn search_words(name: &str, email: &Email) -> Vec<String> {
     let name = search_term(name);
-    let starts = name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
+    let starts =
+        name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
     let mut words: Vec<String> = starts.map(|at| name[at..].chars().take(64).collect()).collect();
     words.push(email.key().to_owned());
     words.sort();
@@ -184,7 +189,10 @@ impl Slug {
             return refuse("required", "Enter a short name for addresses.");
         }
         if !fits {
-            return refuse("invalid", "Use 2 to 40 small letters, digits and single hyphens, such as “north-light”.");
+            return refuse(
+                "invalid",
+                "Use 2 to 40 small letters, digits and single hyphens, such as “north-light”.",
+            );
         }
         if RESERVED.contains(&slug) {
             return refuse("reserved", format!("“{slug}” is reserved. Choose another."));
@@ -238,10 +246,23 @@ mod tests {
             assert!(Email::parse(good).is_ok(), "{good}");
         }
         let long = format!("{}@x.test", "a".repeat(260));
-        for bad in ["", "ada", "ada@acme", "@x.test", "a@b..test", "a b@x.test", "a@x.test\0", "a\r\nBcc: b@x.test", &long] {
+        for bad in [
+            "",
+            "ada",
+            "ada@acme",
+            "@x.test",
+            "a@b..test",
+            "a b@x.test",
+            "a@x.test\0",
+            "a\r\nBcc: b@x.test",
+            &long,
+        ] {
             assert!(Email::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(Email::parse("ADA@acme.test").unwrap().key(), Email::parse("ada@ACME.test").unwrap().key());
+        assert_eq!(
+            Email::parse("ADA@acme.test").unwrap().key(),
+            Email::parse("ada@ACME.test").unwrap().key()
+        );
     }
 
     #[test]

@@ -63,7 +63,10 @@ async fn take_slug<W: Who>(change: &mut Change<W>, id: AccountId, new: &New<'_>)
     }
     for mark in [0_u8, 4, 4, 4, 10] {
         let bytes: [u8; 10] = change.kit().chance.bytes();
-        let letters = bytes.iter().take(usize::from(mark)).map(|it| char::from(b"abcdefghjkmnpqrstvwxyz23456789"[usize::from(it % 30)]));
+        let letters = bytes
+            .iter()
+            .take(usize::from(mark))
+            .map(|it| char::from(b"abcdefghjkmnpqrstvwxyz23456789"[usize::from(it % 30)]));
         let mark: String = letters.collect();
         let slug = Slug::of(new.name, (!mark.is_empty()).then_some(mark.as_str()));
         if claim(change, &slug, id).await? {
@@ -74,12 +77,16 @@ async fn take_slug<W: Who>(change: &mut Change<W>, id: AccountId, new: &New<'_>)
 }
 
 fn taken(slug: &Slug) -> Error {
-    let detail = format!("“{}” is taken, or once was: old addresses stay with their account. Choose another.", slug.as_str());
+    let detail = format!(
+        "“{}” is taken, or once was: old addresses stay with their account. Choose another.",
+        slug.as_str()
+    );
     Error::invalid("slug", "taken", detail)
 }
 
 async fn claim<W: Who>(change: &mut Change<W>, slug: &Slug, id: AccountId) -> Result<bool> {
-    let sql = "insert into slugs (slug, account_id) values ($1, $2) on conflict (slug) do nothing returning slug";
+    let sql =
+        "insert into slugs (slug, account_id) values ($1, $2) on conflict (slug) do nothing returning slug";
     let made: Option<(String,)> = change.sql(sql).bind(slug.as_str()).bind(id).maybe().await?;
     Ok(made.is_some())
 }
@@ -114,7 +121,9 @@ pub(super) async fn check_limit<W: Who>(change: &mut Change<W>, user: UserId, wh
         return Ok(());
     }
     let noun = if most == 1 { "organization" } else { "organizations" };
-    let detail = format!("{who} {owned} {noun} already, and {most} is the most here. Hand one over or delete it first.");
+    let detail = format!(
+        "{who} {owned} {noun} already, and {most} is the most here. Hand one over or delete it first."
+    );
     Err(Error::conflict("organization_limit", detail))
 }
 
@@ -191,9 +200,18 @@ pub async fn by_slug(scope: &mut Scope<Host>, slug: &str) -> Result<Option<Accou
 }
 
 /// A page of all accounts, newest first: for operators.
-pub async fn list<W: Who>(scope: &mut Scope<W>, before: Option<AccountId>, limit: i64) -> Result<Vec<Account>> {
+pub async fn list<W: Who>(
+    scope: &mut Scope<W>,
+    before: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<Account>> {
     let before = before.unwrap_or(AccountId(uuid::Uuid::max()));
-    Ok(scope.sql(account!("where a.id < $1 order by a.id desc limit $2")).bind(before).bind(limit).all().await?)
+    Ok(scope
+        .sql(account!("where a.id < $1 order by a.id desc limit $2"))
+        .bind(before)
+        .bind(limit)
+        .all()
+        .await?)
 }
 
 /// What may be changed in the settings; what is none stays.
@@ -308,9 +326,11 @@ pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Resul
         let letter = letters::account_deleted(&super::site(&kit), &email, &deletion);
         change.post(&letter).await?;
     }
-    let before = json!({ "slug": here.slug, "members": goes.members, "teams": goes.teams, "keys": goes.keys });
+    let before =
+        json!({ "slug": here.slug, "members": goes.members, "teams": goes.teams, "keys": goes.keys });
     for chain in [Chain::Account(here.id), Chain::Installation] {
-        let did = Did::to("account.deleted", "account", here.id, &here.name).changed(before.clone(), Value::Null);
+        let did =
+            Did::to("account.deleted", "account", here.id, &here.name).changed(before.clone(), Value::Null);
         audit::write(change, chain, did).await?;
     }
     // Grants before the roles that they name; teams before their parent.

@@ -148,9 +148,23 @@ impl Event {
     /// What the chain's hash is over.
     fn bytes(&self, chain: Uuid) -> Vec<u8> {
         #[derive(Serialize)]
-        struct Canonical<'a>(Uuid, Uuid, i64, i64, &'a str, Option<Uuid>, &'a str, &'a str, &'a str, &'a str, &'a str);
-        let Event { id, seq, at, actor_type, actor_id, actor_name, action, target, ip, changes, hash: _ } = self;
-        let it = Canonical(chain, *id, *seq, at.0, actor_type, *actor_id, actor_name, action, target, ip, changes);
+        struct Canonical<'a>(
+            Uuid,
+            Uuid,
+            i64,
+            i64,
+            &'a str,
+            Option<Uuid>,
+            &'a str,
+            &'a str,
+            &'a str,
+            &'a str,
+            &'a str,
+        );
+        let Event { id, seq, at, actor_type, actor_id, actor_name, action, target, ip, changes, hash: _ } =
+            self;
+        let it =
+            Canonical(chain, *id, *seq, at.0, actor_type, *actor_id, actor_name, action, target, ip, changes);
         serde_json::to_vec(&it).expect("words and numbers are JSON")
     }
     /// The target's name.
@@ -229,8 +243,10 @@ pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
     if let Some((chain,)) = scope.sql(lost).maybe::<(Uuid,)>().await? {
         return Ok(Err(Broken { chain, seq: 1, why: "the account has no chain" }));
     }
-    let chains: Vec<(Uuid,)> =
-        scope.sql("select chain from audit_heads union select chain from audit_events order by 1").all().await?;
+    let chains: Vec<(Uuid,)> = scope
+        .sql("select chain from audit_heads union select chain from audit_events order by 1")
+        .all()
+        .await?;
     let mut followed = 0;
     for (chain,) in chains {
         match follow(scope, chain).await? {

@@ -39,7 +39,7 @@ impl Credential {
 macro_rules! entry {
     (select $columns:literal, from $from:literal, member $member:literal, where $live:literal) => {
         concat!(
-            "select u.id as user_id, u.name as user_name, u.email as user_email, ", $columns, ",
+            "select u.id as user_id, u.name as user_name, u.email as user_email, u.time_zone, ", $columns, ",
                 a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete,
                 p.id as parent_id, p.kind as parent_kind, p.slug as parent_slug, p.name as parent_name, p.plan as parent_plan,
                 m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
@@ -83,6 +83,7 @@ struct Row {
     user_id: UserId,
     user_name: String,
     user_email: String,
+    time_zone: Option<String>,
     session_id: Option<SessionId>,
     method: Option<String>,
     proved_at: Option<Time>,
@@ -133,13 +134,23 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
     let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).all().await?;
     let first = rows.first().ok_or(Error::SignedOut)?;
     let here = first.here().ok_or(Error::NotFound)?;
-    let person =
-        Person { id: first.user_id, name: first.user_name.clone(), email: first.user_email.clone() };
+    let person = Person { id: first.user_id, name: first.user_name.clone(), email: first.user_email.clone() };
     let by = first.by()?;
 
-    let own = Seat::of(first.membership_id, first.is_owner, [first.suspended_at, first.expires_at], first.login_type, now);
-    let top =
-        Seat::of(first.top_id, first.top_is_owner, [first.top_suspended_at, first.top_expires_at], first.top_login_type, now);
+    let own = Seat::of(
+        first.membership_id,
+        first.is_owner,
+        [first.suspended_at, first.expires_at],
+        first.login_type,
+        now,
+    );
+    let top = Seat::of(
+        first.top_id,
+        first.top_is_owner,
+        [first.top_suspended_at, first.top_expires_at],
+        first.top_login_type,
+        now,
+    );
     let grants_of = |seat: &Seat| -> Vec<Grant> {
         let mine = rows.iter().filter(|it| it.grant_of == Some(seat.id));
         mine.filter_map(|it| it.grant(here.admins_may_delete)).collect()
@@ -147,12 +158,22 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
 
     let under_organization = here.is_under_organization();
     let leads = |seat: &Seat| {
-        seat.is_active && (seat.is_owner || grants_of(seat).iter().any(|it| *it == Grant { id: it.id, expires_at: it.expires_at, ..Grant::whole(BuiltIn::Admin, here.admins_may_delete) }))
+        seat.is_active
+            && (seat.is_owner
+                || grants_of(seat).iter().any(|it| {
+                    *it == Grant {
+                        id: it.id,
+                        expires_at: it.expires_at,
+                        ..Grant::whole(BuiltIn::Admin, here.admins_may_delete)
+                    }
+                }))
     };
     let as_leader = under_organization && first.session_id.is_some() && top.as_ref().is_some_and(leads);
     // In a team of an organization, the organization's suspension, expiry and login type hold too.
     let above = under_organization.then_some(top.as_ref()).flatten();
-    let inside = own.as_ref().filter(|it| it.is_active && (!under_organization || above.is_some_and(|it| it.is_active)));
+    let inside = own
+        .as_ref()
+        .filter(|it| it.is_active && (!under_organization || above.is_some_and(|it| it.is_active)));
 
     let mut grants = inside.map(grants_of).unwrap_or_default();
     let is_owner = inside.is_some_and(|it| it.is_owner);
@@ -167,7 +188,10 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
             None => Error::NotFound,
             Some(_) => Error::Barred {
                 code: "member_inactive",
-                detail: format!("Your membership in {} is inactive. Ask its owner or an administrator.", here.name),
+                detail: format!(
+                    "Your membership in {} is inactive. Ask its owner or an administrator.",
+                    here.name
+                ),
             },
         });
     }
@@ -192,7 +216,16 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
         only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
     };
     let login_type = own.as_ref().map_or(LoginType::Any, |it| it.login_type);
-    Ok(Entry { person, here, membership: inside.map(|it| it.id), is_owner, rights, by, login_type })
+    Ok(Entry {
+        person,
+        here,
+        membership: inside.map(|it| it.id),
+        is_owner,
+        rights,
+        by,
+        login_type,
+        time_zone: first.time_zone.clone(),
+    })
 }
 
 /// What a personal account does not have: other members, and a life apart from its user's.
@@ -284,13 +317,14 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         name: String,
         email: String,
         operator: bool,
+        time_zone: Option<String>,
         id: SessionId,
         method: String,
         proved_at: Time,
     }
     let found: Option<Found> = conn
         .query(
-            "select u.id as user_id, u.name, u.email, u.operator, s.id, s.method, s.proved_at
+            "select u.id as user_id, u.name, u.email, u.operator, u.time_zone, s.id, s.method, s.proved_at
              from sessions s join users u on u.id = s.user_id where s.hash = $1 and s.expires_at > $2",
         )
         .bind(session)
@@ -301,6 +335,7 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         person: Person { id: it.user_id, name: it.name, email: it.email },
         session: Session { id: it.id, method: it.method, proved_at: it.proved_at },
         operator: it.operator,
+        time_zone: it.time_zone,
     }))
 }
 

@@ -106,7 +106,8 @@ pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {
 }
 
 async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Result<Grant, Fault>> {
-    let fault = |field: &str, code, detail: String| Ok(Err(Fault::new(format!("grants/{at}/{field}"), code, detail)));
+    let fault =
+        |field: &str, code, detail: String| Ok(Err(Fault::new(format!("grants/{at}/{field}"), code, detail)));
     let products: Vec<String> = scope.kit().catalog.products.iter().map(|it| it.id.clone()).collect();
     let (word, product_of_label) = unlabel(&wanted.role, &products);
     let admins_may_delete = scope.who().here.admins_may_delete;
@@ -117,7 +118,13 @@ async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Resu
         Some(it) => (Role::BuiltIn(it), it.permissions(admins_may_delete), it.reaches()),
         None => match find_custom(scope, word).await? {
             Some((role, allows)) => (role, allows, Reaches::Anything),
-            None => return fault("role", "unknown_role", format!("There is no role “{}” here.", brief(&wanted.role))),
+            None => {
+                return fault(
+                    "role",
+                    "unknown_role",
+                    format!("There is no role “{}” here.", brief(&wanted.role)),
+                );
+            }
         },
     };
     let asked = match (&wanted.scope, product_of_label) {
@@ -125,7 +132,8 @@ async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Resu
         (None, Some(product)) => Over::Product(product.to_owned()),
         (Some(WantedScope::Product { product }), label) if label.is_none_or(|it| it == product) => {
             if !products.contains(product) {
-                let detail = format!("There is no product “{}”. There are: {}.", brief(product), products.join(", "));
+                let detail =
+                    format!("There is no product “{}”. There are: {}.", brief(product), products.join(", "));
                 return fault("scope/product", "unknown_product", detail);
             }
             Over::Product(product.clone())
@@ -137,7 +145,13 @@ async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Resu
                 return fault("scope/resources", "unknown_resource", detail);
             }
         },
-        _ => return fault("scope", "contradiction", format!("“{}” already says over which product.", brief(&wanted.role))),
+        _ => {
+            return fault(
+                "scope",
+                "contradiction",
+                format!("“{}” already says over which product.", brief(&wanted.role)),
+            );
+        }
     };
     let fits = match (&asked, reaches) {
         (Over::Resources(listed), Reaches::Resources | Reaches::Anything) => !listed.is_empty(),

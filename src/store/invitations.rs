@@ -1,7 +1,9 @@
 //! Invitations: made, listed, sent again, revoked; accepted or declined in `invitations::answer`.
 mod answer;
 
-pub use answer::{Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, waiting};
+pub use answer::{
+    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, waiting,
+};
 
 use super::{
     Change, Scope,
@@ -147,7 +149,8 @@ pub async fn find(scope: &mut Scope, id: InvitationId) -> Result<Invitation> {
 async fn with_grants(scope: &mut Scope, rows: Vec<Row>) -> Result<Vec<Invitation>> {
     let (now, admins_may_delete) = (scope.now(), scope.who().here.admins_may_delete);
     let ids: Vec<Uuid> = rows.iter().map(|it| it.id.0).collect();
-    let grants = grants::of(scope, Of::Invitation(InvitationId(Uuid::nil())), &ids, admins_may_delete).await?;
+    let grants =
+        grants::of(scope, Of::Invitation(InvitationId(Uuid::nil())), &ids, admins_may_delete).await?;
     let of = |id: Uuid| grants.iter().filter(|it| it.0 == id).map(|it| it.1.clone()).collect();
     Ok(rows.into_iter().map(|it| (of(it.id.0), it)).map(|(grants, it)| it.invitation(grants, now)).collect())
 }
@@ -264,7 +267,8 @@ async fn invite_one(
     mail(change, id, email.as_str(), grants, joins_parent, &secret, until).await?;
     let labels: Vec<String> = grants.iter().map(Grant::label).collect();
     let did = Did::to("member.invited", "invitation", id, email);
-    audit::here(change, did.changed(Value::Null, json!({ "grants": labels, "login_type": login_type }))).await?;
+    audit::here(change, did.changed(Value::Null, json!({ "grants": labels, "login_type": login_type })))
+        .await?;
     Ok(Ok(id))
 }
 
@@ -283,7 +287,9 @@ async fn may_invite_above(change: &mut Change, parent: crate::model::id::Account
         change.sql(sql).bind(parent).bind(who.person.id).bind(now).all().await?;
     Ok(rows.iter().any(|(is_owner, role, permissions)| {
         let custom = permissions.as_deref().map(crate::model::permission::Permissions::from_json);
-        *is_owner || role.as_deref() == Some("admin") || custom.is_some_and(|it| it.has(Permission::InviteMembers))
+        *is_owner
+            || role.as_deref() == Some("admin")
+            || custom.is_some_and(|it| it.has(Permission::InviteMembers))
     }))
 }
 
@@ -329,14 +335,20 @@ pub async fn resend(change: &mut Change, id: InvitationId) -> Result<()> {
     let sql = "update invitations set token_hash = $3, link_hash = null, delivery = 'queued', delivery_detail = null, sent_at = $4,
         expires_at = $5 where account_id = $1 and id = $2 and status = 'pending'";
     change.ask(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).run().await?;
-    let (joins_parent,): (bool,) =
-        change.ask("select joins_parent from invitations where account_id = $1 and id = $2").bind(id).one().await?;
+    let (joins_parent,): (bool,) = change
+        .ask("select joins_parent from invitations where account_id = $1 and id = $2")
+        .bind(id)
+        .one()
+        .await?;
     mail(change, id, &it.email, &it.grants, joins_parent, &secret, until).await?;
     audit::here(change, Did::to("invitation.resent", "invitation", id, &it.email)).await
 }
 
 fn over(it: &Invitation) -> Error {
-    Error::conflict("invitation_over", format!("This invitation is {} already. Invite {} anew.", it.status, it.email))
+    Error::conflict(
+        "invitation_over",
+        format!("This invitation is {} already. Invite {} anew.", it.status, it.email),
+    )
 }
 
 /// Takes an invitation back: its links stop working.
@@ -348,7 +360,8 @@ pub async fn revoke(change: &mut Change, id: InvitationId) -> Result<()> {
     if !["pending", "expired"].contains(&it.status) {
         return Err(over(&it));
     }
-    let sql = "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
+    let sql =
+        "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
     change.ask(sql).bind(id).run().await?;
     audit::here(change, Did::to("invitation.revoked", "invitation", id, &it.email)).await
 }

@@ -74,7 +74,10 @@ pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result
 /// Makes a key of one's own; the secret is answered once, and kept nowhere.
 pub async fn create(change: &mut Change, name: &Name, expires_at: Option<Time>) -> Result<(KeyId, String)> {
     let membership = change.who().membership.ok_or_else(|| {
-        Error::conflict("not_a_member", "You are here as an administrator of the organization. Keys belong to members.")
+        Error::conflict(
+            "not_a_member",
+            "You are here as an administrator of the organization. Keys belong to members.",
+        )
     })?;
     if expires_at.is_some_and(|it| it <= change.now()) {
         return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past."));
@@ -123,7 +126,8 @@ async fn insert<W: super::Who>(
         .bind(expires_at)
         .run()
         .await?;
-    let did = Did::to("key.created", "key", id, name).changed(Value::Null, json!({ "expires_at": expires_at }));
+    let did =
+        Did::to("key.created", "key", id, name).changed(Value::Null, json!({ "expires_at": expires_at }));
     audit::write(change, Chain::Account(account), did).await?;
     Ok((id, secret))
 }
@@ -141,7 +145,12 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         return Ok(());
     }
     let now = change.now();
-    change.ask("update api_keys set revoked_at = $3 where account_id = $1 and id = $2").bind(id).bind(now).run().await?;
+    change
+        .ask("update api_keys set revoked_at = $3 where account_id = $1 and id = $2")
+        .bind(id)
+        .bind(now)
+        .run()
+        .await?;
     audit::here(change, Did::to("key.revoked", "key", id, name)).await
 }
 
@@ -158,6 +167,7 @@ pub async fn create_service(change: &mut Change<Host>, name: &Name) -> Result<St
         .bind(now)
         .run()
         .await?;
-    audit::write(change, Chain::Installation, Did::to("service_token.created", "service_token", id, name)).await?;
+    audit::write(change, Chain::Installation, Did::to("service_token.created", "service_token", id, name))
+        .await?;
     Ok(secret)
 }

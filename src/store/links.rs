@@ -82,7 +82,11 @@ pub async fn reset_password(change: &mut Change<Visitor>, secret: &str, password
 }
 
 /// Sets a user's password and tells them by mail.
-pub(super) async fn set_password<W: Who>(change: &mut Change<W>, person: &Person, password: &str) -> Result<()> {
+pub(super) async fn set_password<W: Who>(
+    change: &mut Change<W>,
+    person: &Person,
+    password: &str,
+) -> Result<()> {
     change.sql("update users set password = $2 where id = $1").bind(person.id).bind(password).run().await?;
     let kit = change.kit().clone();
     change.post(&letters::password_changed(&site(&kit), &person.email, &kit.now().in_words())).await?;
@@ -133,7 +137,9 @@ pub async fn find_email_change<W: Who>(scope: &mut Scope<W>, secret: &str) -> Re
 
 /// The new address is proven: it is the user's from now on.
 pub async fn confirm_email_change(change: &mut Change<Visitor>, secret: &str) -> Result<EmailChange> {
-    let gone = || Error::conflict("link_used", "This link was used, or is too old. Ask for a new one in your profile.");
+    let gone = || {
+        Error::conflict("link_used", "This link was used, or is too old. Ask for a new one in your profile.")
+    };
     let it = find_email_change(change, secret).await?.ok_or_else(gone)?;
     let email = Email::parse(&it.email).map_err(Error::at("email"))?;
     change.sql("delete from links where token_hash = $1").bind(hash(secret)).run().await?;

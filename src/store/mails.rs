@@ -68,7 +68,12 @@ pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
         .await?;
     let mut due = vec![];
     for (id, attempts, body) in rows {
-        change.sql("update mails set next_at = $2 where id = $1").bind(id).bind(now.plus(LEASE)).run().await?;
+        change
+            .sql("update mails set next_at = $2 where id = $1")
+            .bind(id)
+            .bind(now.plus(LEASE))
+            .run()
+            .await?;
         let opened = body.and_then(|it| change.kit().seal.open(&place(id), &it));
         let letter = opened.and_then(|it| serde_json::from_slice(&it).ok());
         due.push(Due { id, attempts, letter });
@@ -113,7 +118,8 @@ pub async fn retry(change: &mut Change<Host>, due: &Due, words: &str) -> Result<
 /// It will never be delivered.
 pub async fn refused(change: &mut Change<Host>, id: Uuid, words: &str) -> Result<()> {
     let now = change.now();
-    let sql = "update mails set failed_at = $2, error = $3, attempts = attempts + 1, body = null where id = $1";
+    let sql =
+        "update mails set failed_at = $2, error = $3, attempts = attempts + 1, body = null where id = $1";
     change.sql(sql).bind(id).bind(now).bind(words).run().await?;
     let sql = "update invitations set delivery = 'failed', delivery_detail = $2
         where id = (select invitation_id from mails where id = $1)";

@@ -52,7 +52,8 @@ pub async fn update(change: &mut Change<Me>, name: &Name, time_zone: Option<&str
     memberships::rename(change, &person).await?;
     let chain = users::chain(change, person.id).await?;
     let did = Did::to("user.renamed", "user", person.id, &person.email);
-    audit::write(change, chain, did.changed(json!({ "name": old.name }), json!({ "name": person.name }))).await
+    audit::write(change, chain, did.changed(json!({ "name": old.name }), json!({ "name": person.name })))
+        .await
 }
 
 /// Changes the password: the other sessions end.
@@ -68,7 +69,11 @@ pub async fn change_password(change: &mut Change<Me>, _: &Fresh, hashed: &str) -
 pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<()> {
     let person = change.who().person.clone();
     if !typed.trim().eq_ignore_ascii_case(&person.email) {
-        return Err(Error::invalid("confirm", "mismatch", format!("Type {} to delete your user.", person.email)));
+        return Err(Error::invalid(
+            "confirm",
+            "mismatch",
+            format!("Type {} to delete your user.", person.email),
+        ));
     }
     change.lock_user(person.id).await?;
     let owned: Vec<(String,)> = change
@@ -86,12 +91,14 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
         .await?;
     if !teams.is_empty() {
         let names: Vec<String> = teams.into_iter().map(|it| it.0).collect();
-        let detail = format!("Your personal account pays for {}. Delete these teams first.", names.join(", "));
+        let detail =
+            format!("Your personal account pays for {}. Delete these teams first.", names.join(", "));
         return Err(Error::conflict("pays_for_teams", detail));
     }
     // Held: two operators who leave at once are counted one after the other.
     change.sql("select 1 from installation where id = 1 for no key update").run().await?;
-    let (others,): (i64,) = change.ask("select count(*) from users where operator and id <> $1").one().await?;
+    let (others,): (i64,) =
+        change.ask("select count(*) from users where operator and id <> $1").one().await?;
     if change.who().operator && others == 0 {
         return Err(Error::conflict("last_operator", "You are the last operator. Make another one first."));
     }
@@ -111,4 +118,3 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
     change.ask("delete from users where id = $1").run().await?;
     Ok(())
 }
-

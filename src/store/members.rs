@@ -86,7 +86,8 @@ pub fn may_change(scope: &Scope, member: &Member) -> Result<()> {
 /// The same, for a page that has given its scope back.
 pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member) -> Result<()> {
     if member.is_owner {
-        let detail = "The owner's membership cannot be changed. Ownership is handed over in the settings first.";
+        let detail =
+            "The owner's membership cannot be changed. Ownership is handed over in the settings first.";
         return Err(Error::conflict("owner", detail));
     }
     if me == Some(member.id) {
@@ -147,7 +148,11 @@ pub async fn set_expiry(change: &mut Change, id: MembershipId, expires_at: Optio
     let member = find(change, id).await?;
     may_change(change, &member)?;
     if expires_at.is_some_and(|it| it <= change.now()) {
-        return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past. To end it now, suspend them."));
+        return Err(Error::invalid(
+            "expires_at",
+            "in_the_past",
+            "The end lies in the past. To end it now, suspend them.",
+        ));
     }
     if member.expires_at == expires_at {
         return Ok(());
@@ -225,27 +230,43 @@ pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<Membersh
 /// The member leaves of their own will.
 pub async fn leave(change: &mut Change) -> Result<()> {
     if change.who().here.kind == crate::model::account::Kind::Personal {
-        return Err(Error::conflict("personal", "Nobody leaves their personal account. Delete your user in your profile."));
+        return Err(Error::conflict(
+            "personal",
+            "Nobody leaves their personal account. Delete your user in your profile.",
+        ));
     }
     let id = change.who().membership.ok_or_else(|| {
-        Error::conflict("not_a_member", "You are here as an administrator of the organization, not as a member.")
+        Error::conflict(
+            "not_a_member",
+            "You are here as an administrator of the organization, not as a member.",
+        )
     })?;
     let member = find(change, id).await?;
     if member.is_owner {
-        return Err(Error::conflict("owner", "The owner cannot leave. Hand the ownership over in the settings first."));
+        return Err(Error::conflict(
+            "owner",
+            "The owner cannot leave. Hand the ownership over in the settings first.",
+        ));
     }
     take_out(change, &member, None, "member.left").await
 }
 
-async fn take_out(change: &mut Change, member: &Member, heir: Option<MembershipId>, action: &'static str) -> Result<()> {
+async fn take_out(
+    change: &mut Change,
+    member: &Member,
+    heir: Option<MembershipId>,
+    action: &'static str,
+) -> Result<()> {
     let here = change.who().here.clone();
     let user = member.person.id;
     let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
     if here.kind == crate::model::account::Kind::Organization {
         pass_teams(change, user, heir).await?;
         let seats: Vec<(AccountId, MembershipId)> = change
-            .ask("select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
-                  where a.parent_id = $1 and x.user_id = $2 order by x.account_id")
+            .ask(
+                "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
+                  where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
+            )
             .bind(user)
             .all()
             .await?;
@@ -274,7 +295,11 @@ async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId
         Some(id) => {
             let it = find(change, id).await?;
             if !it.is_active || it.person.id == from {
-                return Err(Error::invalid("heir", "inactive", "Choose an active member to take over the teams."));
+                return Err(Error::invalid(
+                    "heir",
+                    "inactive",
+                    "Choose an active member to take over the teams.",
+                ));
             }
             it.person
         }
@@ -291,7 +316,12 @@ async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId
         memberships::add(change, team, &to, false, LoginType::Any).await?;
         set_owner(change, team, from, to.id).await?;
         let did = Did::to("transfer.inherited", "account", team, &name);
-        audit::write(change, audit::Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email }))).await?;
+        audit::write(
+            change,
+            audit::Chain::Account(team),
+            did.changed(Value::Null, json!({ "owner": to.email })),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -318,7 +348,11 @@ pub(super) async fn set_owner<W: super::Who>(
 }
 
 /// The old owner stays as an admin.
-pub(super) async fn make_admin<W: super::Who>(change: &mut Change<W>, account: AccountId, user: UserId) -> Result<()> {
+pub(super) async fn make_admin<W: super::Who>(
+    change: &mut Change<W>,
+    account: AccountId,
+    user: UserId,
+) -> Result<()> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
     let (id,): (MembershipId,) = change.sql(sql).bind(account).bind(user).one().await?;
     grants::insert(change, account, Of::Membership(id), &[Grant::whole(BuiltIn::Admin, true)]).await

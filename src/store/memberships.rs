@@ -34,19 +34,31 @@ pub(super) async fn add<W: Who>(
         .maybe()
         .await?;
     if made.is_some() {
-        change.sql("update accounts set member_count = member_count + 1 where id = $1").bind(account).run().await?;
+        change
+            .sql("update accounts set member_count = member_count + 1 where id = $1")
+            .bind(account)
+            .run()
+            .await?;
         write_words(change, id, person).await?;
     }
     Ok(made.map(|(id,)| id))
 }
 
 /// Takes a member away, and revokes their keys for this account in the same breath. Their grants go with the row.
-pub(super) async fn remove<W: Who>(change: &mut Change<W>, account: AccountId, id: MembershipId) -> Result<()> {
+pub(super) async fn remove<W: Who>(
+    change: &mut Change<W>,
+    account: AccountId,
+    id: MembershipId,
+) -> Result<()> {
     let now = change.now();
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
     change.sql(sql).bind(id).bind(now).run().await?;
     change.sql("delete from memberships where id = $1 and not is_owner").bind(id).run().await?;
-    change.sql("update accounts set member_count = member_count - 1 where id = $1").bind(account).run().await?;
+    change
+        .sql("update accounts set member_count = member_count - 1 where id = $1")
+        .bind(account)
+        .run()
+        .await?;
     Ok(())
 }
 
@@ -80,4 +92,3 @@ pub(super) async fn organizations_owned<W: Who>(change: &mut Change<W>, user: Us
     let (count,): (i64,) = change.sql(sql).bind(user).one().await?;
     Ok(count)
 }
-

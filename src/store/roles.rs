@@ -21,7 +21,8 @@ pub struct Role {
 /// The custom roles that can be granted in the account, by name.
 pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
     let top = scope.who().here.top();
-    let sql = "select id, name, description, permissions from roles where account_id = $1 order by name limit 200";
+    let sql =
+        "select id, name, description, permissions from roles where account_id = $1 order by name limit 200";
     let rows: Vec<(RoleId, String, String, String)> = scope.sql(sql).bind(top).all().await?;
     let role = |(id, name, description, permissions): (RoleId, String, String, String)| Role {
         id,

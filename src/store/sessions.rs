@@ -150,7 +150,12 @@ pub const TOUCH: Duration = MINUTE.saturating_mul(5);
 
 /// A session was used, in an account perhaps: it stays alive, the member was active, and the account is where its user was
 /// last.
-pub async fn touch(db: &Db, kit: &Kit, session: SessionId, account: Option<crate::model::id::AccountId>) -> Result<()> {
+pub async fn touch(
+    db: &Db,
+    kit: &Kit,
+    session: SessionId,
+    account: Option<crate::model::id::AccountId>,
+) -> Result<()> {
     let now = kit.now();
     let mut conn = db.begin().await?;
     conn.query("update sessions set seen_at = $2, expires_at = case when created_at + $3 < $4 then created_at + $3 else $4 end where id = $1")
@@ -167,11 +172,13 @@ pub async fn touch(db: &Db, kit: &Kit, session: SessionId, account: Option<crate
             .bind(now)
             .run()
             .await?;
-        conn.query("update users set last_account = $2 where id = (select user_id from sessions where id = $1)")
-            .bind(session)
-            .bind(account)
-            .run()
-            .await?;
+        conn.query(
+            "update users set last_account = $2 where id = (select user_id from sessions where id = $1)",
+        )
+        .bind(session)
+        .bind(account)
+        .run()
+        .await?;
     }
     Ok(conn.commit().await?)
 }
@@ -222,7 +229,11 @@ pub async fn end_others(change: &mut Change<Me>) -> Result<u64> {
 }
 
 /// Ends a user's sessions, but for one perhaps.
-pub(super) async fn end_all<W: Who>(change: &mut Change<W>, user: UserId, keep: Option<SessionId>) -> Result<u64> {
+pub(super) async fn end_all<W: Who>(
+    change: &mut Change<W>,
+    user: UserId,
+    keep: Option<SessionId>,
+) -> Result<u64> {
     let keep = keep.unwrap_or(SessionId(uuid::Uuid::nil()));
     Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).run().await?)
 }

@@ -36,8 +36,6 @@ pub struct Seat {
     pub invitations: i64,
     /// Whether one runs the installation: the same in every row.
     pub operator: bool,
-    /// The zone that one chose: the same in every row.
-    pub time_zone: Option<String>,
 }
 
 /// The most accounts that the switcher lists.
@@ -55,7 +53,7 @@ pub async fn seats<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Sea
                     from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id order by g.id limit 1) as role,
                 (select count(*) from invitations i where i.email_key = u.email_key and i.status = 'pending' and i.expires_at > $2)
                     as invitations,
-                u.operator, u.time_zone
+                u.operator
              from users u
              join (
                 select x.account_id from memberships x where x.user_id = $1

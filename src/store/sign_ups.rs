@@ -33,7 +33,8 @@ pub async fn begin(change: &mut Change<Visitor>, it: &SignUp<'_>) -> Result<Uuid
     let id = kit.id();
     let (first, setup_hash): (Option<Uuid>, Option<Vec<u8>>) =
         change.sql("select first_operator, setup_hash from installation where id = 1").one().await?;
-    let is_setup = first.is_none() && !it.setup.is_empty() && setup_hash.is_some_and(|known| known == hash(it.setup));
+    let is_setup =
+        first.is_none() && !it.setup.is_empty() && setup_hash.is_some_and(|known| known == hash(it.setup));
     if users::find(change, it.email).await?.is_some() {
         let letter = letters::sign_up_known(&site(&kit), it.email.as_str());
         change.post(&letter).await?;
@@ -94,14 +95,23 @@ pub async fn find<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result<Option<P
 
 /// The address is proven: makes the user, discards the other sign-ups for it. `password` is a new one, hashed, where the
 /// link was opened in another browser than the one that signed up.
-pub async fn confirm(change: &mut Change<Visitor>, secret: &str, password: Option<&str>) -> Result<(Person, Option<String>)> {
+pub async fn confirm(
+    change: &mut Change<Visitor>,
+    secret: &str,
+    password: Option<&str>,
+) -> Result<(Person, Option<String>)> {
     // Held until the end: two first sign-ups are confirmed one after the other.
     change.sql("select 1 from installation where id = 1 for no key update").run().await?;
     let it = find(change, secret).await?.ok_or_else(used)?;
     let email = Email::parse(&it.email).map_err(Error::at("email"))?;
     let name = Name::parse(&it.name).map_err(Error::at("name"))?;
     let operator = !users::has_operator(change).await? && (it.setup || change.kit().rules.loopback);
-    let new = users::NewUser { name: &name, email: &email, password: Some(password.unwrap_or(&it.password)), operator };
+    let new = users::NewUser {
+        name: &name,
+        email: &email,
+        password: Some(password.unwrap_or(&it.password)),
+        operator,
+    };
     let (person, _) = users::create(change, &new).await?.ok_or_else(used)?;
     Ok((person, it.next))
 }

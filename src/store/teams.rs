@@ -58,15 +58,25 @@ pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Resu
 pub async fn open(change: &mut Change, name: &Name, slug: Option<&Slug>) -> Result<String> {
     let (here, person) = (change.who().here.clone(), change.who().person.clone());
     if here.kind == Kind::Team {
-        return Err(Error::conflict("team_in_team", "A team has no teams of its own. Open it in the organization."));
+        return Err(Error::conflict(
+            "team_in_team",
+            "A team has no teams of its own. Open it in the organization.",
+        ));
     }
     if change.who().membership.is_none() {
         return Err(Error::conflict("not_a_member", "Only members of the organization open teams in it."));
     }
-    let new = accounts::New { kind: Kind::Team, name: name.as_str(), slug, parent: Some(here.id), plan: &here.plan };
+    let new = accounts::New {
+        kind: Kind::Team,
+        name: name.as_str(),
+        slug,
+        parent: Some(here.id),
+        plan: &here.plan,
+    };
     let id = accounts::open(change, &person, &new).await?;
     accounts::remember(change, person.id, id).await?;
-    let did = Did::to("team.created", "account", id, name).changed(Value::Null, json!({ "owner": person.email }));
+    let did =
+        Did::to("team.created", "account", id, name).changed(Value::Null, json!({ "owner": person.email }));
     audit::here(change, did).await?;
     accounts::slug_of(change, id).await
 }

@@ -130,7 +130,9 @@ pub async fn offer(change: &mut Change, _: &Fresh, to: MembershipId) -> Result<T
     }
     let member = match members::find(change, to).await {
         Ok(it) => it,
-        Err(Error::NotFound) => return Err(Error::invalid("to", "unknown_member", "Choose a member of this account.")),
+        Err(Error::NotFound) => {
+            return Err(Error::invalid("to", "unknown_member", "Choose a member of this account."));
+        }
         Err(other) => return Err(other),
     };
     if member.is_owner {
@@ -140,11 +142,15 @@ pub async fn offer(change: &mut Change, _: &Fresh, to: MembershipId) -> Result<T
         return Err(Error::invalid("to", "inactive", "Only an active member can become the owner."));
     }
     if find(change).await?.is_some() {
-        return Err(Error::conflict("offer_pending", "An offer is pending already. Withdraw it before making another."));
+        return Err(Error::conflict(
+            "offer_pending",
+            "An offer is pending already. Withdraw it before making another.",
+        ));
     }
     let (now, until) = (change.now(), change.now().plus(DAYS * DAY));
     change.ask("delete from transfers where account_id = $1").run().await?;
-    let sql = "insert into transfers (account_id, membership_id, offered_at, expires_at) values ($1, $2, $3, $4)";
+    let sql =
+        "insert into transfers (account_id, membership_id, offered_at, expires_at) values ($1, $2, $3, $4)";
     change.ask(sql).bind(to).bind(now).bind(until).run().await?;
     let made = find(change).await?.ok_or_else(|| Error::Internal("an offer just made is gone".into()))?;
     audit::here(change, made.did("transfer.offered")).await?;
@@ -161,7 +167,10 @@ async fn pending(change: &mut Change) -> Result<Transfer> {
 async fn pending_for_me(change: &mut Change) -> Result<Transfer> {
     let it = pending(change).await?;
     if it.to.id != change.who().person.id {
-        return Err(Error::conflict("not_offered_to_you", format!("The ownership is offered to {}.", it.to.name)));
+        return Err(Error::conflict(
+            "not_offered_to_you",
+            format!("The ownership is offered to {}.", it.to.name),
+        ));
     }
     Ok(it)
 }

@@ -28,7 +28,10 @@ pub struct NewUser<'a> {
 }
 
 /// Makes a verified user and their personal account; none if the address has a user.
-pub async fn create<W: Who>(change: &mut Change<W>, new: &NewUser<'_>) -> Result<Option<(Person, AccountId)>> {
+pub async fn create<W: Who>(
+    change: &mut Change<W>,
+    new: &NewUser<'_>,
+) -> Result<Option<(Person, AccountId)>> {
     let (id, now) = (UserId(change.kit().id()), change.now());
     let made: Option<(UserId,)> = change
         .sql(
@@ -55,7 +58,8 @@ pub async fn create<W: Who>(change: &mut Change<W>, new: &NewUser<'_>) -> Result
         &New { kind: Kind::Personal, name: new.name.as_str(), slug: None, parent: None, plan: &plan },
     )
     .await?;
-    let did = Did::to("user.created", "user", id, &person.email).changed(Value::Null, json!({ "operator": new.operator }));
+    let did = Did::to("user.created", "user", id, &person.email)
+        .changed(Value::Null, json!({ "operator": new.operator }));
     audit::write(change, Chain::Account(account), did).await?;
     if new.operator {
         let did = Did::to("operator.added", "user", id, &person.email);
@@ -111,7 +115,8 @@ pub async fn is_empty<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
 
 /// Whether somebody runs the installation already.
 pub async fn has_operator<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
-    let (first,): (Option<UserId>,) = scope.sql("select first_operator from installation where id = 1").one().await?;
+    let (first,): (Option<UserId>,) =
+        scope.sql("select first_operator from installation where id = 1").one().await?;
     Ok(first.is_some())
 }
 

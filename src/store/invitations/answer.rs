@@ -139,7 +139,9 @@ pub async fn find_by_id(scope: &mut Scope<Me>, id: InvitationId) -> Result<Optio
 /// The invitations that wait for the signed-in user's address.
 pub async fn waiting(scope: &mut Scope<Me>) -> Result<Vec<Offer>> {
     let (email, now) = (scope.who().person.email.to_lowercase(), scope.now());
-    let sql = offer!("where i.email_key = $2 and i.status = 'pending' and i.expires_at > $3 order by i.id desc limit 20");
+    let sql = offer!(
+        "where i.email_key = $2 and i.status = 'pending' and i.expires_at > $3 order by i.id desc limit 20"
+    );
     let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(email).bind(now).all().await?;
     offers(scope, rows).await
 }
@@ -147,8 +149,10 @@ pub async fn waiting(scope: &mut Scope<Me>) -> Result<Vec<Offer>> {
 /// Takes the accounts that change, the parent first; looks again at the invitation, now that nobody else can answer it.
 async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(AccountId, Kind)>, bool)> {
     let parent: Option<(AccountId, Kind, bool)> = change
-        .sql("select p.id, p.kind, i.joins_parent from invitations i join accounts a on a.id = i.account_id
-              join accounts p on p.id = a.parent_id where i.id = $1")
+        .sql(
+            "select p.id, p.kind, i.joins_parent from invitations i join accounts a on a.id = i.account_id
+              join accounts p on p.id = a.parent_id where i.id = $1",
+        )
         .bind(offer.id)
         .maybe()
         .await?;
@@ -168,7 +172,8 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
 pub async fn accept(change: &mut Change<Me>, offer: &Offer) -> Result<String> {
     let person = change.who().person.clone();
     if person.email.to_lowercase() != offer.email.to_lowercase() {
-        let detail = format!("This invitation is for {}. You are signed in as {}.", offer.email, person.email);
+        let detail =
+            format!("This invitation is for {}. You are signed in as {}.", offer.email, person.email);
         return Err(Error::conflict("other_address", detail));
     }
     join(change, offer, &person).await
@@ -182,14 +187,18 @@ pub async fn accept_as_new(
     password: &str,
 ) -> Result<(Person, String)> {
     if offer.proof != Proof::Address {
-        let detail = format!("This link does not prove an address. Sign up with {} first, then accept.", offer.email);
+        let detail =
+            format!("This link does not prove an address. Sign up with {} first, then accept.", offer.email);
         return Err(Error::conflict("address_unproven", detail));
     }
     let email = Email::parse(&offer.email).map_err(Error::at("email"))?;
     let new = users::NewUser { name, email: &email, password: Some(password), operator: false };
     let made = users::create(change, &new).await?;
     let (person, _) = made.ok_or_else(|| {
-        Error::conflict("known_address", format!("{email} has a user already. Sign in, then accept the invitation."))
+        Error::conflict(
+            "known_address",
+            format!("{email} has a user already. Sign in, then accept the invitation."),
+        )
     })?;
     let slug = join(change, offer, &person).await?;
     Ok((person, slug))
@@ -233,7 +242,8 @@ async fn enter_parent<W: Who>(
         return Err(Error::conflict("not_in_organization", detail));
     }
     if let Some(membership) = memberships::add(change, parent, person, false, offer.login_type).await? {
-        grants::insert(change, parent, Of::Membership(membership), &[Grant::whole(BuiltIn::Member, true)]).await?;
+        grants::insert(change, parent, Of::Membership(membership), &[Grant::whole(BuiltIn::Member, true)])
+            .await?;
         let did = Did::to("member.joined", "member", membership, &person.email);
         let did = did.changed(Value::Null, json!({ "grants": ["member"], "with_team": offer.account_name }));
         audit::write(change, Chain::Account(parent), did).await?;

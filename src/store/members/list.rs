@@ -174,14 +174,46 @@ macro_rules! all {
 macro_rules! page {
     ($by:literal, up) => {
         [
-            concat!(columns!(), all!(), "and (", $by, ", m.id) > ($13, $14) order by ", $by, ", m.id limit $15"),
-            concat!(columns!(), found!(), "and (", $by, ", m.id) > ($13, $14) order by ", $by, ", m.id limit $15"),
+            concat!(
+                columns!(),
+                all!(),
+                "and (",
+                $by,
+                ", m.id) > ($13, $14) order by ",
+                $by,
+                ", m.id limit $15"
+            ),
+            concat!(
+                columns!(),
+                found!(),
+                "and (",
+                $by,
+                ", m.id) > ($13, $14) order by ",
+                $by,
+                ", m.id limit $15"
+            ),
         ]
     };
     ($by:literal, down) => {
         [
-            concat!(columns!(), all!(), "and (", $by, ", m.id) < ($13, $14) order by ", $by, " desc, m.id desc limit $15"),
-            concat!(columns!(), found!(), "and (", $by, ", m.id) < ($13, $14) order by ", $by, " desc, m.id desc limit $15"),
+            concat!(
+                columns!(),
+                all!(),
+                "and (",
+                $by,
+                ", m.id) < ($13, $14) order by ",
+                $by,
+                " desc, m.id desc limit $15"
+            ),
+            concat!(
+                columns!(),
+                found!(),
+                "and (",
+                $by,
+                ", m.id) < ($13, $14) order by ",
+                $by,
+                " desc, m.id desc limit $15"
+            ),
         ]
     };
 }
@@ -189,11 +221,13 @@ macro_rules! page {
 const COUNT: [&str; 2] = [
     concat!(
         "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-        all!(), "limit 1001) some"
+        all!(),
+        "limit 1001) some"
     ),
     concat!(
         "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-        found!(), "limit 1001) some"
+        found!(),
+        "limit 1001) some"
     ),
 ];
 
@@ -289,13 +323,21 @@ impl Terms {
             Some((word.to_owned(), it.id.clone()))
         });
         let (role, product) = label.unwrap_or_else(|| (filter.role.clone(), String::new()));
-        let status = if ["active", "inactive"].contains(&filter.status.as_str()) { filter.status.clone() } else { String::new() };
+        let status = if ["active", "inactive"].contains(&filter.status.as_str()) {
+            filter.status.clone()
+        } else {
+            String::new()
+        };
         let (term, mail) = (search_term(&filter.search), fold(filter.search.trim()));
         let searches = !mail.is_empty();
         // A search for signs alone finds addresses alone.
         let term = if term.is_empty() { mail.clone() } else { term };
         let after = |it: &str| format!("{it}{LAST}");
-        let words = if searches { [term.clone(), after(&term), mail.clone(), after(&mail)] } else { Default::default() };
+        let words = if searches {
+            [term.clone(), after(&term), mail.clone(), after(&mail)]
+        } else {
+            Default::default()
+        };
         let role_id = role.parse().unwrap_or(Uuid::nil());
         let (now, parent, team) = (scope.now(), parent(scope), filter.team.clone());
         Terms { now, parent, role, role_id, product, status, team, words, searches }
@@ -349,13 +391,15 @@ impl GrantRow {
 
 impl Row {
     fn member(self, admins_may_delete: bool) -> Member {
-        let mut rows: Vec<GrantRow> = self.grants.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        let mut rows: Vec<GrantRow> =
+            self.grants.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
         rows.sort_by_key(|it| it.id);
         let mut grants: Vec<Grant> = rows.into_iter().filter_map(|it| it.grant(admins_may_delete)).collect();
         if self.is_owner {
             grants = vec![Grant::whole(BuiltIn::Owner, true)];
         }
-        let mut teams: Vec<String> = self.teams.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        let mut teams: Vec<String> =
+            self.teams.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
         teams.sort();
         Member {
             id: self.id,

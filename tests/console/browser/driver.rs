@@ -4,12 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+mod process;
+mod tests;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
@@ -20,10 +20,11 @@ use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use process::{chromedriver, setting};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const PAGE: &str = include_str!("page.js");
+const PAGE: &str = include_str!("driver/page.js");
 
 /// What the person's system asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,9 +247,10 @@ impl Drop for Browser {
                 "DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                 self.session
             );
-            // Nobody is left to tell when this fails, and the next line waits for the end in any case.
+            // Nobody is left to tell when this fails. An answer is the sign that Chromium has ended.
+            let _ = driver.set_read_timeout(Some(PATIENCE));
             let _ = driver.write_all(goodbye.as_bytes());
-            let _ = driver.read_to_end(&mut Vec::new());
+            let _ = driver.read(&mut [0]);
         }
     }
 }
@@ -269,42 +271,6 @@ impl WebDriverCompatibleCommand for Call {
     fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
         (self.method.clone(), self.body.clone())
     }
-}
-
-/// The one chromedriver of this test program, which starts a Chromium for each window.
-struct Chromedriver {
-    port: u16,
-    /// Its standard input is what ends it, see below; a closed output would end it as well.
-    _process: (Child, BufReader<ChildStdout>),
-}
-
-fn chromedriver() -> &'static Chromedriver {
-    static RUNNING: OnceLock<Chromedriver> = OnceLock::new();
-    RUNNING.get_or_init(|| {
-        // Nothing is run at the end of a test program, but its end of a pipe closes, however it ends.
-        let until_we_end = "\"$0\" --port=0 & read -r _; kill $!";
-        let mut process = Command::new("sh")
-            .args(["-c", until_we_end, &setting("CHROMEDRIVER")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        let port = loop {
-            line.clear();
-            assert!(output.read_line(&mut line).unwrap() > 0, "chromedriver ended before it told its port");
-            if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ")
-            {
-                break port.parse().unwrap();
-            }
-        };
-        Chromedriver { port, _process: (process, output) }
-    })
-}
-
-fn setting(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests through ./scripts/test"))
 }
 
 async fn patiently(attempt: impl AsyncFn() -> Result<(), String>) {
@@ -342,52 +308,4 @@ fn key(name: &str) -> char {
 
 fn strings(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
-}
-
-/// A check that cannot fail checks nothing: `faulty.html` has every fault that the other tests look for.
-mod tests {
-    use super::*;
-
-    const FAULTY: &str = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/console/browser/faulty.html");
-
-    #[tokio::test]
-    async fn the_browser_does_what_a_person_does_and_sees_what_is_wrong() {
-        let phone = Browser::open(Theme::Dark, 390).await;
-        phone.goto(FAULTY).await;
-        phone.wait_for("With script").await;
-        assert!(phone.main().await.contains("dark 390"));
-
-        let errors = phone.console_errors().await;
-        assert!(errors.iter().any(|error| error.contains("broken on purpose")), "{errors:?}");
-        let violations = phone.axe().await;
-        assert!(violations.iter().any(|one| one.starts_with("color-contrast")), "{violations:?}");
-
-        phone.press("Control+k").await;
-        phone.wait_for("Palette").await;
-        phone.press("Tab").await;
-        assert_eq!(phone.focused().await, "Name");
-
-        phone.click_beside("Bob", "Open").await;
-        assert!(phone.url().await.ends_with("#bob"));
-
-        let directory = tempfile::tempdir().unwrap();
-        let picture = directory.path().join("ballot.png");
-        phone.screenshot(&picture).await;
-        assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
-    }
-
-    #[tokio::test]
-    async fn a_window_without_script_sends_a_form() {
-        let window = Browser::without_script(Theme::Light, 1440).await;
-        window.goto(FAULTY).await;
-        assert!(window.main().await.contains("Without script"));
-
-        window.fill("Name", "Ada").await;
-        window.fill("Born", "1815-12-10").await;
-        window.select("Role", "Owner").await;
-        window.click("I am sure").await;
-        window.click("Send the ballot").await;
-        let sent = window.url().await;
-        assert!(sent.ends_with("?name=Ada&born=1815-12-10&role=Owner&sure=on"), "{sent}");
-    }
 }

@@ -1,0 +1,193 @@
+//! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
+//! here, which knows the request, writes the answer.
+use super::{
+    App, error_pages,
+    gate::{Browser, Via as _},
+    page::Page,
+};
+use crate::{
+    error::{Error, Fault},
+    model::entry::Entry,
+    store::{Client, Scope, entry, members},
+};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use std::sync::Arc;
+
+#[derive(Clone)]
+struct Told(Arc<Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Told(Arc::new(self)));
+        response
+    }
+}
+
+/// Writes out the error that a handler or a gate returned.
+pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let asked = parts.clone();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let Some(Told(error)) = response.extensions_mut().remove::<Told>() else { return response };
+    let reference = asked.headers.get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if let Error::Internal(cause) | Error::Unavailable(cause) = &*error {
+        tracing::error!(cause, reference, method = %asked.method, "a request failed");
+    }
+    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
+    let mut told =
+        if is_program { problem(&error, &asked) } else { person(&app, &error, &asked, reference).await };
+    if let Some(seconds) = retry_after(&error) {
+        told.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // Cookies that were set on the way stay set.
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        told.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
+    told
+}
+
+fn retry_after(error: &Error) -> Option<u64> {
+    match error {
+        Error::TooMany(after) => Some(after.as_secs().max(1)),
+        Error::Unavailable(_) => Some(5),
+        _ => None,
+    }
+}
+
+fn problem(error: &Error, asked: &Parts) -> Response {
+    if let Error::Moved(slug) = error {
+        return moved(slug, asked);
+    }
+    let pointer =
+        |it: &Fault| json!({ "pointer": format!("/{}", it.field), "code": it.code, "detail": it.detail });
+    let mut body = json!({
+        "type": format!("/api/docs#{}", error.code()),
+        "title": title(error),
+        "status": error.status(),
+        "code": error.code(),
+        "detail": error.to_string(),
+    });
+    if let Error::Invalid(faults) = error {
+        body["errors"] = faults.iter().map(pointer).collect();
+    }
+    if let Error::Forbidden(permission) = error {
+        body["permission"] = json!(permission);
+    }
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, body.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"guildhall\""));
+    }
+    response
+}
+
+fn title(error: &Error) -> &'static str {
+    match error {
+        Error::SignedOut => "Not signed in",
+        Error::Forbidden(_) | Error::Barred { .. } | Error::Stale => "Not allowed",
+        Error::NotFound | Error::Moved(_) => "Not found",
+        Error::Invalid(_) => "Some fields need another look",
+        Error::Conflict { .. } => "Not possible as things stand",
+        Error::TooMany(_) => "Too many tries",
+        Error::Malformed { .. } => "The request could not be read",
+        Error::Unavailable(_) => "Not available right now",
+        Error::Internal(_) => "Something went wrong",
+    }
+}
+
+/// The same address with the account's slug of today.
+fn moved(slug: &str, asked: &Parts) -> Response {
+    let path = asked.uri.path_and_query().map_or("/", |it| it.as_str());
+    let marker = if path.starts_with("/api/") { "/accounts/" } else { "/a/" };
+    let to = path.split_once(marker).map(|(before, rest)| {
+        let rest = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
+        format!("{before}{marker}{slug}{rest}")
+    });
+    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
+    if let Some(to) = to.and_then(|it| HeaderValue::from_str(&it).ok()) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}
+
+async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Response {
+    let page = Page::of(&asked.headers, &asked.uri, app).with(error.status());
+    match error {
+        Error::SignedOut => sign_in(&page, asked),
+        Error::Moved(slug) => moved(slug, asked),
+        Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
+            Some(response) => response,
+            None => failed(&page, error, None),
+        },
+        Error::NotFound => {
+            let home = error_pages::Link { label: "Go to your account".into(), href: "/".into() };
+            page.whole("Not found", |frame| error_pages::not_found(frame, &home))
+        }
+        Error::TooMany(after) => {
+            page.whole("Too many tries", |frame| error_pages::too_many(frame, after.as_secs()))
+        }
+        Error::Unavailable(_) => {
+            page.whole("Not available right now", |frame| error_pages::unavailable(frame, 5))
+        }
+        Error::Internal(_) => failed(&page, error, Some(reference)),
+        Error::Invalid(_) | Error::Conflict { .. } | Error::Malformed { .. } | Error::Stale => {
+            failed(&page, error, None)
+        }
+    }
+}
+
+fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
+    let (status, sentence) = (error.status(), error.to_string());
+    page.whole(title(error), |frame| error_pages::failed(frame, status, title(error), &sentence, reference))
+}
+
+/// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.
+fn sign_in(page: &Page, asked: &Parts) -> Response {
+    let back = if asked.method == Method::GET && asked.uri.path() != "/" {
+        let next: String = url::form_urlencoded::byte_serialize(page.address().as_bytes()).collect();
+        format!("/sign-in?next={}", next.replace("%2F", "/"))
+    } else {
+        "/sign-in".to_owned()
+    };
+    let mut response = page.to(&back);
+    if page.by_htmx() {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        if let Some(to) = response.headers_mut().remove(header::LOCATION) {
+            response.headers_mut().insert("hx-redirect", to);
+        }
+    }
+    response
+}
+
+/// A 403 keeps the frame of the account: it names what is missing and who can give it. None if even that cannot be read.
+async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<Response> {
+    let Error::Forbidden(permission) = error else { return None };
+    let slug = asked.uri.path().strip_prefix("/a/")?.split('/').next()?;
+    let by = Browser::credential(asked)?;
+    let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
+    let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
+    let givers = members::leaders(&mut scope).await.ok()?;
+    let who = scope.who();
+    let says = permission.says();
+    let act = says[..1].to_lowercase() + &says[1..];
+    let body = error_pages::Forbidden {
+        act,
+        account: who.here.name.clone(),
+        permission: permission.key().into(),
+        roles: who.rights.grants.iter().map(crate::model::grant::Grant::title).collect(),
+        givers,
+        why: None,
+    };
+    page.show(&mut scope, "Not allowed", body).await.ok()
+}

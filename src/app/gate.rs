@@ -1,0 +1,381 @@
+//! The doors between a request and the data. Nothing else hands out a `Scope`.
+use super::{App, client::client};
+use crate::{
+    error::{Error, Result},
+    kit::{Kit, password},
+    model::{
+        entry::{By, Entry, Fresh},
+        permission::{Needs, Permission},
+    },
+    store::{
+        Change, Client, Me, Scope, Visitor,
+        entry::{self, Credential},
+        me,
+        sessions::{self, secret_hash},
+    },
+};
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{header, request::Parts},
+};
+use std::marker::PhantomData;
+use tower_sessions::Session;
+
+/// Proof that the visitor may do `P` in the account of `/a/{slug}/…`, by session or by key.
+pub struct Door<P, V> {
+    app: App,
+    by: Credential,
+    slug: String,
+    entry: Entry,
+    client: Client,
+    proof: PhantomData<(P, V)>,
+}
+/// A signed-in member.
+pub type Can<P> = Door<P, Browser>;
+/// An API key.
+pub type Key<P> = Door<P, Bearer>;
+
+impl<P: Needs, V: Via> Door<P, V> {
+    /// Who this is, where, and what they may do.
+    pub fn me(&self) -> &Entry {
+        &self.entry
+    }
+    /// The account's slug.
+    pub fn slug(&self) -> &str {
+        &self.slug
+    }
+    /// An address in the account: `path("members")`.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/a/{}/{rest}", self.slug)
+    }
+    /// The clock, the rules and the rest.
+    pub fn kit(&self) -> &Kit {
+        self.app.kit()
+    }
+    /// For reading.
+    pub async fn read(&self) -> Result<Scope> {
+        Scope::read(&self.app.0.db, self.entry.clone(), self.kit(), &self.client).await
+    }
+    /// One transaction: kept if the story ends well, undone if not. It cannot be left open or uncommitted.
+    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change) -> Result<T>) -> Result<T> {
+        let mut change =
+            Change::<Entry>::begin(&self.app.0.db, &self.by, &self.slug, self.kit(), &self.client).await?;
+        change.who().meets::<P>().map_err(Error::Forbidden)?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+    /// Whether a dangerous act needs the password again: then the form asks for it.
+    pub fn is_stale(&self) -> bool {
+        self.entry.by.fresh(self.kit().now()).is_none()
+    }
+    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
+    pub async fn prove(&self, password: &str) -> Result<Fresh> {
+        prove(&self.app, &self.by, &self.entry.by, self.entry.person.id.to_string(), password, &self.client)
+            .await
+    }
+}
+
+async fn prove(
+    app: &App,
+    credential: &Credential,
+    by: &By,
+    user: String,
+    password: &str,
+    client: &Client,
+) -> Result<Fresh> {
+    let now = app.kit().now();
+    if let Some(fresh) = by.fresh(now) {
+        return Ok(fresh);
+    }
+    if password.is_empty() {
+        return Err(Error::invalid(
+            "password",
+            "proof_required",
+            "Enter your password to confirm that it is you.",
+        ));
+    }
+    let attempt = app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
+    let Credential::Session(hash) = credential else { return Err(Error::Stale) };
+    let mut scope = {
+        let mut conn = app.0.db.read().await?;
+        let who = entry::me(&mut conn, hash, now).await?.ok_or(Error::SignedOut)?;
+        drop(conn);
+        Scope::read(&app.0.db, who, app.kit(), client).await?
+    };
+    let stored = me::password(&mut scope).await?;
+    drop(scope);
+    if !password::matches(password, stored.as_deref()).await? {
+        return Err(Error::invalid("password", "wrong", "That is not your password."));
+    }
+    attempt.forgive();
+    let mut change = Change::<Me>::begin(&app.0.db, hash, app.kit(), client).await?;
+    sessions::proved(&mut change).await?;
+    change.commit().await?;
+    let mut conn = app.0.db.read().await?;
+    let who = entry::me(&mut conn, hash, app.kit().now()).await?.ok_or(Error::SignedOut)?;
+    By::Session(who.session).fresh(app.kit().now()).ok_or(Error::Stale)
+}
+
+/// How a visitor proves who they are.
+pub trait Via: Send + Sync {
+    /// Under which every path of such a gate lies.
+    const ROOT: &str;
+    /// For the route table.
+    const NAME: &str;
+    /// What they present.
+    fn credential(parts: &Parts) -> Option<Credential>;
+}
+
+/// By the session's cookie.
+pub struct Browser;
+impl Via for Browser {
+    const ROOT: &str = "/a/{slug}";
+    const NAME: &str = "member";
+    fn credential(parts: &Parts) -> Option<Credential> {
+        let id = parts.extensions.get::<Session>()?.id()?;
+        Some(Credential::Session(secret_hash(id)))
+    }
+}
+
+/// By an API key.
+pub struct Bearer;
+impl Via for Bearer {
+    const ROOT: &str = "/api/v1/accounts/{slug}";
+    const NAME: &str = "key";
+    fn credential(parts: &Parts) -> Option<Credential> {
+        let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, key) = field.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| Credential::key(key.trim()))
+    }
+}
+
+impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let slug = param(parts, "slug").await?;
+        let by = V::credential(parts).ok_or(Error::SignedOut)?;
+        // The connection goes back before the body is read: a slow upload must not hold one.
+        let entry = entry::find(&mut app.0.db.read().await?, &by, &slug, app.kit().now()).await?;
+        entry.meets::<P>().map_err(Error::Forbidden)?;
+        if let By::Session(session) = &entry.by {
+            app.touch(session.id, Some(entry.here.id));
+        }
+        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
+    }
+}
+
+async fn param(parts: &mut Parts, name: &str) -> Result<String> {
+    let all = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Error::NotFound)?;
+    all.iter().find(|it| it.0 == name).map(|it| it.1.to_owned()).ok_or(Error::NotFound)
+}
+
+/// `{id}` of the path. What is no id is not found.
+pub struct At<T>(pub T);
+impl<T: std::str::FromStr> FromRequestParts<App> for At<T> {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "id").await?.parse().map(At).map_err(|_| Error::NotFound)
+    }
+}
+
+/// `{token}` of the path: a secret out of a mail.
+pub struct Token(pub String);
+impl FromRequestParts<App> for Token {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "token").await.map(Token)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a handler's first argument must be.
+#[diagnostic::on_unimplemented(
+    message = "the first argument of a handler must be a gate",
+    note = "`Can<P>`, `Key<P>`, `SignedIn`, `Operator`, or `Anyone` for a public page"
+)]
+pub trait Gate: sealed::Sealed {
+    /// What must be held.
+    const NEEDS: Option<Permission>;
+    /// Under which every path of such a gate lies.
+    const ROOT: &str;
+    /// For the route table.
+    const NAME: &'static str;
+}
+
+impl<P, V> sealed::Sealed for Door<P, V> {}
+impl<P: Needs, V: Via> Gate for Door<P, V> {
+    const NEEDS: Option<Permission> = P::PERMISSION;
+    const ROOT: &str = V::ROOT;
+    const NAME: &'static str = V::NAME;
+}
+
+/// A signed-in user, outside of any account.
+pub struct SignedIn {
+    app: App,
+    hash: Vec<u8>,
+    me: Me,
+    client: Client,
+    session: Session,
+}
+
+impl SignedIn {
+    /// Who.
+    pub fn me(&self) -> &Me {
+        &self.me
+    }
+    /// The clock, the rules and the rest.
+    pub fn kit(&self) -> &Kit {
+        self.app.kit()
+    }
+    /// The browser's session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+    /// For reading.
+    pub async fn read(&self) -> Result<Scope<Me>> {
+        Scope::read(&self.app.0.db, self.me.clone(), self.kit(), &self.client).await
+    }
+    /// One transaction: kept if the story ends well, undone if not.
+    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Me>) -> Result<T>) -> Result<T> {
+        let mut change = Change::<Me>::begin(&self.app.0.db, &self.hash, self.kit(), &self.client).await?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+    /// One transaction in an account of theirs, in which they must hold `permission`: for what begins outside of it.
+    pub async fn change_in<T>(
+        &self,
+        slug: &str,
+        permission: Permission,
+        story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+    ) -> Result<T> {
+        let by = Credential::Session(self.hash.clone());
+        let mut change = Change::<Entry>::begin(&self.app.0.db, &by, slug, self.kit(), &self.client).await?;
+        if !change.who().may(permission) {
+            return Err(Error::Forbidden(permission));
+        }
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+    /// Whether a dangerous act needs the password again: then the form asks for it.
+    pub fn is_stale(&self) -> bool {
+        By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
+    }
+    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
+    pub async fn prove(&self, password: &str) -> Result<Fresh> {
+        let by = By::Session(self.me.session.clone());
+        let credential = Credential::Session(self.hash.clone());
+        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client).await
+    }
+}
+impl sealed::Sealed for SignedIn {}
+impl Gate for SignedIn {
+    const NEEDS: Option<Permission> = None;
+    const ROOT: &str = "/";
+    const NAME: &'static str = "signed in";
+}
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let anyone = Anyone::from_request_parts(parts, app).await?;
+        let Anyone { app, me, client, session } = anyone;
+        let (hash, me) = me.ok_or(Error::SignedOut)?;
+        app.touch(me.session.id, None);
+        Ok(SignedIn { app, hash, me, client, session })
+    }
+}
+
+/// Who runs the installation. To everybody else, there is nothing here.
+pub struct Operator(SignedIn);
+impl std::ops::Deref for Operator {
+    type Target = SignedIn;
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+impl sealed::Sealed for Operator {}
+impl Gate for Operator {
+    const NEEDS: Option<Permission> = None;
+    const ROOT: &str = "/operator";
+    const NAME: &'static str = "operator";
+}
+impl FromRequestParts<App> for Operator {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let signed_in = SignedIn::from_request_parts(parts, app).await?;
+        if signed_in.me.operator { Ok(Operator(signed_in)) } else { Err(Error::NotFound) }
+    }
+}
+
+/// Anybody: a public page. Says who is signed in, if somebody is.
+pub struct Anyone {
+    app: App,
+    me: Option<(Vec<u8>, Me)>,
+    client: Client,
+    session: Session,
+}
+
+impl Anyone {
+    /// Who is signed in, if somebody is.
+    pub fn me(&self) -> Option<&Me> {
+        self.me.as_ref().map(|it| &it.1)
+    }
+    /// The signed-in user, as a gate of their own.
+    pub fn signed_in(&self) -> Option<SignedIn> {
+        let (hash, me) = self.me.clone()?;
+        let (app, client, session) = (self.app.clone(), self.client.clone(), self.session.clone());
+        Some(SignedIn { app, hash, me, client, session })
+    }
+    /// The running program.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+    /// The clock, the rules and the rest.
+    pub fn kit(&self) -> &Kit {
+        self.app.kit()
+    }
+    /// Where they come from.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+    /// The browser's session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+    /// For reading.
+    pub async fn read(&self) -> Result<Scope<Visitor>> {
+        Scope::read(&self.app.0.db, Visitor, self.kit(), &self.client).await
+    }
+    /// One transaction: kept if the story ends well, undone if not.
+    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>) -> Result<T> {
+        let mut change = Change::<Visitor>::begin(&self.app.0.db, self.kit(), &self.client).await?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+}
+impl sealed::Sealed for Anyone {}
+impl Gate for Anyone {
+    const NEEDS: Option<Permission> = None;
+    const ROOT: &str = "/";
+    const NAME: &'static str = "anyone";
+}
+impl FromRequestParts<App> for Anyone {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let session = parts.extensions.get::<Session>().cloned();
+        let session = session.ok_or_else(|| Error::Internal("no session layer".into()))?;
+        let mut me = None;
+        if let Some(id) = session.id() {
+            let hash = secret_hash(id);
+            let found = entry::me(&mut app.0.db.read().await?, &hash, app.kit().now()).await?;
+            me = found.map(|it| (hash, it));
+        }
+        Ok(Anyone { app: app.clone(), me, client: client(parts, app), session })
+    }
+}

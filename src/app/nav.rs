@@ -1,0 +1,144 @@
+//! Out of what the store knows, the frame of a page: the side bar shows only what the visitor may open.
+use super::shell::{Item, Kind, Person, Place, Section, Shell};
+use crate::{
+    model::{
+        account,
+        catalog::Catalog,
+        entry::{self, Entry},
+        id::AccountId,
+        permission::Permission,
+    },
+    store::shell::Seat,
+};
+
+/// The frame of a page at `path`, in an account perhaps.
+pub fn shell(
+    person: &entry::Person,
+    here: Option<&Entry>,
+    seats: &[Seat],
+    path: &str,
+    catalog: &Catalog,
+    limit: u32,
+) -> Shell {
+    let current = here.map(|it| it.here.id);
+    let place = |it: &Seat| seat_place(it, current, catalog);
+    let is_top = |kind| move |it: &&Seat| it.kind == kind;
+    let teams_of = |id: AccountId| seats.iter().filter(|it| it.parent_id == Some(id)).map(&place).collect();
+    let listed: Vec<AccountId> = seats.iter().map(|it| it.id).collect();
+    let personal = seats.iter().find(is_top(account::Kind::Personal));
+    let owned = seats.iter().filter(|it| it.kind == account::Kind::Organization && it.is_owner).count();
+    let is_elsewhere = |it: &&Seat| {
+        let parent = it.parent_id.filter(|id| listed.contains(id) && Some(*id) != personal.map(|it| it.id));
+        it.kind == account::Kind::Team && parent.is_none()
+    };
+    Shell {
+        user: Person { name: person.name.clone(), email: person.email.clone() },
+        here: here.map(|it| Place {
+            slug: it.here.slug.clone(),
+            name: it.here.name.clone(),
+            kind: kind(it.here.kind),
+            note: String::new(),
+            current: true,
+        }),
+        personal: personal.map(&place).unwrap_or_default(),
+        organizations: seats
+            .iter()
+            .filter(is_top(account::Kind::Organization))
+            .map(|it| (place(it), teams_of(it.id)))
+            .collect(),
+        teams_elsewhere: seats.iter().filter(is_elsewhere).map(&place).collect(),
+        nav: here.map(|it| sections(it, seats, path)).unwrap_or_default(),
+        actions: here.map(actions).unwrap_or_default(),
+        invitations: seats.first().map_or(0, |it| it.invitations),
+        operator: seats.first().is_some_and(|it| it.operator),
+        may_create_team: true,
+        may_create_organization: owned < limit as usize,
+    }
+}
+
+fn kind(it: account::Kind) -> Kind {
+    match it {
+        account::Kind::Personal => Kind::Personal,
+        account::Kind::Organization => Kind::Organization,
+        account::Kind::Team => Kind::Team,
+    }
+}
+
+fn seat_place(it: &Seat, current: Option<AccountId>, catalog: &Catalog) -> Place {
+    let plan = catalog.plan_name(&it.plan);
+    let members =
+        if it.member_count == 1 { "1 member".to_owned() } else { format!("{} members", it.member_count) };
+    let role = match (&it.role, it.is_owner) {
+        (_, true) => "Owner".to_owned(),
+        (Some(role), _) => capital(role),
+        (None, _) => "Admin".to_owned(),
+    };
+    let note = match it.kind {
+        account::Kind::Personal => plan.to_owned(),
+        account::Kind::Organization => format!("{role} · {plan} · {members}"),
+        account::Kind::Team => format!("{role} · {members}"),
+    };
+    let (slug, name) = (it.slug.clone(), it.name.clone());
+    Place { slug, name, kind: kind(it.kind), note, current: current == Some(it.id) }
+}
+
+fn capital(word: &str) -> String {
+    let mut all = word.chars();
+    all.next().map(|it| it.to_uppercase().chain(all).collect()).unwrap_or_default()
+}
+
+fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
+    let here = &entry.here;
+    let seat = seats.iter().find(|it| it.id == here.id);
+    let base = format!("/a/{}", here.slug);
+    let item = |label: &str, icon, page: &str, count| {
+        let href = format!("{base}/{page}");
+        let current = path == href || path.starts_with(&format!("{href}/"));
+        Item { label: label.into(), icon, href, current, count }
+    };
+    let is_shared = here.kind != account::Kind::Personal;
+    let mut first = vec![item("Overview", "house", "overview", None)];
+    if entry.may(Permission::ViewMembers) && is_shared {
+        let mut members = item("Members", "users", "members", seat.map(|it| it.member_count));
+        members.current |= path.starts_with(&format!("{base}/invitations"));
+        first.push(members);
+    }
+    if here.kind != account::Kind::Team {
+        first.push(item("Teams", "users-round", "teams", seat.map(|it| it.team_count).filter(|it| *it > 0)));
+    }
+    let mut build = vec![];
+    if entry.may(Permission::OwnKeys) || entry.may(Permission::ManageKeys) {
+        build.push(item("API keys", "key-round", "keys", None));
+    }
+    let mut insight = vec![];
+    if entry.may(Permission::ViewAudit) {
+        insight.push(item("Audit log", "scroll-text", "audit", None));
+    }
+    let settings = vec![item("Settings", "settings", "settings", None)];
+    let title = match here.kind {
+        account::Kind::Personal => "Personal account",
+        account::Kind::Organization => "Organization",
+        account::Kind::Team => "Team",
+    };
+    let all = [(title, first), ("Build", build), ("Insight", insight), ("Account", settings)];
+    let section = |(title, items): (&str, Vec<Item>)| Section { title: title.into(), items };
+    all.into_iter().filter(|it| !it.1.is_empty()).map(section).collect()
+}
+
+fn actions(entry: &Entry) -> Vec<Item> {
+    let item = |label: &str, icon, page: &str| Item {
+        label: label.into(),
+        icon,
+        href: format!("/a/{}/{page}", entry.here.slug),
+        current: false,
+        count: None,
+    };
+    let mut all = vec![];
+    if entry.may(Permission::InviteMembers) {
+        all.push(item("Invite members…", "user-plus", "invitations/new"));
+    }
+    if entry.may(Permission::OwnKeys) && entry.membership.is_some() {
+        all.push(item("Create API key…", "plus", "keys/new"));
+    }
+    all
+}

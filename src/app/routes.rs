@@ -1,0 +1,75 @@
+//! A router that only takes handlers whose first argument is a gate, and remembers which.
+use super::{App, gate::Gate};
+use crate::model::permission::Permission;
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodRouter, delete, get, patch, post, put},
+};
+
+/// One row of the route table.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `GET`.
+    pub method: &'static str,
+    /// `/a/{slug}/members`.
+    pub path: &'static str,
+    /// Which gate: `member`, `key`, `signed in`, `anyone`, `operator`.
+    pub gate: &'static str,
+    /// What must be held, if anything.
+    pub needs: Option<Permission>,
+}
+
+/// Routes, and the table of them.
+#[derive(Default)]
+pub struct Routes {
+    router: Router<App>,
+    table: Vec<Route>,
+}
+
+/// A handler's arguments, the first of which is a gate.
+pub trait Gated {
+    /// The first.
+    type Gate: Gate;
+}
+macro_rules! gated {
+    ($($rest:ident)*) => { impl<M, G: Gate, $($rest),*> Gated for (M, G, $($rest,)*) { type Gate = G; } };
+}
+gated!();
+gated!(A);
+gated!(A B);
+gated!(A B C);
+gated!(A B C D);
+
+macro_rules! methods {
+    ($($name:ident $word:literal)*) => { $(
+        #[doc = concat!("Answers ", $word, " at a path.")]
+        #[must_use]
+        pub fn $name<H: Handler<T, App>, T: Gated + 'static>(self, path: &'static str, handler: H) -> Routes {
+            self.add::<T::Gate>($word, path, $name(handler))
+        }
+    )* };
+}
+
+impl Routes {
+    methods! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
+
+    /// All rows.
+    pub fn table(&self) -> &[Route] {
+        &self.table
+    }
+    /// These and those.
+    #[must_use]
+    pub fn merge(mut self, other: Routes) -> Routes {
+        self.table.extend(other.table);
+        Routes { router: self.router.merge(other.router), table: self.table }
+    }
+    pub(super) fn into_router(self) -> Router<App> {
+        self.router
+    }
+    fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
+        assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
+        self.table.push(Route { method, path, gate: G::NAME, needs: G::NEEDS });
+        Routes { router: self.router.route(path, to), table: self.table }
+    }
+}

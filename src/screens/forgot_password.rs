@@ -1,0 +1,112 @@
+//! A forgotten password: a mailed link, and a new one.
+use crate::{
+    app::{
+        form::Form,
+        gate::{Anyone, Token},
+        page::{Faults, Page},
+        routes::Routes,
+        sign,
+    },
+    error::{Error, Result},
+    kit::password,
+    model::text::Email,
+    store::{links, users},
+};
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+/// The routes of this screen.
+pub fn routes() -> Routes {
+    Routes::default()
+        .get("/forgot-password", show)
+        .post("/forgot-password", ask)
+        .get("/reset-password/{token}", show_link)
+        .post("/reset-password/{token}", reset)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Typed {
+    email: String,
+    password: String,
+}
+
+#[derive(Template)]
+#[template(path = "forgot_password/index.html")]
+struct Index {
+    email: String,
+    faults: Faults,
+}
+
+#[derive(Template)]
+#[template(path = "forgot_password/sent.html")]
+struct Sent {
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "forgot_password/reset.html")]
+struct Reset {
+    token: String,
+    email: String,
+    faults: Faults,
+}
+
+#[derive(Template)]
+#[template(path = "forgot_password/over.html")]
+struct Over;
+
+async fn show(_: Anyone, page: Page) -> Result<Response> {
+    page.plain("Forgot your password?", Index { email: String::new(), faults: Faults::default() })
+}
+
+async fn ask(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let email = match Email::parse(&it.email) {
+        Ok(email) => email,
+        Err(refusal) => {
+            let (status, faults) = Faults::catch(Error::at("email")(refusal))?;
+            return page.with(status).plain("Forgot your password?", Index { email: it.email, faults });
+        }
+    };
+    let keys = [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip), 200)];
+    let _ = anyone.app().throttle().attempt(&keys)?;
+    anyone.change(async |change| links::forgot_password(change, &email).await).await?;
+    page.plain("Check your mail", Sent { email: email.as_str().to_owned() })
+}
+
+async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
+    match links::find_password(&mut anyone.read().await?, &token).await? {
+        Some(it) => {
+            page.plain("Choose a new password", Reset { token, email: it.email, faults: Faults::default() })
+        }
+        None => page.with(410).plain("This link is over", Over),
+    }
+}
+
+async fn reset(anyone: Anyone, page: Page, Token(token): Token, Form(it): Form<Typed>) -> Result<Response> {
+    let Some(user) = links::find_password(&mut anyone.read().await?, &token).await? else {
+        return page.with(410).plain("This link is over", Over);
+    };
+    let hashed = match password::choose(&it.password, &[&user.name, &user.email]).await? {
+        Ok(hashed) => hashed,
+        Err(refusal) => {
+            let (status, faults) = Faults::catch(Error::at("password")(refusal))?;
+            return page
+                .with(status)
+                .plain("Choose a new password", Reset { token, email: user.email, faults });
+        }
+    };
+    match anyone.change(async |change| links::reset_password(change, &token, &hashed).await).await {
+        Ok(person) => {
+            sign::enter(&anyone, person.id, "password").await?;
+            let slug = users::home(&mut anyone.read().await?, person.id).await?;
+            Ok(page.done(
+                &format!("/a/{slug}/overview"),
+                "Your password was changed. Other sessions were ended.",
+            ))
+        }
+        Err(Error::Conflict { .. }) => page.with(410).plain("This link is over", Over),
+        Err(other) => Err(other),
+    }
+}

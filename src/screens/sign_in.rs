@@ -1,0 +1,111 @@
+//! Signing in and out.
+use crate::{
+    app::{
+        form::{Form, Query},
+        gate::Anyone,
+        page::{Faults, Page},
+        routes::Routes,
+        sign,
+    },
+    error::{Error, Result},
+    kit::password,
+    model::text::Email,
+    store::users,
+};
+use askama::Template;
+use axum::{
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+/// The routes of this screen.
+pub fn routes() -> Routes {
+    Routes::default()
+        .get("/", home)
+        .get("/sign-in", show)
+        .post("/sign-in", sign_in)
+        .post("/sign-out", sign_out)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Next {
+    next: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SignIn {
+    email: String,
+    password: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/index.html")]
+struct Index {
+    email: String,
+    next: String,
+    faults: Faults,
+    may_sign_up: bool,
+}
+
+/// To the account where the visitor was last, or to sign in.
+async fn home(anyone: Anyone, page: Page) -> Result<Response> {
+    let Some(me) = anyone.me().map(|it| it.person.id) else { return Ok(page.to("/sign-in")) };
+    let slug = users::home(&mut anyone.read().await?, me).await?;
+    Ok(page.to(&format!("/a/{slug}/overview")))
+}
+
+async fn show(anyone: Anyone, page: Page, Query(it): Query<Next>) -> Result<Response> {
+    if anyone.me().is_some() {
+        return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
+    }
+    ask(&anyone, &page, SignIn { next: it.next, ..SignIn::default() }, Faults::default())
+}
+
+fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Response> {
+    let may_sign_up = anyone.kit().rules.open_sign_up;
+    page.plain("Sign in", Index { email: it.email, next: it.next, faults, may_sign_up })
+}
+
+/// The most failures of a browser that the user is not known by, and of one address, in a quarter of an hour.
+const OF_USER: u32 = 10;
+const OF_ADDRESS: u32 = 50;
+
+async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<SignIn>) -> Result<Response> {
+    let email = match Email::parse(&it.email) {
+        Ok(email) => email,
+        Err(refusal) => {
+            let (status, faults) = Faults::catch(Error::at("email")(refusal))?;
+            return ask(&anyone, &page.with(status), it, faults);
+        }
+    };
+    let user = users::find(&mut anyone.read().await?, &email).await?;
+    let known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
+    let by_user = format!("sign-in {} {known}", email.key());
+    let keys = [(by_user, OF_USER), (format!("sign-in from {}", anyone.client().ip), OF_ADDRESS)];
+    let attempt = anyone.app().throttle().attempt(&keys)?;
+    let stored = user.as_ref().and_then(|it| it.password.as_deref());
+    let right = password::matches(&it.password, stored).await?;
+    let Some(user) = user.filter(|_| right) else {
+        let detail = "The address or the password is not right. Check both, or reset your password.";
+        let (status, faults) = Faults::catch(Error::invalid("password", "wrong", detail))?;
+        return ask(&anyone, &page.with(status), it, faults);
+    };
+    attempt.forgive();
+    sign::enter(&anyone, user.id, "password").await?;
+    let to = match sign::safe_next(&it.next) {
+        Some(next) => next.to_owned(),
+        None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, user.id).await?),
+    };
+    let mut response = page.to(&to);
+    sign::make_known(&anyone, &page, &headers, response.headers_mut(), user.id);
+    Ok(response.into_response())
+}
+
+async fn sign_out(anyone: Anyone, page: Page) -> Result<Response> {
+    sign::leave(anyone.session()).await?;
+    Ok(page.to("/sign-in"))
+}
