@@ -2,6 +2,9 @@
 mod browser {
     mod driver;
 }
+mod floors;
+mod gates;
 mod harness;
+mod invariants;
 mod sign_in;
 mod sign_up;
