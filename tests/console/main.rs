@@ -1,1 +1,8 @@
-fn main() {}
+//! The one test binary: it tells stories of people, through the real router, on both engines.
+mod browser {
+    mod driver;
+}
+mod floors;
+mod harness;
+mod sign_in;
+mod sign_up;
