@@ -7,7 +7,8 @@ use axum::{
 /// One cell. A spreadsheet would run what begins with `=`, `+`, `-`, `@`, a tab or a line break: an apostrophe before it
 /// makes it text.
 pub fn cell(text: &str) -> String {
-    let runs = |it: char| matches!(it, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
+    let runs =
+        |it: char| matches!(it, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
     let mark = if text.trim_start_matches(' ').starts_with(runs) { "'" } else { "" };
     if text.contains(['"', ',', '\n', '\r', ';', '\t']) {
         format!("\"{mark}{}\"", text.replace('"', "\"\""))
