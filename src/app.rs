@@ -13,6 +13,7 @@ pub mod routes;
 pub mod shell;
 pub mod sign;
 pub mod throttle;
+pub mod words;
 
 use crate::{
     db::Db,

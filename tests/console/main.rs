@@ -2,6 +2,7 @@
 mod browser {
     mod driver;
 }
+mod floors;
 mod harness;
 mod sign_in;
 mod sign_up;
