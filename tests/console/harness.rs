@@ -194,6 +194,25 @@ impl House {
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.db.read().await.unwrap().query(sql).one::<(i64,)>().await.unwrap().0
     }
+    /// Leaves a member one custom role that holds this permission alone.
+    pub async fn hold_only(&self, member: MembershipId, permission: guildhall::model::permission::Permission) {
+        let mut conn = self.db.begin().await.unwrap();
+        let role = self.kit.id();
+        conn.query(
+            "insert into roles (id, account_id, name, permissions, created_at, updated_at)
+             select $1, account_id, $2, $3, 0, 0 from memberships where id = $4",
+        )
+        .bind(role)
+        .bind(format!("Only {}", permission.key()))
+        .bind(format!(r#"["{}"]"#, permission.key()))
+        .bind(member)
+        .run()
+        .await
+        .unwrap();
+        let sql = "update grants set role = null, role_id = $2 where membership_id = $1";
+        conn.query(sql).bind(member).bind(role).run().await.unwrap();
+        conn.commit().await.unwrap();
+    }
     /// Raw SQL: what somebody with access to the database could do.
     pub async fn tamper(&self, sql: &'static str) {
         let mut conn = self.db.begin().await.unwrap();
