@@ -32,7 +32,9 @@ fn holds(role: &str, permission: Permission) -> bool {
 fn rows() -> Vec<Route> {
     let mut rows: Vec<Route> = guildhall::routes().table().to_vec();
     // What ends the walker's own membership or session comes last.
-    rows.sort_by_key(|it| (it.path.ends_with("/sign-out"), it.path.ends_with("/leave") && it.method == "POST"));
+    rows.sort_by_key(|it| {
+        (it.path.ends_with("/sign-out"), it.path.ends_with("/leave") && it.method == "POST")
+    });
     rows
 }
 
@@ -181,7 +183,12 @@ async fn every_route_as_everybody() {
                     check(&row, who, &by_key(key, &row).await, &wanted(&row, who));
                 }
                 // A cookie never authorizes the API.
-                check(&row, "a browser", &by_session(&cast.people["admin"], &row).await, &Answer::Unauthorized);
+                check(
+                    &row,
+                    "a browser",
+                    &by_session(&cast.people["admin"], &row).await,
+                    &Answer::Unauthorized,
+                );
             } else {
                 for (who, person) in &cast.people {
                     let said = by_session(person, &row).await;
@@ -200,7 +207,8 @@ async fn every_route_as_everybody() {
                 if !["member", "key"].contains(&row.gate) {
                     continue;
                 }
-                let said = if row.gate == "key" { by_key(key, &row).await } else { by_session(person, &row).await };
+                let said =
+                    if row.gate == "key" { by_key(key, &row).await } else { by_session(person, &row).await };
                 let opens = row.needs.is_none_or(|it| it.key() == *held);
                 let answer = if opens { Answer::In } else { Answer::Forbidden };
                 check(&row, held, &said, &answer);

@@ -195,7 +195,11 @@ impl House {
         self.db.read().await.unwrap().query(sql).one::<(i64,)>().await.unwrap().0
     }
     /// Leaves a member one custom role that holds this permission alone.
-    pub async fn hold_only(&self, member: MembershipId, permission: guildhall::model::permission::Permission) {
+    pub async fn hold_only(
+        &self,
+        member: MembershipId,
+        permission: guildhall::model::permission::Permission,
+    ) {
         let mut conn = self.db.begin().await.unwrap();
         let role = self.kit.id();
         conn.query(

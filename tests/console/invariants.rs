@@ -16,7 +16,8 @@ async fn sound(house: &House) {
     let counts = "select count(*) from accounts a where a.member_count <> (
         select count(*) from memberships m where m.account_id = a.id)";
     assert_eq!(house.count(counts).await, 0, "a member count is wrong");
-    let granted = "select count(*) from grants g join memberships m on m.id = g.membership_id where m.is_owner";
+    let granted =
+        "select count(*) from grants g join memberships m on m.id = g.membership_id where m.is_owner";
     assert_eq!(house.count(granted).await, 0, "an owner holds grants");
     let orphans = "select count(*) from memberships m join accounts a on a.id = m.account_id
         join accounts p on p.id = a.parent_id and p.kind = 'organization'
