@@ -1,5 +1,10 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
+pub mod audit;
 pub mod forgot_password;
+pub mod keys;
+pub mod mailbox;
+pub mod operator;
+pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 
@@ -7,7 +12,15 @@ use crate::app::routes::Routes;
 
 /// All pages.
 pub fn routes() -> Routes {
-    [sign_in::routes(), sign_up::routes(), forgot_password::routes()]
-        .into_iter()
-        .fold(Routes::default(), Routes::merge)
+    let all = [
+        audit::routes(),
+        forgot_password::routes(),
+        keys::routes(),
+        mailbox::routes(),
+        operator::routes(),
+        settings::routes(),
+        sign_in::routes(),
+        sign_up::routes(),
+    ];
+    all.into_iter().fold(Routes::default(), Routes::merge)
 }
