@@ -1,5 +1,7 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod forgot_password;
+pub mod members;
+pub mod role_picker;
 pub mod sign_in;
 pub mod sign_up;
 
@@ -7,7 +9,12 @@ use crate::app::routes::Routes;
 
 /// All pages.
 pub fn routes() -> Routes {
-    [sign_in::routes(), sign_up::routes(), forgot_password::routes()]
+    [
+        forgot_password::routes(),
+        members::routes(),
+        sign_in::routes(),
+        sign_up::routes(),
+    ]
         .into_iter()
         .fold(Routes::default(), Routes::merge)
 }
