@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
-    let db = Db::connect(&std::env::var("GUILDHALL_DATABASE_URL").unwrap_or("sqlite://guildhall.db".into())).await?;
+    let db = Db::connect(&std::env::var("GUILDHALL_DATABASE_URL").unwrap_or("sqlite://guildhall.db".into()))
+        .await?;
     db.migrate().await?;
     let listen = std::env::var("GUILDHALL_LISTEN").unwrap_or("127.0.0.1:3000".into());
     let rules = Rules {
@@ -19,7 +20,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         open_sign_up: true,
         loopback: true,
     };
-    let kit = Kit::new(Clock::real(), Chance::real(), Seal::new(&[7; 32]), Catalog::parse(Catalog::BUILT_IN)?, rules);
+    let kit = Kit::new(
+        Clock::real(),
+        Chance::real(),
+        Seal::new(&[7; 32]),
+        Catalog::parse(Catalog::BUILT_IN)?,
+        rules,
+    );
     let app = App::new(db, kit, Serving { mailbox: true, proxies: vec![] });
     let router = app.router(guildhall::routes());
     let listener = tokio::net::TcpListener::bind(&listen).await?;

@@ -8,8 +8,8 @@ pub use detail::{Detail, Given, detail};
 pub use list::{Around, Cursor, Filter, Named, Order, Page, Sort, around, list, some};
 
 use super::{
-    Change, Scope,
-    audit::{self, Did},
+    Change, Host, Scope, Who,
+    audit::{self, Chain, Did},
     grants::{self, Of},
     memberships, site,
 };
@@ -139,6 +139,11 @@ pub async fn suspend(change: &mut Change, id: MembershipId) -> Result<()> {
     let sql = "update memberships set suspended_at = $3 where account_id = $1 and id = $2";
     change.ask(sql).bind(id).bind(now).run().await?;
     withdraw_offers(change, member.person.id).await?;
+    if change.who().here.kind == Kind::Organization {
+        // An owner is never inactive: the teams that they own pass on.
+        let here = change.who().here.id;
+        pass_teams(change, here, member.person.id, None).await?;
+    }
     let did = Did::to("member.suspended", "member", id, &member.person.email);
     audit::here(change, did.changed(json!({ "status": "active" }), json!({ "status": "inactive" }))).await
 }
@@ -238,7 +243,8 @@ async fn take_out(
     let user = member.person.id;
     let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
     if here.kind == Kind::Organization {
-        pass_teams(change, user, heir).await?;
+        let heir = find_heir(change, user, heir).await?;
+        pass_teams(change, here.id, user, heir).await?;
         let seats: Vec<(AccountId, MembershipId)> = change
             .ask(
                 "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
@@ -250,7 +256,7 @@ async fn take_out(
         for (team, seat) in seats {
             memberships::remove(change, team, seat).await?;
             let did = Did::to(action, "member", seat, &member.person.email);
-            audit::write(change, audit::Chain::Account(team), did).await?;
+            audit::write(change, Chain::Account(team), did).await?;
         }
     }
     memberships::remove(change, here.id, member.id).await?;
@@ -258,48 +264,76 @@ async fn take_out(
     audit::here(change, did).await
 }
 
-/// The teams that somebody owns pass on.
-async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<()> {
-    let teams: Vec<(AccountId, String)> = change
-        .ask("select id, name from accounts where parent_id = $1 and owner_id = $2 order by id")
-        .bind(from)
-        .all()
-        .await?;
+/// Who is named to take over the teams.
+async fn find_heir(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<Option<Person>> {
+    let Some(id) = heir else { return Ok(None) };
+    let it = match find(change, id).await {
+        Err(Error::NotFound) => {
+            return Err(Error::invalid("heir", "unknown_member", "Choose a member of this account."));
+        }
+        found => found?,
+    };
+    if !it.is_active || it.person.id == from {
+        return Err(Error::invalid("heir", "inactive", "Choose an active member to take over the teams."));
+    }
+    Ok(Some(it.person))
+}
+
+/// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
+/// they are in are held first, so that no offer of ownership slips in between.
+async fn pass_teams<W: Who>(
+    change: &mut Change<W>,
+    organization: AccountId,
+    from: UserId,
+    heir: Option<Person>,
+) -> Result<()> {
+    let sql = "select 1 from accounts where parent_id = $1
+        and id in (select account_id from memberships where user_id = $2) order by id for no key update";
+    change.sql(sql).bind(organization).bind(from).run().await?;
+    let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
+    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).all().await?;
     if teams.is_empty() {
         return Ok(());
     }
     let to = match heir {
-        Some(id) => {
-            let found = list::one(change, id).await?.filter(|it| it.is_active && it.person.id != from);
-            let detail = "Choose an active member to take over the teams.";
-            found.ok_or_else(|| Error::invalid("heir", "inactive", detail))?.person
-        }
+        Some(it) => it,
         None => {
-            let (id, name, email): (UserId, String, String) = change
-                .ask("select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1")
-                .one()
-                .await?;
+            let sql = "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
+            let (id, name, email): (UserId, String, String) =
+                change.sql(sql).bind(organization).one().await?;
             Person { id, name, email }
         }
     };
     for (team, name) in teams {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(team).run().await?;
         memberships::add(change, team, &to, false, LoginType::Any).await?;
+        change.sql("delete from transfers where account_id = $1").bind(team).run().await?;
         set_owner(change, team, from, to.id).await?;
+        make_admin(change, team, from).await?;
         let did = Did::to("transfer.inherited", "account", team, &name);
-        audit::write(
-            change,
-            audit::Chain::Account(team),
-            did.changed(Value::Null, json!({ "owner": to.email })),
-        )
-        .await?;
+        audit::write(change, Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email })))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Members of organizations whose time is over own no teams any more.
+pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
+    let now = change.now();
+    let sql = "select distinct m.account_id, m.user_id from memberships m
+        join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
+        join accounts a on a.id = m.account_id and a.kind = 'organization'
+        where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
+    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).all().await?;
+    for (organization, user) in over {
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).run().await?;
+        pass_teams(change, organization, user, None).await?;
     }
     Ok(())
 }
 
 /// Ownership passes in one step: between the statements there is no owner, which the database would not keep. The new
 /// owner's grants are of no use any more; the old owner has none left.
-pub(super) async fn set_owner<W: super::Who>(
+pub(super) async fn set_owner<W: Who>(
     change: &mut Change<W>,
     account: AccountId,
     from: UserId,
@@ -319,7 +353,7 @@ pub(super) async fn set_owner<W: super::Who>(
 }
 
 /// The old owner stays as an admin.
-pub(super) async fn make_admin<W: super::Who>(
+pub(super) async fn make_admin<W: Who>(
     change: &mut Change<W>,
     account: AccountId,
     user: UserId,

@@ -1,1 +1,10 @@
-fn main() {}
+//! The one test binary: it tells stories of people, through the real router, on both engines.
+mod browser {
+    mod driver;
+}
+mod floors;
+mod gates;
+mod harness;
+mod invariants;
+mod sign_in;
+mod sign_up;

@@ -1,0 +1,239 @@
+//! A house for each test: a database of its own on SQLite and then on Postgres, the real router, people with browsers,
+//! programs with keys, a clock that the test moves.
+//!
+//! ```ignore
+//! #[tokio::test(flavor = "multi_thread")]
+//! async fn bob_is_invited() {
+//!     each(async |house| {
+//!         let ada = house.user("Ada Byron", "ada@acme.test").await;
+//!         ada.post("/new/organization", &[("name", "Acme")]).await.is(303).to("/a/acme/overview");
+//!     })
+//!     .await;
+//! }
+//! ```
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod person;
+
+pub use person::{Person, Program, Said};
+
+use guildhall::{
+    app::{App, Serving},
+    db::Db,
+    kit::{Chance, Clock, Kit, Rules, password, secret::Seal},
+    letters::Letter,
+    model::{
+        catalog::Catalog,
+        id::{MembershipId, UserId},
+        text::{Email, Name},
+        time::Time,
+    },
+    store::{Change, Client, Host, Scope, accounts, keys, mails, users},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+
+/// The password of everybody whom `user` makes.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// Where the house believes to be reached.
+pub const BASE: &str = "http://127.0.0.1:3000";
+
+/// One installation.
+pub struct House {
+    /// The running program.
+    pub app: App,
+    /// Its database.
+    pub db: Db,
+    /// Its clock and the rest.
+    pub kit: Kit,
+    ahead: Arc<AtomicI64>,
+    _dir: tempfile::TempDir,
+}
+
+/// Tells a story on SQLite, then on Postgres.
+pub async fn each(story: impl AsyncFn(&House)) {
+    each_with(|_| {}, story).await;
+}
+
+/// The same, in an installation with other rules.
+pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let engine = if url.is_some() { "Postgres" } else { "SQLite" };
+        println!("on {engine}");
+        let house = House::open(url, &rules).await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
+async fn fresh_postgres() -> String {
+    let server = std::env::var("TEST_PG").expect("TEST_PG names a Postgres server: run ./scripts/test");
+    let name = format!("t{}", uuid::Builder::from_random_bytes(Chance::real().bytes()).into_uuid().simple());
+    let admin = sqlx::PgPool::connect(&server).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.unwrap();
+    admin.close().await;
+    format!("{}/{name}", server.rsplit_once('/').unwrap().0)
+}
+
+impl House {
+    async fn open(url: Option<String>, rules: &impl Fn(&mut Rules)) -> House {
+        let dir = tempfile::tempdir().unwrap();
+        let url = url.unwrap_or_else(|| format!("sqlite://{}/guildhall.db", dir.path().display()));
+        let db = Db::connect(&url).await.unwrap();
+        db.migrate().await.unwrap();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let (real, by) = (Clock::real(), ahead.clone());
+        let clock = Clock::from(move || Time(real.now().0 + by.load(Ordering::Relaxed)));
+        let mut decided = Rules {
+            base_url: BASE.into(),
+            max_organizations_per_user: 1,
+            open_sign_up: true,
+            loopback: true,
+        };
+        rules(&mut decided);
+        let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
+        let kit = Kit::new(clock, Chance::real(), Seal::new(&[7; 32]), catalog, decided);
+        let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, proxies: vec![] });
+        House { app, db, kit, ahead, _dir: dir }
+    }
+    /// Lets time pass.
+    pub fn later(&self, by: Duration) {
+        self.ahead.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+    /// A browser that nobody is signed in with.
+    pub fn visitor(&self) -> Person {
+        Person::new(self.app.clone(), "", UserId(uuid::Uuid::nil()))
+    }
+    /// A user with the usual password, signed in.
+    pub async fn user(&self, name: &str, email: &str) -> Person {
+        static HASHED: OnceCell<String> = OnceCell::const_new();
+        let hashed = HASHED.get_or_init(async || password::hash_any(PASSWORD).await.unwrap()).await;
+        let (name, email) = (Name::parse(name).unwrap(), Email::parse(email).unwrap());
+        let new = users::NewUser { name: &name, email: &email, password: Some(hashed), operator: false };
+        let made = self.host(async |change| users::create(change, &new).await.unwrap()).await;
+        let (person, _) = made.expect("an address that has no user yet");
+        self.sign_in(&person.email, person.id).await
+    }
+    async fn sign_in(&self, email: &str, id: UserId) -> Person {
+        let person = Person::new(self.app.clone(), email, id);
+        person.post("/sign-in", &[("email", email), ("password", PASSWORD)]).await.is(303);
+        person
+    }
+    /// The same person with another browser.
+    pub async fn again(&self, person: &Person) -> Person {
+        self.sign_in(&person.email, person.id).await
+    }
+    /// Opens an organization for somebody: its slug is the name in small letters.
+    pub async fn organization(&self, owner: &Person, name: &str) -> String {
+        let name = Name::parse(name).unwrap();
+        let person = guildhall::model::entry::Person {
+            id: owner.id,
+            name: owner.email.clone(),
+            email: owner.email.clone(),
+        };
+        self.host(async |change| accounts::open_organization_for(change, &person, &name, None).await.unwrap())
+            .await
+    }
+    /// Adds a user to an account, by an invitation that they accept. `roles` are labels such as `admin`, `video-developer`.
+    pub async fn join(&self, by: &Person, slug: &str, who: &Person, roles: &[&str]) -> MembershipId {
+        let mut form = vec![("emails", who.email.as_str())];
+        form.extend(roles.iter().map(|it| ("role", *it)));
+        form.extend(roles.iter().map(|_| ("product", "")));
+        by.post(&format!("/a/{slug}/invitations"), &form).await.is(303);
+        let link = self.letter(&who.email).await.link("/invitations/");
+        who.post(&format!("{link}/accept"), &[]).await.is(303);
+        self.membership(slug, who).await
+    }
+    /// Somebody's membership in an account.
+    pub async fn membership(&self, slug: &str, who: &Person) -> MembershipId {
+        let sql = "select m.id from memberships m join accounts a on a.id = m.account_id where a.slug = $1 and m.user_id = $2";
+        let mut conn = self.db.read().await.unwrap();
+        conn.query(sql).bind(slug.to_owned()).bind(who.id).one::<(MembershipId,)>().await.unwrap().0
+    }
+    /// An API key for a member that holds all permissions, never more than its member.
+    pub async fn key(&self, slug: &str, who: &Person) -> Program {
+        let membership = self.membership(slug, who).await;
+        let name = Name::parse("Test key").unwrap();
+        let secret = self
+            .host(async |change| {
+                let account = accounts::by_slug(change, slug).await.unwrap().unwrap().id;
+                keys::create_for(change, account, membership, who.id, &name, None).await.unwrap().1
+            })
+            .await;
+        Program::new(self.app.clone(), secret)
+    }
+    /// A program with this secret.
+    pub fn program(&self, secret: &str) -> Program {
+        Program::new(self.app.clone(), secret.to_owned())
+    }
+    /// The newest letter to an address.
+    pub async fn letter(&self, to: &str) -> Mail {
+        self.letters(to).await.into_iter().next().unwrap_or_else(|| panic!("no letter to {to}"))
+    }
+    /// All letters to an address, newest first.
+    pub async fn letters(&self, to: &str) -> Vec<Mail> {
+        let host = Host("test");
+        let mut scope = Scope::read(&self.db, host, &self.kit, &Client::default()).await.unwrap();
+        let all = mails::mailbox(&mut scope, 1000).await.unwrap();
+        all.into_iter().map(|it| Mail(it.letter)).filter(|it| it.0.to.eq_ignore_ascii_case(to)).collect()
+    }
+    /// What the operator does at the command line, in one transaction.
+    pub async fn host<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> T) -> T {
+        let mut change = Change::<Host>::begin(&self.db, Host("test"), &self.kit).await.unwrap();
+        let told = story(&mut change).await;
+        change.commit().await.unwrap();
+        told
+    }
+    /// A number out of the database: what is there, whatever the pages say.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        self.db.read().await.unwrap().query(sql).one::<(i64,)>().await.unwrap().0
+    }
+    /// Leaves a member one custom role that holds this permission alone.
+    pub async fn hold_only(
+        &self,
+        member: MembershipId,
+        permission: guildhall::model::permission::Permission,
+    ) {
+        let mut conn = self.db.begin().await.unwrap();
+        let role = self.kit.id();
+        conn.query(
+            "insert into roles (id, account_id, name, permissions, created_at, updated_at)
+             select $1, account_id, $2, $3, 0, 0 from memberships where id = $4",
+        )
+        .bind(role)
+        .bind(format!("Only {}", permission.key()))
+        .bind(format!(r#"["{}"]"#, permission.key()))
+        .bind(member)
+        .run()
+        .await
+        .unwrap();
+        let sql = "update grants set role = null, role_id = $2 where membership_id = $1";
+        conn.query(sql).bind(member).bind(role).run().await.unwrap();
+        conn.commit().await.unwrap();
+    }
+    /// Raw SQL: what somebody with access to the database could do.
+    pub async fn tamper(&self, sql: &'static str) {
+        let mut conn = self.db.begin().await.unwrap();
+        conn.query(sql).run().await.unwrap();
+        conn.commit().await.unwrap();
+    }
+}
+
+/// A letter that was sent.
+pub struct Mail(pub Letter);
+
+impl Mail {
+    /// The path of the first link in the text that begins with this: `link("/invitations/")`.
+    pub fn link(&self, path: &str) -> String {
+        let whole = format!("{BASE}{path}");
+        let from = self.0.text.find(&whole).unwrap_or_else(|| panic!("no {path} in:\n{}", self.0.text));
+        let rest = &self.0.text[from + BASE.len()..];
+        rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())].to_owned()
+    }
+}
