@@ -3,10 +3,17 @@ pub mod audit;
 pub mod forgot_password;
 pub mod keys;
 pub mod mailbox;
+pub mod me;
+pub mod members;
+pub mod new_organization;
+pub mod new_team;
 pub mod operator;
+pub mod overview;
+pub mod role_picker;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod teams;
 
 use crate::app::routes::Routes;
 
@@ -17,10 +24,16 @@ pub fn routes() -> Routes {
         forgot_password::routes(),
         keys::routes(),
         mailbox::routes(),
+        me::routes(),
+        members::routes(),
+        new_organization::routes(),
+        new_team::routes(),
         operator::routes(),
+        overview::routes(),
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
+        teams::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)
 }
