@@ -293,15 +293,14 @@ async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId
     }
     let to = match heir {
         Some(id) => {
-            let it = find(change, id).await?;
-            if !it.is_active || it.person.id == from {
-                return Err(Error::invalid(
-                    "heir",
-                    "inactive",
-                    "Choose an active member to take over the teams.",
-                ));
-            }
-            it.person
+            let it = match find(change, id).await {
+                Ok(it) => Some(it),
+                Err(Error::NotFound) => None,
+                Err(other) => return Err(other),
+            };
+            let heir = it.filter(|it| it.is_active && it.person.id != from);
+            let detail = "Choose an active member to take over the teams.";
+            heir.ok_or_else(|| Error::invalid("heir", "inactive", detail))?.person
         }
         None => {
             let (id, name, email): (UserId, String, String) = change
