@@ -1,4 +1,5 @@
 //! A believable organization for `serve --demo`: told as a story of ninety days, by the same functions that the screens call.
+mod chapters;
 mod people;
 mod stage;
 mod story;

@@ -2,9 +2,11 @@
 mod browser {
     mod driver;
 }
+mod commands;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod mail;
 mod sign_in;
 mod sign_up;
