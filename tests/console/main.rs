@@ -6,5 +6,8 @@ mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod me;
+mod overview;
 mod sign_in;
 mod sign_up;
+mod teams;
