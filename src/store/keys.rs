@@ -26,6 +26,8 @@ pub struct Key {
     pub last4: String,
     /// Whose it is; none when they are gone.
     pub membership_id: Option<MembershipId>,
+    /// Who made it.
+    pub user_id: Option<UserId>,
     /// Their name.
     pub owner_name: Option<String>,
     /// Their address.
@@ -58,7 +60,7 @@ pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result
     let after = after.unwrap_or(KeyId(uuid::Uuid::max()));
     Ok(scope
         .ask(
-            "select k.id, k.name, k.last4, k.membership_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
+            "select k.id, k.name, k.last4, k.membership_id, k.user_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
                 k.used_at, k.revoked_at
              from api_keys k left join users u on u.id = k.user_id
              where k.account_id = $1 and (k.user_id = $2 or $3) and k.id < $4 order by k.id desc limit $5",
