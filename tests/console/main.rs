@@ -2,9 +2,14 @@
 mod browser {
     mod driver;
 }
+mod audit;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod keys;
+mod operator;
+mod settings;
 mod sign_in;
 mod sign_up;
+mod transfer;
