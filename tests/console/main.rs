@@ -1,13 +1,19 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
+mod audit;
 mod browser {
     mod driver;
+    mod pages;
 }
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod keys;
 mod me;
+mod operator;
 mod overview;
+mod settings;
 mod sign_in;
 mod sign_up;
 mod teams;
+mod transfer;
