@@ -302,7 +302,31 @@ async fn roles_are_several_and_kept() {
         ada.post(&roles, &[("role", "")]).await.is(422).says("Choose at least one role.");
         ada.post(&roles, &[("role", "member"), ("keep", &Uuid::nil().to_string())]).await.is(409);
 
-        // What a line cannot say is kept while it is ticked.
+        // A list of resources is read with the rest, and a line cannot say it.
+        house
+            .tamper(
+                "insert into resources (id, account_id, product, kind, name, external_id, created_at, updated_at)
+                select m.id, m.account_id, 'image', 'image_source', 'press-kit', 'x', 0, 0
+                from memberships m join accounts a on a.id = m.account_id where a.slug = 'acme' and not m.is_owner",
+            )
+            .await;
+        house
+            .tamper(
+                "insert into grants (id, account_id, membership_id, role, scope, created_at)
+                select id, account_id, id, 'source-specific', 'resources', 0 from resources",
+            )
+            .await;
+        house.tamper("insert into grant_resources (grant_id, resource_id) select id, id from resources").await;
+        let said = ada.get(&page).await.is(200).says("Image source-specific press-kit · since");
+        assert!(said.text().contains("Keep Image source-specific"));
+        let listed = "select count(*) from grants where role = 'source-specific'";
+        let saved = [("role", "accountant"), ("product", ""), ("keep", &seat.to_string())];
+        ada.post(&roles, &saved).await.is(303);
+        assert_eq!(house.count(listed).await, 1);
+        ada.post(&roles, &[("role", "accountant"), ("product", "")]).await.is(303);
+        assert_eq!(house.count(listed).await, 0);
+
+        // Nor an end: what a line cannot say is kept while it is ticked.
         house.tamper("update grants set expires_at = 4102444800000000 where role = 'accountant'").await;
         let said = ada.get(&page).await.is(200).says("Keep Accountant");
         let from = said.body.find("name=\"keep\" value=\"").unwrap() + 19;
