@@ -10,6 +10,7 @@ mod harness;
 mod invariants;
 mod keys;
 mod me;
+mod members;
 mod operator;
 mod overview;
 mod settings;
