@@ -4,5 +4,6 @@ mod browser {
 }
 mod floors;
 mod harness;
+mod invitations;
 mod sign_in;
 mod sign_up;
