@@ -152,6 +152,24 @@ fn unquoted(text: &str) -> String {
     parts.filter(|(at, it)| at % 2 == 0 || it.contains('@')).map(|(_, it)| it).collect()
 }
 
+/// A number as people read it: `12,345`.
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many of something: `1 member`, `2,000 members`.
+pub fn counted(number: i64, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// What a person is found by, all of it folded: the address, and the name from each of its words on. So a prefix of any
 /// word finds them, and so does a prefix of the words in their order.
 pub fn search_words(name: &str, email: &Email) -> Vec<String> {
@@ -290,6 +308,15 @@ mod tests {
         let email = Email::parse("Ada@x.test").unwrap();
         let words = search_words("Ada Lovelace-Bÿron", &email);
         assert_eq!(words, ["ada lovelace byron", "ada@x.test", "byron", "lovelace byron"]);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (-12_345, "-12,345"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!((counted(1, "team"), counted(0, "team")), ("1 team".into(), "0 teams".into()));
     }
 
     #[test]

@@ -38,7 +38,8 @@ fn modules() -> Vec<(String, String, String)> {
         let mut words = inside.iter().map(|it| it.to_str().unwrap().to_owned());
         let module = words.next().unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        (!["lib", "main"].contains(&module.as_str())).then(|| (module, words.next().unwrap_or_default(), text))
+        (!["lib", "main"].contains(&module.as_str()))
+            .then(|| (module, words.next().unwrap_or_default(), text))
     });
     named.collect()
 }
@@ -65,7 +66,8 @@ fn uses(text: &str) -> Vec<(String, String)> {
                     ',' if depth == 0 => fresh = true,
                     it if fresh && !it.is_whitespace() => {
                         let first = word(&list[at..]);
-                        let second = list[at + first.len()..].strip_prefix("::").map(word).unwrap_or_default();
+                        let second =
+                            list[at + first.len()..].strip_prefix("::").map(word).unwrap_or_default();
                         found.push((first, second));
                         fresh = false;
                     }
@@ -91,7 +93,10 @@ fn imports_point_one_way() {
             let is_own = other == module;
             assert!(is_own || floor(&other) < floor(&module), "{module}/{part} uses crate::{other}");
             let is_shared = ["words", "role_picker", "problem", "shape", "paging"].contains(&inside.as_str());
-            let crosses = is_own && ["screens", "api"].contains(&module.as_str()) && !part.is_empty() && !inside.is_empty();
+            let crosses = is_own
+                && ["screens", "api"].contains(&module.as_str())
+                && !part.is_empty()
+                && !inside.is_empty();
             assert!(!crosses || inside == part || is_shared, "{module}/{part} uses crate::{other}::{inside}");
             let knows_sql = ["screens", "api"].contains(&module.as_str()) && other == "db";
             assert!(!knows_sql, "{module}/{part} uses the database");
@@ -120,7 +125,16 @@ fn templates_hold_no_script_and_no_style() {
     assert!(found.len() > 20);
     for path in found {
         let text = fs::read_to_string(&path).unwrap();
-        for sign in ["<script>", "<style", " style=\"", " onclick=", " onchange=", " onsubmit=", " onload=", "javascript:"] {
+        for sign in [
+            "<script>",
+            "<style",
+            " style=\"",
+            " onclick=",
+            " onchange=",
+            " onsubmit=",
+            " onload=",
+            "javascript:",
+        ] {
             assert!(!text.contains(sign), "{} holds {sign}", path.display());
         }
     }

@@ -3,7 +3,9 @@ mod browser {
     mod driver;
 }
 mod floors;
+mod gates;
 mod harness;
+mod invariants;
 mod invitations;
 mod sign_in;
 mod sign_up;
