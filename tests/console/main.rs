@@ -8,6 +8,7 @@ mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod invitations;
 mod keys;
 mod me;
 mod members;
