@@ -224,12 +224,12 @@ const COUNT: [&str; 2] = [
     concat!(
         "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
         all!(),
-        "limit 1001) some"
+        "limit 1001) found"
     ),
     concat!(
         "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
         found!(),
-        "limit 1001) some"
+        "limit 1001) found"
     ),
 ];
 
