@@ -2,6 +2,7 @@
 pub mod answer;
 pub mod assets;
 pub mod client;
+pub mod csv;
 pub mod error_pages;
 pub mod form;
 pub mod gate;
@@ -12,6 +13,7 @@ pub mod routes;
 pub mod shell;
 pub mod sign;
 pub mod throttle;
+pub mod words;
 
 use crate::{
     db::Db,

@@ -191,8 +191,15 @@ impl Page {
     }
     /// A cookie of this site alone, which scripts cannot read.
     pub fn set_cookie(&self, headers: &mut HeaderMap, name: &str, value: &str, seconds: u32) {
+        self.append_cookie(headers, name, value, seconds, "; HttpOnly");
+    }
+    /// The viewer's colours, for a year. The script changes them too: it can read this one.
+    pub fn set_theme(&self, headers: &mut HeaderMap, theme: Theme) {
+        self.append_cookie(headers, "theme", theme.word(), 365 * 86_400, "");
+    }
+    fn append_cookie(&self, headers: &mut HeaderMap, name: &str, value: &str, seconds: u32, rest: &str) {
         let secure = if self.https { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        let text = format!("{name}={value}; Path=/; Max-Age={seconds}{rest}; SameSite=Lax{secure}");
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.append(header::SET_COOKIE, value);
         }
@@ -212,14 +219,23 @@ pub struct When {
     pub text: String,
 }
 
+/// HTML takes no more than three digits of a second; people want none.
+fn iso(at: Time) -> String {
+    Time(at.0 - at.0.rem_euclid(1_000_000)).to_string()
+}
+
 impl When {
     /// `Nov 21, 2026`.
     pub fn day(at: Time, zone: &TimeZone) -> When {
-        When { iso: at.to_string(), text: at.day(zone) }
+        When { iso: iso(at), text: at.day(zone) }
     }
     /// `Nov 21, 2026, 14:32`.
     pub fn minute(at: Time, zone: &TimeZone) -> When {
-        When { iso: at.to_string(), text: at.minute(zone) }
+        When { iso: iso(at), text: at.minute(zone) }
+    }
+    /// `Nov 21, 2026, 14:32:08`.
+    pub fn second(at: Time, zone: &TimeZone) -> When {
+        When { iso: at.to_string(), text: at.second(zone) }
     }
 }
 

@@ -69,7 +69,7 @@ async fn ask(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Respon
             return page.with(status).plain("Forgot your password?", Index { email: it.email, faults });
         }
     };
-    let keys = [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip), 200)];
+    let keys = [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
     anyone.change(async |change| links::forgot_password(change, &email).await).await?;
     page.plain("Check your mail", Sent { email: email.as_str().to_owned() })

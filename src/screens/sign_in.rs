@@ -70,9 +70,23 @@ fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Respo
     page.plain("Sign in", Index { email: it.email, next: it.next, faults, may_sign_up })
 }
 
-/// The most failures of a browser that the user is not known by, and of one address, in a quarter of an hour.
-const OF_USER: u32 = 10;
-const OF_ADDRESS: u32 = 50;
+/// Failures in a quarter of an hour: of a user from one address, of a user from anywhere, of one address with any user. A
+/// browser that the user signed in with before is counted for itself, whatever others do.
+const OF_USER_THERE: u32 = 10;
+const OF_USER: u32 = 100;
+const OF_ADDRESS: u32 = 300;
+
+fn counted(email: &Email, ip: &str, is_known: bool) -> Vec<(String, u32)> {
+    let user = email.key();
+    if is_known {
+        return vec![(format!("sign-in {user} with a known browser"), OF_USER_THERE)];
+    }
+    vec![
+        (format!("sign-in {user} from {ip}"), OF_USER_THERE),
+        (format!("sign-in {user}"), OF_USER),
+        (format!("sign-in from {ip}"), OF_ADDRESS),
+    ]
+}
 
 async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<SignIn>) -> Result<Response> {
     let email = match Email::parse(&it.email) {
@@ -83,10 +97,8 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
         }
     };
     let user = users::find(&mut anyone.read().await?, &email).await?;
-    let known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
-    let by_user = format!("sign-in {} {known}", email.key());
-    let keys = [(by_user, OF_USER), (format!("sign-in from {}", anyone.client().ip), OF_ADDRESS)];
-    let attempt = anyone.app().throttle().attempt(&keys)?;
+    let is_known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
+    let attempt = anyone.app().throttle().attempt(&counted(&email, &anyone.client().ip, is_known))?;
     let stored = user.as_ref().and_then(|it| it.password.as_deref());
     let right = password::matches(&it.password, stored).await?;
     let Some(user) = user.filter(|_| right) else {
@@ -105,7 +117,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     Ok(response.into_response())
 }
 
-async fn sign_out(anyone: Anyone, page: Page) -> Result<Response> {
+async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Next>) -> Result<Response> {
     sign::leave(anyone.session()).await?;
-    Ok(page.to("/sign-in"))
+    Ok(page.to(sign::safe_next(&it.next).unwrap_or("/sign-in")))
 }

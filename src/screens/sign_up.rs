@@ -121,7 +121,7 @@ async fn begin(anyone: &Anyone, it: &Typed) -> Result<String> {
     };
     // Mails cost the reader's time: an address can be mailed by strangers only so often.
     let keys =
-        [(format!("sign-up {}", email.key()), 5), (format!("sign-up from {}", anyone.client().ip), 200)];
+        [(format!("sign-up {}", email.key()), 5), (format!("sign-up from {}", anyone.client().ip), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
     let next = sign::safe_next(&it.next).unwrap_or_default();
     let new = SignUp { name: &name, email: &email, password: &hashed, setup: &it.setup, next };

@@ -1,27 +1,34 @@
 //! Members of an account: looked at, changed, suspended, removed.
+mod departure;
+mod detail;
 mod list;
 
-pub use list::{Cursor, Filter, Order, Page, Sort, list};
+pub use departure::{Departure, Heir, HeldKey, Losses, Seat, departure, losses};
+pub use detail::{Detail, Given, detail};
+pub use list::{Around, Cursor, Filter, Named, Order, Page, Sort, around, list, some};
 
 use super::{
-    Change, Scope,
-    audit::{self, Did},
+    Change, Host, Scope, Who,
+    audit::{self, Chain, Did},
     grants::{self, Of},
     memberships, site,
 };
 use crate::{
+    db::List,
     error::{Error, Result},
     letters,
     model::{
-        account::LoginType,
-        entry::Person,
+        account::{Kind, LoginType},
+        entry::{Entry, Person},
         grant::{Grant, Rights},
         id::{AccountId, MembershipId, UserId},
         role::BuiltIn,
+        text::Email,
         time::Time,
     },
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// A member of the account.
 #[derive(Clone, Debug)]
@@ -77,6 +84,17 @@ pub async fn of_user(scope: &mut Scope, user: UserId) -> Result<Option<Membershi
     Ok(found.map(|it| it.0))
 }
 
+/// The membership that an address has in an account: for the operator.
+pub async fn of_address(
+    scope: &mut Scope<Host>,
+    account: AccountId,
+    email: &Email,
+) -> Result<Option<(MembershipId, UserId)>> {
+    let sql = "select m.id, m.user_id from memberships m join users u on u.id = m.user_id
+        where m.account_id = $1 and u.email_key = $2";
+    Ok(scope.sql(sql).bind(account).bind(email.key()).maybe().await?)
+}
+
 /// Whether the visitor may change this member at all. One sentence, for the handler and for the page's buttons: nobody
 /// changes the owner, themselves, or a member who holds a permission that they lack.
 pub fn may_change(scope: &Scope, member: &Member) -> Result<()> {
@@ -97,20 +115,29 @@ pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member)
     rights.cover_all(&member.grants).map_err(Error::Forbidden)
 }
 
-/// Gives a member these roles in place of theirs.
+/// Gives a member these roles in place of theirs. What they hold already stays as it is, with who gave it and when.
 pub async fn set_grants(change: &mut Change, id: MembershipId, wanted: &[Grant]) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
     grants::check(change.who(), wanted)?;
-    let before = member.grants_json();
-    if before == labels(wanted) && member.grants.iter().zip(wanted).all(|(had, it)| had.over == it.over) {
+    let same = |a: &Grant, b: &Grant| a.role == b.role && a.over == b.over && a.expires_at == b.expires_at;
+    let given: Vec<Grant> =
+        wanted.iter().filter(|it| !member.grants.iter().any(|had| same(had, it))).cloned().collect();
+    let taken: Vec<Uuid> = member
+        .grants
+        .iter()
+        .filter(|had| !wanted.iter().any(|it| same(had, it)))
+        .filter_map(|had| had.id.map(|it| it.0))
+        .collect();
+    if given.is_empty() && taken.is_empty() {
         return Ok(());
     }
-    change.ask("delete from grants where account_id = $1 and membership_id = $2").bind(id).run().await?;
+    let sql = "delete from grants where account_id = $1 and membership_id = $2 and id = any($3::uuid[])";
+    change.ask(sql).bind(id).bind(List(&taken)).run().await?;
     let account = change.who().here.id;
-    grants::insert(change, account, Of::Membership(id), wanted).await?;
+    grants::insert(change, account, Of::Membership(id), &given).await?;
     let did = Did::to("member.role_changed", "member", id, &member.person.email);
-    audit::here(change, did.changed(before, labels(wanted))).await
+    audit::here(change, did.changed(member.grants_json(), labels(wanted))).await
 }
 
 /// Suspends a member: sessions and keys stop here, and in the account's teams.
@@ -124,6 +151,11 @@ pub async fn suspend(change: &mut Change, id: MembershipId) -> Result<()> {
     let sql = "update memberships set suspended_at = $3 where account_id = $1 and id = $2";
     change.ask(sql).bind(id).bind(now).run().await?;
     withdraw_offers(change, member.person.id).await?;
+    if change.who().here.kind == Kind::Organization {
+        // An owner is never inactive: the teams that they own pass on.
+        let here = change.who().here.id;
+        pass_teams(change, here, member.person.id, None).await?;
+    }
     let did = Did::to("member.suspended", "member", id, &member.person.email);
     audit::here(change, did.changed(json!({ "status": "active" }), json!({ "status": "inactive" }))).await
 }
@@ -178,43 +210,6 @@ pub async fn set_login_type(change: &mut Change, id: MembershipId, login_type: L
     audit::here(change, did).await
 }
 
-/// What ends when a member is removed.
-#[derive(Clone, Debug, Default)]
-pub struct Departure {
-    /// Keys of theirs that work here and in the account's teams.
-    pub keys: i64,
-    /// Teams of the account that they leave.
-    pub teams: i64,
-    /// Teams that they own: they pass to the owner of the account, or who is named.
-    pub owned_teams: Vec<String>,
-}
-
-/// Says what ends when a member is removed, now.
-pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> {
-    let now = scope.now();
-    let user = member.person.id;
-    let (keys, teams): (i64, i64) = scope
-        .ask(
-            "select (select count(*) from api_keys k join accounts a on a.id = k.account_id
-                    where (a.id = $1 or a.parent_id = $1) and k.user_id = $2 and k.revoked_at is null and k.membership_id is not null
-                        and coalesce(k.expires_at, $3) >= $3),
-                (select count(*) from memberships x join accounts a on a.id = x.account_id
-                    where a.parent_id = $1 and x.user_id = $2 and not x.is_owner)",
-        )
-        .bind(user)
-        .bind(now)
-        .one()
-        .await?;
-    let owned: Vec<(String,)> = scope
-        .ask("select name from accounts where parent_id = $1 and owner_id = $2 order by name")
-        .bind(user)
-        .all()
-        .await?;
-    let takes_teams = scope.who().here.kind == crate::model::account::Kind::Organization;
-    let owned_teams = if takes_teams { owned.into_iter().map(|it| it.0).collect() } else { vec![] };
-    Ok(Departure { keys, teams: if takes_teams { teams } else { 0 }, owned_teams })
-}
-
 /// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
 /// teams too. Teams that they own pass to `heir`, else to the owner of the account.
 pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
@@ -227,27 +222,26 @@ pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<Membersh
     change.post(&letter).await
 }
 
+/// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
+pub fn may_leave(who: &Entry) -> Result<MembershipId> {
+    if who.here.kind == Kind::Personal {
+        let detail = "Nobody leaves their personal account. Delete your user in your profile.";
+        return Err(Error::conflict("personal", detail));
+    }
+    if who.is_owner {
+        let detail = "The owner cannot leave. Hand the ownership over in the settings first.";
+        return Err(Error::conflict("owner", detail));
+    }
+    who.membership.ok_or_else(|| {
+        let detail = "You are here as an administrator of the organization, not as a member.";
+        Error::conflict("not_a_member", detail)
+    })
+}
+
 /// The member leaves of their own will.
 pub async fn leave(change: &mut Change) -> Result<()> {
-    if change.who().here.kind == crate::model::account::Kind::Personal {
-        return Err(Error::conflict(
-            "personal",
-            "Nobody leaves their personal account. Delete your user in your profile.",
-        ));
-    }
-    let id = change.who().membership.ok_or_else(|| {
-        Error::conflict(
-            "not_a_member",
-            "You are here as an administrator of the organization, not as a member.",
-        )
-    })?;
+    let id = may_leave(change.who())?;
     let member = find(change, id).await?;
-    if member.is_owner {
-        return Err(Error::conflict(
-            "owner",
-            "The owner cannot leave. Hand the ownership over in the settings first.",
-        ));
-    }
     take_out(change, &member, None, "member.left").await
 }
 
@@ -260,8 +254,9 @@ async fn take_out(
     let here = change.who().here.clone();
     let user = member.person.id;
     let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
-    if here.kind == crate::model::account::Kind::Organization {
-        pass_teams(change, user, heir).await?;
+    if here.kind == Kind::Organization {
+        let heir = find_heir(change, user, heir).await?;
+        pass_teams(change, here.id, user, heir).await?;
         let seats: Vec<(AccountId, MembershipId)> = change
             .ask(
                 "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
@@ -273,7 +268,7 @@ async fn take_out(
         for (team, seat) in seats {
             memberships::remove(change, team, seat).await?;
             let did = Did::to(action, "member", seat, &member.person.email);
-            audit::write(change, audit::Chain::Account(team), did).await?;
+            audit::write(change, Chain::Account(team), did).await?;
         }
     }
     memberships::remove(change, here.id, member.id).await?;
@@ -281,53 +276,76 @@ async fn take_out(
     audit::here(change, did).await
 }
 
-/// The teams that somebody owns pass on.
-async fn pass_teams(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<()> {
-    let teams: Vec<(AccountId, String)> = change
-        .ask("select id, name from accounts where parent_id = $1 and owner_id = $2 order by id")
-        .bind(from)
-        .all()
-        .await?;
+/// Who is named to take over the teams.
+async fn find_heir(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<Option<Person>> {
+    let Some(id) = heir else { return Ok(None) };
+    let it = match find(change, id).await {
+        Err(Error::NotFound) => {
+            return Err(Error::invalid("heir", "unknown_member", "Choose a member of this account."));
+        }
+        found => found?,
+    };
+    if !it.is_active || it.person.id == from {
+        return Err(Error::invalid("heir", "inactive", "Choose an active member to take over the teams."));
+    }
+    Ok(Some(it.person))
+}
+
+/// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
+/// they are in are held first, so that no offer of ownership slips in between.
+async fn pass_teams<W: Who>(
+    change: &mut Change<W>,
+    organization: AccountId,
+    from: UserId,
+    heir: Option<Person>,
+) -> Result<()> {
+    let sql = "select 1 from accounts where parent_id = $1
+        and id in (select account_id from memberships where user_id = $2) order by id for no key update";
+    change.sql(sql).bind(organization).bind(from).run().await?;
+    let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
+    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).all().await?;
     if teams.is_empty() {
         return Ok(());
     }
     let to = match heir {
-        Some(id) => {
-            let it = match find(change, id).await {
-                Ok(it) => Some(it),
-                Err(Error::NotFound) => None,
-                Err(other) => return Err(other),
-            };
-            let heir = it.filter(|it| it.is_active && it.person.id != from);
-            let detail = "Choose an active member to take over the teams.";
-            heir.ok_or_else(|| Error::invalid("heir", "inactive", detail))?.person
-        }
+        Some(it) => it,
         None => {
-            let (id, name, email): (UserId, String, String) = change
-                .ask("select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1")
-                .one()
-                .await?;
+            let sql = "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
+            let (id, name, email): (UserId, String, String) =
+                change.sql(sql).bind(organization).one().await?;
             Person { id, name, email }
         }
     };
     for (team, name) in teams {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(team).run().await?;
         memberships::add(change, team, &to, false, LoginType::Any).await?;
+        change.sql("delete from transfers where account_id = $1").bind(team).run().await?;
         set_owner(change, team, from, to.id).await?;
+        make_admin(change, team, from).await?;
         let did = Did::to("transfer.inherited", "account", team, &name);
-        audit::write(
-            change,
-            audit::Chain::Account(team),
-            did.changed(Value::Null, json!({ "owner": to.email })),
-        )
-        .await?;
+        audit::write(change, Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email })))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Members of organizations whose time is over own no teams any more.
+pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
+    let now = change.now();
+    let sql = "select distinct m.account_id, m.user_id from memberships m
+        join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
+        join accounts a on a.id = m.account_id and a.kind = 'organization'
+        where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
+    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).all().await?;
+    for (organization, user) in over {
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).run().await?;
+        pass_teams(change, organization, user, None).await?;
     }
     Ok(())
 }
 
 /// Ownership passes in one step: between the statements there is no owner, which the database would not keep. The new
 /// owner's grants are of no use any more; the old owner has none left.
-pub(super) async fn set_owner<W: super::Who>(
+pub(super) async fn set_owner<W: Who>(
     change: &mut Change<W>,
     account: AccountId,
     from: UserId,
@@ -347,7 +365,7 @@ pub(super) async fn set_owner<W: super::Who>(
 }
 
 /// The old owner stays as an admin.
-pub(super) async fn make_admin<W: super::Who>(
+pub(super) async fn make_admin<W: Who>(
     change: &mut Change<W>,
     account: AccountId,
     user: UserId,

@@ -1,7 +1,7 @@
 //! The rows of memberships: the one place where members are added and taken away, and counted.
 use super::{Change, Who};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{
         account::LoginType,
         entry::Person,
@@ -53,7 +53,9 @@ pub(super) async fn remove<W: Who>(
     let now = change.now();
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
     change.sql(sql).bind(id).bind(now).run().await?;
-    change.sql("delete from memberships where id = $1 and not is_owner").bind(id).run().await?;
+    if change.sql("delete from memberships where id = $1 and not is_owner").bind(id).run().await? == 0 {
+        return Err(Error::conflict("owner", "The owner cannot be removed. Ownership is handed over first."));
+    }
     change
         .sql("update accounts set member_count = member_count - 1 where id = $1")
         .bind(account)

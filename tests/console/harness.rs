@@ -72,6 +72,30 @@ pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) 
     }
 }
 
+/// The same, reached by real browsers over a real socket.
+pub async fn each_served(story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let house = served(url).await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
+/// An installation on SQLite that browsers can reach, for what does not depend on the engine.
+pub async fn one_served() -> House {
+    served(None).await
+}
+
+async fn served(url: Option<String>) -> House {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
+    let router = house.app.clone().router(guildhall::routes());
+    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    house
+}
+
 async fn fresh_postgres() -> String {
     let server = std::env::var("TEST_PG").expect("TEST_PG names a Postgres server: run ./scripts/test");
     let name = format!("t{}", uuid::Builder::from_random_bytes(Chance::real().bytes()).into_uuid().simple());
@@ -101,6 +125,10 @@ impl House {
         let kit = Kit::new(clock, Chance::real(), Seal::new(&[7; 32]), catalog, decided);
         let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, proxies: vec![] });
         House { app, db, kit, ahead, _dir: dir }
+    }
+    /// A whole address: `http://127.0.0.1:41234/sign-in`.
+    pub fn url(&self, path: &str) -> String {
+        self.kit.url(path)
     }
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
@@ -181,7 +209,10 @@ impl House {
         let host = Host("test");
         let mut scope = Scope::read(&self.db, host, &self.kit, &Client::default()).await.unwrap();
         let all = mails::mailbox(&mut scope, 1000).await.unwrap();
-        all.into_iter().map(|it| Mail(it.letter)).filter(|it| it.0.to.eq_ignore_ascii_case(to)).collect()
+        all.into_iter()
+            .map(|it| Mail(it.letter, self.kit.rules.base_url.clone()))
+            .filter(|it| it.0.to.eq_ignore_ascii_case(to))
+            .collect()
     }
     /// What the operator does at the command line, in one transaction.
     pub async fn host<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> T) -> T {
@@ -194,6 +225,41 @@ impl House {
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.db.read().await.unwrap().query(sql).one::<(i64,)>().await.unwrap().0
     }
+    /// Leaves a member one custom role that holds this permission alone.
+    pub async fn hold_only(
+        &self,
+        member: MembershipId,
+        permission: guildhall::model::permission::Permission,
+    ) {
+        let mut conn = self.db.begin().await.unwrap();
+        let role = self.kit.id();
+        conn.query(
+            "insert into roles (id, account_id, name, permissions, created_at, updated_at)
+             select $1, account_id, $2, $3, 0, 0 from memberships where id = $4",
+        )
+        .bind(role)
+        .bind(format!("Only {}", permission.key()))
+        .bind(format!(r#"["{}"]"#, permission.key()))
+        .bind(member)
+        .run()
+        .await
+        .unwrap();
+        let sql = "update grants set role = null, role_id = $2 where membership_id = $1";
+        conn.query(sql).bind(member).bind(role).run().await.unwrap();
+        conn.commit().await.unwrap();
+    }
+    /// Gives a user another password.
+    pub async fn set_password(&self, email: &str, password: &str) {
+        let hashed = password::hash_any(password).await.unwrap();
+        let mut conn = self.db.begin().await.unwrap();
+        conn.query("update users set password = $1 where email_key = $2")
+            .bind(hashed)
+            .bind(email.to_owned())
+            .run()
+            .await
+            .unwrap();
+        conn.commit().await.unwrap();
+    }
     /// Raw SQL: what somebody with access to the database could do.
     pub async fn tamper(&self, sql: &'static str) {
         let mut conn = self.db.begin().await.unwrap();
@@ -203,14 +269,14 @@ impl House {
 }
 
 /// A letter that was sent.
-pub struct Mail(pub Letter);
+pub struct Mail(pub Letter, String);
 
 impl Mail {
     /// The path of the first link in the text that begins with this: `link("/invitations/")`.
     pub fn link(&self, path: &str) -> String {
-        let whole = format!("{BASE}{path}");
+        let whole = format!("{}{path}", self.1);
         let from = self.0.text.find(&whole).unwrap_or_else(|| panic!("no {path} in:\n{}", self.0.text));
-        let rest = &self.0.text[from + BASE.len()..];
+        let rest = &self.0.text[from + self.1.len()..];
         rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())].to_owned()
     }
 }

@@ -3,6 +3,9 @@ mod api;
 mod browser {
     mod driver;
 }
+mod floors;
+mod gates;
 mod harness;
+mod invariants;
 mod sign_in;
 mod sign_up;

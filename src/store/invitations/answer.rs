@@ -92,10 +92,17 @@ macro_rules! offer {
 
 async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offer>> {
     let now = scope.now();
+    let mut held = vec![];
+    // What an admin may do differs by the account's policy: a statement for each of its two values, whatever the rows.
+    for policy in [true, false] {
+        let those = rows.iter().filter(|it| it.admins_may_delete == policy);
+        let ids: Vec<Uuid> = those.map(|it| it.id.0).collect();
+        if let Some(first) = ids.first() {
+            held.extend(grants::of(scope, Of::Invitation(InvitationId(*first)), &ids, policy).await?);
+        }
+    }
     let mut offers = vec![];
     for it in rows {
-        let kind = Of::Invitation(it.id);
-        let grants = grants::of(scope, kind, &[it.id.0], it.admins_may_delete).await?;
         let status = match it.status.as_str() {
             "pending" if it.expires_at <= now => "expired",
             "pending" => "pending",
@@ -110,7 +117,7 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
             kind: it.kind,
             organization: it.parent_name.filter(|_| it.joins_parent),
             email: it.email,
-            grants: grants.into_iter().map(|it| it.1).collect(),
+            grants: held.iter().filter(|(of, _)| *of == it.id.0).map(|it| it.1.clone()).collect(),
             login_type: it.login_type,
             inviter: it.inviter_name.zip(it.inviter_email),
             status,
@@ -160,7 +167,8 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
         change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
     }
     let now = change.now();
-    let sql = "update invitations set status = 'accepted', link_hash = null where id = $1 and status = 'pending' and expires_at > $2";
+    let sql =
+        "update invitations set status = 'accepted' where id = $1 and status = 'pending' and expires_at > $2";
     if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
@@ -254,7 +262,8 @@ async fn enter_parent<W: Who>(
 /// Says no. The invitation is over.
 pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()> {
     let now = change.now();
-    let sql = "update invitations set status = 'declined', link_hash = null where id = $1 and status = 'pending' and expires_at > $2";
+    let sql =
+        "update invitations set status = 'declined' where id = $1 and status = 'pending' and expires_at > $2";
     if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired already.";
         return Err(Error::conflict("invitation_over", detail));
@@ -268,5 +277,13 @@ pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()
 pub async fn has_user<W: Who>(scope: &mut Scope<W>, offer: &Offer) -> Result<Option<UserId>> {
     let sql = "select id from users where email_key = $1";
     let found: Option<(UserId,)> = scope.sql(sql).bind(offer.email.to_lowercase()).maybe().await?;
+    Ok(found.map(|it| it.0))
+}
+
+/// The slug of the offer's account, if the signed-in user is a member already.
+pub async fn seat(scope: &mut Scope<Me>, offer: &Offer) -> Result<Option<String>> {
+    let sql = "select a.slug from memberships m join accounts a on a.id = m.account_id
+        where m.user_id = $1 and m.account_id = $2";
+    let found: Option<(String,)> = scope.ask(sql).bind(offer.account).maybe().await?;
     Ok(found.map(|it| it.0))
 }

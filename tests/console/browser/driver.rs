@@ -196,6 +196,11 @@ impl Browser {
         strings(&self.client.execute_async(&run, vec![]).await.unwrap())
     }
 
+    /// How many pixels the page is wider than its window: what a person would have to scroll sideways.
+    pub async fn overflow(&self) -> i64 {
+        self.run("overflow", vec![]).await.unwrap().as_i64().unwrap()
+    }
+
     /// The errors in the console since the last call: of scripts, of the network, of the content security policy.
     pub async fn console_errors(&self) -> Vec<String> {
         let entries = self.post("se/log", json!({ "type": "browser" })).await;

@@ -33,6 +33,7 @@ function candidates(kind, name, beside) {
     .filter((element) => visible(element) && material(element).includes(squeezed(name)));
 }
 
+const overflow = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
 const shown = () => document.body.innerText;
 const main = () => (document.querySelector('main') ?? document.body).innerText;
 
