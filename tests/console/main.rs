@@ -5,12 +5,14 @@ mod browser {
     mod driver;
     mod pages;
 }
+mod commands;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
 mod invitations;
 mod keys;
+mod mail;
 mod me;
 mod members;
 mod operator;
