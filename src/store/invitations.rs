@@ -158,7 +158,7 @@ pub async fn list_by_status(
 
 /// How many wait for an answer: what the tab says.
 pub async fn count_open(scope: &mut Scope) -> Result<i64> {
-    let sql = "select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) some";
+    let sql = "select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found";
     Ok(scope.ask(sql).one::<(i64,)>().await?.0)
 }
 

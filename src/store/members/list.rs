@@ -260,7 +260,7 @@ macro_rules! counted {
             "(select count(*) from (select 1 as one from memberships m
                 left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
             $which,
-            "limit 1001) some)"
+            "limit 1001) found)"
         )
     };
 }
