@@ -53,7 +53,7 @@ async fn tell(house: &House, ada: &Browser, bob: &Browser) {
     ada.goto(&house.url("/a/acme/members?q=lovel")).await;
     ada.click_beside("bob@acme.test", "Bob Lovelace").await;
     ada.wait_for("bob@acme.test").await;
-    ada.select("Role", "Admin").await;
+    ada.select("Role 1", "Admin").await;
     ada.click("Save roles").await;
     bob.goto(&house.url("/a/acme/members")).await;
     bob.wait_for("Ada Byron").await;
