@@ -3,7 +3,7 @@ mod answer;
 mod page;
 
 pub use answer::{
-    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, seat, waiting,
+    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, is_member, waiting,
 };
 pub use page::{Page, Turn, page};
 
@@ -221,7 +221,7 @@ pub async fn invite(
         return Err(Error::invalid("emails", "required", "Enter at least one e-mail address."));
     }
     if typed.len() > MOST {
-        let detail = format!("That are {} addresses. Invite at most {MOST} at once.", typed.len());
+        let detail = format!("These are {} addresses. Invite at most {MOST} at once.", typed.len());
         return Err(Error::invalid("emails", "too_many", detail));
     }
     grants::check(change.who(), grants)?;
