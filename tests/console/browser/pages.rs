@@ -1,7 +1,5 @@
 //! Every page of the route table, seen in a browser: axe finds nothing, the console is silent, nothing runs over the edge, the
 //! HTML is valid. In both themes, at 1440 and at 390 px.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use super::driver::{Browser, Theme};
 use crate::harness::{House, PASSWORD, Person, one_served};
 use std::{collections::BTreeSet, path::Path, process::Command};
