@@ -12,6 +12,7 @@ pub mod routes;
 pub mod shell;
 pub mod sign;
 pub mod throttle;
+pub mod words;
 
 use crate::{
     db::Db,

@@ -1,0 +1,194 @@
+//! What an event of the audit log says to people. The actor stands before the sentence.
+use crate::{
+    model::{account::Kind, role::BuiltIn, time::Time},
+    store::audit::Event,
+};
+use serde_json::Value;
+
+/// What was done, as it reads behind the actor's name: `invited bob@x.test as Video developer`.
+pub fn sentence(event: &Event) -> String {
+    let changes: Value = serde_json::from_str(&event.changes).unwrap_or_default();
+    let (before, after) = (&changes["before"], &changes["after"]);
+    let name = event.target_name();
+    match event.action.as_str() {
+        "account.created" => format!("opened the {} “{name}”", kind(&after["kind"])),
+        "account.updated" => updated(before, after),
+        "account.deleted" => format!("deleted “{name}”"),
+        "team.created" => format!("opened the team “{name}”"),
+        "plan.changed" => {
+            format!("changed the plan from {} to {}", text(before, "plan"), text(after, "plan"))
+        }
+        "member.invited" => format!("invited {name} as {}", roles(&after["grants"])),
+        "member.joined" => joined(&name, after),
+        "member.left" => "left".to_owned(),
+        "member.removed" => format!("removed {name}"),
+        "member.suspended" => format!("suspended {name}"),
+        "member.reactivated" => format!("reactivated {name}"),
+        "member.role_changed" => {
+            format!("changed {name} from {} to {}", roles(before), roles(after))
+        }
+        "member.expiry_changed" => match after["expires_at"].as_str().and_then(Time::parse) {
+            Some(at) => format!("set the membership of {name} to end on {}", at.in_words()),
+            None => format!("set the membership of {name} to have no end"),
+        },
+        "member.login_type_changed" => format!(
+            "changed how {name} signs in from {} to {}",
+            text(before, "login_type"),
+            text(after, "login_type")
+        ),
+        "invitation.declined" => format!("declined the invitation for {name}"),
+        "invitation.link_copied" => format!("copied the link of the invitation for {name}"),
+        "invitation.resent" => format!("sent the invitation for {name} again"),
+        "invitation.revoked" => format!("revoked the invitation for {name}"),
+        "key.created" => format!("created the API key “{name}”"),
+        "key.revoked" => format!("revoked the API key “{name}”"),
+        "service_token.created" => format!("created the service token “{name}”"),
+        "session.ended" => "ended one of their sessions".to_owned(),
+        "session.others_ended" => "ended all of their other sessions".to_owned(),
+        "operator.added" => format!("made {name} an operator"),
+        "transfer.offered" => format!("offered the ownership to {}", text(after, "owner")),
+        "transfer.accepted" => format!("took over the ownership from {}", text(before, "owner")),
+        "transfer.declined" => format!("declined the ownership that {} offered", text(before, "owner")),
+        "transfer.expired" => format!("ended the offer of ownership to {}: it expired", text(after, "owner")),
+        "transfer.inherited" => format!("made {} the owner, whose predecessor left", text(after, "owner")),
+        "transfer.withdrawn" => format!("withdrew the offer of ownership to {}", text(after, "owner")),
+        "user.created" => format!("created the user {name}"),
+        "user.deleted" => format!("deleted the user {name}"),
+        "user.renamed" => {
+            format!("changed their name from “{}” to “{}”", text(before, "name"), text(after, "name"))
+        }
+        "user.password_changed" => format!("changed the password of {name}"),
+        "user.email_change_asked" => format!("asked to change their address to {}", text(after, "email")),
+        "user.email_changed" => {
+            format!(
+                "confirmed the new address {} in place of {}",
+                text(after, "email"),
+                text(before, "email")
+            )
+        }
+        unknown => format!("{} · {name}", unknown.replace(['.', '_'], " ")),
+    }
+}
+
+fn text<'a>(it: &'a Value, key: &str) -> &'a str {
+    it[key].as_str().unwrap_or("?")
+}
+
+fn kind(word: &Value) -> &'static str {
+    let all = [Kind::Personal, Kind::Organization, Kind::Team];
+    all.into_iter().find(|it| word == it.word()).map_or("account", Kind::noun)
+}
+
+fn joined(name: &str, after: &Value) -> String {
+    match after["with_team"].as_str() {
+        Some(team) => format!("joined with the team “{team}” ({name})"),
+        None => format!("joined as {} ({name})", roles(&after["grants"])),
+    }
+}
+
+fn updated(before: &Value, after: &Value) -> String {
+    let mut said = vec![];
+    if let (Some(old), Some(new)) = (before["name"].as_str(), after["name"].as_str()) {
+        said.push(format!("renamed the account from “{old}” to “{new}”"));
+    }
+    if let (Some(old), Some(new)) = (before["slug"].as_str(), after["slug"].as_str()) {
+        said.push(format!("changed the address from {old} to {new}"));
+    }
+    match after["admins_may_delete"].as_bool() {
+        Some(true) => said.push("let administrators delete the account".to_owned()),
+        Some(false) => said.push("kept administrators from deleting the account".to_owned()),
+        None => {}
+    }
+    if said.is_empty() { "changed the settings".to_owned() } else { said.join(", ") }
+}
+
+/// The titles of roles out of their labels, which are written bare or as `{label, expires_at}`.
+fn roles(grants: &Value) -> String {
+    let label = |it: &Value| it.as_str().or_else(|| it["label"].as_str()).map(title);
+    let all: Vec<String> = grants.as_array().into_iter().flatten().filter_map(label).collect();
+    if all.is_empty() { "no role".to_owned() } else { all.join(", ") }
+}
+
+/// A role's label as people say it: `video-developer` is the built-in role `Video developer`; what is no built-in role
+/// keeps the name that it was given.
+pub fn title(label: &str) -> String {
+    if let Some(role) = BuiltIn::parse(label) {
+        return role.title().to_owned();
+    }
+    let in_product = |(word, says): &(&str, &str)| {
+        let product = label.strip_suffix(word)?.strip_suffix('-')?;
+        let first = product.chars().next()?.to_uppercase();
+        Some(format!("{first}{} {says}", product.chars().skip(1).collect::<String>()))
+    };
+    IN_PRODUCTS.iter().find_map(in_product).unwrap_or_else(|| label.to_owned())
+}
+
+/// How the roles that are held over one product end, and how that is said.
+const IN_PRODUCTS: &[(&str, &str)] = &[
+    ("product-admin", "admin"),
+    ("admin", "admin"),
+    ("developer", "developer"),
+    ("analyst", "analyst"),
+    ("source-specific", "source-specific"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(action: &str, name: &str, before: Value, after: Value) -> String {
+        sentence(&Event {
+            id: uuid::Uuid::nil(),
+            seq: 1,
+            at: Time(0),
+            actor_type: "user".into(),
+            actor_id: None,
+            actor_name: "ada@x.test".into(),
+            action: action.into(),
+            target: json!({ "type": "", "id": "", "name": name }).to_string(),
+            ip: String::new(),
+            changes: json!({ "before": before, "after": after }).to_string(),
+            hash: vec![],
+        })
+    }
+
+    #[test]
+    fn events_are_told_in_words() {
+        let none = Value::Null;
+        let grants = json!({ "grants": ["video-developer", "Clip reviewer", "image-admin"] });
+        assert_eq!(
+            said("member.invited", "bob@x.test", none.clone(), grants),
+            "invited bob@x.test as Video developer, Clip reviewer, Image admin"
+        );
+        let labels = |it: &str| json!([{ "label": it, "expires_at": null }]);
+        assert_eq!(
+            said("member.role_changed", "bob@x.test", labels("member"), labels("video-source-specific")),
+            "changed bob@x.test from Member to Video source-specific"
+        );
+        let (old, new) = (json!({ "name": "A", "slug": "a" }), json!({ "name": "B", "slug": "b" }));
+        assert_eq!(
+            said("account.updated", "A", old, new),
+            "renamed the account from “A” to “B”, changed the address from a to b"
+        );
+        let until = json!({ "expires_at": "2026-11-30T22:59:59Z" });
+        assert_eq!(
+            said("member.expiry_changed", "bob@x.test", none.clone(), until),
+            "set the membership of bob@x.test to end on November 30, 2026, 22:59 (UTC)"
+        );
+        assert_eq!(said("comet.seen_twice", "X", none.clone(), none), "comet seen twice · X");
+    }
+
+    #[test]
+    fn a_role_is_called_what_it_is_called_elsewhere() {
+        use crate::model::grant::{Grant, Over};
+        let over_video =
+            |it: &BuiltIn| Grant { over: Over::Product("video".into()), ..Grant::whole(*it, true) };
+        let whole = BuiltIn::GRANTABLE.iter().map(|it| Grant::whole(*it, true));
+        let in_products =
+            [BuiltIn::Developer, BuiltIn::Analyst, BuiltIn::ProductAdmin, BuiltIn::SourceSpecific];
+        for grant in whole.chain(in_products.iter().map(over_video)) {
+            assert_eq!(title(&grant.label()), grant.title());
+        }
+    }
+}
