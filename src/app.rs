@@ -2,6 +2,7 @@
 pub mod answer;
 pub mod assets;
 pub mod client;
+pub mod csv;
 pub mod error_pages;
 pub mod form;
 pub mod gate;

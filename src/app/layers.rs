@@ -23,7 +23,8 @@ const BODY: usize = 1 << 20;
 /// The longest that a request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+/// What a page may load: our own files, and no script or style inside of it.
+pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The layers, the innermost first.

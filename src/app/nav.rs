@@ -40,6 +40,7 @@ pub fn shell(
             note: String::new(),
             current: true,
         }),
+        installation: here.is_none() && is_installation(path),
         personal: personal.map(&place).unwrap_or_default(),
         organizations: seats
             .iter()
@@ -47,13 +48,32 @@ pub fn shell(
             .map(|it| (place(it), teams_of(it.id)))
             .collect(),
         teams_elsewhere: seats.iter().filter(is_elsewhere).map(&place).collect(),
-        nav: here.map(|it| sections(it, seats, path)).unwrap_or_default(),
+        nav: match here {
+            Some(it) => sections(it, seats, path),
+            None if is_installation(path) => installation(path),
+            None => vec![],
+        },
         actions: here.map(actions).unwrap_or_default(),
         invitations: seats.first().map_or(0, |it| it.invitations),
         operator: seats.first().is_some_and(|it| it.operator),
         may_create_team: true,
         may_create_organization: owned < limit as usize,
     }
+}
+
+fn is_installation(path: &str) -> bool {
+    path == "/operator" || path.starts_with("/operator/")
+}
+
+fn installation(path: &str) -> Vec<Section> {
+    let accounts = Item {
+        label: "Accounts".into(),
+        icon: "building-2",
+        href: "/operator".into(),
+        current: path == "/operator" || path.starts_with("/operator/accounts"),
+        count: None,
+    };
+    vec![Section { title: "Installation".into(), items: vec![accounts] }]
 }
 
 fn kind(it: account::Kind) -> Kind {

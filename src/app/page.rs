@@ -228,6 +228,10 @@ impl When {
     pub fn minute(at: Time, zone: &TimeZone) -> When {
         When { iso: at.to_string(), text: at.minute(zone) }
     }
+    /// `Nov 21, 2026, 14:32:08`.
+    pub fn second(at: Time, zone: &TimeZone) -> When {
+        When { iso: at.to_string(), text: at.second(zone) }
+    }
 }
 
 /// What is wrong with a form's fields, as its template asks: `faults.of("name")`.

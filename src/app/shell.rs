@@ -82,6 +82,8 @@ pub struct Shell {
     pub user: Person,
     /// The account that the page belongs to; none on the user's own pages and on the operator's.
     pub here: Option<Place>,
+    /// The page is the operator's.
+    pub installation: bool,
     /// The account that every user has.
     pub personal: Place,
     /// Each with those of its teams that the user is in.

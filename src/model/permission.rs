@@ -28,6 +28,15 @@ macro_rules! permissions {
 pub trait Needs: Send + Sync + 'static {
     /// What must be held; `None` asks for an active membership alone.
     const PERMISSION: Option<Permission>;
+    /// Another that does as well.
+    const OR: Option<Permission> = None;
+}
+
+/// The gate for the list of keys: one's own, or everybody's.
+pub struct SeeKeys;
+impl Needs for SeeKeys {
+    const PERMISSION: Option<Permission> = Some(Permission::OwnKeys);
+    const OR: Option<Permission> = Some(Permission::ManageKeys);
 }
 
 /// The gate for what every active member may do, whatever their roles: look at their own membership, leave.

@@ -117,12 +117,21 @@ pub fn shorten(text: &str, most: usize) -> String {
 /// Addresses out of whatever was pasted: commas, semicolons, white space, new lines, `Name <a@b>`. In the order given,
 /// each once.
 pub fn addresses(text: &str) -> Vec<String> {
+    addresses_and_repeats(text).0
+}
+
+/// The same, and how many were left out because they were there already.
+pub fn addresses_and_repeats(text: &str) -> (Vec<String>, usize) {
     let mut found: Vec<String> = vec![];
+    let mut repeats = 0;
     let mut seen = std::collections::HashSet::new();
     let mut keep = |it: &str| {
         let it = it.trim_matches(|it: char| "\"'.".contains(it));
-        if !it.is_empty() && seen.insert(it.to_lowercase()) {
+        if it.is_empty() {
+        } else if seen.insert(it.to_lowercase()) {
             found.push(it.to_owned());
+        } else {
+            repeats += 1;
         }
     };
     for part in unquoted(text).split([',', ';', '\n', '\r']) {
@@ -134,7 +143,7 @@ pub fn addresses(text: &str) -> Vec<String> {
             None => part.split_whitespace().for_each(&mut keep),
         }
     }
-    found
+    (found, repeats)
 }
 
 /// Without quoted names, whose commas would cut an entry in two.
@@ -143,17 +152,40 @@ fn unquoted(text: &str) -> String {
     parts.filter(|(at, it)| at % 2 == 0 || it.contains('@')).map(|(_, it)| it).collect()
 }
 
+/// A number as people read it: `12,345`.
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many of something: `1 member`, `2,000 members`.
+pub fn counted(number: i64, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// What a person is found by, all of it folded: the address, and the name from each of its words on. So a prefix of any
 /// word finds them, and so does a prefix of the words in their order.
 pub fn search_words(name: &str, email: &Email) -> Vec<String> {
-    let name = search_term(name);
-    let starts =
-        name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
-    let mut words: Vec<String> = starts.map(|at| name[at..].chars().take(64).collect()).collect();
+    let mut words = name_words(name);
     words.push(email.key().to_owned());
     words.sort();
     words.dedup();
     words
+}
+
+/// A name, folded, from each of its words on.
+pub fn name_words(name: &str) -> Vec<String> {
+    let name = search_term(name);
+    let starts =
+        name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
+    starts.map(|at| name[at..].chars().take(64).collect()).collect()
 }
 
 /// What somebody searches for, as names are stored: words of letters and digits, one space between.
@@ -238,6 +270,7 @@ mod tests {
         let found = addresses(text);
         assert_eq!(found, ["ada@x.test", "bob@x.test", "cy@x.test", "dan@x.test", "eve@x.test"]);
         assert_eq!(addresses("sam ada@x.test"), ["sam", "ada@x.test"]);
+        assert_eq!(addresses_and_repeats(text).1, 1);
     }
 
     #[test]
@@ -280,6 +313,15 @@ mod tests {
         let email = Email::parse("Ada@x.test").unwrap();
         let words = search_words("Ada Lovelace-Bÿron", &email);
         assert_eq!(words, ["ada lovelace byron", "ada@x.test", "byron", "lovelace byron"]);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (-12_345, "-12,345"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!((counted(1, "team"), counted(0, "team")), ("1 team".into(), "0 teams".into()));
     }
 
     #[test]

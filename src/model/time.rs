@@ -40,6 +40,22 @@ impl Time {
         let end = date.at(23, 59, 59, 0).to_zoned(zone.clone()).ok()?;
         Some(Time(end.timestamp().as_microsecond()))
     }
+    /// The first instant of a day in a zone, and that of the next one.
+    pub fn day_span(date: &str, zone: &TimeZone) -> Option<(Time, Time)> {
+        let date: jiff::civil::Date = date.parse().ok()?;
+        let start = |it: jiff::civil::Date| {
+            let start = it.to_zoned(zone.clone()).ok()?;
+            Some(Time(start.timestamp().as_microsecond()))
+        };
+        Some((start(date)?, start(date.tomorrow().ok()?)?))
+    }
+    /// The same time of day, so many months later in UTC; the last day of a month that is too short.
+    #[must_use]
+    pub fn plus_months(self, months: u8) -> Time {
+        let now = self.stamp().to_zoned(TimeZone::UTC);
+        let later = now.checked_add(jiff::Span::new().months(months));
+        later.map_or(Time(i64::MAX), |it| Time(it.timestamp().as_microsecond()))
+    }
     fn stamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::MAX)
     }
@@ -54,6 +70,10 @@ impl Time {
     /// `Nov 21, 2026, 14:32` in a zone.
     pub fn minute(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M").to_string()
+    }
+    /// `Nov 21, 2026, 14:32:08` in a zone.
+    pub fn second(self, zone: &TimeZone) -> String {
+        self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M:%S").to_string()
     }
     /// `November 21, 2026, 14:32 (UTC)`: for mails, whose reader's zone is not known.
     pub fn in_words(self) -> String {

@@ -262,14 +262,65 @@ pub async fn update(change: &mut Change<Entry>, it: Update) -> Result<()> {
     audit::here(change, did.changed(before.into(), after.into())).await
 }
 
-/// Sets the plan of an account: the operator's way.
+/// Sets the plan of an account: the command line's way.
 pub async fn set_plan(change: &mut Change<Host>, account: &Account, plan: &str) -> Result<()> {
+    write_plan(change, account, plan).await
+}
+
+/// Sets the plan of an account: the operator's way in the console.
+pub async fn operator_sets_plan(change: &mut Change<Me>, id: AccountId, plan: &str) -> Result<Account> {
+    if !change.who().operator {
+        return Err(Error::NotFound);
+    }
+    if change.kit().catalog.plan(plan).is_none() {
+        return Err(Error::invalid("plan", "unknown_plan", "Choose one of the plans."));
+    }
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(id).run().await?;
+    let found: Option<Account> = change.sql(account!("where a.id = $1")).bind(id).maybe().await?;
+    let account = found.ok_or(Error::NotFound)?;
+    if let Some(parent) = account.parent() {
+        let detail = format!("A team has the plan of who pays for it. Set the plan of {}.", parent.name);
+        return Err(Error::conflict("parent_pays", detail));
+    }
+    if account.plan != plan {
+        write_plan(change, &account, plan).await?;
+    }
+    Ok(account)
+}
+
+async fn write_plan<W: Who>(change: &mut Change<W>, account: &Account, plan: &str) -> Result<()> {
     let now = change.now();
     let sql = "update accounts set plan = $2, updated_at = $3 where id = $1";
     change.sql(sql).bind(account.id).bind(plan.to_owned()).bind(now).run().await?;
     let did = Did::to("plan.changed", "account", account.id, &account.name);
     let did = did.changed(json!({ "plan": account.plan }), json!({ "plan": plan }));
     audit::write(change, Chain::Account(account.id), did).await
+}
+
+/// How much there is in the installation.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct Numbers {
+    /// Organizations.
+    pub organizations: i64,
+    /// Teams.
+    pub teams: i64,
+    /// Users.
+    pub users: i64,
+    /// Mails that wait to be sent.
+    pub mails: i64,
+}
+
+/// Counts what is in the installation: for operators.
+pub async fn numbers<W: Who>(scope: &mut Scope<W>) -> Result<Numbers> {
+    Ok(scope
+        .sql(
+            "select (select count(*) from accounts where kind = 'organization') as organizations,
+                (select count(*) from accounts where kind = 'team') as teams,
+                (select count(*) from users) as users,
+                (select count(*) from mails where sent_at is null and failed_at is null) as mails",
+        )
+        .one()
+        .await?)
 }
 
 /// What goes when the account is deleted.
@@ -309,6 +360,10 @@ pub async fn goes(scope: &mut Scope) -> Result<Goes> {
 /// Deletes the account and its teams for good. `typed` must be its slug. Slugs and the audit log stay.
 pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Result<()> {
     let here = change.who().here.clone();
+    if here.kind == Kind::Personal {
+        let detail = "A personal account goes with its user. Delete your user in your profile.";
+        return Err(Error::conflict("personal", detail));
+    }
     if typed.trim() != here.slug {
         return Err(Error::invalid("confirm", "mismatch", format!("Type {} to delete it.", here.slug)));
     }

@@ -226,6 +226,44 @@ pub async fn find(scope: &mut Scope, id: Uuid) -> Result<Option<Event>> {
     Ok(scope.ask(sql).bind(id).maybe().await?)
 }
 
+/// An event among its neighbours.
+pub struct Neighbours {
+    /// The one before it.
+    pub before: Option<Event>,
+    /// The one after it.
+    pub after: Option<Event>,
+    /// Whether it follows from the one before it.
+    pub follows: bool,
+}
+
+/// What stands before and after an event of the account.
+pub async fn neighbours(scope: &mut Scope, event: &Event) -> Result<Neighbours> {
+    let near: Vec<Event> = scope
+        .ask(
+            "select id, seq, at, actor_type, actor_id, actor_name, action, target, ip, changes, hash from audit_events
+             where chain = $1 and seq >= $2 and seq <= $3 order by seq",
+        )
+        .bind(event.seq - 1)
+        .bind(event.seq + 1)
+        .all()
+        .await?;
+    let (mut before, mut after) = (None, None);
+    for it in near {
+        match it.seq.cmp(&event.seq) {
+            std::cmp::Ordering::Less => before = Some(it),
+            std::cmp::Ordering::Equal => {}
+            std::cmp::Ordering::Greater => after = Some(it),
+        }
+    }
+    let chain = scope.who().here.id.0;
+    let link = |before: &[u8]| scope.kit().seal.link(before, &event.bytes(chain)) == event.hash;
+    let follows = match &before {
+        Some(it) => link(&it.hash),
+        None => event.seq == 1 && link(&[]),
+    };
+    Ok(Neighbours { before, after, follows })
+}
+
 /// Where a chain does not hold.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -249,25 +287,43 @@ pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
         .await?;
     let mut followed = 0;
     for (chain,) in chains {
-        match follow(scope, chain).await? {
-            Ok(count) => followed += count,
+        match follow(scope, chain, i64::MAX).await? {
+            Ok(it) => followed += it.followed,
             Err(broken) => return Ok(Err(broken)),
         }
     }
     Ok(Ok(followed))
 }
 
-/// Follows the chain of the account one is in.
-pub async fn verify_here(scope: &mut Scope) -> Result<Result<i64, Broken>> {
-    let chain = scope.who().here.id.0;
-    follow(scope, chain).await
+/// A chain, or its end, that holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Holds {
+    /// How many events were followed.
+    pub followed: i64,
+    /// How many there are.
+    pub all: i64,
 }
 
-async fn follow<W: Who>(scope: &mut Scope<W>, chain: Uuid) -> Result<Result<i64, Broken>> {
+/// Follows the newest events of the account one is in, at most so many.
+pub async fn verify_here(scope: &mut Scope, most: i64) -> Result<Result<Holds, Broken>> {
+    let chain = scope.who().here.id.0;
+    follow(scope, chain, most).await
+}
+
+async fn follow<W: Who>(scope: &mut Scope<W>, chain: Uuid, most: i64) -> Result<Result<Holds, Broken>> {
     let seal = scope.kit().seal.clone();
     let head: Option<Head> =
         scope.sql("select count, hash, seal from audit_heads where chain = $1").bind(chain).maybe().await?;
-    let (mut hash, mut count) = (Vec::new(), 0);
+    let from = head.as_ref().map_or(0, |it| it.count.saturating_sub(most).max(0));
+    let (mut hash, mut count) = (Vec::new(), from);
+    if from > 0 {
+        let sql = "select hash from audit_events where chain = $1 and seq = $2";
+        let start: Option<(Vec<u8>,)> = scope.sql(sql).bind(chain).bind(from).maybe().await?;
+        let Some((start,)) = start else {
+            return Ok(Err(Broken { chain, seq: from, why: "the event is missing" }));
+        };
+        hash = start;
+    }
     loop {
         let page: Vec<Event> = scope
             .sql(
@@ -304,5 +360,5 @@ async fn follow<W: Who>(scope: &mut Scope<W>, chain: Uuid) -> Result<Result<i64,
     if head.seal != seal.link(&head.hash, &sealed(chain, head.count)) {
         return Ok(Err(Broken { chain, seq: head.count, why: "the head of the chain was changed" }));
     }
-    Ok(Ok(count))
+    Ok(Ok(Holds { followed: count - from, all: count }))
 }

@@ -174,10 +174,35 @@ pub async fn mailbox<W: Who>(scope: &mut Scope<W>, most: i64) -> Result<Vec<Kept
         .bind(most)
         .all()
         .await?;
+    Ok(open(scope, rows))
+}
+
+/// The newest letters of the mailbox to one address, bodies included.
+pub async fn mailbox_of<W: Who>(scope: &mut Scope<W>, to: &str, most: i64) -> Result<Vec<Kept>> {
+    let rows: Vec<(Uuid, Time, Vec<u8>)> = scope
+        .sql(
+            "select id, created_at, body from mails where body is not null and lower(recipient) = $1
+             order by created_at desc, id desc limit $2",
+        )
+        .bind(to.to_lowercase())
+        .bind(most)
+        .all()
+        .await?;
+    Ok(open(scope, rows))
+}
+
+/// One letter of the mailbox.
+pub async fn kept<W: Who>(scope: &mut Scope<W>, id: Uuid) -> Result<Option<Kept>> {
+    let sql = "select id, created_at, body from mails where body is not null and id = $1";
+    let row: Option<(Uuid, Time, Vec<u8>)> = scope.sql(sql).bind(id).maybe().await?;
+    Ok(open(scope, row).pop())
+}
+
+fn open<W: Who>(scope: &Scope<W>, rows: impl IntoIterator<Item = (Uuid, Time, Vec<u8>)>) -> Vec<Kept> {
     let seal = scope.kit().seal.clone();
     let open = |(id, at, body): (Uuid, Time, Vec<u8>)| {
         let letter = serde_json::from_slice(&seal.open(&place(id), &body)?).ok()?;
         Some(Kept { id, at, letter })
     };
-    Ok(rows.into_iter().filter_map(open).collect())
+    rows.into_iter().filter_map(open).collect()
 }
