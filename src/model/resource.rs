@@ -115,8 +115,7 @@ impl Rights {
     /// Whether `who`, holding these rights, may do it there. The one sentence about private resources: beyond the permission,
     /// they are their creator's and the administrators' alone. `reach` says the same to lists.
     pub fn may_at(&self, who: UserId, it: Permission, at: &Place<'_>) -> bool {
-        let sees =
-            at.visibility == Visibility::Shared || at.creator == Some(who) || self.is_administrator();
+        let sees = at.visibility == Visibility::Shared || at.creator == Some(who) || self.is_administrator();
         sees && self.may_on(it, at.product, at.id)
     }
     /// Over a product as a whole: enough to make something new in it.
@@ -183,12 +182,8 @@ mod tests {
 
     #[test]
     fn a_private_resource_is_its_creators_and_the_administrators() {
-        let at = Place {
-            product: "video",
-            id: id(1),
-            visibility: Visibility::Private,
-            creator: Some(user(1)),
-        };
+        let at =
+            Place { product: "video", id: id(1), visibility: Visibility::Private, creator: Some(user(1)) };
         let member = held(BuiltIn::Member, Over::Account);
         let see = Permission::ViewResources;
         assert!(member.may_at(user(1), see, &at));
@@ -207,10 +202,8 @@ mod tests {
         let create = Permission::CreateResources;
         let video = held(BuiltIn::Developer, Over::Product("video".into()));
         assert!(video.may_in(create, "video") && !video.may_in(create, "image"));
-        let mut listed = held(
-            BuiltIn::Developer,
-            Over::Resources(vec![Listed { id: id(1), product: "video".into() }]),
-        );
+        let mut listed =
+            held(BuiltIn::Developer, Over::Resources(vec![Listed { id: id(1), product: "video".into() }]));
         assert!(!listed.may_in(create, "video"));
         assert_eq!(listed.reach(Permission::ViewResources).ids, [id(1).0]);
         listed.only_resources = Some(vec![]);
