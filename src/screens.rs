@@ -1,6 +1,7 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod forgot_password;
+pub mod health;
 pub mod invitations;
 pub mod keys;
 pub mod mailbox;
@@ -23,6 +24,7 @@ pub fn routes() -> Routes {
     let all = [
         audit::routes(),
         forgot_password::routes(),
+        health::routes(),
         invitations::routes(),
         keys::routes(),
         mailbox::routes(),
