@@ -11,8 +11,11 @@ use crate::{
         page::{Faults, Page},
     },
     error::{Error, Result},
-    model::{account::Kind, id::ResourceId, permission::DeleteResources},
-    store::resources::{self, Resource},
+    model::{account::Kind, entry::Entry, id::ResourceId, permission::DeleteResources},
+    store::{
+        Change,
+        resources::{self, Resource},
+    },
 };
 use askama::Template;
 use axum::response::Response;
@@ -99,7 +102,7 @@ pub(super) async fn move_to(
     At(id): At<ResourceId>,
     Form(it): Form<Typed>,
 ) -> Result<Response> {
-    let story = async |change: &mut _, there: &_| {
+    let story = async |change: &mut Change, there: &Entry| {
         let found = resources::find(change, id).await?;
         let resource = change.on(found)?;
         let name = resource.name.clone();
