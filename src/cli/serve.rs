@@ -17,11 +17,7 @@ use crate::{
     worker::Worker,
 };
 use clap::Args;
-use std::{
-    future::{Future, IntoFuture as _},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -110,8 +106,8 @@ async fn terminated() {
     }
 }
 #[cfg(not(unix))]
-fn terminated() -> impl Future<Output = ()> {
-    std::future::pending()
+async fn terminated() {
+    std::future::pending().await
 }
 
 /// Where we are, and what the operator needs to know.

@@ -148,6 +148,8 @@ fn catalog(path: Option<&PathBuf>) -> Result<Catalog, String> {
 }
 
 fn log(filter: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+    // Postgres tells of every table that is there already.
+    let filter = if filter == "info" { "info,sqlx=warn" } else { filter };
     filter.parse().map_err(|_| at("GUILDHALL_LOG", "it is no filter, such as info or warn,guildhall=debug"))
 }
 

@@ -1,11 +1,25 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
+mod api;
+mod audit;
 mod browser {
     mod driver;
+    mod pages;
 }
+mod commands;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod invitations;
+mod keys;
+mod mail;
+mod me;
+mod members;
+mod operator;
+mod overview;
 mod resources;
+mod settings;
 mod sign_in;
 mod sign_up;
+mod teams;
+mod transfer;
