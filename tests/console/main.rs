@@ -4,6 +4,7 @@ mod audit;
 mod browser {
     mod driver;
     mod pages;
+    mod story;
 }
 mod commands;
 mod floors;
