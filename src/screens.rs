@@ -11,6 +11,7 @@ pub mod new_organization;
 pub mod new_team;
 pub mod operator;
 pub mod overview;
+pub mod resources;
 pub mod role_picker;
 pub mod settings;
 pub mod sign_in;
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         new_team::routes(),
         operator::routes(),
         overview::routes(),
+        resources::routes(),
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),

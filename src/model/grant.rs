@@ -163,7 +163,7 @@ impl Rights {
     pub fn of(grants: Vec<Grant>) -> Rights {
         Rights { grants, only: None, only_resources: None }
     }
-    fn giving(&self, it: Permission) -> impl Iterator<Item = &Grant> {
+    pub(super) fn giving(&self, it: Permission) -> impl Iterator<Item = &Grant> {
         let keyed = self.only.is_none_or(|only| only.has(it));
         self.grants.iter().filter(move |grant| keyed && grant.gives(it))
     }
@@ -171,7 +171,7 @@ impl Rights {
     pub fn may(&self, it: Permission) -> bool {
         self.giving(it).next().is_some()
     }
-    /// Over this resource.
+    /// Over this resource, by the grants alone: whether it is private, `may_at` asks.
     pub fn may_on(&self, it: Permission, product: &str, id: ResourceId) -> bool {
         self.only_resources.as_ref().is_none_or(|only| only.contains(&id))
             && self.giving(it).any(|grant| grant.reaches(product, id))

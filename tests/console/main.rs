@@ -20,6 +20,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod resources;
 mod settings;
 mod sign_in;
 mod sign_up;
