@@ -18,8 +18,8 @@ pub mod words;
 use crate::{
     db::Db,
     kit::Kit,
-    model::id::{AccountId, SessionId},
-    store::sessions,
+    model::id::{AccountId, KeyId, SessionId},
+    store::{keys, sessions},
 };
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ struct Inner {
     proxies: Vec<IpNet>,
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
+    used: moka::sync::Cache<KeyId, ()>,
 }
 
 /// What the operator chose for serving.
@@ -52,8 +53,9 @@ impl App {
     pub fn new(db: Db, kit: Kit, serving: Serving) -> App {
         let touched =
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
+        let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies } = serving;
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle: Throttle::default(), touched }))
+        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle: Throttle::default(), touched, used }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -81,6 +83,19 @@ impl App {
         tokio::spawn(async move {
             if let Err(cause) = sessions::touch(&app.0.db, &app.0.kit, session, account).await {
                 tracing::warn!(%cause, "a session's use was not written down");
+            }
+        });
+    }
+    /// A key was used. Written down now and then, beside the request.
+    fn use_key(&self, key: KeyId) {
+        if self.0.used.contains_key(&key) {
+            return;
+        }
+        self.0.used.insert(key, ());
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(cause) = keys::touch(&app.0.db, &app.0.kit, key).await {
+                tracing::warn!(%cause, "a key's use was not written down");
             }
         });
     }

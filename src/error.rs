@@ -32,13 +32,15 @@ pub enum Error {
         /// A sentence: what happened, why, what to do.
         detail: String,
     },
+    /// It is no longer what it was when the caller read it.
+    Changed,
     /// A dangerous act needs a fresh proof of who one is.
     Stale,
     /// Too often; again after so long.
     TooMany(Duration),
     /// The request could not be read.
     Malformed {
-        /// 400, 413, 415 or 422.
+        /// 400, 405, 413, 415 or 422.
         status: u16,
         /// A sentence.
         detail: String,
@@ -88,8 +90,12 @@ impl Error {
             Error::Barred { code, .. } | Error::Conflict { code, .. } => code,
             Error::NotFound | Error::Moved(_) => "not_found",
             Error::Invalid(_) => "invalid",
+            Error::Changed => "precondition_failed",
             Error::Stale => "proof_required",
             Error::TooMany(_) => "too_many_requests",
+            Error::Malformed { status: 405, .. } => "method_not_allowed",
+            Error::Malformed { status: 413, .. } => "too_large",
+            Error::Malformed { status: 415, .. } => "unsupported_media_type",
             Error::Malformed { .. } => "malformed",
             Error::Unavailable(_) => "unavailable",
             Error::Internal(_) => "internal",
@@ -103,6 +109,7 @@ impl Error {
             Error::NotFound | Error::Moved(_) => 404,
             Error::Invalid(_) => 422,
             Error::Conflict { .. } => 409,
+            Error::Changed => 412,
             Error::TooMany(_) => 429,
             Error::Malformed { status, .. } => *status,
             Error::Unavailable(_) => 503,
@@ -125,6 +132,9 @@ impl std::fmt::Display for Error {
             Error::Invalid(faults) => {
                 let all: Vec<&str> = faults.iter().map(|it| it.detail.as_str()).collect();
                 f.write_str(&all.join(" "))
+            }
+            Error::Changed => {
+                f.write_str("It has changed since you read it. Read it again, then repeat your change.")
             }
             Error::Stale => f.write_str("Confirm who you are with your password, then try again."),
             Error::TooMany(after) => {

@@ -1,6 +1,7 @@
 //! Guildhall: the organization console to put next to your API.
 //!
 //! Read in this order: a module uses only those above it.
+pub mod api;
 pub mod app;
 pub mod db;
 pub mod error;
@@ -13,5 +14,5 @@ pub mod store;
 
 /// Every route of the program.
 pub fn routes() -> app::routes::Routes {
-    screens::routes()
+    screens::routes().merge(api::routes())
 }

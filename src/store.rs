@@ -11,6 +11,7 @@ pub mod mails;
 pub mod me;
 pub mod members;
 mod memberships;
+pub mod overview;
 pub mod roles;
 pub mod sessions;
 pub mod shell;

@@ -36,20 +36,28 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    let Some(Told(error)) = response.extensions_mut().remove::<Told>() else { return response };
+    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
+    let Some(Told(error)) = response.extensions_mut().remove::<Told>() else {
+        if is_program {
+            let fields = response.headers_mut();
+            fields.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        }
+        return response;
+    };
     let reference = asked.headers.get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
     if let Error::Internal(cause) | Error::Unavailable(cause) = &*error {
         tracing::error!(cause, reference, method = %asked.method, "a request failed");
     }
-    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
     let mut told =
         if is_program { problem(&error, &asked) } else { person(&app, &error, &asked, reference).await };
     if let Some(seconds) = retry_after(&error) {
         told.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    // Cookies that were set on the way stay set.
-    for cookie in response.headers().get_all(header::SET_COOKIE) {
-        told.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    // Cookies that were set on the way stay set; a refused method is told with those that are taken.
+    for name in [header::SET_COOKIE, header::ALLOW] {
+        for value in response.headers().get_all(&name) {
+            told.headers_mut().append(&name, value.clone());
+        }
     }
     told
 }
@@ -66,8 +74,10 @@ fn problem(error: &Error, asked: &Parts) -> Response {
     if let Error::Moved(slug) = error {
         return moved(slug, asked);
     }
-    let pointer =
-        |it: &Fault| json!({ "pointer": format!("/{}", it.field), "code": it.code, "detail": it.detail });
+    let pointer = |it: &Fault| {
+        let pointer = if it.field.is_empty() { String::new() } else { format!("/{}", it.field) };
+        json!({ "pointer": pointer, "code": it.code, "detail": it.detail })
+    };
     let mut body = json!({
         "type": format!("/api/docs#{}", error.code()),
         "title": title(error),
@@ -99,7 +109,10 @@ fn title(error: &Error) -> &'static str {
         Error::NotFound | Error::Moved(_) => "Not found",
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
+        Error::Changed => "Changed meanwhile",
         Error::TooMany(_) => "Too many tries",
+        Error::Malformed { status: 405, .. } => "Method not allowed",
+        Error::Malformed { status: 413, .. } => "Too large",
         Error::Malformed { .. } => "The request could not be read",
         Error::Unavailable(_) => "Not available right now",
         Error::Internal(_) => "Something went wrong",
@@ -141,9 +154,11 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
             page.whole("Not available right now", |frame| error_pages::unavailable(frame, 5))
         }
         Error::Internal(_) => failed(&page, error, Some(reference)),
-        Error::Invalid(_) | Error::Conflict { .. } | Error::Malformed { .. } | Error::Stale => {
-            failed(&page, error, None)
-        }
+        Error::Invalid(_)
+        | Error::Conflict { .. }
+        | Error::Changed
+        | Error::Malformed { .. }
+        | Error::Stale => failed(&page, error, None),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What comes in: forms, JSON bodies and query strings, refused in words where they cannot be read.
 use super::App;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 
 /// A form, as browsers send it. A name that comes more than once is a list.
 pub struct Form<T>(pub T);
@@ -40,11 +41,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         if has_nul(&body, b"\\u0000") {
             return Err(malformed(422, "The body holds a NUL character, which no field takes."));
         }
-        let said = |it: serde_json::Error| {
-            let status = if it.is_data() { 422 } else { 400 };
-            malformed(status, &format!("The body could not be read: {it}."))
-        };
-        serde_json::from_slice(&body).map(Json).map_err(said)
+        let broken = |it: serde_json::Error| malformed(400, &format!("This is not JSON: {it}."));
+        let mut from = serde_json::Deserializer::from_slice(&body);
+        let read = serde_path_to_error::deserialize(&mut from).map_err(|it| {
+            let path = it.path().clone();
+            let cause = it.into_inner();
+            if cause.is_data() { misfit(&path, &cause.to_string()) } else { broken(cause) }
+        })?;
+        from.end().map_err(broken)?;
+        Ok(Json(read))
     }
 }
 
@@ -62,9 +67,40 @@ pub struct Params<T>(pub T);
 impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        let read = serde_html_form::from_str(parts.uri.query().unwrap_or_default());
-        read.map(Params).map_err(|it| malformed(422, &format!("The query could not be read: {it}.")))
+        params(parts.uri.query().unwrap_or_default()).map(Params)
     }
+}
+
+/// Reads a query string; every part of it must be known.
+pub fn params<T: DeserializeOwned>(query: &str) -> Result<T> {
+    let from = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+    serde_path_to_error::deserialize(from).map_err(|it| misfit(it.path(), &it.inner().to_string()))
+}
+
+/// A field that is not what was asked for, by its place.
+fn misfit(path: &Path, said: &str) -> Error {
+    let mut field: Vec<String> = path
+        .iter()
+        .filter_map(|it| match it {
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect();
+    // Where it stands in the text says less than which field it is.
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+    let code = match said {
+        it if it.starts_with("unknown field") => "unknown_field",
+        it if it.starts_with("missing field") => "required",
+        _ => "invalid",
+    };
+    if code == "required" {
+        field.extend(said.split('`').nth(1).map(str::to_owned));
+    }
+    let mut rest = said.chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    let detail: String = first.chain(rest).chain(['.']).collect();
+    Error::Invalid(vec![Fault::new(field.join("/"), code, detail)])
 }
 
 fn malformed(status: u16, detail: &str) -> Error {

@@ -2,7 +2,10 @@
 use super::{App, client::client};
 use crate::{
     error::{Error, Result},
-    kit::{Kit, password},
+    kit::{
+        Kit, password,
+        secret::{KeyKind, is_machine_key},
+    },
     model::{
         entry::{By, Entry, Fresh},
         permission::{Needs, Permission},
@@ -146,7 +149,10 @@ impl Via for Bearer {
     fn credential(parts: &Parts) -> Option<Credential> {
         let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, key) = field.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Credential::key(key.trim()))
+        let key = key.trim();
+        // What is no key by its checksum is not looked up.
+        let is_key = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(KeyKind::Key, key);
+        is_key.then(|| Credential::key(key))
     }
 }
 
@@ -158,8 +164,9 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
         // The connection goes back before the body is read: a slow upload must not hold one.
         let entry = entry::find(&mut app.0.db.read().await?, &by, &slug, app.kit().now()).await?;
         entry.meets::<P>().map_err(Error::Forbidden)?;
-        if let By::Session(session) = &entry.by {
-            app.touch(session.id, Some(entry.here.id));
+        match &entry.by {
+            By::Session(session) => app.touch(session.id, Some(entry.here.id)),
+            By::Key { id, .. } => app.use_key(*id),
         }
         Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
     }

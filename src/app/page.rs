@@ -191,8 +191,15 @@ impl Page {
     }
     /// A cookie of this site alone, which scripts cannot read.
     pub fn set_cookie(&self, headers: &mut HeaderMap, name: &str, value: &str, seconds: u32) {
+        self.append_cookie(headers, name, value, seconds, "; HttpOnly");
+    }
+    /// The viewer's colours, for a year. The script changes them too: it can read this one.
+    pub fn set_theme(&self, headers: &mut HeaderMap, theme: Theme) {
+        self.append_cookie(headers, "theme", theme.word(), 365 * 86_400, "");
+    }
+    fn append_cookie(&self, headers: &mut HeaderMap, name: &str, value: &str, seconds: u32, rest: &str) {
         let secure = if self.https { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        let text = format!("{name}={value}; Path=/; Max-Age={seconds}{rest}; SameSite=Lax{secure}");
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.append(header::SET_COOKIE, value);
         }

@@ -109,21 +109,28 @@ fn roles(grants: &Value) -> String {
     if all.is_empty() { "no role".to_owned() } else { all.join(", ") }
 }
 
-/// `video-developer` is the built-in role `Video developer`; what is no built-in role keeps the name that it was given.
-fn title(label: &str) -> String {
+/// A role's label as people say it: `video-developer` is the built-in role `Video developer`; what is no built-in role
+/// keeps the name that it was given.
+pub fn title(label: &str) -> String {
     if let Some(role) = BuiltIn::parse(label) {
         return role.title().to_owned();
     }
-    let of_product = |role: &BuiltIn| {
-        let word = if *role == BuiltIn::ProductAdmin { "admin" } else { role.word() };
+    let in_product = |(word, says): &(&str, &str)| {
         let product = label.strip_suffix(word)?.strip_suffix('-')?;
         let first = product.chars().next()?.to_uppercase();
-        let role = if word == "admin" { word.to_owned() } else { role.title().to_lowercase() };
-        Some(format!("{first}{} {role}", product.chars().skip(1).collect::<String>()))
+        Some(format!("{first}{} {says}", product.chars().skip(1).collect::<String>()))
     };
-    let in_products = [BuiltIn::Developer, BuiltIn::Analyst, BuiltIn::ProductAdmin, BuiltIn::SourceSpecific];
-    in_products.iter().find_map(of_product).unwrap_or_else(|| label.to_owned())
+    IN_PRODUCTS.iter().find_map(in_product).unwrap_or_else(|| label.to_owned())
 }
+
+/// How the roles that are held over one product end, and how that is said.
+const IN_PRODUCTS: &[(&str, &str)] = &[
+    ("product-admin", "admin"),
+    ("admin", "admin"),
+    ("developer", "developer"),
+    ("analyst", "analyst"),
+    ("source-specific", "source-specific"),
+];
 
 #[cfg(test)]
 mod tests {

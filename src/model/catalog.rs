@@ -78,6 +78,44 @@ pub struct RateLimit {
     pub seconds: u32,
 }
 
+impl Plan {
+    /// Its rate limits in words: `60 requests a minute, 10,000 a day`.
+    pub fn limits_in_words(&self) -> String {
+        let in_words = |(at, it): (usize, &RateLimit)| {
+            let noun = match (at, it.requests) {
+                (0, 1) => " request",
+                (0, _) => " requests",
+                _ => "",
+            };
+            let span = match it.seconds {
+                1 => "a second".to_owned(),
+                60 => "a minute".to_owned(),
+                3600 => "an hour".to_owned(),
+                86_400 => "a day".to_owned(),
+                other => format!("in {other} seconds"),
+            };
+            format!("{}{noun} {span}", grouped(it.requests))
+        };
+        match self.limits.is_empty() {
+            true => "No rate limit".to_owned(),
+            false => self.limits.iter().enumerate().map(in_words).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// `10,000`.
+fn grouped(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 impl Catalog {
     /// The one that is inside the program.
     pub const BUILT_IN: &str = include_str!("catalog.toml");
@@ -109,5 +147,21 @@ impl Catalog {
     /// A plan's name; its word if the catalogue no longer has it.
     pub fn plan_name<'a>(&'a self, id: &'a str) -> &'a str {
         self.plan(id).map_or(id, |it| &it.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_read_as_people_say_them() {
+        let says = |limits: &[(u32, u32)]| {
+            let limits = limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1 }).collect();
+            Plan { id: String::new(), name: String::new(), price: 0, limits }.limits_in_words()
+        };
+        assert_eq!(says(&[(60, 60), (10_000, 86_400)]), "60 requests a minute, 10,000 a day");
+        assert_eq!(says(&[(1, 1), (1_234_567, 90)]), "1 request a second, 1,234,567 in 90 seconds");
+        assert_eq!(says(&[]), "No rate limit");
     }
 }

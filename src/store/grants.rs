@@ -204,7 +204,7 @@ async fn find_custom(scope: &mut Scope, id: &str) -> Result<Option<(Role, Permis
 }
 
 /// All of them, or none if one is not of this account.
-async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Option<Vec<Listed>>> {
+pub(super) async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Option<Vec<Listed>>> {
     let mut ids = ids.to_vec();
     ids.sort();
     ids.dedup();

@@ -108,19 +108,43 @@ pub struct Filter {
     pub limit: i64,
 }
 
-/// The account's invitations, newest first.
-pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Vec<Invitation>> {
-    let rows: Vec<Row> = scope
-        .ask(
+macro_rules! invitation {
+    ($rest:literal) => {
+        concat!(
             "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
                 i.created_at, i.expires_at
-             from invitations i left join users u on u.id = i.invited_by
-             where i.account_id = $1 and ($2 = false or i.status = 'pending') and i.id < $3
-             order by i.id desc limit $4",
+             from invitations i left join users u on u.id = i.invited_by ",
+            $rest
         )
-        .bind(filter.open_only)
-        .bind(filter.after.unwrap_or(InvitationId(Uuid::max())))
-        .bind(filter.limit)
+    };
+}
+
+/// The account's invitations, newest first.
+pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Vec<Invitation>> {
+    let status = if filter.open_only { "open" } else { "" };
+    list_by_status(scope, status, filter.after, filter.limit).await
+}
+
+/// The account's invitations of a status, newest first: `pending`, `accepted`, `declined`, `revoked`, `expired`; `open` for
+/// pending and expired ones, nothing for all.
+pub async fn list_by_status(
+    scope: &mut Scope,
+    status: &str,
+    after: Option<InvitationId>,
+    limit: i64,
+) -> Result<Vec<Invitation>> {
+    let now = scope.now();
+    let rows: Vec<Row> = scope
+        .ask(invitation!(
+            "where i.account_id = $1 and i.id < $2 and ($3 = '' or $3 = case
+                when $3 <> 'open' and i.status = 'pending' and i.expires_at <= $4 then 'expired'
+                when $3 = 'open' and i.status = 'pending' then 'open' else i.status end)
+             order by i.id desc limit $5"
+        ))
+        .bind(after.unwrap_or(InvitationId(Uuid::max())))
+        .bind(status.to_owned())
+        .bind(now)
+        .bind(limit)
         .all()
         .await?;
     with_grants(scope, rows).await
@@ -134,16 +158,15 @@ pub async fn count_open(scope: &mut Scope) -> Result<i64> {
 
 /// One invitation of the account.
 pub async fn find(scope: &mut Scope, id: InvitationId) -> Result<Invitation> {
-    let rows: Vec<Row> = scope
-        .ask(
-            "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
-                i.created_at, i.expires_at
-             from invitations i left join users u on u.id = i.invited_by where i.account_id = $1 and i.id = $2",
-        )
-        .bind(id)
-        .all()
-        .await?;
-    with_grants(scope, rows).await?.pop().ok_or(Error::NotFound)
+    find_all(scope, &[id]).await?.pop().ok_or(Error::NotFound)
+}
+
+/// Those of the account among these, in the order in which they were made.
+pub async fn find_all(scope: &mut Scope, ids: &[InvitationId]) -> Result<Vec<Invitation>> {
+    let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
+    let sql = invitation!("where i.account_id = $1 and i.id = any($2::uuid[]) order by i.id");
+    let rows: Vec<Row> = scope.ask(sql).bind(List(&ids)).all().await?;
+    with_grants(scope, rows).await
 }
 
 async fn with_grants(scope: &mut Scope, rows: Vec<Row>) -> Result<Vec<Invitation>> {

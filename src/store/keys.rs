@@ -2,18 +2,33 @@
 use super::{
     Change, Host, Scope,
     audit::{self, Chain, Did},
+    entry::EVERYDAY,
+    grants,
 };
 use crate::{
+    db::Db,
     error::{Error, Result},
-    kit::secret::{KeyKind, hash, machine_key},
+    kit::{
+        Kit,
+        secret::{KeyKind, hash, machine_key},
+    },
     model::{
-        id::{AccountId, KeyId, MembershipId, UserId},
+        entry::{By, Entry, Fresh},
+        id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         permission::{Permission, Permissions},
         text::Name,
-        time::Time,
+        time::{DAY, MINUTE, Time},
     },
 };
 use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a key holds if nothing is said: twelve months.
+pub const TERM: Duration = DAY.saturating_mul(365);
+
+/// How often a key's use is written down.
+pub const TOUCH: Duration = MINUTE;
 
 /// A key as its list shows it.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -38,6 +53,8 @@ pub struct Key {
     pub used_at: Option<Time>,
     /// When it was revoked.
     pub revoked_at: Option<Time>,
+    permissions: Option<String>,
+    resources: Option<String>,
 }
 
 impl Key {
@@ -49,41 +66,117 @@ impl Key {
             _ => "active",
         }
     }
+    /// What it was made for; none: all that its member may, but for what is ticked by hand.
+    pub fn permissions(&self) -> Option<Permissions> {
+        self.permissions.as_deref().map(Permissions::from_json)
+    }
+    /// The resources that it was made for; none: all.
+    pub fn resources(&self) -> Option<Vec<ResourceId>> {
+        self.resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default())
+    }
+}
+
+macro_rules! key {
+    ($rest:literal) => {
+        concat!(
+            "select k.id, k.name, k.last4, k.membership_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
+                k.used_at, k.revoked_at, k.permissions, k.resources
+             from api_keys k left join users u on u.id = k.user_id ",
+            $rest
+        )
+    };
 }
 
 /// The account's keys, newest first: everyone's for who may manage them, else one's own.
 pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result<Vec<Key>> {
     let all = scope.who().may(Permission::ManageKeys);
+    if !all && !scope.who().may(Permission::OwnKeys) {
+        return Err(Error::Forbidden(Permission::OwnKeys));
+    }
     let me = scope.who().person.id;
-    let after = after.unwrap_or(KeyId(uuid::Uuid::max()));
-    Ok(scope
-        .ask(
-            "select k.id, k.name, k.last4, k.membership_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
-                k.used_at, k.revoked_at
-             from api_keys k left join users u on u.id = k.user_id
-             where k.account_id = $1 and (k.user_id = $2 or $3) and k.id < $4 order by k.id desc limit $5",
-        )
-        .bind(me)
-        .bind(all)
-        .bind(after)
-        .bind(limit)
-        .all()
-        .await?)
+    let after = after.unwrap_or(KeyId(Uuid::max()));
+    let sql =
+        key!("where k.account_id = $1 and (k.user_id = $2 or $3) and k.id < $4 order by k.id desc limit $5");
+    Ok(scope.ask(sql).bind(me).bind(all).bind(after).bind(limit).all().await?)
 }
 
-/// Makes a key of one's own; the secret is answered once, and kept nowhere.
-pub async fn create(change: &mut Change, name: &Name, expires_at: Option<Time>) -> Result<(KeyId, String)> {
+/// One key: one's own, or anybody's for who may manage them.
+pub async fn find(scope: &mut Scope, id: KeyId) -> Result<Key> {
+    let all = scope.who().may(Permission::ManageKeys);
+    let me = scope.who().person.id;
+    let sql = key!("where k.account_id = $1 and k.id = $2 and (k.user_id = $3 or $4)");
+    let found = scope.ask(sql).bind(id).bind(me).bind(all).maybe().await?;
+    found.ok_or(Error::NotFound)
+}
+
+/// A key that is to be.
+pub struct New<'a> {
+    /// What its maker calls it.
+    pub name: &'a Name,
+    /// When it ends; never if none.
+    pub expires_at: Option<Time>,
+    /// What it is for; none: all that its member may, but for what is ticked by hand.
+    pub permissions: Option<Permissions>,
+    /// The resources that it is for; none: all.
+    pub resources: Option<Vec<ResourceId>>,
+}
+
+/// Makes a key of one's own; the secret is answered once, and kept nowhere. What is ticked by hand needs proof.
+pub async fn create(change: &mut Change, new: &New<'_>, proof: Option<&Fresh>) -> Result<(KeyId, String)> {
     let membership = change.who().membership.ok_or_else(|| {
         Error::conflict(
             "not_a_member",
             "You are here as an administrator of the organization. Keys belong to members.",
         )
     })?;
-    if expires_at.is_some_and(|it| it <= change.now()) {
+    if new.expires_at.is_some_and(|it| it <= change.now()) {
         return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past."));
     }
+    let permissions = permissions_for(change.who(), new.permissions, proof)?;
+    let resources = resources_for(change, new.resources.as_deref()).await?;
+    let New { name, expires_at, .. } = *new;
     let (account, user) = (change.who().here.id, change.who().person.id);
-    insert(change, account, membership, user, name, expires_at, None).await
+    let whole = New { name, expires_at, permissions, resources };
+    insert(change, account, membership, user, &whole).await
+}
+
+/// A key holds nothing that its maker lacks; made by a key that was made for less, it is for no more than that one.
+fn permissions_for(
+    who: &Entry,
+    asked: Option<Permissions>,
+    proof: Option<&Fresh>,
+) -> Result<Option<Permissions>> {
+    let Some(asked) = asked else {
+        let narrowed = who.rights.only.map(|only| only.and(EVERYDAY));
+        return Ok(narrowed.filter(|it| *it != EVERYDAY));
+    };
+    if asked == Permissions::NONE {
+        return Err(Error::invalid("permissions", "required", "Choose at least one permission."));
+    }
+    if let Some(missing) = asked.iter().find(|it| !who.may(*it)) {
+        return Err(Error::Forbidden(missing));
+    }
+    if asked.without(EVERYDAY) != Permissions::NONE && proof.is_none() {
+        return Err(Error::Stale);
+    }
+    Ok(Some(asked))
+}
+
+async fn resources_for(change: &mut Change, asked: Option<&[ResourceId]>) -> Result<Option<Vec<ResourceId>>> {
+    let Some(asked) = asked else { return Ok(change.who().rights.only_resources.clone()) };
+    if asked.is_empty() {
+        return Err(Error::invalid("resources", "required", "Choose at least one resource."));
+    }
+    let ids: Vec<Uuid> = asked.iter().map(|it| it.0).collect();
+    let found = grants::find_listed(change, &ids).await?.unwrap_or_default();
+    let rights = &change.who().rights;
+    let is_seen =
+        |it: &crate::model::grant::Listed| rights.may_on(Permission::ViewResources, &it.product, it.id);
+    if found.is_empty() || !found.iter().all(is_seen) {
+        let detail = "At least one of these resources is not in this account.";
+        return Err(Error::invalid("resources", "unknown_resource", detail));
+    }
+    Ok(Some(found.into_iter().map(|it| it.id).collect()))
 }
 
 /// Makes a key for a member: the operator's way. It holds all permissions, never more than its member.
@@ -95,7 +188,8 @@ pub async fn create_for(
     name: &Name,
     expires_at: Option<Time>,
 ) -> Result<(KeyId, String)> {
-    insert(change, account, membership, user, name, expires_at, Some(Permissions::ALL)).await
+    let new = New { name, expires_at, permissions: Some(Permissions::ALL), resources: None };
+    insert(change, account, membership, user, &new).await
 }
 
 async fn insert<W: super::Who>(
@@ -103,16 +197,16 @@ async fn insert<W: super::Who>(
     account: AccountId,
     membership: MembershipId,
     user: UserId,
-    name: &Name,
-    expires_at: Option<Time>,
-    permissions: Option<Permissions>,
+    new: &New<'_>,
 ) -> Result<(KeyId, String)> {
+    let New { name, expires_at, permissions, resources } = new;
+    let resources = resources.as_ref().map(|it| serde_json::to_string(it).expect("ids are plain words"));
     let (kit, now) = (change.kit().clone(), change.now());
     let (id, secret) = (KeyId(kit.id()), machine_key(KeyKind::Key, &kit.chance));
     change
         .sql(
-            "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, resources, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(id)
         .bind(account)
@@ -122,24 +216,37 @@ async fn insert<W: super::Who>(
         .bind(hash(&secret))
         .bind(&secret[secret.len() - 4..])
         .bind(permissions.map(Permissions::to_json))
+        .bind(resources)
         .bind(now)
-        .bind(expires_at)
+        .bind(*expires_at)
         .run()
         .await?;
-    let did =
-        Did::to("key.created", "key", id, name).changed(Value::Null, json!({ "expires_at": expires_at }));
+    let after = json!({ "expires_at": expires_at, "permissions": permissions, "resources": new.resources });
+    let did = Did::to("key.created", "key", id, name).changed(Value::Null, after);
     audit::write(change, Chain::Account(account), did).await?;
     Ok((id, secret))
 }
 
-/// Revokes a key: one's own, or anybody's for who may manage them. At once.
+/// A key was used.
+pub async fn touch(db: &Db, kit: &Kit, id: KeyId) -> Result<()> {
+    let mut conn = db.begin().await?;
+    conn.query("update api_keys set used_at = $2 where id = $1").bind(id).bind(kit.now()).run().await?;
+    Ok(conn.commit().await?)
+}
+
+/// Revokes a key: one's own, or anybody's for who may manage them. At once. A key can always revoke itself.
 pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
     let sql = "select user_id, name, revoked_at from api_keys where account_id = $1 and id = $2";
     let found: Option<(Option<UserId>, String, Option<Time>)> = change.ask(sql).bind(id).maybe().await?;
     let (user, name, revoked_at) = found.ok_or(Error::NotFound)?;
-    let is_mine = user == Some(change.who().person.id);
-    if !is_mine && !change.who().may(Permission::ManageKeys) {
-        return Err(Error::NotFound);
+    let who = change.who();
+    let is_mine = user == Some(who.person.id);
+    let may_own = match &who.by {
+        By::Session(_) => true,
+        By::Key { id: by, .. } => *by == id || who.may(Permission::OwnKeys),
+    };
+    if !who.may(Permission::ManageKeys) && !(is_mine && may_own) {
+        return Err(if is_mine { Error::Forbidden(Permission::OwnKeys) } else { Error::NotFound });
     }
     if revoked_at.is_some() {
         return Ok(());

@@ -2,8 +2,29 @@
 use super::Scope;
 use crate::{
     error::Result,
-    model::{id::RoleId, permission::Permissions},
+    model::{id::RoleId, permission::Permissions, role::BuiltIn},
 };
+
+/// How many members of the account hold a role.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Held {
+    /// A built-in role's word.
+    pub role: Option<String>,
+    /// Or a custom role.
+    pub role_id: Option<RoleId>,
+    /// So many members.
+    pub holders: i64,
+}
+
+/// How many members hold which role, over whatever scope. Roles that nobody holds are not in it.
+pub async fn holders(scope: &mut Scope) -> Result<Vec<Held>> {
+    let now = scope.now();
+    let sql = "select g.role, g.role_id, count(distinct g.membership_id) as holders from grants g
+        where g.account_id = $1 and g.membership_id is not null and coalesce(g.expires_at, $2) >= $2 group by g.role, g.role_id";
+    let mut held: Vec<Held> = scope.ask(sql).bind(now).all().await?;
+    held.push(Held { role: Some(BuiltIn::Owner.word().to_owned()), role_id: None, holders: 1 });
+    Ok(held)
+}
 
 /// A custom role.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Teams: accounts under a parent that pays.
 use super::{
-    Change, Scope, accounts,
+    Change, Me, Scope, accounts,
     audit::{self, Did},
 };
 use crate::{
@@ -8,6 +8,8 @@ use crate::{
     model::{
         account::Kind,
         id::AccountId,
+        permission::{Permission, Permissions},
+        role::BuiltIn,
         text::{Name, Slug},
         time::Time,
     },
@@ -52,6 +54,47 @@ pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Resu
         .bind(limit)
         .all()
         .await?)
+}
+
+/// An account that can be a team's parent.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// Its slug.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// An organization, or one's personal account.
+    pub kind: Kind,
+}
+
+/// Where the signed-in user may open teams: organizations by name, their personal account last.
+pub async fn parents(scope: &mut Scope<Me>) -> Result<Vec<Parent>> {
+    let (now, method) = (scope.now(), scope.who().session.method.clone());
+    type Row = (String, String, Kind, bool, Option<String>, Option<String>);
+    let rows: Vec<Row> = scope
+        .ask(
+            "select a.slug, a.name, a.kind, m.is_owner, g.role, r.permissions
+             from memberships m join accounts a on a.id = m.account_id
+             left join grants g on g.membership_id = m.id and g.scope = 'account' and coalesce(g.expires_at, $2) >= $2
+             left join roles r on r.id = g.role_id
+             where m.user_id = $1 and a.kind <> 'team' and m.login_type in ('any', $3)
+                and m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2
+             order by case when a.kind = 'personal' then 1 else 0 end, a.name, a.id limit 1000",
+        )
+        .bind(now)
+        .bind(method)
+        .all()
+        .await?;
+    let mut parents: Vec<Parent> = vec![];
+    for (slug, name, kind, is_owner, role, permissions) in rows {
+        let built_in = role.as_deref().and_then(BuiltIn::parse).map(|it| it.permissions(false));
+        let held = built_in.or_else(|| permissions.as_deref().map(Permissions::from_json));
+        let may = is_owner || held.is_some_and(|it| it.has(Permission::CreateTeams));
+        if may && parents.last().is_none_or(|it| it.slug != slug) {
+            parents.push(Parent { slug, name, kind });
+        }
+    }
+    Ok(parents)
 }
 
 /// Opens a team in the account one is in: an organization, or one's personal account. Who opens it owns it.

@@ -92,10 +92,17 @@ macro_rules! offer {
 
 async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offer>> {
     let now = scope.now();
+    let mut held = vec![];
+    // What an admin may do differs by the account's policy: a statement for each of its two values, whatever the rows.
+    for policy in [true, false] {
+        let those = rows.iter().filter(|it| it.admins_may_delete == policy);
+        let ids: Vec<Uuid> = those.map(|it| it.id.0).collect();
+        if let Some(first) = ids.first() {
+            held.extend(grants::of(scope, Of::Invitation(InvitationId(*first)), &ids, policy).await?);
+        }
+    }
     let mut offers = vec![];
     for it in rows {
-        let kind = Of::Invitation(it.id);
-        let grants = grants::of(scope, kind, &[it.id.0], it.admins_may_delete).await?;
         let status = match it.status.as_str() {
             "pending" if it.expires_at <= now => "expired",
             "pending" => "pending",
@@ -110,7 +117,7 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
             kind: it.kind,
             organization: it.parent_name.filter(|_| it.joins_parent),
             email: it.email,
-            grants: grants.into_iter().map(|it| it.1).collect(),
+            grants: held.iter().filter(|(of, _)| *of == it.id.0).map(|it| it.1.clone()).collect(),
             login_type: it.login_type,
             inviter: it.inviter_name.zip(it.inviter_email),
             status,

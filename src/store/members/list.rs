@@ -53,7 +53,9 @@ pub struct Cursor {
 impl Cursor {
     /// As it stands in an address. What cannot be read is no cursor.
     pub fn parse(text: &str) -> Option<Cursor> {
-        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+        let it: Cursor = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        // In base64 it passed the door, and Postgres has no text with a NUL in it.
+        (!it.name.contains('\0')).then_some(it)
     }
 }
 impl std::fmt::Display for Cursor {

@@ -1,0 +1,43 @@
+//! The JSON API, `/api/v1`: what a member's key may do, in the shapes of the documentation. Each file is a noun: what comes
+//! in, what goes out, and the handlers. Errors are told by `app::answer`.
+mod accounts;
+mod audit;
+mod grants;
+mod invitations;
+mod keys;
+mod list;
+mod members;
+mod roles;
+mod transfer;
+
+use crate::app::routes::Routes;
+use serde::{Deserialize, Deserializer};
+
+/// Every call.
+pub fn routes() -> Routes {
+    [
+        accounts::routes(),
+        audit::routes(),
+        invitations::routes(),
+        keys::routes(),
+        members::routes(),
+        roles::routes(),
+        transfer::routes(),
+    ]
+    .into_iter()
+    .fold(Routes::default(), Routes::merge)
+}
+
+/// For a field of a change, with `default`: none where it is absent. A `null` is a value, which `T` takes or refuses.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, it| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{it:02x}");
+        text
+    })
+}

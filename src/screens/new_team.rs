@@ -1,0 +1,100 @@
+//! Opening a team. Where it belongs is the first question: that decides who pays.
+use crate::{
+    app::{
+        form::{Form, Query},
+        gate::SignedIn,
+        page::{Faults, Page},
+        routes::Routes,
+    },
+    error::{Error, Fault, Result},
+    model::{
+        account::Kind,
+        permission::Permission,
+        text::{Name, Refusal, Slug},
+    },
+    store::teams::{self, Parent},
+};
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+/// The routes of this screen.
+pub fn routes() -> Routes {
+    Routes::default().get("/new/team", show).post("/new/team", open)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Typed {
+    parent: String,
+    name: String,
+    slug: String,
+}
+
+#[derive(Template)]
+#[template(path = "new_team/index.html")]
+struct Index {
+    it: Typed,
+    faults: Faults,
+    parents: Vec<Parent>,
+    base_url: String,
+}
+
+impl Index {
+    fn pays(&self, it: &Parent) -> &'static str {
+        match it.kind {
+            Kind::Organization => "Its plan and its bill. Its admins are admins here.",
+            _ => "You pay for it. Only you and those you invite.",
+        }
+    }
+    fn says(&self, it: &Parent) -> String {
+        match it.kind {
+            Kind::Organization => it.name.clone(),
+            _ => "Your personal account".to_owned(),
+        }
+    }
+}
+
+async fn show(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> Result<Response> {
+    ask(&signed, &page, it, Faults::default()).await
+}
+
+async fn ask(signed: &SignedIn, page: &Page, mut it: Typed, faults: Faults) -> Result<Response> {
+    let mut scope = signed.read().await?;
+    let parents = teams::parents(&mut scope).await?;
+    if !parents.iter().any(|known| known.slug == it.parent) {
+        it.parent = parents.first().map(|it| it.slug.clone()).unwrap_or_default();
+    }
+    let base_url = signed.kit().rules.base_url.clone();
+    page.show(&mut scope, "New team", Index { it, faults, parents, base_url }).await
+}
+
+async fn open(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    match open_in(&signed, &it).await {
+        Ok(slug) => Ok(page.to(&format!("/a/{slug}/overview"))),
+        Err(error) => {
+            let (status, faults) = Faults::catch(error)?;
+            ask(&signed, &page.with(status), it, faults).await
+        }
+    }
+}
+
+async fn open_in(signed: &SignedIn, it: &Typed) -> Result<String> {
+    let mut faults = vec![];
+    let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
+    let name = Name::parse(&it.name).map_err(|it| fault("name", it)).ok();
+    let wished = it.slug.trim();
+    let slug = match wished.is_empty() {
+        true => None,
+        false => Slug::parse(wished).map_err(|it| fault("slug", it)).ok(),
+    };
+    let (Some(name), true) = (name, faults.is_empty()) else { return Err(Error::Invalid(faults)) };
+    let story = async |change: &mut _| teams::open(change, &name, slug.as_ref()).await;
+    match signed.change_in(&it.parent, Permission::CreateTeams, story).await {
+        // Whether a foreign account is there is told to nobody.
+        Err(Error::NotFound | Error::Moved(_)) => {
+            Err(Error::invalid("parent", "unknown", "Choose where the team belongs."))
+        }
+        done => done,
+    }
+}
