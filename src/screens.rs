@@ -3,7 +3,9 @@ pub mod audit;
 pub mod forgot_password;
 pub mod keys;
 pub mod mailbox;
+pub mod members;
 pub mod operator;
+pub mod role_picker;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
@@ -17,6 +19,7 @@ pub fn routes() -> Routes {
         forgot_password::routes(),
         keys::routes(),
         mailbox::routes(),
+        members::routes(),
         operator::routes(),
         settings::routes(),
         sign_in::routes(),

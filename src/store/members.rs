@@ -1,7 +1,11 @@
 //! Members of an account: looked at, changed, suspended, removed.
+mod departure;
+mod detail;
 mod list;
 
-pub use list::{Cursor, Filter, Order, Page, Sort, list};
+pub use departure::{Departure, Heir, HeldKey, Losses, Seat, departure, losses};
+pub use detail::{Detail, Given, detail};
+pub use list::{Around, Cursor, Filter, Named, Order, Page, Sort, around, list, some};
 
 use super::{
     Change, Host, Scope, Who,
@@ -10,11 +14,12 @@ use super::{
     memberships, site,
 };
 use crate::{
+    db::List,
     error::{Error, Result},
     letters,
     model::{
         account::{Kind, LoginType},
-        entry::Person,
+        entry::{Entry, Person},
         grant::{Grant, Rights},
         id::{AccountId, MembershipId, UserId},
         role::BuiltIn,
@@ -22,6 +27,7 @@ use crate::{
     },
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// A member of the account.
 #[derive(Clone, Debug)]
@@ -97,20 +103,29 @@ pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member)
     rights.cover_all(&member.grants).map_err(Error::Forbidden)
 }
 
-/// Gives a member these roles in place of theirs.
+/// Gives a member these roles in place of theirs. What they hold already stays as it is, with who gave it and when.
 pub async fn set_grants(change: &mut Change, id: MembershipId, wanted: &[Grant]) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
     grants::check(change.who(), wanted)?;
-    let before = member.grants_json();
-    if before == labels(wanted) && member.grants.iter().zip(wanted).all(|(had, it)| had.over == it.over) {
+    let same = |a: &Grant, b: &Grant| a.role == b.role && a.over == b.over && a.expires_at == b.expires_at;
+    let given: Vec<Grant> =
+        wanted.iter().filter(|it| !member.grants.iter().any(|had| same(had, it))).cloned().collect();
+    let taken: Vec<Uuid> = member
+        .grants
+        .iter()
+        .filter(|had| !wanted.iter().any(|it| same(had, it)))
+        .filter_map(|had| had.id.map(|it| it.0))
+        .collect();
+    if given.is_empty() && taken.is_empty() {
         return Ok(());
     }
-    change.ask("delete from grants where account_id = $1 and membership_id = $2").bind(id).run().await?;
+    let sql = "delete from grants where account_id = $1 and membership_id = $2 and id = any($3::uuid[])";
+    change.ask(sql).bind(id).bind(List(&taken)).run().await?;
     let account = change.who().here.id;
-    grants::insert(change, account, Of::Membership(id), wanted).await?;
+    grants::insert(change, account, Of::Membership(id), &given).await?;
     let did = Did::to("member.role_changed", "member", id, &member.person.email);
-    audit::here(change, did.changed(before, labels(wanted))).await
+    audit::here(change, did.changed(member.grants_json(), labels(wanted))).await
 }
 
 /// Suspends a member: sessions and keys stop here, and in the account's teams.
@@ -183,43 +198,6 @@ pub async fn set_login_type(change: &mut Change, id: MembershipId, login_type: L
     audit::here(change, did).await
 }
 
-/// What ends when a member is removed.
-#[derive(Clone, Debug, Default)]
-pub struct Departure {
-    /// Keys of theirs that work here and in the account's teams.
-    pub keys: i64,
-    /// Teams of the account that they leave.
-    pub teams: i64,
-    /// Teams that they own: they pass to the owner of the account, or who is named.
-    pub owned_teams: Vec<String>,
-}
-
-/// Says what ends when a member is removed, now.
-pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> {
-    let now = scope.now();
-    let user = member.person.id;
-    let (keys, teams): (i64, i64) = scope
-        .ask(
-            "select (select count(*) from api_keys k join accounts a on a.id = k.account_id
-                    where (a.id = $1 or a.parent_id = $1) and k.user_id = $2 and k.revoked_at is null and k.membership_id is not null
-                        and coalesce(k.expires_at, $3) >= $3),
-                (select count(*) from memberships x join accounts a on a.id = x.account_id
-                    where a.parent_id = $1 and x.user_id = $2 and not x.is_owner)",
-        )
-        .bind(user)
-        .bind(now)
-        .one()
-        .await?;
-    let owned: Vec<(String,)> = scope
-        .ask("select name from accounts where parent_id = $1 and owner_id = $2 order by name")
-        .bind(user)
-        .all()
-        .await?;
-    let takes_teams = scope.who().here.kind == Kind::Organization;
-    let owned_teams = if takes_teams { owned.into_iter().map(|it| it.0).collect() } else { vec![] };
-    Ok(Departure { keys, teams: if takes_teams { teams } else { 0 }, owned_teams })
-}
-
 /// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
 /// teams too. Teams that they own pass to `heir`, else to the owner of the account.
 pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
@@ -232,27 +210,26 @@ pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<Membersh
     change.post(&letter).await
 }
 
+/// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
+pub fn may_leave(who: &Entry) -> Result<MembershipId> {
+    if who.here.kind == Kind::Personal {
+        let detail = "Nobody leaves their personal account. Delete your user in your profile.";
+        return Err(Error::conflict("personal", detail));
+    }
+    if who.is_owner {
+        let detail = "The owner cannot leave. Hand the ownership over in the settings first.";
+        return Err(Error::conflict("owner", detail));
+    }
+    who.membership.ok_or_else(|| {
+        let detail = "You are here as an administrator of the organization, not as a member.";
+        Error::conflict("not_a_member", detail)
+    })
+}
+
 /// The member leaves of their own will.
 pub async fn leave(change: &mut Change) -> Result<()> {
-    if change.who().here.kind == Kind::Personal {
-        return Err(Error::conflict(
-            "personal",
-            "Nobody leaves their personal account. Delete your user in your profile.",
-        ));
-    }
-    let id = change.who().membership.ok_or_else(|| {
-        Error::conflict(
-            "not_a_member",
-            "You are here as an administrator of the organization, not as a member.",
-        )
-    })?;
+    let id = may_leave(change.who())?;
     let member = find(change, id).await?;
-    if member.is_owner {
-        return Err(Error::conflict(
-            "owner",
-            "The owner cannot leave. Hand the ownership over in the settings first.",
-        ));
-    }
     take_out(change, &member, None, "member.left").await
 }
 

@@ -1,6 +1,7 @@
 //! Pages of members: by keyset, in three orders, searched and filtered, in one statement.
 use super::Member;
 use crate::{
+    db::List,
     error::Result,
     model::{
         account::LoginType,
@@ -89,7 +90,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn is_narrow(&self) -> bool {
+    /// Whether it leaves anybody out.
+    pub fn is_narrow(&self) -> bool {
         [&self.search, &self.role, &self.status, &self.team].iter().any(|it| !it.is_empty())
     }
 }
@@ -103,8 +105,39 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// Where the page before ends, if there is one.
     pub previous: Option<Cursor>,
-    /// How many there are; of a filtered list no more than 1,001.
+}
+
+/// A team or a role that members can be filtered by.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Named {
+    /// A team's slug, a role's id.
+    pub word: String,
+    /// As people call it.
+    pub name: String,
+}
+
+/// What stands around a page of members.
+#[derive(Debug)]
+pub struct Around {
+    /// How many fit the filter; no more than 1,001 if there is one.
     pub count: i64,
+    /// How many members there are.
+    pub total: i64,
+    /// How many invitations wait for an answer; no more than 1,001.
+    pub invitations: i64,
+    /// The account's teams, by name.
+    pub teams: Vec<Named>,
+    /// The custom roles that can be held here, by name.
+    pub roles: Vec<Named>,
+}
+
+#[derive(sqlx::FromRow)]
+struct AroundRow {
+    count: i64,
+    total: i64,
+    invitations: i64,
+    teams: Option<String>,
+    roles: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -220,18 +253,57 @@ macro_rules! page {
     };
 }
 
-const COUNT: [&str; 2] = [
-    concat!(
-        "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-        all!(),
-        "limit 1001) some"
-    ),
-    concat!(
-        "select count(*) from (select 1 as one from memberships m left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-        found!(),
-        "limit 1001) some"
-    ),
-];
+macro_rules! counted {
+    ($which:expr) => {
+        concat!(
+            "(select count(*) from (select 1 as one from memberships m
+                left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
+            $which,
+            "limit 1001) some)"
+        )
+    };
+}
+
+macro_rules! around {
+    ($count:expr, $top:literal) => {
+        concat!(
+            "select ", $count, " as count, a.member_count as total,
+                (select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) i)
+                    as invitations,
+                (select cast(json_agg(json_build_object('word', t.slug, 'name', t.name)) as text)
+                    from (select slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
+                (select cast(json_agg(json_build_object('word', encode(uuid_send(r.id), 'hex'), 'name', r.name)) as text)
+                    from (select id, name from roles where account_id = ", $top, " order by name limit 200) r) as roles
+             from accounts a where a.id = $1"
+        )
+    };
+}
+
+/// How many members there are, and by what they can be filtered: one statement.
+pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
+    let top = scope.who().here.top();
+    let row: AroundRow = if filter.is_narrow() {
+        let terms = Terms::of(scope, filter);
+        let sql = if terms.searches {
+            around!(counted!(found!()), "$13")
+        } else {
+            around!(counted!(all!()), "$13")
+        };
+        terms.bind(scope.ask(sql)).bind(top).one().await?
+    } else {
+        scope.ask(around!("a.member_count", "$2")).bind(top).one().await?
+    };
+    let mut roles = named(row.roles);
+    for it in &mut roles {
+        it.word = it.word.parse::<RoleId>().map(|id| id.to_string()).unwrap_or_default();
+    }
+    let teams = named(row.teams);
+    Ok(Around { count: row.count, total: row.total, invitations: row.invitations, teams, roles })
+}
+
+fn named(json: Option<String>) -> Vec<Named> {
+    json.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default()
+}
 
 /// A page of the account's members.
 pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
@@ -269,12 +341,18 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let admins_may_delete = scope.who().here.admins_may_delete;
     let members = rows.into_iter().map(|it| it.member(admins_may_delete)).collect();
 
-    let count = if filter.is_narrow() {
-        terms.bind(scope.ask(COUNT[usize::from(terms.searches)])).one::<(i64,)>().await?.0
-    } else {
-        scope.ask("select member_count from accounts where id = $1").one::<(i64,)>().await?.0
-    };
-    Ok(Page { members, next, previous, count })
+    Ok(Page { members, next, previous })
+}
+
+/// Those of the account's members that are named, by name. Who is not of the account is left out.
+pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>> {
+    let (now, parent) = (scope.now(), parent(scope));
+    let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
+    let sql =
+        concat!(columns!(), "where m.account_id = $1 and m.id = any($4::uuid[]) order by m.name_key, m.id");
+    let rows: Vec<Row> = scope.ask(sql).bind(now).bind(parent).bind(List(&ids)).all().await?;
+    let admins_may_delete = scope.who().here.admins_may_delete;
+    Ok(rows.into_iter().map(|it| it.member(admins_may_delete)).collect())
 }
 
 /// The end at which a list begins.
