@@ -1,6 +1,7 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod forgot_password;
+pub mod invitations;
 pub mod keys;
 pub mod mailbox;
 pub mod members;
@@ -17,6 +18,7 @@ pub fn routes() -> Routes {
     let all = [
         audit::routes(),
         forgot_password::routes(),
+        invitations::routes(),
         keys::routes(),
         mailbox::routes(),
         members::routes(),

@@ -16,6 +16,7 @@ pub mod roles;
 pub mod sessions;
 pub mod shell;
 pub mod sign_ups;
+pub mod sources;
 pub mod teams;
 pub mod transfers;
 pub mod users;

@@ -26,7 +26,7 @@
     if (b.dataset.copy) copy(b);
     if ("close" in b.dataset) b.closest(".toast").remove();
     if ("chipX" in b.dataset) {
-      const input = $("input:not([type=hidden])", b.closest(".chips"));
+      const input = $("textarea, input:not([type=hidden])", b.closest(".chips"));
       b.closest(".chip").remove();
       input.focus();
     }

@@ -117,12 +117,21 @@ pub fn shorten(text: &str, most: usize) -> String {
 /// Addresses out of whatever was pasted: commas, semicolons, white space, new lines, `Name <a@b>`. In the order given,
 /// each once.
 pub fn addresses(text: &str) -> Vec<String> {
+    addresses_and_repeats(text).0
+}
+
+/// The same, and how many were left out because they were there already.
+pub fn addresses_and_repeats(text: &str) -> (Vec<String>, usize) {
     let mut found: Vec<String> = vec![];
+    let mut repeats = 0;
     let mut seen = std::collections::HashSet::new();
     let mut keep = |it: &str| {
         let it = it.trim_matches(|it: char| "\"'.".contains(it));
-        if !it.is_empty() && seen.insert(it.to_lowercase()) {
+        if it.is_empty() {
+        } else if seen.insert(it.to_lowercase()) {
             found.push(it.to_owned());
+        } else {
+            repeats += 1;
         }
     };
     for part in unquoted(text).split([',', ';', '\n', '\r']) {
@@ -134,7 +143,7 @@ pub fn addresses(text: &str) -> Vec<String> {
             None => part.split_whitespace().for_each(&mut keep),
         }
     }
-    found
+    (found, repeats)
 }
 
 /// Without quoted names, whose commas would cut an entry in two.
@@ -256,6 +265,7 @@ mod tests {
         let found = addresses(text);
         assert_eq!(found, ["ada@x.test", "bob@x.test", "cy@x.test", "dan@x.test", "eve@x.test"]);
         assert_eq!(addresses("sam ada@x.test"), ["sam", "ada@x.test"]);
+        assert_eq!(addresses_and_repeats(text).1, 1);
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     Ok(response.into_response())
 }
 
-async fn sign_out(anyone: Anyone, page: Page) -> Result<Response> {
+async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Next>) -> Result<Response> {
     sign::leave(anyone.session()).await?;
-    Ok(page.to("/sign-in"))
+    Ok(page.to(sign::safe_next(&it.next).unwrap_or("/sign-in")))
 }

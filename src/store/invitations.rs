@@ -1,9 +1,11 @@
 //! Invitations: made, listed, sent again, revoked; accepted or declined in `invitations::answer`.
 mod answer;
+mod page;
 
 pub use answer::{
-    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, waiting,
+    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, seat, waiting,
 };
+pub use page::{Page, Turn, page};
 
 use super::{
     Change, Scope,
@@ -55,6 +57,8 @@ pub struct Invitation {
     pub invited_by: Option<(UserId, String)>,
     /// When.
     pub created_at: Time,
+    /// When it was last mailed.
+    pub sent_at: Time,
     /// Until when it holds.
     pub expires_at: Time,
 }
@@ -70,6 +74,7 @@ struct Row {
     inviter_id: Option<UserId>,
     inviter_name: Option<String>,
     created_at: Time,
+    sent_at: Time,
     expires_at: Time,
 }
 
@@ -92,6 +97,7 @@ impl Row {
             delivery_detail: self.delivery_detail,
             invited_by: self.inviter_id.zip(self.inviter_name),
             created_at: self.created_at,
+            sent_at: self.sent_at,
             expires_at: self.expires_at,
         }
     }
@@ -112,7 +118,7 @@ macro_rules! invitation {
     ($rest:literal) => {
         concat!(
             "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
-                i.created_at, i.expires_at
+                i.created_at, i.sent_at, i.expires_at
              from invitations i left join users u on u.id = i.invited_by ",
             $rest
         )

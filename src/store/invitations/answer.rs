@@ -167,7 +167,8 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
         change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
     }
     let now = change.now();
-    let sql = "update invitations set status = 'accepted', link_hash = null where id = $1 and status = 'pending' and expires_at > $2";
+    let sql =
+        "update invitations set status = 'accepted' where id = $1 and status = 'pending' and expires_at > $2";
     if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
@@ -261,7 +262,8 @@ async fn enter_parent<W: Who>(
 /// Says no. The invitation is over.
 pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()> {
     let now = change.now();
-    let sql = "update invitations set status = 'declined', link_hash = null where id = $1 and status = 'pending' and expires_at > $2";
+    let sql =
+        "update invitations set status = 'declined' where id = $1 and status = 'pending' and expires_at > $2";
     if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired already.";
         return Err(Error::conflict("invitation_over", detail));
@@ -275,5 +277,13 @@ pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()
 pub async fn has_user<W: Who>(scope: &mut Scope<W>, offer: &Offer) -> Result<Option<UserId>> {
     let sql = "select id from users where email_key = $1";
     let found: Option<(UserId,)> = scope.sql(sql).bind(offer.email.to_lowercase()).maybe().await?;
+    Ok(found.map(|it| it.0))
+}
+
+/// The slug of the offer's account, if the signed-in user is a member already.
+pub async fn seat(scope: &mut Scope<Me>, offer: &Offer) -> Result<Option<String>> {
+    let sql = "select a.slug from memberships m join accounts a on a.id = m.account_id
+        where m.user_id = $1 and m.account_id = $2";
+    let found: Option<(String,)> = scope.ask(sql).bind(offer.account).maybe().await?;
     Ok(found.map(|it| it.0))
 }
