@@ -8,3 +8,4 @@ pub mod permission;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod why;

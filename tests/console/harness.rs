@@ -209,7 +209,10 @@ impl House {
         let host = Host("test");
         let mut scope = Scope::read(&self.db, host, &self.kit, &Client::default()).await.unwrap();
         let all = mails::mailbox(&mut scope, 1000).await.unwrap();
-        all.into_iter().map(|it| Mail(it.letter, self.kit.rules.base_url.clone())).filter(|it| it.0.to.eq_ignore_ascii_case(to)).collect()
+        all.into_iter()
+            .map(|it| Mail(it.letter, self.kit.rules.base_url.clone()))
+            .filter(|it| it.0.to.eq_ignore_ascii_case(to))
+            .collect()
     }
     /// What the operator does at the command line, in one transaction.
     pub async fn host<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> T) -> T {
@@ -249,7 +252,12 @@ impl House {
     pub async fn set_password(&self, email: &str, password: &str) {
         let hashed = password::hash_any(password).await.unwrap();
         let mut conn = self.db.begin().await.unwrap();
-        conn.query("update users set password = $1 where email_key = $2").bind(hashed).bind(email.to_owned()).run().await.unwrap();
+        conn.query("update users set password = $1 where email_key = $2")
+            .bind(hashed)
+            .bind(email.to_owned())
+            .run()
+            .await
+            .unwrap();
         conn.commit().await.unwrap();
     }
     /// Raw SQL: what somebody with access to the database could do.
