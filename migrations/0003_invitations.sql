@@ -20,7 +20,7 @@ create table invitations (
 -- Inviting again replaces.
 create unique index invitations_pending on invitations (account_id, email_key) where status = 'pending';
 create index invitations_email on invitations (email_key) where status = 'pending';
-create index invitations_page on invitations (account_id, created_at, id);
+create index invitations_page on invitations (account_id, id);
 
 -- A role held over a scope, by a member or by who is invited.
 create table grants (

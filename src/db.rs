@@ -16,7 +16,7 @@ use sqlx::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
 };
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{borrow::Cow, path::PathBuf, str::FromStr, time::Duration};
 
 /// What the database answers.
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -60,6 +60,12 @@ pub enum Dialect {
 }
 
 impl Db {
+    /// The file of a `sqlite:` URL; none if it names none that lasts.
+    pub fn file(url: &str) -> Option<PathBuf> {
+        let path = SqliteConnectOptions::from_str(url).ok()?.get_filename().to_path_buf();
+        let lasts = !url.contains(":memory:") && !url.contains("mode=memory");
+        (lasts && path.file_name().is_some()).then_some(path)
+    }
     /// Opens `sqlite://path` (made if missing) or `postgres://…`.
     pub async fn connect(url: &str) -> Result<Db> {
         if url.starts_with("postgres") {
@@ -120,6 +126,10 @@ impl Db {
     /// Brings the schema up to date; safe to run from many replicas at once.
     pub async fn migrate(&self) -> Result<()> {
         migrate::run(self).await
+    }
+    /// How many migrations are still to be made.
+    pub async fn behind(&self) -> Result<usize> {
+        migrate::behind(self).await
     }
     /// Waits for what is running, then closes.
     pub async fn close(&self) {

@@ -90,6 +90,11 @@ impl Kit {
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         Kit { clock, chance, seal, catalog, rules, last: Arc::default() }
     }
+    /// The same by another clock.
+    #[must_use]
+    pub fn by(&self, clock: Clock) -> Kit {
+        Kit { clock, last: Arc::default(), ..self.clone() }
+    }
     /// Now.
     pub fn now(&self) -> Time {
         self.clock.now()

@@ -32,7 +32,7 @@ const HAND_OVER: Duration = Duration::from_mins(1);
 /// For saying goodbye, when the letter is already handed over.
 const QUIT: Duration = Duration::from_secs(2);
 /// Connections at a time.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: usize = 8;
 
 /// Takes letters to one mail server.
 pub struct Postman {

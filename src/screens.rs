@@ -1,15 +1,21 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod forgot_password;
+pub mod health;
 pub mod invitations;
 pub mod keys;
 pub mod mailbox;
+pub mod me;
 pub mod members;
+pub mod new_organization;
+pub mod new_team;
 pub mod operator;
+pub mod overview;
 pub mod role_picker;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod teams;
 
 use crate::app::routes::Routes;
 
@@ -18,14 +24,20 @@ pub fn routes() -> Routes {
     let all = [
         audit::routes(),
         forgot_password::routes(),
+        health::routes(),
         invitations::routes(),
         keys::routes(),
         mailbox::routes(),
+        me::routes(),
         members::routes(),
+        new_organization::routes(),
+        new_team::routes(),
         operator::routes(),
+        overview::routes(),
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
+        teams::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)
 }

@@ -234,6 +234,10 @@ impl SignedIn {
     pub fn me(&self) -> &Me {
         &self.me
     }
+    /// The running program.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
         self.app.kit()

@@ -219,14 +219,19 @@ pub struct When {
     pub text: String,
 }
 
+/// HTML takes no more than three digits of a second; people want none.
+fn iso(at: Time) -> String {
+    Time(at.0 - at.0.rem_euclid(1_000_000)).to_string()
+}
+
 impl When {
     /// `Nov 21, 2026`.
     pub fn day(at: Time, zone: &TimeZone) -> When {
-        When { iso: at.to_string(), text: at.day(zone) }
+        When { iso: iso(at), text: at.day(zone) }
     }
     /// `Nov 21, 2026, 14:32`.
     pub fn minute(at: Time, zone: &TimeZone) -> When {
-        When { iso: at.to_string(), text: at.minute(zone) }
+        When { iso: iso(at), text: at.minute(zone) }
     }
     /// `Nov 21, 2026, 14:32:08`.
     pub fn second(at: Time, zone: &TimeZone) -> When {

@@ -1,5 +1,5 @@
 //! Migrations, inside the program: one text for both engines, each in a transaction of its own, never edited once shipped.
-use super::{Conn, Db, Result, dialect::ddl};
+use super::{Conn, Db, Dialect, Result, dialect::ddl};
 use sqlx::AssertSqlSafe;
 
 const ALL: &[(&str, &str)] = &[
@@ -30,6 +30,19 @@ pub async fn run(db: &Db) -> Result<()> {
         conn.query("insert into migrations (name) values ($1)").bind(*name).run().await?;
     }
     conn.commit().await
+}
+
+pub async fn behind(db: &Db) -> Result<usize> {
+    let mut conn = db.read().await?;
+    let exists = match db.dialect() {
+        Dialect::Sqlite => "select name from sqlite_master where type = 'table' and name = 'migrations'",
+        Dialect::Postgres => "select cast(c.oid as text) from pg_class c where c.oid = to_regclass('migrations')",
+    };
+    if conn.query(exists).maybe::<(String,)>().await?.is_none() {
+        return Ok(ALL.len());
+    }
+    let done: Vec<(String,)> = conn.query("select name from migrations").all().await?;
+    Ok(ALL.iter().filter(|(name, _)| !done.iter().any(|(it,)| it == name)).count())
 }
 
 async fn raw(conn: &mut Conn, text: String) -> Result<()> {

@@ -227,7 +227,8 @@ async fn make(can: &Can<OwnKeys>, it: &Typed, zone: &TimeZone) -> Result<(Option
         }
     };
     let Some(name) = name.filter(|_| faults.is_empty()) else { return Err(Error::Invalid(faults)) };
-    let made = can.change(async |change| keys::create(change, &name, expires_at).await).await;
+    let new = keys::New { name: &name, expires_at, permissions: None, resources: None };
+    let made = can.change(async |change| keys::create(change, &new, None).await).await;
     // The field of the form is called otherwise than that of the API.
     let (_, secret) = made.map_err(|error| match error {
         Error::Invalid(all) => {

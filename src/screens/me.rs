@@ -252,7 +252,8 @@ async fn back(_: SignedIn, page: Page) -> Response {
 async fn change_email(signed: SignedIn, page: Page, Form(it): Form<NewEmail>) -> Result<Response> {
     match ask_change(&signed, &it).await {
         Ok(email) => {
-            let told = format!("We wrote to {email}. Your address changes once you follow the link in that mail.");
+            let told =
+                format!("We wrote to {email}. Your address changes once you follow the link in that mail.");
             Ok(page.done("/me", told))
         }
         Err(error) => {
@@ -292,9 +293,7 @@ async fn accept(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Resul
 async fn decline(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Result<Response> {
     let offer = invitations::find_by_id(&mut signed.read().await?, id).await?.ok_or(Error::NotFound)?;
     match signed.change(async |change| invitations::decline(change, &offer).await).await {
-        Ok(()) => {
-            Ok(page.done("/me", format!("You declined the invitation into {}.", offer.account_name)))
-        }
+        Ok(()) => Ok(page.done("/me", format!("You declined the invitation into {}.", offer.account_name))),
         Err(Error::Conflict { detail, .. }) => Ok(page.failed("/me", detail)),
         Err(other) => Err(other),
     }

@@ -84,7 +84,11 @@ async fn show(can: Can<ViewAccount>, page: Page, Query(it): Query<Asked>) -> Res
     };
     let index = Index {
         account: me.here.name.clone(),
-        payer: if me.here.kind == Kind::Personal { "You pay".into() } else { format!("{} pays", me.here.name) },
+        payer: if me.here.kind == Kind::Personal {
+            "You pay".into()
+        } else {
+            format!("{} pays", me.here.name)
+        },
         rows: found.into_iter().map(row).collect(),
         new: me.may(Permission::CreateTeams).then(|| format!("/new/team?parent={}", can.slug())),
         says,

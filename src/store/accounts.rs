@@ -134,7 +134,7 @@ pub(super) async fn remember<W: Who>(change: &mut Change<W>, user: UserId, accou
 }
 
 /// The slug of an account.
-pub(super) async fn slug_of<W: Who>(scope: &mut Scope<W>, id: AccountId) -> Result<String> {
+pub async fn slug_of<W: Who>(scope: &mut Scope<W>, id: AccountId) -> Result<String> {
     let (slug,): (String,) = scope.sql("select slug from accounts where id = $1").bind(id).one().await?;
     Ok(slug)
 }

@@ -295,6 +295,29 @@ pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
     Ok(Ok(followed))
 }
 
+/// What a break is called: the account's slug, or none for the installation; and the event's id and action, if it is there.
+pub async fn name(
+    scope: &mut Scope<Host>,
+    it: &Broken,
+) -> Result<(Option<String>, Option<(Uuid, String)>)> {
+    let slug: Option<(String,)> =
+        scope.sql("select slug from accounts where id = $1").bind(it.chain).maybe().await?;
+    let sql = "select id, action from audit_events where chain = $1 and seq = $2";
+    let event = scope.sql(sql).bind(it.chain).bind(it.seq).maybe().await?;
+    Ok((slug.map(|it| it.0), event))
+}
+
+/// Whether the log was written under our secret key: told by the heads of a few chains, of which one may be broken.
+pub async fn is_ours(scope: &mut Scope<Host>) -> Result<bool> {
+    let sql = "select chain, count, hash, seal from audit_heads order by chain limit 3";
+    let heads: Vec<(Uuid, i64, Vec<u8>, Vec<u8>)> = scope.sql(sql).all().await?;
+    let key = scope.kit().seal.clone();
+    let holds = |(chain, count, hash, seal): &(Uuid, i64, Vec<u8>, Vec<u8>)| {
+        *seal == key.link(hash, &sealed(*chain, *count))
+    };
+    Ok(heads.is_empty() || heads.iter().any(holds))
+}
+
 /// A chain, or its end, that holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Holds {

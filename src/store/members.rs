@@ -23,6 +23,7 @@ use crate::{
         grant::{Grant, Rights},
         id::{AccountId, MembershipId, UserId},
         role::BuiltIn,
+        text::Email,
         time::Time,
     },
 };
@@ -81,6 +82,17 @@ pub async fn of_user(scope: &mut Scope, user: UserId) -> Result<Option<Membershi
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
     let found: Option<(MembershipId,)> = scope.ask(sql).bind(user).maybe().await?;
     Ok(found.map(|it| it.0))
+}
+
+/// The membership that an address has in an account: for the operator.
+pub async fn of_address(
+    scope: &mut Scope<Host>,
+    account: AccountId,
+    email: &Email,
+) -> Result<Option<(MembershipId, UserId)>> {
+    let sql = "select m.id, m.user_id from memberships m join users u on u.id = m.user_id
+        where m.account_id = $1 and u.email_key = $2";
+    Ok(scope.sql(sql).bind(account).bind(email.key()).maybe().await?)
 }
 
 /// Whether the visitor may change this member at all. One sentence, for the handler and for the page's buttons: nobody

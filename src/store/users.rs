@@ -126,6 +126,18 @@ pub async fn set_setup(change: &mut Change<super::Host>, hash: &[u8]) -> Result<
     Ok(())
 }
 
+/// Whether the installation is a demonstration.
+pub async fn is_demo<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
+    let (demo,): (bool,) = scope.sql("select demo from installation where id = 1").one().await?;
+    Ok(demo)
+}
+
+/// The installation is a demonstration from now on.
+pub async fn set_demo(change: &mut Change<super::Host>) -> Result<()> {
+    change.sql("update installation set demo = true where id = 1").run().await?;
+    Ok(())
+}
+
 /// The slug of the account to open at sign-in: the last one, if it is still theirs, else their personal one.
 pub async fn home<W: Who>(scope: &mut Scope<W>, id: UserId) -> Result<String> {
     let sql = "select a.slug from users u

@@ -9,10 +9,7 @@ use crate::{
     },
     error::{Error, Result},
     kit::password,
-    model::{
-        account::LoginType,
-        id::SessionId,
-    },
+    model::{account::LoginType, id::SessionId},
     store::{me, sessions, shell::seats},
 };
 use askama::Template;

@@ -35,7 +35,8 @@ impl Start {
             return None;
         }
         let step = |is_done, title, text, label, page: &str| {
-            let href = if page.starts_with('/') { page.to_owned() } else { format!("/a/{}/{page}", me.here.slug) };
+            let href =
+                if page.starts_with('/') { page.to_owned() } else { format!("/a/{}/{page}", me.here.slug) };
             Step { title, text, label, href, is_done }
         };
         let new_team = format!("/new/team?parent={}", me.here.slug);

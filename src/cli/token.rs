@@ -1,0 +1,26 @@
+//! `guildhall token …`
+use super::{
+    open::{House, Missing},
+    out::{Done, say},
+};
+use crate::{model::text::Name, settings::Settings, store::keys};
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub enum Token {
+    /// Make a service token; prints it, once
+    Create {
+        /// What it is called in the list of tokens
+        #[arg(long)]
+        name: String,
+    },
+}
+
+impl Token {
+    pub async fn run(self, settings: &Settings) -> Done {
+        let Token::Create { name } = self;
+        let name = Name::parse(&name)?;
+        let house = House::open(settings, Missing::Make, "guildhall token create").await?;
+        say(house.change(async |change| Ok(keys::create_service(change, &name).await?)).await?)
+    }
+}

@@ -1,0 +1,36 @@
+//! For who watches over the program: is it up, and is its database?
+use crate::{
+    app::{gate::Anyone, routes::Routes},
+    error::Error,
+    store::users,
+};
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// The routes of this screen.
+pub fn routes() -> Routes {
+    Routes::default().get("/healthz", up).get("/readyz", ready)
+}
+
+async fn up(_: Anyone) -> Response {
+    plain(StatusCode::OK, "up\n")
+}
+
+async fn ready(anyone: Anyone) -> Response {
+    let answer = async { users::has_operator(&mut anyone.read().await?).await };
+    match answer.await {
+        Ok(_) => plain(StatusCode::OK, "ready\n"),
+        Err(cause) => {
+            if let Error::Unavailable(cause) | Error::Internal(cause) = cause {
+                tracing::warn!(cause, "not ready");
+            }
+            plain(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer.\n")
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
