@@ -3,7 +3,7 @@ mod answer;
 mod page;
 
 pub use answer::{
-    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, seat, waiting,
+    Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, is_member, waiting,
 };
 pub use page::{Page, Turn, page};
 
@@ -158,7 +158,7 @@ pub async fn list_by_status(
 
 /// How many wait for an answer: what the tab says.
 pub async fn count_open(scope: &mut Scope) -> Result<i64> {
-    let sql = "select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) some";
+    let sql = "select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found";
     Ok(scope.ask(sql).one::<(i64,)>().await?.0)
 }
 
@@ -221,7 +221,7 @@ pub async fn invite(
         return Err(Error::invalid("emails", "required", "Enter at least one e-mail address."));
     }
     if typed.len() > MOST {
-        let detail = format!("That are {} addresses. Invite at most {MOST} at once.", typed.len());
+        let detail = format!("These are {} addresses. Invite at most {MOST} at once.", typed.len());
         return Err(Error::invalid("emails", "too_many", detail));
     }
     grants::check(change.who(), grants)?;

@@ -6,5 +6,6 @@ mod floors;
 mod gates;
 mod harness;
 mod invariants;
+mod invitations;
 mod sign_in;
 mod sign_up;

@@ -62,7 +62,7 @@ impl Card {
             token: token.to_owned(),
             account: offer.account_name.clone(),
             shape: if offer.kind == Kind::Team { "team" } else { "org" },
-            tint: tint(&offer.account.to_string()),
+            tint: tint(&offer.account_slug),
             noun: offer.kind.noun(),
             organization: offer.organization.clone().unwrap_or_default(),
             inviter,
@@ -132,7 +132,7 @@ enum Standing {
     /// Nothing: answered, revoked, expired.
     Over,
     /// Go in: they are a member.
-    Member(String),
+    Member,
     /// Accept or decline.
     Invited(SignedIn),
     /// Sign out first.
@@ -156,9 +156,8 @@ fn is_for(offer: &Offer, me: &SignedIn) -> bool {
 async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
     let signed_in = anyone.signed_in();
     if let Some(me) = signed_in.as_ref().filter(|me| is_for(offer, me) || offer.status == "accepted") {
-        let seat = invitations::seat(&mut me.read().await?, offer).await?;
-        if let Some(slug) = seat {
-            return Ok(Standing::Member(slug));
+        if invitations::is_member(&mut me.read().await?, offer).await? {
+            return Ok(Standing::Member);
         }
     }
     if offer.status != "pending" {
@@ -197,7 +196,7 @@ fn draw(
     let title = format!("Join {}", offer.account_name);
     match standing {
         Standing::Over => over(anyone, page, offer, &it),
-        Standing::Member(slug) => member(anyone, page, offer, &slug),
+        Standing::Member => member(anyone, page, offer),
         Standing::Invited(_) => page.solo(&title, person, Accept { it, problem: problem.to_owned() }),
         Standing::Other(me) => {
             let mine = me.me().person.email.clone();
@@ -250,13 +249,13 @@ fn over(anyone: &Anyone, page: &Page, offer: &Offer, it: &Card) -> Result<Respon
     page.clone().with(410).solo(title, anyone.me().map(|it| &it.person), over)
 }
 
-fn member(anyone: &Anyone, page: &Page, offer: &Offer, slug: &str) -> Result<Response> {
+fn member(anyone: &Anyone, page: &Page, offer: &Offer) -> Result<Response> {
     let account = &offer.account_name;
     let over = Over {
         title: format!("You are a member of {account}"),
         text: "There is nothing left to accept.".into(),
         label: format!("Go to {account}"),
-        href: format!("/a/{slug}/overview"),
+        href: inside(&offer.account_slug),
     };
     page.clone().with(410).solo(&over.title.clone(), anyone.me().map(|it| &it.person), over)
 }
@@ -270,7 +269,7 @@ async fn accept(
     let Some(offer) = find(&anyone, &token).await? else { return unknown(&anyone, &page) };
     let standing = standing(&anyone, &offer).await?;
     let done = match standing {
-        Standing::Member(slug) => return Ok(page.to(&format!("/a/{slug}/overview"))),
+        Standing::Member => return Ok(page.to(&inside(&offer.account_slug))),
         Standing::Invited(me) => me.change(async |change| invitations::accept(change, &offer).await).await,
         Standing::New => return join(&anyone, &page, &token, &offer, typed).await,
         Standing::Known | Standing::Unproven => return Ok(page.to(&sign_in(&token))),
@@ -278,9 +277,13 @@ async fn accept(
         Standing::Over => return draw(&anyone, &page, &token, &offer, standing, ""),
     };
     match done {
-        Ok(slug) => Ok(page.done(&format!("/a/{slug}/overview"), welcome(&offer))),
+        Ok(slug) => Ok(page.done(&inside(&slug), welcome(&offer))),
         Err(error) => again(&anyone, &page, &token, error, true).await,
     }
+}
+
+fn inside(slug: &str) -> String {
+    format!("/a/{slug}/overview")
 }
 
 fn welcome(offer: &Offer) -> String {
@@ -299,7 +302,7 @@ async fn again(anyone: &Anyone, page: &Page, token: &str, error: Error, accepts:
     let Some(offer) = find(anyone, token).await? else { return unknown(anyone, page) };
     let standing = standing(anyone, &offer).await?;
     match standing {
-        Standing::Member(slug) if accepts => Ok(page.to(&format!("/a/{slug}/overview"))),
+        Standing::Member if accepts => Ok(page.to(&inside(&offer.account_slug))),
         other => draw(anyone, &page.clone().with(409), token, &offer, other, &detail),
     }
 }
@@ -319,7 +322,7 @@ async fn join(anyone: &Anyone, page: &Page, token: &str, offer: &Offer, typed: N
     match done {
         Ok((person, slug)) => {
             sign::enter(anyone, person.id, "password").await?;
-            Ok(page.done(&format!("/a/{slug}/overview"), welcome(offer)))
+            Ok(page.done(&inside(&slug), welcome(offer)))
         }
         Err(error) => again(anyone, page, token, error, true).await,
     }
@@ -347,7 +350,7 @@ async fn decline(anyone: Anyone, page: Page, Token(token): Token) -> Result<Resp
         }
         Standing::Unproven => return Ok(page.to(&sign_in(&token))),
         Standing::Other(_) => return draw(&anyone, &page.with(409), &token, &offer, standing, ""),
-        Standing::Over | Standing::Member(..) => return draw(&anyone, &page, &token, &offer, standing, ""),
+        Standing::Over | Standing::Member => return draw(&anyone, &page, &token, &offer, standing, ""),
     };
     if let Err(error) = done {
         return again(&anyone, &page, &token, error, false).await;

@@ -37,6 +37,8 @@ pub struct Offer {
     pub id: InvitationId,
     /// Into which account.
     pub account: AccountId,
+    /// The account's slug.
+    pub account_slug: String,
     /// The account's name.
     pub account_name: String,
     /// What kind it is.
@@ -63,6 +65,7 @@ pub struct Offer {
 struct Row {
     id: InvitationId,
     account_id: AccountId,
+    account_slug: String,
     account_name: String,
     kind: Kind,
     admins_may_delete: bool,
@@ -80,7 +83,7 @@ struct Row {
 macro_rules! offer {
     ($rest:literal) => {
         concat!(
-            "select i.id, i.account_id, a.name as account_name, a.kind, a.admins_may_delete, p.name as parent_name, i.joins_parent,
+            "select i.id, i.account_id, a.slug as account_slug, a.name as account_name, a.kind, a.admins_may_delete, p.name as parent_name, i.joins_parent,
                 i.email, i.login_type, u.name as inviter_name, u.email as inviter_email, i.status, i.expires_at,
                 i.token_hash = $1 as is_mailed
              from invitations i join accounts a on a.id = i.account_id left join accounts p on p.id = a.parent_id
@@ -113,6 +116,7 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
         offers.push(Offer {
             id: it.id,
             account: it.account_id,
+            account_slug: it.account_slug,
             account_name: it.account_name,
             kind: it.kind,
             organization: it.parent_name.filter(|_| it.joins_parent),
@@ -280,10 +284,8 @@ pub async fn has_user<W: Who>(scope: &mut Scope<W>, offer: &Offer) -> Result<Opt
     Ok(found.map(|it| it.0))
 }
 
-/// The slug of the offer's account, if the signed-in user is a member already.
-pub async fn seat(scope: &mut Scope<Me>, offer: &Offer) -> Result<Option<String>> {
-    let sql = "select a.slug from memberships m join accounts a on a.id = m.account_id
-        where m.user_id = $1 and m.account_id = $2";
-    let found: Option<(String,)> = scope.ask(sql).bind(offer.account).maybe().await?;
-    Ok(found.map(|it| it.0))
+/// Whether the signed-in user is a member of the offer's account already.
+pub async fn is_member(scope: &mut Scope<Me>, offer: &Offer) -> Result<bool> {
+    let sql = "select id from memberships where user_id = $1 and account_id = $2";
+    Ok(scope.ask(sql).bind(offer.account).maybe::<(Uuid,)>().await?.is_some())
 }

@@ -41,7 +41,7 @@ struct Counted {
 
 macro_rules! counts {
     () => {
-        "(select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) some) as open,
+        "(select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found) as open,
             (select member_count from accounts where id = $1) as members"
     };
 }
