@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     http::{StatusCode, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
 /// A form, as browsers send it. A name that comes more than once is a list.
@@ -28,7 +28,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     }
 }
 
-/// A JSON body.
+/// A JSON body: an object.
 pub struct Json<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
@@ -42,14 +42,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             return Err(malformed(422, "The body holds a NUL character, which no field takes."));
         }
         let broken = |it: serde_json::Error| malformed(400, &format!("This is not JSON: {it}."));
+        serde_json::from_slice::<IgnoredAny>(&body).map_err(broken)?;
+        // A structure would be read from an array as well, by the order of its fields.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(Error::invalid("", "invalid", "Send a JSON object."));
+        }
         let mut from = serde_json::Deserializer::from_slice(&body);
-        let read = serde_path_to_error::deserialize(&mut from).map_err(|it| {
-            let path = it.path().clone();
-            let cause = it.into_inner();
-            if cause.is_data() { misfit(&path, &cause.to_string()) } else { broken(cause) }
-        })?;
-        from.end().map_err(broken)?;
-        Ok(Json(read))
+        let read = serde_path_to_error::deserialize(&mut from);
+        read.map(Json).map_err(|it| misfit(it.path(), &it.inner().to_string()))
     }
 }
 

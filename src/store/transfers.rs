@@ -2,6 +2,7 @@
 use super::{
     Change, Host, Scope, accounts,
     audit::{self, Chain, Did},
+    entry::EVERYDAY,
     members, site,
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         account::Kind,
         entry::{Fresh, Person},
         id::{AccountId, MembershipId, UserId},
+        permission::Permissions,
         time::{DAY, Time},
     },
 };
@@ -174,6 +176,11 @@ async fn pending_for_me(change: &mut Change) -> Result<Transfer> {
             "not_offered_to_you",
             format!("The ownership is offered to {}.", it.to.name),
         ));
+    }
+    // No permission stands for an answer, so a key that was made for a few cannot have been made for this one.
+    if change.who().rights.only.is_some_and(|only| EVERYDAY.without(only) != Permissions::NONE) {
+        let detail = "This key was made for chosen permissions. Answer in the console, or with a key that has no such limit.";
+        return Err(Error::Barred { code: "key_limited", detail: detail.into() });
     }
     Ok(it)
 }
