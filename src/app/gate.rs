@@ -207,6 +207,8 @@ mod sealed {
 pub trait Gate: sealed::Sealed {
     /// What must be held.
     const NEEDS: Option<Permission>;
+    /// Another that does as well.
+    const OR: Option<Permission> = None;
     /// Under which every path of such a gate lies.
     const ROOT: &str;
     /// For the route table.
@@ -216,6 +218,7 @@ pub trait Gate: sealed::Sealed {
 impl<P, V> sealed::Sealed for Door<P, V> {}
 impl<P: Needs, V: Via> Gate for Door<P, V> {
     const NEEDS: Option<Permission> = P::PERMISSION;
+    const OR: Option<Permission> = P::OR;
     const ROOT: &str = V::ROOT;
     const NAME: &'static str = V::NAME;
 }

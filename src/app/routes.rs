@@ -18,6 +18,8 @@ pub struct Route {
     pub gate: &'static str,
     /// What must be held, if anything.
     pub needs: Option<Permission>,
+    /// Another that does as well.
+    pub or: Option<Permission>,
 }
 
 /// Routes, and the table of them.
@@ -69,7 +71,7 @@ impl Routes {
     }
     fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
         assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
-        self.table.push(Route { method, path, gate: G::NAME, needs: G::NEEDS });
+        self.table.push(Route { method, path, gate: G::NAME, needs: G::NEEDS, or: G::OR });
         Routes { router: self.router.route(path, to), table: self.table }
     }
 }

@@ -120,6 +120,7 @@ struct Row {
 /// Who did it, and the picture that stands for them.
 struct Actor {
     name: String,
+    short: String,
     icon: &'static str,
     tint: u8,
 }
@@ -133,7 +134,8 @@ impl Actor {
             _ => "server",
         };
         let id = it.actor_id.map(|it| it.to_string()).unwrap_or_default();
-        Actor { name: it.actor_name.clone(), icon, tint: tint(&id) }
+        let short = it.actor_name.split('@').next().unwrap_or_default().to_owned();
+        Actor { name: it.actor_name.clone(), short, icon, tint: tint(&id) }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
         gate::{At, Can},
         page::{Faults, Page, When},
         routes::Routes,
+        shell::tint,
     },
     error::{Error, Fault, Result},
     model::{
@@ -57,7 +58,7 @@ struct Row {
     name: String,
     last4: String,
     owner: String,
-    owner_key: String,
+    owner_tint: u8,
     used: Option<When>,
     expires: Option<When>,
     left: String,
@@ -82,7 +83,7 @@ impl Row {
             name: it.name,
             last4: it.last4,
             owner: it.owner_name.unwrap_or_else(|| "Somebody who left".into()),
-            owner_key: it.owner_email.unwrap_or_default(),
+            owner_tint: tint(&it.user_id.map_or_else(String::new, |it| it.to_string())),
             used: it.used_at.map(|at| When::minute(at, zone)),
             expires: it.expires_at.map(|at| When::day(at, zone)),
             left: left.map(days).map_or_else(String::new, |it| match it {

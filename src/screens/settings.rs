@@ -8,6 +8,7 @@ use crate::{
         gate::Can,
         page::{Faults, Page, When},
         routes::Routes,
+        shell::tint,
     },
     error::{Error, Fault, Result},
     model::{
@@ -50,6 +51,7 @@ struct Policies {
     admins_may_delete: String,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what the page offers to this visitor, one by one")]
 #[derive(Template)]
 #[template(path = "settings/index.html")]
 struct Index {
@@ -68,6 +70,7 @@ struct Index {
     admins_may_delete: bool,
     owner_name: String,
     owner_email: String,
+    owner_tint: u8,
     members: String,
     plan: String,
     payer: String,
@@ -86,6 +89,9 @@ struct Offer {
 impl Index {
     fn is_offered_to_me(&self) -> bool {
         self.offer.as_ref().is_some_and(|it| it.to_me)
+    }
+    fn facts_title(&self) -> &'static str {
+        if self.may_update { "Plan and limits" } else { "About it" }
     }
     /// What can be undone by nobody is offered in a place of its own.
     fn has_danger(&self) -> bool {
@@ -122,6 +128,7 @@ impl Index {
             }),
             slug: it.slug,
             name: it.name,
+            owner_tint: tint(&it.owner_id.to_string()),
             owner_name: it.owner_name,
             owner_email: it.owner_email,
         }

@@ -163,6 +163,8 @@ pub struct Account {
     parent_id: Option<AccountId>,
     parent_slug: Option<String>,
     parent_name: Option<String>,
+    /// Who owns it.
+    pub owner_id: UserId,
     /// The owner's name.
     pub owner_name: String,
     /// The owner's address.
@@ -181,7 +183,7 @@ macro_rules! account {
     ($rest:literal) => {
         concat!(
             "select a.id, a.kind, a.slug, a.name, coalesce(p.plan, a.plan) as plan, a.member_count, a.admins_may_delete, a.created_at,
-                a.updated_at, p.id as parent_id, p.slug as parent_slug, p.name as parent_name, u.name as owner_name,
+                a.updated_at, p.id as parent_id, p.slug as parent_slug, p.name as parent_name, a.owner_id, u.name as owner_name,
                 u.email as owner_email
              from accounts a left join accounts p on p.id = a.parent_id join users u on u.id = a.owner_id ",
             $rest

@@ -41,6 +41,8 @@ pub struct Key {
     pub last4: String,
     /// Whose it is; none when they are gone.
     pub membership_id: Option<MembershipId>,
+    /// Who made it.
+    pub user_id: Option<UserId>,
     /// Their name.
     pub owner_name: Option<String>,
     /// Their address.

@@ -209,7 +209,8 @@ async fn every_route_as_everybody() {
                 }
                 let said =
                     if row.gate == "key" { by_key(key, &row).await } else { by_session(person, &row).await };
-                let opens = row.needs.is_none_or(|it| it.key() == *held);
+                let opens = row.needs.is_none_or(|it| it.key() == *held)
+                    || row.or.is_some_and(|it| it.key() == *held);
                 let answer = if opens { Answer::In } else { Answer::Forbidden };
                 check(&row, held, &said, &answer);
             }

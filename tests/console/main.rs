@@ -3,10 +3,16 @@ mod api;
 mod browser {
     mod driver;
 }
+mod api;
+mod audit;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
 mod invitations;
+mod keys;
+mod operator;
+mod settings;
 mod sign_in;
 mod sign_up;
+mod transfer;

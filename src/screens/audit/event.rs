@@ -8,7 +8,7 @@ use crate::{
         words::sentence,
     },
     error::{Error, Result},
-    model::{permission::ViewAudit, text::grouped},
+    model::{permission::ViewAudit, text::grouped, time::Time},
     store::audit,
 };
 use askama::Template;
@@ -74,7 +74,7 @@ fn told(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Bool(it) => Some(if *it { "yes" } else { "no" }.into()),
-        Value::String(it) => Some(it.clone()),
+        Value::String(it) => Some(Time::parse(it).map_or_else(|| it.clone(), Time::in_words)),
         Value::Number(it) => Some(it.to_string()),
         Value::Array(all) => {
             let all: Vec<String> = all.iter().filter_map(told).collect();
@@ -144,8 +144,11 @@ mod tests {
         assert_eq!(changed(renamed), [one("name", Some("A"), Some("B"))]);
         let made = r#"{"before":null,"after":{"admins_may_delete":true}}"#;
         assert_eq!(changed(made), [one("admins may delete", None, Some("yes"))]);
-        let roles = r#"{"before":[{"label":"member","expires_at":null}],"after":[{"label":"admin","expires_at":"2027"}]}"#;
-        assert_eq!(changed(roles), [one("value", Some("member"), Some("admin until 2027"))]);
+        let roles = r#"{"before":[{"label":"member","expires_at":null}],"after":[{"label":"admin","expires_at":"2027-01-01T00:00:00Z"}]}"#;
+        assert_eq!(
+            changed(roles),
+            [one("value", Some("member"), Some("admin until January 1, 2027, 00:00 (UTC)"))]
+        );
         assert_eq!(changed(r#"{"before":null,"after":null}"#), []);
     }
 }
