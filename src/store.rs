@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod audit;
 pub mod entry;
 pub mod grants;
+mod guarded;
 pub mod invitations;
 pub mod keys;
 pub mod links;
@@ -12,6 +13,7 @@ pub mod me;
 pub mod members;
 mod memberships;
 pub mod overview;
+pub mod resources;
 pub mod roles;
 pub mod sessions;
 pub mod shell;
@@ -20,6 +22,8 @@ pub mod sources;
 pub mod teams;
 pub mod transfers;
 pub mod users;
+
+pub use guarded::{Allowed, Guarded};
 
 use crate::{
     db::{Conn, Db, Query},
@@ -196,6 +200,26 @@ impl Change<Entry> {
             .await?;
         let who = entry::find(&mut conn, by, slug, kit.now()).await?;
         Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+    }
+    /// Takes two accounts of one family for what passes from one to the other: the one at the top first, so that two who
+    /// move things opposite ways wait for each other. Says who this is in each.
+    pub async fn begin_both(
+        db: &Db,
+        by: &Credential,
+        [from, to]: [&str; 2],
+        kit: &Kit,
+        client: &Client,
+    ) -> Result<(Change, Entry)> {
+        let mut conn = db.begin().await?;
+        let top = "select 1 from accounts where id = (select coalesce(a.parent_id, a.id) from accounts a
+            join slugs s on s.account_id = a.id where s.slug = $1) for no key update";
+        conn.query(top).bind(from).run().await?;
+        let both = "select 1 from accounts where id in (select account_id from slugs where slug in ($1, $2)) order by id
+            for no key update";
+        conn.query(both).bind(from).bind(to).run().await?;
+        let who = entry::find(&mut conn, by, from, kit.now()).await?;
+        let there = entry::find(&mut conn, by, to, kit.now()).await?;
+        Ok((Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }), there))
     }
 }
 impl Change<Me> {

@@ -130,6 +130,9 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
     if entry.may(Permission::OwnKeys) || entry.may(Permission::ManageKeys) {
         build.push(item("API keys", "key-round", "keys", None));
     }
+    if entry.may(Permission::ViewResources) {
+        build.push(item("Resources", "boxes", "resources", None));
+    }
     let mut insight = vec![];
     if entry.may(Permission::ViewAudit) {
         insight.push(item("Audit log", "scroll-text", "audit", None));

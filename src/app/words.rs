@@ -36,6 +36,12 @@ pub fn sentence(event: &Event) -> String {
             text(before, "login_type"),
             text(after, "login_type")
         ),
+        "resource.created" => format!("registered “{name}”"),
+        "resource.updated" => resource_updated(&name, before, after),
+        "resource.deleted" => format!("deleted the resource “{name}”"),
+        "resource.moved" => {
+            format!("moved “{name}” from {} to {}", text(before, "account"), text(after, "account"))
+        }
         "invitation.declined" => format!("declined the invitation for {name}"),
         "invitation.link_copied" => format!("copied the link of the invitation for {name}"),
         "invitation.resent" => format!("sent the invitation for {name} again"),
@@ -100,6 +106,24 @@ fn updated(before: &Value, after: &Value) -> String {
         None => {}
     }
     if said.is_empty() { "changed the settings".to_owned() } else { said.join(", ") }
+}
+
+fn resource_updated(name: &str, before: &Value, after: &Value) -> String {
+    let mut said = vec![];
+    if let Some(new) = after["name"].as_str() {
+        said.push(format!("renamed “{}” to “{new}”", text(before, "name")));
+    }
+    if let Some(new) = after["external_id"].as_str() {
+        let old = text(before, "external_id");
+        said.push(format!("changed the external id of “{name}” from {old} to {new}"));
+    }
+    if let Some(new) = after["visibility"].as_str() {
+        said.push(format!("made “{name}” {new}"));
+    }
+    if !after["credentials"].is_null() {
+        said.push(format!("replaced the credentials of “{name}”"));
+    }
+    if said.is_empty() { format!("changed “{name}”") } else { said.join(", ") }
 }
 
 /// The titles of roles out of their labels, which are written bare or as `{label, expires_at}`.

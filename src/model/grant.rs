@@ -197,7 +197,7 @@ impl Rights {
     pub fn of(grants: Vec<Grant>) -> Rights {
         Rights { grants, only: None, only_resources: None }
     }
-    fn giving(&self, it: Permission) -> impl Iterator<Item = &Grant> {
+    pub(super) fn giving(&self, it: Permission) -> impl Iterator<Item = &Grant> {
         let keyed = self.only.is_none_or(|only| only.has(it));
         self.grants.iter().filter(move |grant| keyed && grant.gives(it))
     }
@@ -205,7 +205,7 @@ impl Rights {
     pub fn may(&self, it: Permission) -> bool {
         self.allowing(it, None).is_some()
     }
-    /// Over this resource.
+    /// Over this resource, by the grants alone: whether it is private, `may_at` asks.
     pub fn may_on(&self, it: Permission, product: &str, id: ResourceId) -> bool {
         self.allowing(it, Some(&Listed { id, product: product.to_owned() })).is_some()
     }

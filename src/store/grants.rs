@@ -211,11 +211,10 @@ pub(super) async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Optio
     if ids.len() > 1000 {
         return Ok(None);
     }
-    let found: Vec<(ResourceId, String)> = scope
-        .ask("select id, product from resources where account_id = $1 and id = any($2::uuid[]) order by id")
-        .bind(List(&ids))
-        .all()
-        .await?;
+    let (me, all) = (scope.who().person.id, scope.who().is_administrator());
+    let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])
+        and ($3 or visibility = 'shared' or created_by = $4) order by id";
+    let found: Vec<(ResourceId, String)> = scope.ask(sql).bind(List(&ids)).bind(all).bind(me).all().await?;
     let all = found.len() == ids.len();
     Ok(all.then(|| found.into_iter().map(|(id, product)| Listed { id, product }).collect()))
 }

@@ -6,6 +6,7 @@ mod list;
 pub use departure::{Departure, Heir, HeldKey, Losses, Seat, departure, losses};
 pub use detail::{Detail, Given, detail};
 pub use list::{Around, Cursor, Filter, Named, Order, Page, Sort, around, list, some};
+pub(super) use list::{LAST, end};
 
 use super::{
     Change, Host, Scope, Who,

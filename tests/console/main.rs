@@ -1,5 +1,4 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
-mod api;
 mod browser {
     mod driver;
 }

@@ -153,7 +153,10 @@ fn losses_in_words(it: Losses) -> Vec<(&'static str, String)> {
     let mut all = vec![("log-out", "Access ends at once, in the teams too".to_owned())];
     all.push(("key-round", format!("{} revoked", count(it.keys, "API key is", "API keys are"))));
     if it.seats > 0 {
-        all.push(("users-round", format!("{} given up", count(it.seats, "place in a team is", "places in teams are"))));
+        all.push((
+            "users-round",
+            format!("{} given up", count(it.seats, "place in a team is", "places in teams are")),
+        ));
     }
     if it.owned_teams > 0 {
         all.push(("crown", format!("{} to the owner", count(it.owned_teams, "team passes", "teams pass"))));

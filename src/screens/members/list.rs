@@ -145,11 +145,7 @@ struct Index {
     older: String,
 }
 
-pub(super) async fn show(
-    can: Can<ViewMembers>,
-    page: Page,
-    Query(asked): Query<Asked>,
-) -> Result<Response> {
+pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let filter = asked.filter(PAGE);
     let mut scope = can.read().await?;
     let found = members::list(&mut scope, &filter).await?;

@@ -139,14 +139,7 @@ async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Ref
     page.show(&mut scope, &member.person.name, index).await
 }
 
-fn held(
-    it: &Grant,
-    member: &Member,
-    detail: &Detail,
-    catalog: &Catalog,
-    now: Time,
-    zone: &TimeZone,
-) -> Held {
+fn held(it: &Grant, member: &Member, detail: &Detail, catalog: &Catalog, now: Time, zone: &TimeZone) -> Held {
     let given: Option<&Given> = detail.given.iter().find(|given| Some(given.grant) == it.id);
     let over = match &it.over {
         Over::Account => "Over everything".to_owned(),
@@ -157,7 +150,10 @@ fn held(
         badge: Badge::of(it),
         over,
         by: given.and_then(|it| it.by.clone()).unwrap_or_default(),
-        since: given.map(|it| it.at).or(member.is_owner.then_some(member.joined_at)).map(|it| When::day(it, zone)),
+        since: given
+            .map(|it| it.at)
+            .or(member.is_owner.then_some(member.joined_at))
+            .map(|it| When::day(it, zone)),
         until: it.expires_at.map(|it| When::day(it, zone)),
         is_over: it.expires_at.is_some_and(|it| it < now),
     }

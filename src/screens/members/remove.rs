@@ -84,12 +84,21 @@ impl Ends {
             members: count(it.member_count, "member", "members"),
         };
         let more = it.key_count - len(it.keys.len());
-        let owned: Vec<&str> = it.teams.iter().filter(|it| it.is_owner()).map(|it| it.name.as_str()).collect();
+        let owned: Vec<&str> =
+            it.teams.iter().filter(|it| it.is_owner()).map(|it| it.name.as_str()).collect();
         Ends {
-            key_count: if it.key_count == 0 { String::new() } else { count(it.key_count, "API key", "API keys") },
+            key_count: if it.key_count == 0 {
+                String::new()
+            } else {
+                count(it.key_count, "API key", "API keys")
+            },
             keys: it.keys.iter().map(key).collect(),
             more_keys: if more > 0 { count(more, "more key", "more keys") } else { String::new() },
-            seats: if it.teams.is_empty() { String::new() } else { count(len(it.teams.len()), "team", "teams") },
+            seats: if it.teams.is_empty() {
+                String::new()
+            } else {
+                count(len(it.teams.len()), "team", "teams")
+            },
             teams: it.teams.iter().map(team).collect(),
             owned: owned.join(", "),
         }

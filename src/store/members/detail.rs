@@ -1,8 +1,5 @@
 //! What the page of one member adds to their row in the list.
-use super::{
-    HeldKey, Member, Seat,
-    departure::read,
-};
+use super::{HeldKey, Member, Seat, departure::read};
 use crate::{
     error::Result,
     model::{
@@ -90,8 +87,7 @@ const DETAIL: &str = "select
 /// How a member's grants came about, their keys and teams, and the roles that they can be given: one statement.
 pub async fn detail(scope: &mut Scope, member: &Member) -> Result<Detail> {
     let (now, top) = (scope.now(), scope.who().here.top());
-    let row: Row =
-        scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top).one().await?;
+    let row: Row = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top).one().await?;
     let given = |it: GivenRow| {
         let mut resources: Vec<String> = read(it.resources);
         resources.sort();

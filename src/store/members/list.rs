@@ -44,11 +44,11 @@ pub enum Order {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     #[serde(rename = "t")]
-    time: i64,
+    pub(in crate::store) time: i64,
     #[serde(rename = "n")]
-    name: String,
+    pub(in crate::store) name: String,
     #[serde(rename = "i")]
-    id: Uuid,
+    pub(in crate::store) id: Uuid,
 }
 
 impl Cursor {
@@ -356,7 +356,7 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
 }
 
 /// The end at which a list begins.
-fn end(up: bool) -> Cursor {
+pub(in crate::store) fn end(up: bool) -> Cursor {
     if up {
         Cursor { time: i64::MIN, name: String::new(), id: Uuid::nil() }
     } else {
@@ -364,7 +364,7 @@ fn end(up: bool) -> Cursor {
     }
 }
 /// After every text that is made of characters.
-const LAST: &str = "\u{10ffff}";
+pub(in crate::store) const LAST: &str = "\u{10ffff}";
 
 /// One member.
 pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Member>> {
