@@ -1,4 +1,7 @@
 //! d
-use crate::{db::Db, kit::Kit, error::Result};
+use crate::{db::Db, error::Result, kit::Kit};
 /// x
-pub async fn fill(db: &Db, kit: &Kit) -> Result<()> { let _ = (db, kit); Ok(()) }
+pub async fn fill(db: &Db, kit: &Kit) -> Result<()> {
+    let _ = (db, kit);
+    Ok(())
+}

@@ -102,7 +102,7 @@ async fn update(
 }
 
 /// Whether `If-Match`, if it is there, names this version. A proxy that compresses makes a tag weak: that is forgiven.
-fn matches(fields: &HeaderMap, tag: &str) -> bool {
+pub(super) fn matches(fields: &HeaderMap, tag: &str) -> bool {
     let mut asked = fields.get_all(header::IF_MATCH).iter().peekable();
     let is_it = |it: &str| it == "*" || it.trim_start_matches("W/").trim_matches('"') == tag;
     asked.peek().is_none()

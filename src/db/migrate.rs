@@ -37,7 +37,9 @@ pub async fn behind(db: &Db) -> Result<usize> {
     let mut conn = db.read().await?;
     let exists = match db.dialect() {
         Dialect::Sqlite => "select name from sqlite_master where type = 'table' and name = 'migrations'",
-        Dialect::Postgres => "select cast(c.oid as text) from pg_class c where c.oid = to_regclass('migrations')",
+        Dialect::Postgres => {
+            "select cast(c.oid as text) from pg_class c where c.oid = to_regclass('migrations')"
+        }
     };
     if conn.query(exists).maybe::<(String,)>().await?.is_none() {
         return Ok(ALL.len());

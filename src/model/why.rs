@@ -1,8 +1,9 @@
 //! Why: the same weighing by which it is decided, told grant by grant; and what would allow it.
 use super::{
     grant::{Grant, KeyLimit, Listed, Over, Rights, Role, Weight},
-    id::RoleId,
+    id::{RoleId, UserId},
     permission::{Permission, Permissions},
+    resource::Place,
     role::{BuiltIn, Reaches},
 };
 
@@ -15,6 +16,10 @@ pub struct Answer {
     pub because: Option<Grant>,
     /// What the API key was not made for, whatever its member holds.
     pub limit: Option<KeyLimit>,
+    /// Whether the resource is seen at all; true where it is about none.
+    pub sees: bool,
+    /// Whether it is somebody else's private resource.
+    pub is_hidden: bool,
     /// Each grant, in the order in which it was weighed.
     pub weighed: Vec<(Grant, Weight)>,
 }
@@ -22,7 +27,7 @@ pub struct Answer {
 impl Answer {
     /// Nothing is held: for who may not enter.
     pub fn none(permission: Permission) -> Answer {
-        Answer { permission, because: None, limit: None, weighed: vec![] }
+        Answer { permission, because: None, limit: None, sees: false, is_hidden: false, weighed: vec![] }
     }
     /// Whether it is allowed.
     pub fn allowed(&self) -> bool {
@@ -30,17 +35,26 @@ impl Answer {
     }
     /// The permission that is missing, if it is not allowed.
     pub fn missing(&self) -> Option<Permission> {
-        if self.allowed() { None } else { Some(self.permission) }
+        let holds = self.limit.is_none() && self.weighed.iter().any(|it| it.1 == Weight::Gives);
+        match (self.allowed(), holds && !self.is_hidden) {
+            (true, _) => None,
+            (false, true) => Some(Permission::ViewResources),
+            (false, false) => Some(self.permission),
+        }
     }
 }
 
-/// Explains what `Rights::may` and `Rights::may_on` decide.
-pub fn explain(rights: &Rights, permission: Permission, on: Option<&Listed>) -> Answer {
+/// Explains what `Rights::may` decides, and `Rights::may_at` where it is about a resource.
+pub fn explain(who: UserId, rights: &Rights, permission: Permission, at: Option<&Place<'_>>) -> Answer {
+    let on = at.map(Place::listed);
+    let (sees, is_hidden) = at.map_or((true, false), |at| (rights.sees(who, at), !rights.is_shown(who, at)));
     Answer {
         permission,
-        because: rights.allowing(permission, on).cloned(),
-        limit: rights.key_admits(permission, on).err(),
-        weighed: rights.grants.iter().map(|it| (it.clone(), it.weigh(permission, on))).collect(),
+        because: rights.allowing(permission, on.as_ref()).filter(|_| sees).cloned(),
+        limit: rights.key_admits(permission, on.as_ref()).err(),
+        sees,
+        is_hidden,
+        weighed: rights.grants.iter().map(|it| (it.clone(), it.weigh(permission, on.as_ref()))).collect(),
     }
 }
 
@@ -116,11 +130,12 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::ResourceId;
+    use crate::model::{id::ResourceId, resource::Visibility};
     use uuid::Uuid;
 
-    fn video() -> Listed {
-        Listed { id: ResourceId(Uuid::from_u128(1)), product: "video".into() }
+    fn video() -> Place<'static> {
+        let (id, visibility) = (ResourceId(Uuid::from_u128(1)), Visibility::Shared);
+        Place { product: "video", id, visibility, creator: None }
     }
     fn offer() -> Offer {
         let products = vec!["video".into(), "image".into()];
@@ -132,18 +147,21 @@ mod tests {
         let analyst = Grant { over: Over::Product("video".into()), ..Grant::whole(BuiltIn::Analyst, true) };
         let accountant = Grant::whole(BuiltIn::Accountant, true);
         let rights = Rights::of(vec![accountant, analyst]);
+        let (who, on) = (UserId(Uuid::nil()), video());
+        let private = Place { visibility: Visibility::Private, ..on };
         for it in Permission::ALL {
-            let answer = explain(&rights, *it, None);
+            let answer = explain(who, &rights, *it, None);
             assert_eq!(answer.allowed(), rights.may(*it));
             assert_eq!(answer.missing().is_none(), rights.may(*it));
-            let on = video();
-            let answer = explain(&rights, *it, Some(&on));
-            assert_eq!(answer.allowed(), rights.may_on(*it, &on.product, on.id));
+            for at in [on, private] {
+                assert_eq!(explain(who, &rights, *it, Some(&at)).allowed(), rights.may_at(who, *it, &at));
+            }
         }
-        let answer = explain(&rights, Permission::DeleteResources, Some(&video()));
+        let answer = explain(who, &rights, Permission::DeleteResources, Some(&on));
         assert!(answer.weighed.iter().all(|it| it.1 == Weight::Lacks));
-        let answer = explain(&rights, Permission::ViewAnalytics, Some(&video()));
+        let answer = explain(who, &rights, Permission::ViewAnalytics, Some(&on));
         assert_eq!(answer.because.map(|it| it.label()).as_deref(), Some("video-analyst"));
+        assert!(explain(who, &rights, Permission::ViewAnalytics, Some(&private)).is_hidden);
     }
 
     #[test]
@@ -151,10 +169,18 @@ mod tests {
         let labels = |it, on: Option<&Listed>, is_source| -> Vec<String> {
             offer().allowing(it, on, is_source).iter().map(Grant::label).collect()
         };
-        let on = video();
+        let on = video().listed();
         assert_eq!(
             labels(Permission::DeleteResources, Some(&on), true),
-            ["video-developer", "video-admin", "developer", "product-admin", "member", "product-admin-all", "admin"]
+            [
+                "video-developer",
+                "video-admin",
+                "developer",
+                "product-admin",
+                "member",
+                "product-admin-all",
+                "admin"
+            ]
         );
         assert_eq!(labels(Permission::RunResources, Some(&on), true)[0], "video-source-specific");
         assert_eq!(labels(Permission::RunResources, Some(&on), false)[0], "video-developer");

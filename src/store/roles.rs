@@ -112,7 +112,8 @@ pub fn are_made_here(who: &Entry) -> Result<()> {
     match (here.kind, &here.parent) {
         (Kind::Organization, _) => Ok(()),
         (Kind::Team, Some((parent, Kind::Organization))) => {
-            let detail = format!("The roles of a team are those of {}. Make and change them there.", parent.name);
+            let detail =
+                format!("The roles of a team are those of {}. Make and change them there.", parent.name);
             Err(Error::conflict("roles_of_organization", detail))
         }
         _ => Err(Error::conflict("not_an_organization", "Only an organization has roles of its own.")),

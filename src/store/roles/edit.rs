@@ -132,7 +132,8 @@ pub async fn create(change: &mut Change, new: &New) -> Result<RoleId> {
     };
     may_hold(change.who(), permissions)?;
     let (id, now, account) = (RoleId(change.kit().id()), change.now(), change.who().here.id);
-    let sql = "insert into roles (account_id, id, name, description, permissions, base, created_at, updated_at)
+    let sql =
+        "insert into roles (account_id, id, name, description, permissions, base, created_at, updated_at)
         values ($1, $2, $3, $4, $5, $6, $7, $7)";
     change
         .sql(sql)
@@ -148,7 +149,8 @@ pub async fn create(change: &mut Change, new: &New) -> Result<RoleId> {
     let action = if base.is_some() { "role.duplicated" } else { "role.created" };
     let from = base.map(|it| it.1);
     let did = Did::to(action, "role", id, &new.name);
-    audit::here(change, did.changed(Value::Null, json!({ "permissions": permissions, "from": from }))).await?;
+    audit::here(change, did.changed(Value::Null, json!({ "permissions": permissions, "from": from })))
+        .await?;
     Ok(id)
 }
 
@@ -213,7 +215,8 @@ pub async fn delete(change: &mut Change, id: RoleId, replacement: Option<&str>) 
             pass_on(change, id, &it.role).await?;
         }
         None if !scopes.is_empty() => {
-            let detail = format!("“{}” is in use. Choose a role that its holders get in its place.", role.name);
+            let detail =
+                format!("“{}” is in use. Choose a role that its holders get in its place.", role.name);
             return Err(Error::invalid("replacement", "in_use", detail));
         }
         None => {}
@@ -236,7 +239,8 @@ async fn scopes_in_use(change: &mut Change, id: RoleId) -> Result<Vec<String>> {
 }
 
 async fn find_replacement(change: &mut Change, id: RoleId, word: &str) -> Result<Grant> {
-    let unknown = || Error::invalid("replacement", "unknown_role", "Choose another role of this organization.");
+    let unknown =
+        || Error::invalid("replacement", "unknown_role", "Choose another role of this organization.");
     if let Some(it) = BuiltIn::parse(word) {
         if it == BuiltIn::Owner {
             return Err(unknown());

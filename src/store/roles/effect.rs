@@ -42,7 +42,12 @@ const MOST: usize = 500;
 const NAMED: usize = 10;
 
 /// What the change from one set of permissions to another gives and takes.
-pub async fn effect(scope: &mut Scope, id: RoleId, before: Permissions, after: Permissions) -> Result<Effect> {
+pub async fn effect(
+    scope: &mut Scope,
+    id: RoleId,
+    before: Permissions,
+    after: Permissions,
+) -> Result<Effect> {
     if before == after {
         return Ok(Effect::default());
     }
@@ -57,7 +62,8 @@ pub async fn effect(scope: &mut Scope, id: RoleId, before: Permissions, after: P
             grants.is_some_and(|all| only_by(id, all, permission))
         };
         let mut seen = HashSet::new();
-        let names: Vec<&Holder> = holders.iter().filter(is_touched).filter(|it| seen.insert(it.key())).collect();
+        let names: Vec<&Holder> =
+            holders.iter().filter(is_touched).filter(|it| seen.insert(it.key())).collect();
         let first = names.iter().take(NAMED).map(|it| it.name.clone()).collect();
         Changed { permission, count: names.len(), names: first }
     };
