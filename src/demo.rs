@@ -1,7 +1,4 @@
 //! d
-use crate::{db::Db, error::Result, kit::Kit};
+use crate::{db::Db, kit::Kit, error::Result};
 /// x
-pub async fn fill(db: &Db, kit: &Kit) -> Result<()> {
-    let _ = (db, kit);
-    Ok(())
-}
+pub async fn fill(db: &Db, kit: &Kit) -> Result<()> { let _ = (db, kit); Ok(()) }

@@ -97,8 +97,7 @@ impl Worker {
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
         let room = AT_ONCE - on_the_way.len();
         // Looking needs no transaction, and mostly there is nothing.
-        let next =
-            mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
+        let next = mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
         if room == 0 || next.is_none_or(|it| it > self.kit.now()) {
             return Ok(0);
         }
@@ -122,9 +121,7 @@ impl Worker {
     async fn send(self, postman: Arc<Postman>, due: Due) {
         let outcome = match &due.letter {
             Some(letter) => hand_over(&postman, &self.kit, &due, letter).await,
-            None => {
-                Err(Failure::Refused("It was written under another secret key, and cannot be read.".into()))
-            }
+            None => Err(Failure::Refused("It was written under another secret key, and cannot be read.".into())),
         };
         match &outcome {
             Ok(()) => tracing::debug!(mail = %due.id, "delivered"),
