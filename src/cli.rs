@@ -11,7 +11,7 @@ mod user;
 
 use crate::settings::{Given, Settings};
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 #[derive(Parser)]
 #[command(name = "guildhall", version, about, max_term_width = 100)]
@@ -94,7 +94,9 @@ fn log(settings: &Settings, command: &Command, asked: bool) -> Result<(), String
         _ if asked => settings.log.clone(),
         _ => "error".parse().map_err(|it| format!("{it}"))?,
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let stderr = std::io::stderr;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let log = log.with_ansi(stderr().is_terminal());
     let set = if settings.log_json { log.json().try_init() } else { log.try_init() };
     set.map_err(|it| it.to_string())
 }

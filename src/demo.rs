@@ -1,4 +1,31 @@
-//! d
-use crate::{db::Db, kit::Kit, error::Result};
-/// x
-pub async fn fill(db: &Db, kit: &Kit) -> Result<()> { let _ = (db, kit); Ok(()) }
+//! A believable organization for `serve --demo`: told as a story of ninety days, by the same functions that the screens call.
+mod chapters;
+mod people;
+mod stage;
+mod story;
+
+use crate::{
+    db::Db,
+    error::{Error, Result},
+    kit::Kit,
+    store::{Client, Host, Scope, users},
+};
+
+/// The password of everybody.
+pub const PASSWORD: &str = "guildhall-demo";
+
+/// Fills an empty database; leaves its own alone, and refuses any other.
+pub async fn fill(db: &Db, kit: &Kit) -> Result<()> {
+    let (is_demo, is_empty) = {
+        let mut scope = Scope::read(db, Host("guildhall serve --demo"), kit, &Client::default()).await?;
+        (users::is_demo(&mut scope).await?, users::is_empty(&mut scope).await?)
+    };
+    match (is_demo, is_empty) {
+        (true, _) => Ok(()),
+        (false, true) => story::tell(db, kit).await,
+        (false, false) => Err(Error::conflict(
+            "not_empty",
+            "This database holds something else than the demonstration. Name another one by GUILDHALL_DATABASE_URL.",
+        )),
+    }
+}

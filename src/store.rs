@@ -2,6 +2,7 @@
 //! commands make them.
 pub mod accounts;
 pub mod audit;
+pub mod demo;
 pub mod entry;
 pub mod grants;
 mod guarded;

@@ -10,7 +10,7 @@ use crate::{
     store::{
         Change, Client, Host, Scope,
         mails::{self, Due},
-        sessions, transfers,
+        members, sessions, transfers,
     },
 };
 use std::{
@@ -97,7 +97,8 @@ impl Worker {
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
         let room = AT_ONCE - on_the_way.len();
         // Looking needs no transaction, and mostly there is nothing.
-        let next = mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
+        let next =
+            mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
         if room == 0 || next.is_none_or(|it| it > self.kit.now()) {
             return Ok(0);
         }
@@ -121,7 +122,9 @@ impl Worker {
     async fn send(self, postman: Arc<Postman>, due: Due) {
         let outcome = match &due.letter {
             Some(letter) => hand_over(&postman, &self.kit, &due, letter).await,
-            None => Err(Failure::Refused("It was written under another secret key, and cannot be read.".into())),
+            None => {
+                Err(Failure::Refused("It was written under another secret key, and cannot be read.".into()))
+            }
         };
         match &outcome {
             Ok(()) => tracing::debug!(mail = %due.id, "delivered"),
@@ -140,25 +143,25 @@ impl Worker {
     }
 
     async fn note(&self, due: &Due, outcome: &Result<(), Failure>) -> Result<()> {
-        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        match outcome {
-            Ok(()) => mails::sent(&mut change, due.id, false).await?,
-            Err(Failure::Retry(words)) => mails::retry(&mut change, due, words).await?,
-            Err(Failure::Refused(words)) => mails::refused(&mut change, due.id, words).await?,
-        }
-        change.commit().await
+        self.apart(async |change| match outcome {
+            Ok(()) => mails::sent(change, due.id, false).await,
+            Err(Failure::Retry(words)) => mails::retry(change, due, words).await,
+            Err(Failure::Refused(words)) => mails::refused(change, due.id, words).await,
+        })
+        .await
     }
 
     async fn sweep(&self) -> Result<()> {
-        let begin = async || Change::<Host>::begin(&self.db, NAME, &self.kit).await;
-        let mut change = begin().await?;
-        mails::sweep(&mut change).await?;
-        change.commit().await?;
-        let mut change = begin().await?;
-        sessions::sweep(&mut change).await?;
-        change.commit().await?;
-        let mut change = begin().await?;
-        transfers::sweep(&mut change).await?;
+        self.apart(async |it| mails::sweep(it).await).await?;
+        self.apart(async |it| sessions::sweep(it).await).await?;
+        self.apart(async |it| transfers::sweep(it).await).await?;
+        self.apart(async |it| members::sweep(it).await).await
+    }
+
+    /// In a transaction of its own.
+    async fn apart(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<()>) -> Result<()> {
+        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
+        story(&mut change).await?;
         change.commit().await
     }
 }

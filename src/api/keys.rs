@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     model::{
         id::{KeyId, MembershipId, ResourceId},
-        permission::{Inside, OwnKeys, Permission, Permissions},
+        permission::{OwnKeys, Permission, Permissions, SeeKeys},
         text::Name,
         time::Time,
     },
@@ -71,7 +71,7 @@ impl Key {
 #[serde(deny_unknown_fields)]
 struct Wish {}
 
-async fn list(key: Gate<Inside>, ask: Ask<Wish>) -> Result<List<Key>> {
+async fn list(key: Gate<SeeKeys>, ask: Ask<Wish>) -> Result<List<Key>> {
     let Wish {} = ask.filter;
     let rows = keys::list(&mut key.read().await?, ask.after()?, ask.one_more()).await?;
     let now = key.kit().now();
@@ -118,7 +118,7 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
     Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, now), secret })))
 }
 
-async fn revoke(key: Gate<Inside>, At(id): At<KeyId>) -> Result<StatusCode> {
+async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<StatusCode> {
     key.change(async |change| keys::revoke(change, id).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -221,7 +221,7 @@ mod sealed {
 pub trait Gate: sealed::Sealed {
     /// What must be held.
     const NEEDS: Option<Permission>;
-    /// Another that does as well.
+    /// What may be held instead.
     const OR: Option<Permission> = None;
     /// Under which every path of such a gate lies.
     const ROOT: &str;

@@ -18,7 +18,7 @@ pub struct Route {
     pub gate: &'static str,
     /// What must be held, if anything.
     pub needs: Option<Permission>,
-    /// Another that does as well.
+    /// What may be held instead.
     pub or: Option<Permission>,
 }
 

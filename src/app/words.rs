@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(action: &str, name: &str, before: Value, after: Value) -> String {
+    fn said(action: &str, name: &str, before: &Value, after: &Value) -> String {
         sentence(&Event {
             id: uuid::Uuid::nil(),
             seq: 1,
@@ -198,25 +198,25 @@ mod tests {
         let none = Value::Null;
         let grants = json!({ "grants": ["video-developer", "Clip reviewer", "image-admin"] });
         assert_eq!(
-            said("member.invited", "bob@x.test", none.clone(), grants),
+            said("member.invited", "bob@x.test", &none, &grants),
             "invited bob@x.test as Video developer, Clip reviewer, Image admin"
         );
         let labels = |it: &str| json!([{ "label": it, "expires_at": null }]);
         assert_eq!(
-            said("member.role_changed", "bob@x.test", labels("member"), labels("video-source-specific")),
+            said("member.role_changed", "bob@x.test", &labels("member"), &labels("video-source-specific")),
             "changed bob@x.test from Member to Video source-specific"
         );
         let (old, new) = (json!({ "name": "A", "slug": "a" }), json!({ "name": "B", "slug": "b" }));
         assert_eq!(
-            said("account.updated", "A", old, new),
+            said("account.updated", "A", &old, &new),
             "renamed the account from “A” to “B”, changed the address from a to b"
         );
         let until = json!({ "expires_at": "2026-11-30T22:59:59Z" });
         assert_eq!(
-            said("member.expiry_changed", "bob@x.test", none.clone(), until),
+            said("member.expiry_changed", "bob@x.test", &none, &until),
             "set the membership of bob@x.test to end on November 30, 2026, 22:59 (UTC)"
         );
-        assert_eq!(said("comet.seen_twice", "X", none.clone(), none), "comet seen twice · X");
+        assert_eq!(said("comet.seen_twice", "X", &none, &none), "comet seen twice · X");
     }
 
     #[test]

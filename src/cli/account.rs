@@ -73,7 +73,9 @@ async fn create(settings: &Settings, it: Create) -> Done {
     let house = House::open(settings, Missing::Refuse, "guildhall account create").await?;
     let made = house.change(async |change| {
         let owner = users::find(change, &email).await?.ok_or_else(|| {
-            Failed::because(format!("No user has the address {email}. Make one with “guildhall user create”."))
+            Failed::because(format!(
+                "No user has the address {email}. Make one with “guildhall user create”."
+            ))
         })?;
         let owner = Person { id: owner.id, name: owner.name, email: owner.email };
         let plan = change.kit().catalog.first_plan().id.clone();
@@ -145,7 +147,10 @@ async fn set_plan(settings: &Settings, slug: &str, plan: &str) -> Done {
     let change = house.change(async |change| {
         let account = accounts::by_slug(change, slug).await?.ok_or_else(|| unknown(slug))?;
         if let Some(parent) = account.parent() {
-            return Err(Failed::because(format!("“{slug}” is a team: its plan is that of “{}”.", parent.slug)));
+            return Err(Failed::because(format!(
+                "“{slug}” is a team: its plan is that of “{}”.",
+                parent.slug
+            )));
         }
         Ok(accounts::set_plan(change, &account, plan).await?)
     });

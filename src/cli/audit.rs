@@ -18,7 +18,9 @@ impl Audit {
         let house = House::look(settings, Missing::Refuse, "guildhall audit verify").await?;
         let mut scope = house.read().await?;
         let broken = match audit::verify(&mut scope).await? {
-            Ok(followed) => return say(format!("The audit log holds: {followed} events follow one another.")),
+            Ok(followed) => {
+                return say(format!("The audit log holds: {followed} events follow one another."));
+            }
             Err(broken) => broken,
         };
         let (slug, event) = audit::name(&mut scope, &broken).await?;

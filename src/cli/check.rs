@@ -65,13 +65,17 @@ fn catalogue(settings: &Settings) -> String {
 fn missing(settings: &Settings) -> Finding {
     let Database::Sqlite(_, path) = &settings.database else { return Ok(String::new()) };
     let shown = path.display();
-    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let directory =
+        path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     match std::fs::metadata(directory) {
         Ok(it) if !it.is_dir() => Err(format!("{} is no directory", directory.display())),
-        Ok(it) if it.permissions().readonly() => {
-            Err(format!("{} cannot be written: the database {shown} would be made there", directory.display()))
-        }
-        Ok(_) => Ok(format!("{shown} is not there yet: it is made, and its secret key beside it, at the first start")),
+        Ok(it) if it.permissions().readonly() => Err(format!(
+            "{} cannot be written: the database {shown} would be made there",
+            directory.display()
+        )),
+        Ok(_) => Ok(format!(
+            "{shown} is not there yet: it is made, and its secret key beside it, at the first start"
+        )),
         Err(cause) => Err(format!("the directory of {shown} cannot be reached ({cause}); make it first")),
     }
 }
@@ -102,7 +106,8 @@ async fn mail(settings: &Settings) -> Finding {
             Err("none, so nobody gets a mail; set GUILDHALL_SMTP_URL".into())
         };
     };
-    let postman = Postman::new(url, &settings.mail_from).map_err(|it| format!("{it}; see GUILDHALL_SMTP_URL"))?;
+    let postman =
+        Postman::new(url, &settings.mail_from).map_err(|it| format!("{it}; see GUILDHALL_SMTP_URL"))?;
     let shown = postman.describe().to_owned();
     match postman.check().await {
         Ok(()) => Ok(format!("{shown} lets us in; mails come from {}", settings.mail_from)),

@@ -68,7 +68,8 @@ impl Key {
         let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.email)?);
         let house = House::open(settings, Missing::Refuse, "guildhall key create").await?;
         let made = house.change(async |change| {
-            let account = accounts::by_slug(change, &it.account).await?.ok_or_else(|| unknown(&it.account))?;
+            let account =
+                accounts::by_slug(change, &it.account).await?.ok_or_else(|| unknown(&it.account))?;
             let seat = members::of_address(change, account.id, &email).await?;
             let (membership, user) = seat.ok_or_else(|| {
                 Failed::because(format!("{email} is no member of {} ({}).", account.name, account.slug))

@@ -58,7 +58,8 @@ pub async fn connect(settings: &Settings) -> Done<Db> {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             Error::Unavailable(said) | Error::Internal(said) => {
-                let sentence = format!("The database {shown} cannot be opened ({said}). Check GUILDHALL_DATABASE_URL.");
+                let sentence =
+                    format!("The database {shown} cannot be opened ({said}). Check GUILDHALL_DATABASE_URL.");
                 return Err(Failed::Because(sentence));
             }
             other => return Err(other.into()),
@@ -85,7 +86,8 @@ pub async fn check_key(db: &Db, kit: &Kit) -> Done {
     if audit::is_ours(&mut scope).await? {
         return Ok(());
     }
-    let sentence = "This database was written under another secret key. Set GUILDHALL_SECRET_KEY to that one.";
+    let sentence =
+        "This database was written under another secret key. Set GUILDHALL_SECRET_KEY to that one.";
     Err(Failed::Settings(sentence.into()))
 }
 
@@ -100,7 +102,8 @@ impl House {
     pub async fn look(settings: &Settings, missing: Missing, command: &'static str) -> Done<House> {
         if missing == Missing::Refuse && settings.database.is_missing() {
             let shown = settings.database.describe();
-            let sentence = format!("There is no database {shown}. Check GUILDHALL_DATABASE_URL, or serve first.");
+            let sentence =
+                format!("There is no database {shown}. Check GUILDHALL_DATABASE_URL, or serve first.");
             return Err(Failed::Because(sentence));
         }
         let kit = kit(settings, settings.base_url(settings.listen))?;

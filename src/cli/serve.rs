@@ -17,11 +17,7 @@ use crate::{
     worker::Worker,
 };
 use clap::Args;
-use std::{
-    future::{Future, IntoFuture as _},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -42,12 +38,16 @@ impl Serve {
                 Check GUILDHALL_LISTEN and GUILDHALL_BASE_URL.";
             return Err(Failed::Settings(sentence.into()));
         }
-        let postman = settings.smtp_url.as_ref().map(|url| Postman::new(url, &settings.mail_from)).transpose();
+        let postman =
+            settings.smtp_url.as_ref().map(|url| Postman::new(url, &settings.mail_from)).transpose();
         let postman = postman.map_err(|it| Failed::Settings(format!("GUILDHALL_SMTP_URL: {it}.")))?;
         // Before the database: where it is made, its key is there first.
         settings.secret_key().map_err(Failed::Settings)?;
         let listener = TcpListener::bind(settings.listen).await.map_err(|it| {
-            Failed::because(format!("{} cannot be listened at ({it}). Check GUILDHALL_LISTEN.", settings.listen))
+            Failed::because(format!(
+                "{} cannot be listened at ({it}). Check GUILDHALL_LISTEN.",
+                settings.listen
+            ))
         })?;
         let address = listener.local_addr().unwrap_or(settings.listen);
         let db = database(settings).await?;
@@ -76,7 +76,9 @@ impl Serve {
         tracing::info!("stopping");
         drop(stop);
         if timeout(GRACE, async { (server.await, worker.await) }).await.is_err() {
-            tracing::warn!("stopped before all was done: what was not finished is undone, and mails are sent later");
+            tracing::warn!(
+                "stopped before all was done: what was not finished is undone, and mails are sent later"
+            );
         }
         let _ = timeout(Duration::from_millis(800), db.close()).await;
         Ok(())
@@ -104,8 +106,8 @@ async fn terminated() {
     }
 }
 #[cfg(not(unix))]
-fn terminated() -> impl Future<Output = ()> {
-    std::future::pending()
+async fn terminated() {
+    std::future::pending().await
 }
 
 /// Where we are, and what the operator needs to know.

@@ -40,7 +40,8 @@ impl User {
         let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.email)?);
         let password = if it.password_stdin { Some(read_password().await?) } else { None };
         let house = House::open(settings, Missing::Make, "guildhall user create").await?;
-        let new = NewUser { name: &name, email: &email, password: password.as_deref(), operator: it.operator };
+        let new =
+            NewUser { name: &name, email: &email, password: password.as_deref(), operator: it.operator };
         let made = house.change(async |change| Ok(users::create(change, &new).await?)).await?;
         let (person, _) = made.ok_or_else(|| Failed::because(format!("{email} has a user already.")))?;
         say(person.id)

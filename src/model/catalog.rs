@@ -99,10 +99,10 @@ impl Plan {
             };
             format!("{}{noun} {span}", grouped(it.requests))
         };
-        match self.limits.is_empty() {
-            true => "No rate limit".to_owned(),
-            false => self.limits.iter().enumerate().map(in_words).collect::<Vec<_>>().join(", "),
+        if self.limits.is_empty() {
+            return "No rate limit".to_owned();
         }
+        self.limits.iter().enumerate().map(in_words).collect::<Vec<_>>().join(", ")
     }
 }
 

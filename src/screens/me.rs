@@ -244,7 +244,6 @@ fn parse(it: &Profile) -> Result<(Name, Option<&str>)> {
 }
 
 /// Where a refused change of address was shown, when it is opened again.
-#[expect(clippy::unused_async, reason = "a handler is")]
 async fn back(_: SignedIn, page: Page) -> Response {
     page.to("/me")
 }
@@ -306,7 +305,6 @@ struct Chosen {
 }
 
 /// Back to the page from which it was chosen, if that is one of ours.
-#[expect(clippy::unused_async, reason = "a handler is")]
 async fn set_theme(signed: SignedIn, page: Page, headers: HeaderMap, Form(it): Form<Chosen>) -> Response {
     let from = headers.get(header::REFERER).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let back = from.strip_prefix(&signed.kit().rules.base_url).and_then(sign::safe_next).unwrap_or("/me");

@@ -36,22 +36,24 @@ struct Typed {
 struct Index {
     it: Typed,
     faults: Faults,
-    parents: Vec<Parent>,
+    parents: Vec<Choice>,
     base_url: String,
 }
 
-impl Index {
-    fn pays(&self, it: &Parent) -> &'static str {
-        match it.kind {
-            Kind::Organization => "Its plan and its bill. Its admins are admins here.",
-            _ => "You pay for it. Only you and those you invite.",
-        }
-    }
-    fn says(&self, it: &Parent) -> String {
-        match it.kind {
-            Kind::Organization => it.name.clone(),
-            _ => "Your personal account".to_owned(),
-        }
+/// A parent, and who pays then.
+struct Choice {
+    slug: String,
+    name: String,
+    pays: &'static str,
+}
+
+impl From<Parent> for Choice {
+    fn from(it: Parent) -> Choice {
+        let (name, pays) = match it.kind {
+            Kind::Organization => (it.name, "Its plan and its bill. Its admins are admins here."),
+            _ => ("Your personal account".to_owned(), "You pay for it. Only you and those you invite."),
+        };
+        Choice { slug: it.slug, name, pays }
     }
 }
 
@@ -66,7 +68,12 @@ async fn ask(signed: &SignedIn, page: &Page, mut it: Typed, faults: Faults) -> R
         it.parent = parents.first().map(|it| it.slug.clone()).unwrap_or_default();
     }
     let base_url = signed.kit().rules.base_url.clone();
-    page.show(&mut scope, "New team", Index { it, faults, parents, base_url }).await
+    page.show(
+        &mut scope,
+        "New team",
+        Index { it, faults, parents: parents.into_iter().map(Choice::from).collect(), base_url },
+    )
+    .await
 }
 
 async fn open(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
@@ -84,10 +91,8 @@ async fn open_in(signed: &SignedIn, it: &Typed) -> Result<String> {
     let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
     let name = Name::parse(&it.name).map_err(|it| fault("name", it)).ok();
     let wished = it.slug.trim();
-    let slug = match wished.is_empty() {
-        true => None,
-        false => Slug::parse(wished).map_err(|it| fault("slug", it)).ok(),
-    };
+    let slug =
+        if wished.is_empty() { None } else { Slug::parse(wished).map_err(|it| fault("slug", it)).ok() };
     let (Some(name), true) = (name, faults.is_empty()) else { return Err(Error::Invalid(faults)) };
     let story = async |change: &mut _| teams::open(change, &name, slug.as_ref()).await;
     match signed.change_in(&it.parent, Permission::CreateTeams, story).await {

@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     model::{
         account::Kind,
+        catalog::Plan,
         entry::Entry,
         permission::{Permission, ViewAccount},
     },
@@ -122,7 +123,7 @@ async fn show(can: Can<ViewAccount>, page: Page) -> Result<Response> {
         start: start::Start::of(me, &facts, can.kit().now()),
         may_invite: me.may(Permission::InviteMembers),
         plan: catalog.plan_name(&me.here.plan).to_owned(),
-        limits: plan.map_or_else(String::new, |it| it.limits_in_words()),
+        limits: plan.map_or_else(String::new, Plan::limits_in_words),
         parent: me.here.parent.as_ref().map(|(it, _)| it.name.clone()),
         attention: attention(me, &facts, &zone),
         activity,

@@ -61,7 +61,9 @@ pub fn beside(database: &Path) -> Result<Vec<u8>, String> {
     match made {
         Ok(()) => Ok(key.to_vec()),
         // Another process made it a moment ago.
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => read(&path).unwrap_or_else(|| Err(gone(&path))),
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            read(&path).unwrap_or_else(|| Err(gone(&path)))
+        }
         Err(cause) => Err(format!("The secret key {shown} cannot be written ({cause}).")),
     }
 }
@@ -76,7 +78,8 @@ fn read(path: &Path) -> Option<Result<Vec<u8>, String>> {
         match fs::read_to_string(path) {
             Ok(text) if text.ends_with('\n') || text.len() >= 43 => {
                 return Some(
-                    decode(&text).map_err(|it| format!("The secret key {} is damaged: {it}.", path.display())),
+                    decode(&text)
+                        .map_err(|it| format!("The secret key {} is damaged: {it}.", path.display())),
                 );
             }
             Ok(_) => std::thread::sleep(Duration::from_millis(50)),

@@ -16,12 +16,16 @@ impl Given {
         let smtp_url = secret(&env, "GUILDHALL_SMTP_URL", self.smtp_url_file.as_ref());
         let smtp_url = keep(&mut faults, smtp_url).flatten();
         let secret_key = secret(&env, "GUILDHALL_SECRET_KEY", self.secret_key_file.as_ref());
-        let secret_key = secret_key
-            .and_then(|it| it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose());
+        let secret_key = secret_key.and_then(|it| {
+            it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose()
+        });
         let secret_key = keep(&mut faults, secret_key).flatten();
         let mail_from = given(self.mail_from.as_ref()).unwrap_or("Guildhall <no-reply@localhost>").to_owned();
         if mail_from.parse::<lettre::message::Mailbox>().is_err() {
-            faults.push(at("GUILDHALL_MAIL_FROM", "it is no sender, such as “Guildhall <no-reply@example.com>”"));
+            faults.push(at(
+                "GUILDHALL_MAIL_FROM",
+                "it is no sender, such as “Guildhall <no-reply@example.com>”",
+            ));
         }
         let catalog_path = given(self.catalog.as_ref()).map(PathBuf::from);
 
@@ -102,7 +106,9 @@ fn database(url: Option<&str>) -> Result<Database, String> {
         return match Url::parse(url) {
             Ok(it) if it.has_host() && it.path().len() > 1 => Ok(Database::Postgres(url.to_owned())),
             Ok(_) => Err(at(NAME, "it names no host or no database: postgres://USER:PASSWORD@HOST/NAME")),
-            Err(cause) => Err(at(NAME, format!("it cannot be read ({cause}); is its password percent-encoded?"))),
+            Err(cause) => {
+                Err(at(NAME, format!("it cannot be read ({cause}); is its password percent-encoded?")))
+            }
         };
     }
     if !url.starts_with("sqlite:") {
@@ -136,11 +142,14 @@ fn catalog(path: Option<&PathBuf>) -> Result<Catalog, String> {
     const NAME: &str = "GUILDHALL_CATALOG";
     let Some(path) = path else { return Catalog::parse(Catalog::BUILT_IN).map_err(|it| at(NAME, it)) };
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|it| at(NAME, format!("{shown} cannot be read ({it})")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|it| at(NAME, format!("{shown} cannot be read ({it})")))?;
     Catalog::parse(&text).map_err(|it| at(NAME, format!("{shown}: {}", it.trim())))
 }
 
 fn log(filter: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+    // Postgres tells of every table that is there already.
+    let filter = if filter == "info" { "info,sqlx=warn" } else { filter };
     filter.parse().map_err(|_| at("GUILDHALL_LOG", "it is no filter, such as info or warn,guildhall=debug"))
 }
 
@@ -191,7 +200,9 @@ mod tests {
             let it = base(typed).unwrap_or_else(|it| panic!("{it:?}"));
             assert_eq!(it.base_url(it.listen), meant);
         }
-        for bad in ["example.com", "ftp://example.com", "https://example.com/console", "https://a@b.test", "//"] {
+        for bad in
+            ["example.com", "ftp://example.com", "https://example.com/console", "https://a@b.test", "//"]
+        {
             assert!(base(bad).is_err(), "{bad}");
         }
         assert!(base("http://[::1]:3000").is_ok_and(|it| it.is_loopback()));

@@ -296,10 +296,7 @@ pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
 }
 
 /// What a break is called: the account's slug, or none for the installation; and the event's id and action, if it is there.
-pub async fn name(
-    scope: &mut Scope<Host>,
-    it: &Broken,
-) -> Result<(Option<String>, Option<(Uuid, String)>)> {
+pub async fn name(scope: &mut Scope<Host>, it: &Broken) -> Result<(Option<String>, Option<(Uuid, String)>)> {
     let slug: Option<(String,)> =
         scope.sql("select slug from accounts where id = $1").bind(it.chain).maybe().await?;
     let sql = "select id, action from audit_events where chain = $1 and seq = $2";

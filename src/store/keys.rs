@@ -81,7 +81,7 @@ impl Key {
 macro_rules! key {
     ($rest:literal) => {
         concat!(
-            "select k.id, k.name, k.last4, k.membership_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
+            "select k.id, k.name, k.last4, k.membership_id, k.user_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
                 k.used_at, k.revoked_at, k.permissions, k.resources
              from api_keys k left join users u on u.id = k.user_id ",
             $rest

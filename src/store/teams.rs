@@ -67,11 +67,20 @@ pub struct Parent {
     pub kind: Kind,
 }
 
+#[derive(sqlx::FromRow)]
+struct Held {
+    slug: String,
+    name: String,
+    kind: Kind,
+    is_owner: bool,
+    role: Option<String>,
+    permissions: Option<String>,
+}
+
 /// Where the signed-in user may open teams: organizations by name, their personal account last.
 pub async fn parents(scope: &mut Scope<Me>) -> Result<Vec<Parent>> {
     let (now, method) = (scope.now(), scope.who().session.method.clone());
-    type Row = (String, String, Kind, bool, Option<String>, Option<String>);
-    let rows: Vec<Row> = scope
+    let rows: Vec<Held> = scope
         .ask(
             "select a.slug, a.name, a.kind, m.is_owner, g.role, r.permissions
              from memberships m join accounts a on a.id = m.account_id
@@ -86,7 +95,7 @@ pub async fn parents(scope: &mut Scope<Me>) -> Result<Vec<Parent>> {
         .all()
         .await?;
     let mut parents: Vec<Parent> = vec![];
-    for (slug, name, kind, is_owner, role, permissions) in rows {
+    for Held { slug, name, kind, is_owner, role, permissions } in rows {
         let built_in = role.as_deref().and_then(BuiltIn::parse).map(|it| it.permissions(false));
         let held = built_in.or_else(|| permissions.as_deref().map(Permissions::from_json));
         let may = is_owner || held.is_some_and(|it| it.has(Permission::CreateTeams));

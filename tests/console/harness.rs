@@ -96,7 +96,8 @@ async fn served(url: Option<String>) -> House {
     house
 }
 
-async fn fresh_postgres() -> String {
+/// A new database on the Postgres of the tests.
+pub async fn fresh_postgres() -> String {
     let server = std::env::var("TEST_PG").expect("TEST_PG names a Postgres server: run ./scripts/test");
     let name = format!("t{}", uuid::Builder::from_random_bytes(Chance::real().bytes()).into_uuid().simple());
     let admin = sqlx::PgPool::connect(&server).await.unwrap();

@@ -125,7 +125,7 @@ async fn the_owner_cannot_be_touched() {
         let base = format!("/a/{acme}/members/{owner}");
         for (path, form) in [
             ("suspend", vec![]),
-            ("remove", vec![]),
+            ("remove", vec![("confirm", "on")]),
             ("roles", vec![("role", "member"), ("product", "")]),
             ("expiry", vec![("expires", "2030-01-01")]),
         ] {
@@ -192,7 +192,7 @@ async fn removed_is_out_for_sessions_and_keys() {
 
         let remove = format!("{suspend}/remove");
         let storm = join_all((0..CROWD).map(|_| key.get(&api)));
-        let (removed, _) = tokio::join!(ada.post(&remove, &[]), storm);
+        let (removed, _) = tokio::join!(ada.post(&remove, &[("confirm", "on")]), storm);
         removed.is(303);
         for said in join_all((0..CROWD).map(|_| key.get(&api))).await {
             said.is(401);
@@ -235,7 +235,7 @@ async fn rights_do_not_grow() {
         bob.get(&format!("/a/{acme}/members")).await.is(200);
         let own = bob.post(&roles(bob_seat), &admin).await.status;
         let other = bob.post(&roles(cy_seat), &[("role", "member"), ("product", "")]).await.status;
-        let removal = bob.post(&format!("/a/{acme}/members/{cy_seat}/remove"), &[]).await.status;
+        let removal = bob.post(&format!("/a/{acme}/members/{cy_seat}/remove"), &[("confirm", "on")]).await.status;
         let invited = [("emails", "eve@acme.test"), ("role", "admin"), ("product", "")];
         let invite = bob.post(&format!("/a/{acme}/invitations"), &invited).await.status;
         for said in [own, other, removal, invite] {

@@ -1,20 +1,27 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
 mod browser {
     mod driver;
+    mod pages;
 }
 mod api;
 mod audit;
+mod commands;
 mod floors;
 mod gates;
 mod harness;
 mod invariants;
 mod invitations;
 mod keys;
+mod mail;
+mod me;
+mod members;
 mod operator;
+mod overview;
 mod requests;
 mod roles;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod teams;
 mod transfer;
 mod why;

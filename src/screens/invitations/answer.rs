@@ -155,10 +155,10 @@ fn is_for(offer: &Offer, me: &SignedIn) -> bool {
 
 async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
     let signed_in = anyone.signed_in();
-    if let Some(me) = signed_in.as_ref().filter(|me| is_for(offer, me) || offer.status == "accepted") {
-        if invitations::is_member(&mut me.read().await?, offer).await? {
-            return Ok(Standing::Member);
-        }
+    if let Some(me) = signed_in.as_ref().filter(|me| is_for(offer, me) || offer.status == "accepted")
+        && invitations::is_member(&mut me.read().await?, offer).await?
+    {
+        return Ok(Standing::Member);
     }
     if offer.status != "pending" {
         return Ok(Standing::Over);

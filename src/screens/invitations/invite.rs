@@ -115,10 +115,9 @@ impl Invite {
         bad: Vec<Rejected>,
     ) -> Result<Invite> {
         let choices = Choices::of(scope, &typed).await?;
-        let offered = |word: &&str| choices.roles.iter().any(|it| it.value == *word);
         if typed.role.is_empty() {
-            let first = ["member"].into_iter().find(|it| offered(&it)).map(str::to_owned);
-            typed.role.extend(first.or_else(|| choices.roles.first().map(|it| it.value.clone())));
+            let member = choices.roles.iter().find(|it| it.value == BuiltIn::Member.word());
+            typed.role.extend(member.or(choices.roles.first()).map(|it| it.value.clone()));
         }
         let (all, repeats) = text::addresses_and_repeats(&typed.everything());
         // Too many to be chips.

@@ -173,7 +173,7 @@ fn may(me: &Entry, act: &str) -> Result<()> {
     match act {
         "suspend" | "reactivate" | "role" => me.meets::<UpdateMembers>(),
         "remove" => me.meets::<RemoveMembers>(),
-        _ => return Err(Error::NotFound),
+        _ => return Err(Error::conflict("unknown_act", "Choose what to do with the members.")),
     }
     .map_err(Error::Forbidden)
 }

@@ -23,7 +23,6 @@ use serde::Deserialize;
 #[serde(default)]
 pub(super) struct Removal {
     heir: String,
-    confirm: String,
 }
 
 #[derive(Template)]
@@ -145,11 +144,6 @@ pub(super) async fn remove(
     At(id): At<MembershipId>,
     Form(it): Form<Removal>,
 ) -> Result<Response> {
-    if it.confirm.is_empty() {
-        let detail = "Tick the box to say that you know what ends.";
-        let faults = Faults::catch(Error::invalid("confirm", "required", detail))?.1;
-        return question(&can, page.with(422), id, it.heir, faults).await;
-    }
     let done = can
         .change(async |change| {
             let heir = match it.heir.as_str() {

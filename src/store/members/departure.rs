@@ -1,5 +1,5 @@
 //! What ends when members go: told before it is done.
-use super::Member;
+use super::{Member, list::read};
 use crate::{
     db::List,
     error::Result,
@@ -116,11 +116,7 @@ pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> 
     let row: (i64, Option<String>, Option<String>, Option<String>) =
         scope.ask(DEPARTURE).bind(member.person.id).bind(now).one().await?;
     let (key_count, keys, teams, heirs) = row;
-    Ok(Departure { key_count, keys: read(keys), teams: read(teams), heirs: read(heirs) })
-}
-
-pub(super) fn read<T: serde::de::DeserializeOwned>(json: Option<String>) -> Vec<T> {
-    json.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default()
+    Ok(Departure { key_count, keys: read(keys)?, teams: read(teams)?, heirs: read(heirs)? })
 }
 
 /// What ends when several members are removed, in numbers.

@@ -1,5 +1,8 @@
 //! What the page of one member adds to their row in the list.
-use super::{HeldKey, Member, Seat, departure::read};
+use super::{
+    HeldKey, Member, Seat,
+    list::read,
+};
 use crate::{
     error::Result,
     model::{
@@ -66,7 +69,7 @@ struct Row {
 
 const DETAIL: &str = "select
     (select cast(json_agg(json_build_object('grant', encode(uuid_send(g.id), 'hex'), 'at', g.created_at, 'by', u.name,
-            'resources', (select cast(json_agg(t.name) as text)
+            'resources', '' || (select cast(json_agg(t.name) as text)
                 from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id))) as text)
         from grants g left join users u on u.id = g.granted_by where g.account_id = $1 and g.membership_id = $2) as given,
     (select count(*) from api_keys k where k.account_id = $1 and k.membership_id = $2 and k.revoked_at is null
@@ -89,19 +92,19 @@ pub async fn detail(scope: &mut Scope, member: &Member) -> Result<Detail> {
     let (now, top) = (scope.now(), scope.who().here.top());
     let row: Row = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top).one().await?;
     let given = |it: GivenRow| {
-        let mut resources: Vec<String> = read(it.resources);
+        let mut resources: Vec<String> = read(it.resources)?;
         resources.sort();
-        Given { grant: it.grant, at: Time(it.at), by: it.by, resources }
+        Ok(Given { grant: it.grant, at: Time(it.at), by: it.by, resources })
     };
     let role = |it: RoleRow| {
         let permissions = Permissions::from_json(&it.permissions);
         Role { id: it.id, name: it.name, description: it.description, permissions }
     };
     Ok(Detail {
-        given: read(row.given).into_iter().map(given).collect(),
+        given: read(row.given)?.into_iter().map(given).collect::<Result<_>>()?,
         key_count: row.key_count,
-        keys: read(row.keys),
-        teams: read(row.teams),
-        roles: read(row.roles).into_iter().map(role).collect(),
+        keys: read(row.keys)?,
+        teams: read(row.teams)?,
+        roles: read(row.roles)?.into_iter().map(role).collect(),
     })
 }

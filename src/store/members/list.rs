@@ -2,7 +2,7 @@
 use super::Member;
 use crate::{
     db::List,
-    error::Result,
+    error::{Error, Result},
     model::{
         account::LoginType,
         entry::Person,
@@ -158,6 +158,7 @@ struct Row {
     teams: Option<String>,
 }
 
+// `'' ||` makes text of a list inside an object: SQLite would nest it as JSON, whatever it is cast to.
 macro_rules! columns {
     () => {
         "select m.id, m.user_id, u.name, u.email, m.name_key, m.is_owner, m.suspended_at, m.expires_at, m.login_type, m.joined_at,
@@ -165,7 +166,7 @@ macro_rules! columns {
                 or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2) as is_active,
             (select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
                     'role_id', encode(uuid_send(g.role_id), 'hex'), 'role_name', r.name, 'permissions', r.permissions, 'scope', g.scope,
-                    'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then (
+                    'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then '' || (
                         select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
                         from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
                 from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id) as grants,
@@ -259,7 +260,7 @@ macro_rules! counted {
             "(select count(*) from (select 1 as one from memberships m
                 left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
             $which,
-            "limit 1001) some)"
+            "limit 1001) found)"
         )
     };
 }
@@ -293,16 +294,18 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
     } else {
         scope.ask(around!("a.member_count", "$2")).bind(top).one().await?
     };
-    let mut roles = named(row.roles);
+    let mut roles: Vec<Named> = read(row.roles)?;
     for it in &mut roles {
         it.word = it.word.parse::<RoleId>().map(|id| id.to_string()).unwrap_or_default();
     }
-    let teams = named(row.teams);
+    let teams = read(row.teams)?;
     Ok(Around { count: row.count, total: row.total, invitations: row.invitations, teams, roles })
 }
 
-fn named(json: Option<String>) -> Vec<Named> {
-    json.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default()
+/// A list that came as JSON; nothing is an empty one.
+pub(super) fn read<T: serde::de::DeserializeOwned>(json: Option<String>) -> Result<Vec<T>> {
+    let Some(json) = json else { return Ok(vec![]) };
+    serde_json::from_str(&json).map_err(|it| Error::Internal(format!("a list in a row: {it}")))
 }
 
 /// A page of the account's members.
@@ -339,7 +342,7 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let next = ahead.then(|| cursor(rows.last())).flatten();
     let previous = behind.then(|| cursor(rows.first())).flatten();
     let admins_may_delete = scope.who().here.admins_may_delete;
-    let members = rows.into_iter().map(|it| it.member(admins_may_delete)).collect();
+    let members = rows.into_iter().map(|it| it.member(admins_may_delete)).collect::<Result<_>>()?;
 
     Ok(Page { members, next, previous })
 }
@@ -352,7 +355,7 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
         concat!(columns!(), "where m.account_id = $1 and m.id = any($4::uuid[]) order by m.name_key, m.id");
     let rows: Vec<Row> = scope.ask(sql).bind(now).bind(parent).bind(List(&ids)).all().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
-    Ok(rows.into_iter().map(|it| it.member(admins_may_delete)).collect())
+    rows.into_iter().map(|it| it.member(admins_may_delete)).collect()
 }
 
 /// The end at which a list begins.
@@ -372,7 +375,7 @@ pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Me
     let sql = concat!(columns!(), "where m.account_id = $1 and m.id = $4");
     let found: Option<Row> = scope.ask(sql).bind(now).bind(parent).bind(id).maybe().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
-    Ok(found.map(|it| it.member(admins_may_delete)))
+    found.map(|it| it.member(admins_may_delete)).transpose()
 }
 
 /// The organization whose suspension holds in the team.
@@ -470,18 +473,17 @@ impl GrantRow {
 }
 
 impl Row {
-    fn member(self, admins_may_delete: bool) -> Member {
-        let mut rows: Vec<GrantRow> =
-            self.grants.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+    /// What cannot be read is an error: to take a member for one without roles would let others change them.
+    fn member(self, admins_may_delete: bool) -> Result<Member> {
+        let mut rows: Vec<GrantRow> = read(self.grants)?;
         rows.sort_by_key(|it| it.id);
         let mut grants: Vec<Grant> = rows.into_iter().filter_map(|it| it.grant(admins_may_delete)).collect();
         if self.is_owner {
             grants = vec![Grant::whole(BuiltIn::Owner, true)];
         }
-        let mut teams: Vec<String> =
-            self.teams.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        let mut teams: Vec<String> = read(self.teams)?;
         teams.sort();
-        Member {
+        Ok(Member {
             id: self.id,
             person: Person { id: self.user_id, name: self.name, email: self.email },
             is_owner: self.is_owner,
@@ -493,6 +495,6 @@ impl Row {
             active_at: self.active_at,
             grants,
             teams,
-        }
+        })
     }
 }

@@ -127,7 +127,8 @@ async fn ask(app: &App, mut request: Request<Body>) -> Said {
 /// An answer.
 #[derive(Clone)]
 pub struct Said {
-    asked: String,
+    /// What was asked.
+    pub asked: String,
     /// HTTP's number.
     pub status: u16,
     /// All fields.

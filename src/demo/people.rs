@@ -1,0 +1,165 @@
+//! Who works at Acme: name, what stands before the @, and the role that they were invited with.
+
+/// Somebody, by name, address and role.
+pub type Figure = (&'static str, &'static str, &'static str);
+
+/// Those who were hired together, and how many days ago they were invited.
+pub const WAVES: &[(u32, &[Figure])] = &[
+    (
+        86,
+        &[
+            ("Kwame Asante", "kwame", "admin"),
+            ("Lea Fontaine", "lea.fontaine", "admin"),
+            ("Søren Kjær", "soren.kjaer", "member"),
+            ("Yuki Tanaka", "yuki.tanaka", "member"),
+            ("Priya Raghunathan", "priya", "member"),
+            ("Mateo Ibáñez", "mateo.ibanez", "developer"),
+            ("Oluwaseun Adeyemi", "seun.adeyemi", "developer"),
+            ("Hana Nováková", "hana.novakova", "accountant"),
+        ],
+    ),
+    (
+        79,
+        &[
+            ("李明", "li.ming", "video-developer"),
+            ("Noor Haddad", "noor.haddad", "member"),
+            ("Tomáš Dvořák", "tomas.dvorak", "developer"),
+            ("Ingrid Løvås", "ingrid.lovas", "member"),
+            ("Arjun Mehta", "arjun.mehta", "video-admin"),
+            ("Chiara De Luca", "chiara.deluca", "image-developer"),
+            ("Ana Sofía Restrepo", "ana.restrepo", "member"),
+            ("Wojciech Śliwa", "wojciech.sliwa", "member"),
+            ("Đặng Thu Hà", "ha.dang", "analyst"),
+        ],
+    ),
+    (
+        68,
+        &[
+            ("Σοφία Παπαδοπούλου", "sofia.papadopoulou", "member"),
+            ("Fatima Zahra El Amrani", "fatima.elamrani", "video-analyst"),
+            ("Björn Guðmundsson", "bjorn", "developer"),
+            ("Ольга Кравченко", "olga.kravchenko", "member"),
+            ("Jean-Baptiste Lefèvre", "jb.lefevre", "member"),
+            ("Siobhán Ní Bhriain", "siobhan", "product-admin"),
+            ("Mehmet Yıldız", "mehmet.yildiz", "member"),
+            ("Zoë van der Meer", "zoe.vandermeer", "image-admin"),
+            ("김서연", "seoyeon.kim", "video-developer"),
+            ("Lwazi Dlamini", "lwazi.dlamini", "member"),
+        ],
+    ),
+    (
+        52,
+        &[
+            ("שירה לוי", "shira.levi", "member"),
+            ("Aarav Patel", "aarav.patel", "developer"),
+            ("Nguyễn Văn Bình", "binh.nguyen", "member"),
+            ("Mónica Quiñones", "monica.quinones", "analyst"),
+            ("Emre Çelik", "emre.celik", "member"),
+            ("Thandiwe Mokoena", "thandiwe", "member"),
+            ("Rasmus Ängström", "rasmus.angstrom", "image-analyst"),
+            ("Isabela Conceição", "isabela", "member"),
+            ("अनन्या शर्मा", "ananya.sharma", "video-analyst"),
+            ("Dmitri Volkov", "dmitri.volkov", "source"),
+            ("Camille Dubois", "camille.dubois", "member"),
+        ],
+    ),
+    (
+        35,
+        &[
+            ("ليلى منصور", "layla.mansour", "member"),
+            ("Kaito Watanabe", "kaito.watanabe", "source"),
+            ("Grace O’Donnell", "grace.odonnell", "support"),
+            ("Łukasz Wójcik", "lukasz.wojcik", "member"),
+            ("Amara Nwosu", "amara.nwosu", "developer"),
+            ("Henrik Sjöberg", "henrik.sjoberg", "support"),
+            ("Valentina Rossi", "valentina.rossi", "member"),
+            ("Deniz Öztürk", "deniz.ozturk", "source"),
+            ("Pía Muñoz", "pia.munoz", "member"),
+            ("Tariq Aziz Khan", "tariq.khan", "image-developer"),
+        ],
+    ),
+    (
+        19,
+        &[
+            ("小林さくら", "sakura.kobayashi", "member"),
+            ("Margarida Gonçalves", "margarida", "accountant"),
+            ("Jakub Černý", "jakub.cerny", "member"),
+            ("Nia Roberts", "nia.roberts", "analyst"),
+            ("Sébastien Côté", "sebastien.cote", "member"),
+            ("Rūta Žemaitytė", "ruta.zemaityte", "source"),
+            ("Achieng Otieno", "achieng.otieno", "member"),
+        ],
+    ),
+    (
+        8,
+        &[
+            ("Cem Karaca", "cem.karaca", "member"),
+            ("Élodie Marchand", "elodie.marchand", "developer"),
+            ("Bruno Teixeira", "bruno.teixeira", "member"),
+            ("Anneliese Groß", "anneliese.gross", "support"),
+            ("Farid Rahimi", "farid.rahimi", "member"),
+        ],
+    ),
+];
+
+/// The teams: name, slug, days ago, who opened it, who joined.
+pub const TEAMS: &[(&str, &str, u32, &str, &[&str])] = &[
+    (
+        "Video search",
+        "acme-video-search",
+        77,
+        "priya",
+        &["li.ming", "arjun.mehta", "tomas.dvorak", "noor.haddad"],
+    ),
+    (
+        "Image pipeline",
+        "acme-images",
+        64,
+        "soren.kjaer",
+        &["chiara.deluca", "zoe.vandermeer", "bjorn", "mehmet.yildiz"],
+    ),
+    (
+        "Data platform",
+        "acme-data",
+        48,
+        "yuki.tanaka",
+        &["ha.dang", "monica.quinones", "aarav.patel", "kwame", "emre.celik"],
+    ),
+    (
+        "Customer success",
+        "acme-success",
+        31,
+        "lea.fontaine",
+        &["grace.odonnell", "henrik.sjoberg", "layla.mansour"],
+    ),
+];
+
+/// Resources: product, kind, name, the platform's own id.
+pub const RESOURCES: &[(&str, &str, &str, &str)] = &[
+    ("video", "video_collection", "Product tours", "vc-tours"),
+    ("video", "video_collection", "Customer interviews", "vc-interviews"),
+    ("video", "video_collection", "Training recordings", "vc-training"),
+    ("video", "index", "Highlights, English", "ix-highlights-en"),
+    ("video", "index", "Highlights, 日本語", "ix-highlights-ja"),
+    ("image", "image_source", "Storefront photos", "is-storefront"),
+    ("image", "image_source", "Press kit", "is-press"),
+    ("image", "s3_integration", "Media archive", "s3-archive"),
+];
+
+/// Keys: whose, what for, made how many days ago, for how many days (0: for good), whether it was revoked since.
+pub const KEYS: &[(&str, &str, u32, u32, bool)] = &[
+    ("ada", "Production gateway", 84, 365, false),
+    ("kwame", "Nightly index refresh", 75, 365, false),
+    ("soren.kjaer", "Local development", 72, 30, false),
+    ("priya", "Video search, staging", 70, 90, false),
+    ("yuki.tanaka", "Notebook", 58, 30, false),
+    ("noor.haddad", "Old laptop", 55, 365, true),
+    ("wojciech.sliwa", "Batch embed", 50, 180, false),
+    ("lea.fontaine", "Dashboard", 41, 0, false),
+    ("ana.restrepo", "Import script", 33, 90, false),
+    ("shira.levi", "CI", 28, 365, false),
+    ("ada", "Load test", 25, 30, false),
+    ("layla.mansour", "Support tooling", 21, 365, false),
+    ("thandiwe", "Weekly report", 12, 90, false),
+    ("sakura.kobayashi", "Prototype", 5, 30, false),
+];

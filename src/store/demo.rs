@@ -1,0 +1,65 @@
+//! What the demonstration needs, and no screen makes yet: a role and resources, written as the screens will.
+use super::{
+    Change,
+    audit::{self, Did},
+};
+use crate::{
+    error::Result,
+    model::{
+        id::{ResourceId, RoleId},
+        permission::Permissions,
+        text::Name,
+    },
+};
+use serde_json::{Value, json};
+
+/// A custom role of the organization one is in.
+pub async fn add_role(
+    change: &mut Change,
+    name: &Name,
+    description: &str,
+    permissions: Permissions,
+) -> Result<RoleId> {
+    let (id, now) = (RoleId(change.kit().id()), change.now());
+    change
+        .ask(
+            "insert into roles (account_id, id, name, description, permissions, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(id)
+        .bind(name.as_str())
+        .bind(description.to_owned())
+        .bind(permissions.to_json())
+        .bind(now)
+        .run()
+        .await?;
+    let did =
+        Did::to("role.created", "role", id, name).changed(Value::Null, json!({ "permissions": permissions }));
+    audit::here(change, did).await?;
+    Ok(id)
+}
+
+/// A resource of the account one is in: product, kind, name, and the platform's own id.
+pub async fn add_resource(
+    change: &mut Change,
+    (product, kind, name, external_id): (&str, &str, &str, &str),
+) -> Result<ResourceId> {
+    let (id, now, me) = (ResourceId(change.kit().id()), change.now(), change.who().person.id);
+    change
+        .ask(
+            "insert into resources (account_id, id, product, kind, name, external_id, created_by, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+        )
+        .bind(id)
+        .bind(product.to_owned())
+        .bind(kind.to_owned())
+        .bind(name.to_owned())
+        .bind(external_id.to_owned())
+        .bind(me)
+        .bind(now)
+        .run()
+        .await?;
+    let did = Did::to("resource.created", "resource", id, name);
+    audit::here(change, did.changed(Value::Null, json!({ "product": product, "kind": kind }))).await?;
+    Ok(id)
+}
