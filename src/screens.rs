@@ -12,6 +12,7 @@ pub mod new_team;
 pub mod operator;
 pub mod overview;
 pub mod requests;
+pub mod resources;
 pub mod role_picker;
 pub mod roles;
 pub mod settings;
@@ -38,6 +39,7 @@ pub fn routes() -> Routes {
         operator::routes(),
         overview::routes(),
         requests::routes(),
+        resources::routes(),
         roles::routes(),
         settings::routes(),
         sign_in::routes(),

@@ -221,7 +221,12 @@ impl Change<Entry> {
             for no key update";
         conn.query(both).bind(from).bind(to).run().await?;
         let who = entry::find(&mut conn, by, from, kit.now()).await?;
-        let there = entry::find(&mut conn, by, to, kit.now()).await?;
+        let there = entry::find(&mut conn, by, to, kit.now()).await.map_err(|it| match it {
+            Error::NotFound | Error::Moved(_) | Error::Barred { .. } => {
+                Error::invalid("to", "unknown_account", "Choose an account that you can enter.")
+            }
+            other => other,
+        })?;
         Ok((Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }), there))
     }
 }

@@ -1,8 +1,8 @@
 //! Roles: those that every account has, and the organization's own.
 use super::{
-    accounts::matches,
     given,
     list::{Ask, List},
+    matches,
 };
 use crate::{
     app::{

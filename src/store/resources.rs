@@ -124,6 +124,11 @@ pub async fn find(scope: &mut Scope, id: ResourceId) -> Result<Guarded<Resource>
     found.map(|it| Guarded(it.into())).ok_or(Error::NotFound)
 }
 
+/// What was registered just now, for its maker: who may not see it may know what they sent.
+pub async fn made(change: &mut Change, id: ResourceId) -> Result<Resource> {
+    find(change, id).await.map(|Guarded(it)| it)
+}
+
 /// An access key of somebody else's storage. It goes in, and never comes out.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -18,6 +18,7 @@ mod members;
 mod operator;
 mod overview;
 mod requests;
+mod resources;
 mod roles;
 mod settings;
 mod sign_in;
