@@ -88,7 +88,7 @@ pub async fn find(scope: &mut Scope, id: RoleId) -> Result<Custom> {
     let (top, admins_may_delete) = (scope.who().here.top(), scope.who().here.admins_may_delete);
     let sql = "select r.name, r.description, r.permissions, r.updated_at, r.base, b.name as base_name,
             b.permissions as base_permissions
-        from roles r left join roles b on b.account_id = r.account_id and cast(b.id as text) = r.base
+        from roles r left join roles b on b.account_id = r.account_id and encode(uuid_send(b.id), 'hex') = r.base
         where r.account_id = $1 and r.id = $2";
     let row: Option<Row> = scope.sql(sql).bind(top).bind(id).maybe().await?;
     let row = row.ok_or(Error::NotFound)?;

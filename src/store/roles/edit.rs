@@ -110,7 +110,7 @@ async fn base(change: &mut Change, word: &str) -> Result<(String, String, Permis
     let unknown = || Error::invalid("base", "unknown_role", "Choose a role to start from.");
     let id: RoleId = word.parse().map_err(|_| unknown())?;
     match find(change, id).await {
-        Ok(it) => Ok((id.to_string(), it.role.name, it.role.permissions)),
+        Ok(it) => Ok((id.0.simple().to_string(), it.role.name, it.role.permissions)),
         Err(Error::NotFound) => Err(unknown()),
         Err(other) => Err(other),
     }
