@@ -2,6 +2,7 @@
 mod browser {
     mod driver;
     mod pages;
+    mod story;
 }
 mod api;
 mod audit;

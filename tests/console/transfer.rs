@@ -117,7 +117,7 @@ async fn an_offer_needs_a_member_the_name_and_a_fresh_proof() {
         let own = house.membership("acme", &ada).await.to_string();
         ada.post(at, &[("to", &own), ("confirm", "acme")]).await.is(422).says("They own the account already");
         ada.post(&format!("/a/acme/members/{seat}/suspend"), &[]).await.is(303);
-        ada.get(at).await.is(200).hides("Bob Ross");
+        ada.get(at).await.is(200).hides("bob@acme.test").says("Nobody to choose");
         ada.post(at, &[("to", &seat), ("confirm", "acme")]).await.is(422).says("Only an active member");
         ada.post(&format!("/a/acme/members/{seat}/reactivate"), &[]).await.is(303);
 

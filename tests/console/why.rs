@@ -80,7 +80,10 @@ fn random_grants(dice: &mut Dice, custom: &[String], things: &[Thing]) -> Vec<Va
         let listed = json!({ "type": "resources", "resources": resources });
         // Admins are rare: they may everything.
         let grant = match dice.roll(4) {
-            0 => json!({ "role": dice.pick(&built_in[usize::from(dice.roll(5) > 0)..]) }),
+            0 => {
+                let from = usize::from(dice.roll(5) > 0);
+                json!({ "role": dice.pick(&built_in[from..]) })
+            }
             1 if !resources.is_empty() => json!({ "role": "source-specific", "scope": listed }),
             2 if !resources.is_empty() => json!({ "role": dice.pick(custom), "scope": listed }),
             3 => {

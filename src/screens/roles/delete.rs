@@ -23,7 +23,6 @@ struct Choice {
 #[derive(Template)]
 #[template(path = "roles/delete.html")]
 struct Ask {
-    list: String,
     href: String,
     name: String,
     held_by: String,
@@ -60,7 +59,6 @@ async fn draw(
     let people = super::people(&held, |it| it.role_id == Some(id));
     let own = roles::list(&mut scope).await?.into_iter().filter(|it| it.id != id);
     let ask = Ask {
-        list: can.path("roles"),
         href: can.path(&format!("roles/{id}")),
         name: role.name,
         held_by: match people {
