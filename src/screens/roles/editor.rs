@@ -87,7 +87,8 @@ struct Show {
     lead: String,
     is_built_in: bool,
     may_change: bool,
-    may_copy: bool,
+    /// Where it is copied; empty for who may not, and for the owner's.
+    copy: String,
     version: String,
     typed: Typed,
     groups: Vec<Group>,
@@ -164,6 +165,10 @@ async fn people<P: Needs>(can: &Can<P>, page: &Page, scope: &mut Scope, which: W
     Ok(roles::holders_of(scope, which, limit).await?.into_iter().map(person).collect())
 }
 
+fn copy<P: Needs>(can: &Can<P>, id: &str) -> String {
+    if super::may_make(can.me()) { can.path(&format!("roles/new?from={id}")) } else { String::new() }
+}
+
 fn held_by(people: &[Person]) -> (String, bool) {
     let more = people.len() > NAMED;
     (if more { format!("{NAMED}+") } else { people.len().to_string() }, more)
@@ -190,7 +195,7 @@ async fn built_in(can: &Can<SeeRoles>, page: &Page, it: BuiltIn) -> Result<Respo
         lead: it.says().to_owned(),
         is_built_in: true,
         may_change: false,
-        may_copy: super::may_make(who),
+        copy: if it == BuiltIn::Owner { String::new() } else { copy(can, it.word()) },
         version: String::new(),
         typed: Typed::default(),
         groups: matrix::groups(allows, allows, Permissions::NONE),
@@ -243,7 +248,7 @@ async fn draw<P: Needs>(
         lead: role.description.clone(),
         is_built_in: false,
         may_change: roles::may_change(who, &role).is_ok(),
-        may_copy: super::may_make(who),
+        copy: copy(can, &id.to_string()),
         version: version.0.to_string(),
         groups: matrix::groups(ticked, saved, open_to(who)),
         beyond,
