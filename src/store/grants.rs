@@ -95,7 +95,7 @@ pub enum WantedScope {
 }
 
 /// The most grants that one member has.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// Reads what is asked for, against the account's roles, products and resources. Every fault is told, by its index.
 pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {
