@@ -28,6 +28,10 @@ pub fn routes() -> Routes {
     .fold(Routes::default(), Routes::merge)
 }
 
+/// A field that takes `null` for a value: `expires_at`, where `null` is for good.
+#[derive(Deserialize)]
+struct Nullable<T>(Option<T>);
+
 /// For a field of a change, with `default`: none where it is absent. A `null` is a value, which `T` takes or refuses.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)

@@ -1,14 +1,15 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
-use super::{
-    App, error_pages,
-    gate::{Browser, Via as _},
-    page::Page,
-};
+use super::{App, client::cookie, error_pages, layers::session_cookie, page::Page};
 use crate::{
     error::{Error, Fault},
     model::entry::Entry,
-    store::{Client, Scope, entry, members},
+    store::{
+        Client, Scope,
+        entry::{self, Credential},
+        members,
+        sessions::secret_hash,
+    },
 };
 use axum::{
     extract::{Request, State},
@@ -18,6 +19,7 @@ use axum::{
 };
 use serde_json::json;
 use std::sync::Arc;
+use tower_sessions::session::Id;
 
 #[derive(Clone)]
 struct Told(Arc<Error>);
@@ -189,7 +191,9 @@ fn sign_in(page: &Page, asked: &Parts) -> Response {
 async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<Response> {
     let Error::Forbidden(permission) = error else { return None };
     let slug = asked.uri.path().strip_prefix("/a/")?.split('/').next()?;
-    let by = Browser::credential(asked)?;
+    // This layer stands outside of that of the sessions: it reads the cookie itself.
+    let id: Id = cookie(&asked.headers, session_cookie(app))?.parse().ok()?;
+    let by = Credential::Session(secret_hash(id));
     let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
     let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
     let givers = members::leaders(&mut scope).await.ok()?;

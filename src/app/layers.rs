@@ -27,13 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What the session's cookie is called. The prefix makes browsers refuse it from anywhere but this very host.
+pub fn session_cookie(app: &App) -> &'static str {
+    if app.kit().rules.base_url.starts_with("https:") { "__Host-guildhall" } else { "guildhall" }
+}
+
 /// The layers, the innermost first.
 pub fn around(router: Router<App>, app: &App) -> Router<App> {
     let kit = app.kit().clone();
     let https = kit.rules.base_url.starts_with("https:");
     let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
     let sessions = SessionManagerLayer::new(Sessions::new(app.0.db.clone(), kit.clone()))
-        .with_name(if https { "__Host-guildhall" } else { "guildhall" })
+        .with_name(session_cookie(app))
         .with_secure(https)
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(time::Duration::seconds(seconds)));

@@ -95,7 +95,7 @@ impl Index {
     }
     /// What can be undone by nobody is offered in a place of its own.
     fn has_danger(&self) -> bool {
-        !self.is_personal && (self.may_delete || self.may_leave)
+        self.may_delete || self.may_leave
     }
     fn of(who: &Entry, it: Account, offer: Option<Transfer>, catalog: &Catalog, zone: &TimeZone) -> Index {
         let is_personal = it.kind == Kind::Personal;
@@ -112,8 +112,8 @@ impl Index {
             is_personal,
             is_owner: who.is_owner,
             may_update: who.may(Permission::UpdateAccount),
-            may_transfer: who.may(Permission::TransferAccount) && !is_personal,
-            may_delete: who.may(Permission::DeleteAccount) && !is_personal,
+            may_transfer: who.may(Permission::TransferAccount),
+            may_delete: who.may(Permission::DeleteAccount),
             may_leave: who.membership.is_some() && !who.is_owner,
             admins_may_delete: it.admins_may_delete,
             members: counted(it.member_count, "member"),

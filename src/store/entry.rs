@@ -208,7 +208,9 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
         return Err(Error::Moved(here.slug));
     }
     if here.kind == Kind::Personal {
-        grants.iter_mut().for_each(|it| it.allows = it.allows.without(NOT_PERSONAL));
+        for it in &mut grants {
+            it.allows = it.allows.without(NOT_PERSONAL);
+        }
     }
     let rights = Rights {
         grants,

@@ -130,9 +130,6 @@ pub async fn offer(change: &mut Change, _: &Fresh, to: MembershipId) -> Result<T
     if !change.who().is_owner {
         return Err(Error::Forbidden(crate::model::permission::Permission::TransferAccount));
     }
-    if change.who().here.kind == Kind::Personal {
-        return Err(Error::conflict("personal", "A personal account stays with its user."));
-    }
     let member = match members::find(change, to).await {
         Ok(it) => it,
         Err(Error::NotFound) => {

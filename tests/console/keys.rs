@@ -29,7 +29,7 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
         assert!(said.field("cache-control").contains("no-store"));
         let secret = secret(&said.body);
         let program = house.program(&secret);
-        program.get("/api/v1/me").await.is(200);
+        program.get("/api/v1/accounts/acme").await.is(200);
 
         let list = ada.get("/a/acme/keys").await.is(200).says("Nightly").says("Active");
         assert!(!list.body.contains(&secret), "the secret is kept nowhere");
@@ -38,7 +38,7 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
         let at = format!("/a/acme/keys/{}/revoke", key_id(house, "Nightly").await);
         ada.post(&at, &[]).await.is(303).to("/a/acme/keys");
         ada.post(&at, &[]).await.is(303);
-        program.get("/api/v1/me").await.is(401);
+        program.get("/api/v1/accounts/acme").await.is(401);
         ada.get("/a/acme/keys").await.is(200).says("Revoked").hides("Active");
         let revoked = "select count(*) from audit_events where action = 'key.revoked'";
         assert_eq!(house.count(revoked).await, 1, "revoking twice is once");
@@ -58,11 +58,11 @@ async fn a_key_ends_when_its_maker_said() {
         };
         let (month, never) = (made("Month", "30d", "").await, made("Never", "never", "").await);
         house.later(29 * DAY);
-        month.get("/api/v1/me").await.is(200);
+        month.get("/api/v1/accounts/acme").await.is(200);
         house.later(2 * DAY);
-        month.get("/api/v1/me").await.is(401);
+        month.get("/api/v1/accounts/acme").await.is(401);
         house.later(900 * DAY);
-        never.get("/api/v1/me").await.is(200);
+        never.get("/api/v1/accounts/acme").await.is(200);
 
         let ada = house.again(&ada).await;
         for (form, words) in [

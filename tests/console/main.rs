@@ -1,9 +1,12 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod api;
 mod audit;
 mod browser {
     mod driver;
     mod pages;
+    mod story;
 }
 mod commands;
 mod floors;

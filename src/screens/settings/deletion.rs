@@ -7,7 +7,7 @@ use crate::{
         routes::Routes,
     },
     error::{Error, Result},
-    model::{account::Kind, permission::DeleteAccount},
+    model::permission::DeleteAccount,
     store::accounts::{self, Goes},
 };
 use askama::Template;
@@ -43,9 +43,6 @@ async fn show(can: Can<DeleteAccount>, page: Page) -> Result<Response> {
 
 async fn ask(can: &Can<DeleteAccount>, page: &Page, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
-    if here.kind == Kind::Personal {
-        return Err(Error::NotFound);
-    }
     let mut scope = can.read().await?;
     let goes = accounts::goes(&mut scope).await?;
     let (slug, name, noun) = (here.slug.clone(), here.name.clone(), here.kind.noun());

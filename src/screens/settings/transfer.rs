@@ -9,7 +9,6 @@ use crate::{
     },
     error::{Error, Fault, Result},
     model::{
-        account::Kind,
         id::MembershipId,
         permission::{Inside, Permission, TransferAccount},
     },
@@ -70,9 +69,6 @@ async fn show(can: Can<TransferAccount>, page: Page, Query(it): Query<Typed>) ->
 
 async fn ask(can: &Can<TransferAccount>, page: &Page, typed: Typed, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
-    if here.kind == Kind::Personal {
-        return Err(Error::NotFound);
-    }
     let mut scope = can.read().await?;
     let filter = Filter {
         search: typed.q.clone(),
