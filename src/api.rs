@@ -2,15 +2,18 @@
 //! in, what goes out, and the handlers. Errors are told by `app::answer`.
 mod accounts;
 mod audit;
+mod can;
 mod grants;
 mod invitations;
 mod keys;
 mod list;
 mod members;
+mod resources;
 mod roles;
 mod transfer;
 
 use crate::app::routes::Routes;
+use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Deserializer};
 
 /// Every call.
@@ -18,15 +21,21 @@ pub fn routes() -> Routes {
     [
         accounts::routes(),
         audit::routes(),
+        can::routes(),
         invitations::routes(),
         keys::routes(),
         members::routes(),
+        resources::routes(),
         roles::routes(),
         transfer::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)
 }
+
+/// A field that takes `null` for a value: `expires_at`, where `null` is for good.
+#[derive(Deserialize)]
+struct Nullable<T>(Option<T>);
 
 /// For a field of a change, with `default`: none where it is absent. A `null` is a value, which `T` takes or refuses.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
@@ -40,4 +49,12 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{it:02x}");
         text
     })
+}
+
+/// Whether `If-Match`, if it is there, names this version. A proxy that compresses makes a tag weak: that is forgiven.
+fn matches(fields: &HeaderMap, tag: &str) -> bool {
+    let mut asked = fields.get_all(header::IF_MATCH).iter().peekable();
+    let is_it = |it: &str| it == "*" || it.trim_start_matches("W/").trim_matches('"') == tag;
+    asked.peek().is_none()
+        || asked.filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(',')).any(|it| is_it(it.trim()))
 }

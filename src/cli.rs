@@ -53,7 +53,9 @@ pub async fn run() -> ExitCode {
     let settings = match (read, &command) {
         (Ok(settings), _) => settings,
         (Err(faults), command) => {
-            faults.iter().for_each(|it| out::fault(it));
+            for it in &faults {
+                out::fault(it);
+            }
             return ExitCode::from(if matches!(command, Command::Check) { 1 } else { 2 });
         }
     };

@@ -5,6 +5,8 @@ pub mod entry;
 pub mod grant;
 pub mod id;
 pub mod permission;
+pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod why;

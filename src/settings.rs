@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 /// The settings as they were given. A blank one is as if it were not there.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "these lines are read in a terminal, by --help")]
 #[command(next_help_heading = "Settings")]
 pub struct Given {
     /// The database: sqlite://PATH (made if missing) or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://guildhall.db]

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod demo;
 pub mod entry;
 pub mod grants;
+mod guarded;
 pub mod invitations;
 pub mod keys;
 pub mod links;
@@ -13,6 +14,8 @@ pub mod me;
 pub mod members;
 mod memberships;
 pub mod overview;
+pub mod requests;
+pub mod resources;
 pub mod roles;
 pub mod sessions;
 pub mod shell;
@@ -21,6 +24,9 @@ pub mod sources;
 pub mod teams;
 pub mod transfers;
 pub mod users;
+pub mod why;
+
+pub use guarded::{Allowed, Guarded};
 
 use crate::{
     db::{Conn, Db, Query},
@@ -197,6 +203,31 @@ impl Change<Entry> {
             .await?;
         let who = entry::find(&mut conn, by, slug, kit.now()).await?;
         Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+    }
+    /// Takes two accounts of one family for what passes from one to the other: the one at the top first, so that two who
+    /// move things opposite ways wait for each other. Says who this is in each.
+    pub async fn begin_both(
+        db: &Db,
+        by: &Credential,
+        [from, to]: [&str; 2],
+        kit: &Kit,
+        client: &Client,
+    ) -> Result<(Change, Entry)> {
+        let mut conn = db.begin().await?;
+        let top = "select 1 from accounts where id = (select coalesce(a.parent_id, a.id) from accounts a
+            join slugs s on s.account_id = a.id where s.slug = $1) for no key update";
+        conn.query(top).bind(from).run().await?;
+        let both = "select 1 from accounts where id in (select account_id from slugs where slug in ($1, $2)) order by id
+            for no key update";
+        conn.query(both).bind(from).bind(to).run().await?;
+        let who = entry::find(&mut conn, by, from, kit.now()).await?;
+        let there = entry::find(&mut conn, by, to, kit.now()).await.map_err(|it| match it {
+            Error::NotFound | Error::Moved(_) | Error::Barred { .. } => {
+                Error::invalid("to", "unknown_account", "Choose an account that you can enter.")
+            }
+            other => other,
+        })?;
+        Ok((Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }), there))
     }
 }
 impl Change<Me> {

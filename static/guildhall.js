@@ -107,9 +107,9 @@
       const hit = [...l.slice(from), ...l.slice(0, from)].find(x => x.textContent.trim().toLowerCase().startsWith(k));
       if (hit) { e.preventDefault(); hit.focus(); return; }
     }
-    // e-mail chips: Enter, comma, semicolon and space add
+    // e-mail chips: Enter, comma and semicolon add, and space behind an address: a name may come before it
     const chips = t.closest?.(".chips");
-    if (chips && ["Enter", ",", ";", " "].includes(e.key) && t.value?.trim()) { e.preventDefault(); addChips(chips, t); return; }
+    if (chips && ["Enter", ",", ";", " "].includes(e.key) && t.value?.trim() && (e.key !== " " || t.value.includes("@"))) { e.preventDefault(); addChips(chips, t); return; }
     if (chips && e.key === "Backspace" && t.value === "") { $$(".chip", chips).at(-1)?.remove(); return; }
     // single keys, printed on their control
     if (typing || open || !char || $("dialog[open]")) return;

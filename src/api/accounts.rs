@@ -1,5 +1,5 @@
 //! The account itself.
-use super::{given, hex};
+use super::{given, hex, matches};
 use crate::{
     app::{form, gate::Key, routes::Routes},
     error::{Error, Result},
@@ -99,12 +99,4 @@ async fn update(
         Ok(accounts::here(change).await?.into())
     })
     .await
-}
-
-/// Whether `If-Match`, if it is there, names this version. A proxy that compresses makes a tag weak: that is forgiven.
-fn matches(fields: &HeaderMap, tag: &str) -> bool {
-    let mut asked = fields.get_all(header::IF_MATCH).iter().peekable();
-    let is_it = |it: &str| it == "*" || it.trim_start_matches("W/").trim_matches('"') == tag;
-    asked.peek().is_none()
-        || asked.filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(',')).any(|it| is_it(it.trim()))
 }

@@ -1,6 +1,6 @@
 //! API keys: one's own, and everyone's for who may manage them.
 use super::{
-    given,
+    Nullable, given,
     list::{Ask, List},
 };
 use crate::{
@@ -84,7 +84,7 @@ struct New {
     name: String,
     /// Absent: twelve months. `null`: never.
     #[serde(default, deserialize_with = "given")]
-    expires_at: Option<Option<Time>>,
+    expires_at: Option<Nullable<Time>>,
     #[serde(default)]
     permissions: Option<Vec<Permission>>,
     #[serde(default)]
@@ -105,7 +105,7 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
     let fresh = key.prove("").await?;
     let wanted = keys::New {
         name: &name,
-        expires_at: new.expires_at.unwrap_or_else(|| Some(now.plus(keys::TERM))),
+        expires_at: new.expires_at.map_or_else(|| Some(now.plus(keys::TERM)), |it| it.0),
         permissions: new.permissions.as_deref().map(Permissions::of),
         resources: new.resources,
     };

@@ -1,6 +1,6 @@
 //! Members of an account.
 use super::{
-    given,
+    Nullable, given,
     grants::Grant,
     list::{Ask, List},
 };
@@ -150,7 +150,7 @@ struct Patch {
     status: Option<Status>,
     /// `null`: for good.
     #[serde(default, deserialize_with = "given")]
-    expires_at: Option<Option<Time>>,
+    expires_at: Option<Nullable<Time>>,
     #[serde(default, deserialize_with = "given")]
     login_type: Option<LoginType>,
 }
@@ -173,7 +173,7 @@ async fn update(
             Some(Status::Inactive) => members::suspend(change, id).await?,
             None => {}
         }
-        if let Some(expires_at) = asked.expires_at {
+        if let Some(Nullable(expires_at)) = asked.expires_at {
             members::set_expiry(change, id, expires_at).await?;
         }
         Ok(Json(members::find(change, id).await?.into()))

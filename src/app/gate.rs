@@ -68,6 +68,20 @@ impl<P: Needs, V: Via> Door<P, V> {
         change.commit().await?;
         Ok(told)
     }
+    /// The same, taking another account of the family too: for what moves there. Tells who this is there.
+    pub async fn change_with<T>(
+        &self,
+        other: &str,
+        story: impl AsyncFnOnce(&mut Change, &Entry) -> Result<T>,
+    ) -> Result<T> {
+        let both = [self.slug.as_str(), other];
+        let begun = Change::<Entry>::begin_both(&self.app.0.db, &self.by, both, self.kit(), &self.client);
+        let (mut change, there) = begun.await?;
+        change.who().meets::<P>().map_err(Error::Forbidden)?;
+        let told = story(&mut change, &there).await?;
+        change.commit().await?;
+        Ok(told)
+    }
     /// Whether a dangerous act needs the password again: then the form asks for it.
     pub fn is_stale(&self) -> bool {
         self.entry.by.fresh(self.kit().now()).is_none()

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets};
+use super::{App, answer, assets, sign::session_cookie};
 use crate::{error::Error, store::sessions::Sessions};
 use axum::{
     Router,
@@ -33,7 +33,7 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
     let https = kit.rules.base_url.starts_with("https:");
     let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
     let sessions = SessionManagerLayer::new(Sessions::new(app.0.db.clone(), kit.clone()))
-        .with_name(if https { "__Host-guildhall" } else { "guildhall" })
+        .with_name(session_cookie(app))
         .with_secure(https)
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(time::Duration::seconds(seconds)));

@@ -36,12 +36,34 @@ pub fn sentence(event: &Event) -> String {
             text(before, "login_type"),
             text(after, "login_type")
         ),
+        "resource.created" => format!("registered “{name}”"),
+        "resource.updated" => resource_updated(&name, before, after),
+        "resource.deleted" => format!("deleted the resource “{name}”"),
+        "resource.moved" => {
+            format!("moved “{name}” from {} to {}", text(before, "account"), text(after, "account"))
+        }
         "invitation.declined" => format!("declined the invitation for {name}"),
         "invitation.link_copied" => format!("copied the link of the invitation for {name}"),
         "invitation.resent" => format!("sent the invitation for {name} again"),
         "invitation.revoked" => format!("revoked the invitation for {name}"),
         "key.created" => format!("created the API key “{name}”"),
         "key.revoked" => format!("revoked the API key “{name}”"),
+        "role.created" => format!("made the role “{name}”"),
+        "role.duplicated" => format!("made the role “{name}” from {}", text(after, "from")),
+        "role.changed" => format!("changed the role “{name}”"),
+        "role.deleted" => match after["replacement"].as_str() {
+            Some(label) => format!("deleted the role “{name}”: who held it is {} now", title(label)),
+            None => format!("deleted the role “{name}”"),
+        },
+        "access.requested" => format!("asked for the permission {}", text(after, "permission")),
+        "access.granted" => {
+            format!(
+                "granted {name} the permission {} as {}",
+                text(after, "permission"),
+                roles(&after["grants"])
+            )
+        }
+        "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
@@ -100,6 +122,24 @@ fn updated(before: &Value, after: &Value) -> String {
         None => {}
     }
     if said.is_empty() { "changed the settings".to_owned() } else { said.join(", ") }
+}
+
+fn resource_updated(name: &str, before: &Value, after: &Value) -> String {
+    let mut said = vec![];
+    if let Some(new) = after["name"].as_str() {
+        said.push(format!("renamed “{}” to “{new}”", text(before, "name")));
+    }
+    if let Some(new) = after["external_id"].as_str() {
+        let old = text(before, "external_id");
+        said.push(format!("changed the external id of “{name}” from {old} to {new}"));
+    }
+    if let Some(new) = after["visibility"].as_str() {
+        said.push(format!("made “{name}” {new}"));
+    }
+    if !after["credentials"].is_null() {
+        said.push(format!("replaced the credentials of “{name}”"));
+    }
+    if said.is_empty() { format!("changed “{name}”") } else { said.join(", ") }
 }
 
 /// The titles of roles out of their labels, which are written bare or as `{label, expires_at}`.

@@ -97,7 +97,7 @@ impl Stage {
     }
 
     /// From where somebody comes, always the same for the same person.
-    pub fn client(&self, local: &str) -> Client {
+    pub fn client(local: &str) -> Client {
         let sum = local.bytes().fold(7_u32, |sum, it| sum.wrapping_mul(31).wrapping_add(it.into()));
         // Networks for documentation (RFC 5737).
         let net = if sum.is_multiple_of(2) { "198.51.100" } else { "203.0.113" };
@@ -109,7 +109,7 @@ impl Stage {
     pub async fn sign_up(&mut self, name: &str, local: &str, operator: bool) -> Result<Person> {
         let (name, email) = (parse_name(name)?, email(local)?);
         let new = NewUser { name: &name, email: &email, password: Some(&self.hashed), operator };
-        let mut change = Change::<Visitor>::begin(&self.db, &self.kit, &self.client(local)).await?;
+        let mut change = Change::<Visitor>::begin(&self.db, &self.kit, &Stage::client(local)).await?;
         let made = users::create(&mut change, &new).await?;
         change.commit().await?;
         let (person, _) = made.ok_or_else(|| Error::Internal(format!("{email} is there twice")))?;
@@ -125,7 +125,7 @@ impl Stage {
         {
             return Ok((person, hash.clone()));
         }
-        let client = self.client(local);
+        let client = Stage::client(local);
         let data = [
             (held::USER, person.id.to_string()),
             (held::METHOD, "password".into()),
@@ -155,7 +155,7 @@ impl Stage {
     ) -> Result<T> {
         self.soon();
         let (_, hash) = self.session(local).await?;
-        let (by, client) = (Credential::Session(hash), self.client(local));
+        let (by, client) = (Credential::Session(hash), Stage::client(local));
         let mut change = Change::<Entry>::begin(&self.db, &by, slug, &self.kit, &client).await?;
         let told = story(&mut change).await?;
         change.commit().await?;
@@ -169,7 +169,7 @@ impl Stage {
     ) -> Result<T> {
         self.soon();
         let (_, hash) = self.session(local).await?;
-        let mut change = Change::<Me>::begin(&self.db, &hash, &self.kit, &self.client(local)).await?;
+        let mut change = Change::<Me>::begin(&self.db, &hash, &self.kit, &Stage::client(local)).await?;
         let told = story(&mut change).await?;
         change.commit().await?;
         Ok(told)
@@ -180,7 +180,7 @@ impl Stage {
         local: &str,
         story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>,
     ) -> Result<T> {
-        let mut change = Change::<Visitor>::begin(&self.db, &self.kit, &self.client(local)).await?;
+        let mut change = Change::<Visitor>::begin(&self.db, &self.kit, &Stage::client(local)).await?;
         let told = story(&mut change).await?;
         change.commit().await?;
         Ok(told)

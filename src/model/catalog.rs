@@ -40,6 +40,9 @@ pub struct ResourceKind {
     /// Whether a source-specific grant may list it.
     #[serde(default)]
     pub is_source: bool,
+    /// Whether one comes with credentials: an access key's id and its secret.
+    #[serde(default)]
+    pub has_credentials: bool,
 }
 
 /// Something metered.
@@ -135,6 +138,18 @@ impl Catalog {
     /// A product by its word.
     pub fn product(&self, id: &str) -> Option<&Product> {
         self.products.iter().find(|it| it.id == id)
+    }
+    /// A product's name; its word if the catalogue no longer has it.
+    pub fn product_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.product(id).map_or(id, |it| &it.name)
+    }
+    /// A kind of resource by its word.
+    pub fn kind(&self, id: &str) -> Option<&ResourceKind> {
+        self.kinds.iter().find(|it| it.id == id)
+    }
+    /// A kind's name; its word if the catalogue no longer has it.
+    pub fn kind_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.kind(id).map_or(id, |it| &it.name)
     }
     /// A plan by its word.
     pub fn plan(&self, id: &str) -> Option<&Plan> {

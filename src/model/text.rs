@@ -173,14 +173,19 @@ pub fn counted(number: i64, one: &str) -> String {
 /// What a person is found by, all of it folded: the address, and the name from each of its words on. So a prefix of any
 /// word finds them, and so does a prefix of the words in their order.
 pub fn search_words(name: &str, email: &Email) -> Vec<String> {
-    let name = search_term(name);
-    let starts =
-        name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
-    let mut words: Vec<String> = starts.map(|at| name[at..].chars().take(64).collect()).collect();
+    let mut words = name_words(name);
     words.push(email.key().to_owned());
     words.sort();
     words.dedup();
     words
+}
+
+/// A name, folded, from each of its words on.
+pub fn name_words(name: &str) -> Vec<String> {
+    let name = search_term(name);
+    let starts =
+        name.char_indices().filter(|(at, _)| *at == 0 || name[..*at].ends_with(' ')).map(|(at, _)| at);
+    starts.map(|at| name[at..].chars().take(64).collect()).collect()
 }
 
 /// What somebody searches for, as names are stored: words of letters and digits, one space between.

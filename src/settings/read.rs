@@ -12,10 +12,10 @@ impl Given {
     /// Understands the settings, or says what is wrong with each. `env` tells an environment variable.
     pub fn read(&self, env: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<String>> {
         let mut faults = vec![];
-        let env = |name: &str| env(name).filter(|it| !it.trim().is_empty());
-        let smtp_url = secret(&env, "GUILDHALL_SMTP_URL", self.smtp_url_file.as_ref());
+        let env = &|name: &str| env(name).filter(|it| !it.trim().is_empty());
+        let smtp_url = secret(env, "GUILDHALL_SMTP_URL", self.smtp_url_file.as_ref());
         let smtp_url = keep(&mut faults, smtp_url).flatten();
-        let secret_key = secret(&env, "GUILDHALL_SECRET_KEY", self.secret_key_file.as_ref());
+        let secret_key = secret(env, "GUILDHALL_SECRET_KEY", self.secret_key_file.as_ref());
         let secret_key = secret_key.and_then(|it| {
             it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose()
         });
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(it.listen.to_string(), "127.0.0.1:3000");
         assert_eq!(it.base_url(it.listen), "http://127.0.0.1:3000");
         assert!(it.is_loopback() && it.open_sign_up && it.max_organizations_per_user == 1);
-        assert!(matches!(it.database, Database::Sqlite(_, path) if path == PathBuf::from("guildhall.db")));
+        assert!(matches!(it.database, Database::Sqlite(_, path) if path.as_os_str() == "guildhall.db"));
     }
 
     #[test]

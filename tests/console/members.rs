@@ -81,8 +81,7 @@ async fn every_member_is_on_one_page_forth_and_back() {
             once.dedup();
             assert_eq!(once.len(), 61, "somebody is lost or repeated, sorted by {sort:?}");
             if sort.ends_with("name") {
-                let sorted: Vec<_> =
-                    if sort == "name" { once } else { once.into_iter().rev().collect() };
+                let sorted: Vec<_> = if sort == "name" { once } else { once.into_iter().rev().collect() };
                 assert_eq!(seen, sorted);
             }
             let (mut said, mut back) = (last, vec![]);
@@ -106,7 +105,8 @@ async fn members_are_found_and_filtered() {
     each(async |house| {
         let ada = house.user("Ada", "ada@acme.test").await;
         house.organization(&ada, "Acme").await;
-        let people = [("Zoë Müller-Łuka", "zoe@north.test"), ("Émile Zola", "emile@x.test"), ("O'Neil", "on@x.test")];
+        let people =
+            [("Zoë Müller-Łuka", "zoe@north.test"), ("Émile Zola", "emile@x.test"), ("O'Neil", "on@x.test")];
         let people: Vec<_> = people.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         crowd(house, "acme", &people).await;
         for (typed, wanted) in [
@@ -184,7 +184,8 @@ async fn many_are_changed_and_the_rest_is_told() {
         let cyd_seat = house.join(&ada, "acme", &cyd, &["member"]).await.to_string();
         let ada_seat = house.membership("acme", &ada).await.to_string();
         let bulk = "/a/acme/members/bulk";
-        let all = [("id", ada_seat.as_str()), ("id", &bob_seat), ("id", &cyd_seat), ("back", "members?sort=name")];
+        let all =
+            [("id", ada_seat.as_str()), ("id", &bob_seat), ("id", &cyd_seat), ("back", "members?sort=name")];
         let with = |act: &'static str| [&[("act", act)], all.as_slice()].concat();
 
         let said = bob.post(bulk, &with("suspend")).await.is(303).to("/a/acme/members?sort=name");

@@ -119,7 +119,8 @@ async fn many_teams_come_in_pages() {
             let name = format!("Team {n}");
             ada.post("/new/team", &[("parent", "ada"), ("name", &name)]).await.is(303);
         }
-        let first = ada.get("/a/ada/teams").await.is(200).says("Team 10").says("Team 59").hides("Team 60");
+        let first =
+            ada.get_partial("/a/ada/teams").await.is(200).says("Team 10").says("Team 59").hides("Team 60");
         assert!(first.body.contains("/a/ada/teams?after=team-59"));
         let second =
             ada.get_partial("/a/ada/teams?after=team-59").await.is(200).says("Team 64").hides("Team 59");

@@ -74,6 +74,7 @@ struct Who {
 struct AskRemove {
     base: String,
     back: String,
+    list: String,
     noun: &'static str,
     members: String,
     who: Vec<Who>,
@@ -85,6 +86,7 @@ struct AskRemove {
 struct AskRoles {
     base: String,
     back: String,
+    list: String,
     members: String,
     who: Vec<Who>,
     picker: RolePicker,
@@ -124,7 +126,7 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         let losses = losses_in_words(losses);
         let noun = can.me().here.kind.noun();
         let title = format!("Remove {how_many}?");
-        let ask = AskRemove { base, back: it.back.clone(), noun, members: how_many, who, losses };
+        let ask = AskRemove { base, back: it.back.clone(), list, noun, members: how_many, who, losses };
         return page.show(&mut scope, &title, ask).await;
     }
     let custom = roles::list(&mut scope).await?;
@@ -138,7 +140,7 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         String::new()
     };
     let title = format!("Change the roles of {how_many}");
-    let ask = AskRoles { base, back: it.back.clone(), members: how_many, who, picker, problem };
+    let ask = AskRoles { base, back: it.back.clone(), list, members: how_many, who, picker, problem };
     page.show(&mut scope, &title, ask).await
 }
 
@@ -151,7 +153,9 @@ fn none(who: &[Who]) -> String {
 
 fn losses_in_words(it: Losses) -> Vec<(&'static str, String)> {
     let mut all = vec![("log-out", "Access ends at once, in the teams too".to_owned())];
-    all.push(("key-round", format!("{} revoked", count(it.keys, "API key is", "API keys are"))));
+    if it.keys > 0 {
+        all.push(("key-round", format!("{} revoked", count(it.keys, "API key is", "API keys are"))));
+    }
     if it.seats > 0 {
         all.push((
             "users-round",

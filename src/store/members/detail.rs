@@ -1,8 +1,5 @@
 //! What the page of one member adds to their row in the list.
-use super::{
-    HeldKey, Member, Seat,
-    list::read,
-};
+use super::{HeldKey, Member, Seat, list::read};
 use crate::{
     error::Result,
     model::{
