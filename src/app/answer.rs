@@ -1,6 +1,6 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
-use super::{App, client::cookie, error_pages, layers::session_cookie, page::Page};
+use super::{App, client::cookie, error_pages, page::Page, sign::session_cookie};
 use crate::{
     error::{Error, Fault},
     model::{entry::Entry, id::ResourceId, permission::Permission},

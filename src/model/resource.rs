@@ -165,7 +165,7 @@ impl Entry {
     pub fn leads_teams(&self) -> bool {
         self.here.kind == super::account::Kind::Organization && self.is_administrator()
     }
-    /// The products in which they may make something, of these.
+    /// Whether they may make something new in a product.
     pub fn may_create_in(&self, product: &str) -> bool {
         self.rights.may_in(Permission::CreateResources, product)
     }

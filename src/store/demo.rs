@@ -2,12 +2,14 @@
 use super::{
     Change,
     audit::{self, Did},
+    resources,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{
         id::{ResourceId, RoleId},
         permission::Permissions,
+        resource::{ExternalId, Visibility},
         text::Name,
     },
 };
@@ -44,22 +46,13 @@ pub async fn add_resource(
     change: &mut Change,
     (product, kind, name, external_id): (&str, &str, &str, &str),
 ) -> Result<ResourceId> {
-    let (id, now, me) = (ResourceId(change.kit().id()), change.now(), change.who().person.id);
-    change
-        .ask(
-            "insert into resources (account_id, id, product, kind, name, external_id, created_by, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
-        )
-        .bind(id)
-        .bind(product.to_owned())
-        .bind(kind.to_owned())
-        .bind(name.to_owned())
-        .bind(external_id.to_owned())
-        .bind(me)
-        .bind(now)
-        .run()
-        .await?;
-    let did = Did::to("resource.created", "resource", id, name);
-    audit::here(change, did.changed(Value::Null, json!({ "product": product, "kind": kind }))).await?;
-    Ok(id)
+    let new = resources::New {
+        product: product.to_owned(),
+        kind: kind.to_owned(),
+        name: Name::parse(name).map_err(Error::at("name"))?,
+        external_id: ExternalId::parse(external_id).map_err(Error::at("external_id"))?,
+        visibility: Visibility::Shared,
+        credentials: None,
+    };
+    resources::create(change, &new).await
 }

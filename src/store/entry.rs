@@ -8,13 +8,12 @@ use crate::{
         account::{AccountRef, Kind, LoginType},
         entry::{By, Entry, Here, Person, Session},
         grant::{Grant, Rights},
-        id::{AccountId, GrantId, KeyId, MembershipId, ResourceId, RoleId, SessionId, UserId},
+        id::{AccountId, GrantId, KeyId, MembershipId, RoleId, SessionId, UserId},
         permission::{Permission, Permissions},
         role::BuiltIn,
         time::Time,
     },
 };
-use uuid::Uuid;
 
 /// By what somebody is known. Only hashes: the secrets stay in the request.
 #[derive(Clone)]
@@ -234,7 +233,9 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
         return Err(Error::Moved(here.slug));
     }
     if here.kind == Kind::Personal {
-        grants.iter_mut().for_each(|it| it.allows = it.allows.without(NOT_PERSONAL));
+        for it in &mut grants {
+            it.allows = it.allows.without(NOT_PERSONAL);
+        }
     }
     let rights = Rights {
         grants,
@@ -366,15 +367,4 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         operator: it.operator,
         time_zone: it.time_zone,
     }))
-}
-
-/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
-pub(super) fn listed(json: Option<&str>) -> Vec<crate::model::grant::Listed> {
-    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
-    let parse = |it: &String| {
-        let (id, product) = it.split_once(' ')?;
-        let id = ResourceId(id.parse::<Uuid>().ok()?);
-        Some(crate::model::grant::Listed { id, product: product.to_owned() })
-    };
-    all.iter().filter_map(parse).collect()
 }

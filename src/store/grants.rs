@@ -1,5 +1,5 @@
 //! Grants: read, asked for, and written, for a member or for who is invited.
-use super::{Change, Scope, entry::listed};
+use super::{Change, Scope};
 use crate::{
     db::List,
     error::{Error, Fault, Result},
@@ -49,6 +49,17 @@ impl Listing {
         };
         Some(Grant { id: Some(self.id), role, over, allows, expires_at: self.expires_at })
     }
+}
+
+/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
+fn listed(json: Option<&str>) -> Vec<Listed> {
+    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    let parse = |it: &String| {
+        let (id, product) = it.split_once(' ')?;
+        let id = ResourceId(id.parse::<Uuid>().ok()?);
+        Some(Listed { id, product: product.to_owned() })
+    };
+    all.iter().filter_map(parse).collect()
 }
 
 /// A grant as somebody asks for it.

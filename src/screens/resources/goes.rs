@@ -109,9 +109,10 @@ pub(super) async fn move_to(
         resources::move_to(change, resource, there, version(&it.seen)).await?;
         Ok(name)
     };
-    let moved = match it.to.is_empty() || it.to == can.slug() {
-        true => Err(Error::invalid("to", "required", "Choose where it goes.")),
-        false => can.change_with(&it.to, story).await,
+    let moved = if it.to.is_empty() || it.to == can.slug() {
+        Err(Error::invalid("to", "required", "Choose where it goes."))
+    } else {
+        can.change_with(&it.to, story).await
     };
     match moved {
         Ok(name) => Ok(page.done(&format!("/a/{}/resources/{id}", it.to), format!("{name} is here now."))),

@@ -7,6 +7,7 @@ use crate::{
     },
     error::{Error, Fault, Result},
     model::{
+        catalog::{Catalog, Product, ResourceKind},
         entry::Entry,
         permission::CreateResources,
         resource::{ExternalId, Visibility},
@@ -71,13 +72,18 @@ async fn ask(can: &Can<CreateResources>, page: &Page, mut it: Typed, faults: Fau
 }
 
 /// The products in which they may register something, with their kinds.
-fn groups(me: &Entry, catalog: &crate::model::catalog::Catalog) -> Vec<Group> {
+fn groups(me: &Entry, catalog: &Catalog) -> Vec<Group> {
     let products = catalog.products.iter().filter(|it| me.may_create_in(&it.id));
-    let kinds_of = |product: &str| {
-        let kinds = catalog.kinds.iter().filter(|it| it.products.iter().any(|it| it == product));
-        kinds.map(|it| (format!("{product}/{}", it.id), it.name.clone())).collect()
+    let kinds_of = |of: &Product| {
+        let kinds = catalog.kinds.iter().filter(|it| it.products.contains(&of.id));
+        // The closed list shows no product: it is said where the kind alone does not say it.
+        let label = |it: &ResourceKind| match it.products.len() {
+            1 => it.name.clone(),
+            _ => format!("{}, {}", it.name, of.name.to_lowercase()),
+        };
+        kinds.map(|it| (format!("{}/{}", of.id, it.id), label(it))).collect()
     };
-    products.map(|it| Group { product: it.name.clone(), kinds: kinds_of(&it.id) }).collect()
+    products.map(|it| Group { product: it.name.clone(), kinds: kinds_of(it) }).collect()
 }
 
 pub(super) async fn create(can: Can<CreateResources>, page: Page, Form(it): Form<Typed>) -> Result<Response> {

@@ -161,10 +161,8 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let backwards = filter.before.is_some();
     let up = (filter.order == Order::Up) != backwards;
     let terms = Terms::of(scope, filter);
-    let sql = match terms.leads {
-        true => page!("r.top_id", filter.sort, up),
-        false => page!("r.account_id", filter.sort, up),
-    };
+    let sql =
+        if terms.leads { page!("r.top_id", filter.sort, up) } else { page!("r.account_id", filter.sort, up) };
     let from = filter.before.clone().or_else(|| filter.after.clone()).unwrap_or_else(|| end(up));
     let query = terms.bind(scope.ask(sql[usize::from(terms.words.is_some())]));
     let query = if filter.sort == Sort::Name { query.bind(from.name) } else { query.bind(from.time) };

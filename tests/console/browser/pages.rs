@@ -1,7 +1,5 @@
 //! Every page of the route table, seen in a browser: axe finds nothing, the console is silent, nothing runs over the edge, the
 //! HTML is valid. In both themes, at 1440 and at 390 px.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use super::driver::{Browser, Theme};
 use crate::harness::{House, PASSWORD, Person, one_served};
 use std::{collections::BTreeSet, path::Path, process::Command};
@@ -13,7 +11,8 @@ const ADA: &str = "ada@acme.test";
 async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
-        if route.path.contains("{token}") || ["/", "/sign-out"].contains(&route.path) {
+        // Pages of their own links are seen in the stories; a summary is a fragment of a form.
+        if route.path.contains("{token}") || route.path == "/" || route.path.ends_with("/summary") {
             continue;
         }
         let mut path = route.path.replace("{slug}", "acme");
