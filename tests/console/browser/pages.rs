@@ -125,7 +125,9 @@ async fn every_page_is_sound() {
     house.set_password(YUKI, PASSWORD).await;
     let yuki = house.visitor();
     yuki.post("/sign-in", &[("email", YUKI), ("password", PASSWORD)]).await.is(303);
-    yuki.post("/a/acme/requests", &[("permission", "members.view"), ("note", "To find my team")]).await.is(303);
+    yuki.post("/a/acme/requests", &[("permission", "members.view"), ("note", "To find my team")])
+        .await
+        .is(303);
     let ada = house.visitor();
     ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
     let paths = addresses(&house, &ada).await;
