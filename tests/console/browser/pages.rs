@@ -10,12 +10,15 @@ const ADA: &str = "ada@acme.test";
 /// A member in the demonstration, who asks for more.
 const YUKI: &str = "yuki.tanaka@acme.test";
 
+/// What is swapped into a form, and is no page.
+const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
+
 /// Every address that answers HTML, with ids that are there.
 async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
-        // Pages of their own links are seen in the stories; a summary is a fragment of a form.
-        if route.path.contains("{token}") || route.path == "/" || route.path.ends_with("/summary") {
+        // Pages of their own links are seen in the stories.
+        if route.path.contains("{token}") || route.path == "/" || FRAGMENTS.iter().any(|it| route.path.ends_with(it)) {
             continue;
         }
         let mut path = route.path.replace("{slug}", "acme");
