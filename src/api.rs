@@ -2,6 +2,7 @@
 //! in, what goes out, and the handlers. Errors are told by `app::answer`.
 mod accounts;
 mod audit;
+mod can;
 mod grants;
 mod invitations;
 mod keys;
@@ -20,6 +21,7 @@ pub fn routes() -> Routes {
     [
         accounts::routes(),
         audit::routes(),
+        can::routes(),
         invitations::routes(),
         keys::routes(),
         members::routes(),

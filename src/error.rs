@@ -101,6 +101,13 @@ impl Error {
             Error::Internal(_) => "internal",
         }
     }
+    /// What went wrong below, for the log.
+    pub fn cause(self) -> String {
+        match self {
+            Error::Unavailable(cause) | Error::Internal(cause) => cause,
+            other => other.to_string(),
+        }
+    }
     /// HTTP's word for it.
     pub fn status(&self) -> u16 {
         match self {

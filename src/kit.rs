@@ -36,7 +36,9 @@ impl Clock {
 
 /// Where random bytes come from.
 #[derive(Clone)]
-pub struct Chance(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Chance(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Chance {
     /// The operating system's, by a generator that it seeds.

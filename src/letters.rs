@@ -8,12 +8,14 @@ use std::fmt;
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
+mod access;
 mod account;
 #[cfg(test)]
 mod tests;
 mod transfer;
 mod user;
 
+pub use access::{Access, Given, access_declined, access_granted, access_requested};
 pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,

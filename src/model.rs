@@ -9,3 +9,4 @@ pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod why;

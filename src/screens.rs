@@ -11,12 +11,15 @@ pub mod new_organization;
 pub mod new_team;
 pub mod operator;
 pub mod overview;
+pub mod requests;
 pub mod resources;
 pub mod role_picker;
+pub mod roles;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
+pub mod why;
 
 use crate::app::routes::Routes;
 
@@ -35,11 +38,14 @@ pub fn routes() -> Routes {
         new_team::routes(),
         operator::routes(),
         overview::routes(),
+        requests::routes(),
         resources::routes(),
+        roles::routes(),
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
         teams::routes(),
+        why::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)
 }

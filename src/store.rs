@@ -14,6 +14,7 @@ pub mod me;
 pub mod members;
 mod memberships;
 pub mod overview;
+pub mod requests;
 pub mod resources;
 pub mod roles;
 pub mod sessions;
@@ -23,6 +24,7 @@ pub mod sources;
 pub mod teams;
 pub mod transfers;
 pub mod users;
+pub mod why;
 
 pub use guarded::{Allowed, Guarded};
 

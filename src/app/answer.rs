@@ -1,9 +1,9 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
-use super::{App, client::cookie, error_pages, layers::session_cookie, page::Page};
+use super::{App, client::cookie, error_pages, page::Page, sign::session_cookie};
 use crate::{
     error::{Error, Fault},
-    model::entry::Entry,
+    model::{entry::Entry, id::ResourceId, permission::Permission},
     store::{
         Client, Scope,
         entry::{self, Credential},
@@ -187,10 +187,15 @@ fn sign_in(page: &Page, asked: &Parts) -> Response {
     response
 }
 
-/// A 403 keeps the frame of the account: it names what is missing and who can give it. None if even that cannot be read.
+/// A 403 keeps the frame of the account: it names what is missing, who can give it, why, and lets a member ask for it. None if
+/// even that cannot be read.
 async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<Response> {
     let Error::Forbidden(permission) = error else { return None };
-    let slug = asked.uri.path().strip_prefix("/a/")?.split('/').next()?;
+    let mut words = asked.uri.path().strip_prefix("/a/")?.split('/');
+    let slug = words.next()?;
+    // What a grant could be over, if the address is that of a resource.
+    let resource = words.next().filter(|it| *it == "resources").and(words.next());
+    let resource = resource.filter(|it| permission.is_of_resources() && it.parse::<ResourceId>().is_ok());
     // This layer stands outside of that of the sessions: it reads the cookie itself.
     let id: Id = cookie(&asked.headers, session_cookie(app))?.parse().ok()?;
     let by = Credential::Session(secret_hash(id));
@@ -200,13 +205,18 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     let who = scope.who();
     let says = permission.says();
     let act = says[..1].to_lowercase() + &says[1..];
+    let base = format!("/a/{}", who.here.slug);
+    let about = resource.map(|it| format!("&resource={it}")).unwrap_or_default();
+    let may_ask = who.membership.is_some() && *permission != Permission::TransferAccount;
     let body = error_pages::Forbidden {
         act,
         account: who.here.name.clone(),
         permission: permission.key().into(),
         roles: who.rights.grants.iter().map(crate::model::grant::Grant::title).collect(),
         givers,
-        why: None,
+        why: Some(format!("{base}/why?permission={}{about}", permission.key())),
+        ask: may_ask.then(|| format!("{base}/requests")),
+        resource: resource.unwrap_or_default().to_owned(),
     };
     page.show(&mut scope, "Not allowed", body).await.ok()
 }

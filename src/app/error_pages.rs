@@ -19,6 +19,10 @@ pub struct Forbidden {
     pub givers: Vec<String>,
     /// The page that explains the answer, if the visitor may open it.
     pub why: Option<String>,
+    /// Where they may ask for it, if they are a member.
+    pub ask: Option<String>,
+    /// The id of the resource that it is about; empty for none.
+    pub resource: String,
 }
 
 impl Forbidden {

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets};
+use super::{App, answer, assets, sign::session_cookie};
 use crate::{error::Error, store::sessions::Sessions};
 use axum::{
     Router,
@@ -26,11 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a page may load: our own files, and no script or style inside of it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// What the session's cookie is called. The prefix makes browsers refuse it from anywhere but this very host.
-pub fn session_cookie(app: &App) -> &'static str {
-    if app.kit().rules.base_url.starts_with("https:") { "__Host-guildhall" } else { "guildhall" }
-}
 
 /// The layers, the innermost first.
 pub fn around(router: Router<App>, app: &App) -> Router<App> {

@@ -120,11 +120,18 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
     let mut first = vec![item("Overview", "house", "overview", None)];
     if entry.may(Permission::ViewMembers) && is_shared {
         let mut members = item("Members", "users", "members", seat.map(|it| it.member_count));
-        members.current |= path.starts_with(&format!("{base}/invitations"));
+        members.current |=
+            ["invitations", "requests"].iter().any(|it| path.starts_with(&format!("{base}/{it}")));
         first.push(members);
     }
     if here.kind != account::Kind::Team {
         first.push(item("Teams", "users-round", "teams", seat.map(|it| it.team_count).filter(|it| *it > 0)));
+    }
+    if is_shared {
+        if entry.may(Permission::ViewMembers) || entry.may(Permission::ManageRoles) {
+            first.push(item("Roles", "shield", "roles", None));
+        }
+        first.push(item("Access check", "shield-question", "why", None));
     }
     let mut build = vec![];
     if entry.may(Permission::OwnKeys) || entry.may(Permission::ManageKeys) {
@@ -162,6 +169,9 @@ fn actions(entry: &Entry) -> Vec<Item> {
     }
     if entry.may(Permission::OwnKeys) && entry.membership.is_some() {
         all.push(item("Create API key…", "plus", "keys/new"));
+    }
+    if entry.here.kind != account::Kind::Personal {
+        all.push(item("Check why someone has access…", "shield-question", "why"));
     }
     all
 }

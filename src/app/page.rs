@@ -235,7 +235,7 @@ impl When {
     }
     /// `Nov 21, 2026, 14:32:08`.
     pub fn second(at: Time, zone: &TimeZone) -> When {
-        When { iso: at.to_string(), text: at.second(zone) }
+        When { iso: at.iso(), text: at.second(zone) }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Signing a browser in and out.
-use super::{client::cookie, gate::Anyone, page::Page};
+use super::{App, client::cookie, gate::Anyone, page::Page};
 use crate::{
     error::{Error, Result},
     model::id::UserId,
@@ -7,6 +7,11 @@ use crate::{
 };
 use axum::http::HeaderMap;
 use tower_sessions::{Session, session};
+
+/// What the session's cookie is called. The prefix makes browsers refuse it from anywhere but this very host.
+pub fn session_cookie(app: &App) -> &'static str {
+    if app.kit().rules.base_url.starts_with("https:") { "__Host-guildhall" } else { "guildhall" }
+}
 
 /// A browser that a user signed in with is known for a year.
 const KNOWN: &str = "known";

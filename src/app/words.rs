@@ -48,6 +48,22 @@ pub fn sentence(event: &Event) -> String {
         "invitation.revoked" => format!("revoked the invitation for {name}"),
         "key.created" => format!("created the API key “{name}”"),
         "key.revoked" => format!("revoked the API key “{name}”"),
+        "role.created" => format!("made the role “{name}”"),
+        "role.duplicated" => format!("made the role “{name}” from {}", text(after, "from")),
+        "role.changed" => format!("changed the role “{name}”"),
+        "role.deleted" => match after["replacement"].as_str() {
+            Some(label) => format!("deleted the role “{name}”: who held it is {} now", title(label)),
+            None => format!("deleted the role “{name}”"),
+        },
+        "access.requested" => format!("asked for the permission {}", text(after, "permission")),
+        "access.granted" => {
+            format!(
+                "granted {name} the permission {} as {}",
+                text(after, "permission"),
+                roles(&after["grants"])
+            )
+        }
+        "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),

@@ -10,6 +10,8 @@ const ALL: &[(&str, &str)] = &[
     ("0005_audit", include_str!("../../migrations/0005_audit.sql")),
     ("0006_mails", include_str!("../../migrations/0006_mails.sql")),
     ("0007_resources", include_str!("../../migrations/0007_resources.sql")),
+    ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
+    ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

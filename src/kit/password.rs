@@ -34,8 +34,11 @@ pub async fn choose(password: &str, about: &[&str]) -> Result<Result<String, Ref
         if judged.score() >= zxcvbn::Score::Three {
             return Ok(hash(&password));
         }
-        let advice =
-            judged.feedback().and_then(|it| it.warning()).map(|it| format!(" {it}")).unwrap_or_default();
+        let advice = judged
+            .feedback()
+            .and_then(zxcvbn::feedback::Feedback::warning)
+            .map(|it| format!(" {it}"))
+            .unwrap_or_default();
         refuse("too_weak", format!("This password is too easy to guess.{advice} Use a few unrelated words."))
     })
     .await

@@ -33,7 +33,30 @@ fn all(name: &str) -> Vec<Letter> {
         organization: Some(name),
         link,
     };
+    let access = Access {
+        asker: person,
+        account: name,
+        may: "Delete resources",
+        permission: "resources.delete",
+        resource: Some(name),
+        note: name,
+        link: transfer.link,
+    };
+    let given = Given {
+        by: person,
+        account: name,
+        may: access.may,
+        role: name,
+        resource: Some(name),
+        until: Some(link.until),
+        link: transfer.link,
+    };
     vec![
+        access_requested(s, to, &access),
+        access_requested(s, to, &Access { resource: None, note: "", ..access }),
+        access_granted(s, to, &given),
+        access_granted(s, to, &Given { resource: None, until: None, ..given }),
+        access_declined(s, to, person, name, access.may),
         confirm_sign_up(s, to, &link),
         sign_up_known(s, to),
         reset_password(s, to, &link),

@@ -60,6 +60,18 @@ impl Grant {
     fn gives(&self, it: Permission) -> bool {
         self.allows.has(it) && (self.over == Over::Account || it.is_of_resources() || it.is_of_everyone())
     }
+    /// What it says to a permission, over a resource or over anything at all.
+    pub fn weigh(&self, it: Permission, on: Option<&Listed>) -> Weight {
+        if !self.allows.has(it) {
+            Weight::Lacks
+        } else if !self.gives(it) {
+            Weight::Narrow
+        } else if on.is_some_and(|on| !self.reaches(&on.product, on.id)) {
+            Weight::Elsewhere
+        } else {
+            Weight::Gives
+        }
+    }
     fn reaches(&self, product: &str, id: ResourceId) -> bool {
         match &self.over {
             Over::Account => true,
@@ -142,9 +154,31 @@ impl Grant {
     }
 }
 
+/// What one grant says to one permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It allows it.
+    Gives,
+    /// The role does not hold the permission.
+    Lacks,
+    /// The role holds it, but it is about the whole account, which the grant is not over.
+    Narrow,
+    /// The role holds it, over something else.
+    Elsewhere,
+}
+
 fn capital(word: &str) -> String {
     let mut all = word.chars();
     all.next().map(|it| it.to_uppercase().chain(all).collect()).unwrap_or_default()
+}
+
+/// What an API key was not made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLimit {
+    /// The permission.
+    Permission,
+    /// The resource.
+    Resource,
 }
 
 /// What somebody may do in an account: the union of their grants, never more than their key was made for.
@@ -169,12 +203,27 @@ impl Rights {
     }
     /// Over something at least: enough to open a page, not to touch a resource.
     pub fn may(&self, it: Permission) -> bool {
-        self.giving(it).next().is_some()
+        self.allowing(it, None).is_some()
     }
     /// Over this resource, by the grants alone: whether it is private, `may_at` asks.
     pub fn may_on(&self, it: Permission, product: &str, id: ResourceId) -> bool {
-        self.only_resources.as_ref().is_none_or(|only| only.contains(&id))
-            && self.giving(it).any(|grant| grant.reaches(product, id))
+        self.allowing(it, Some(&Listed { id, product: product.to_owned() })).is_some()
+    }
+    /// The first grant that allows it, over a resource or over anything at all.
+    pub fn allowing(&self, it: Permission, on: Option<&Listed>) -> Option<&Grant> {
+        let is_open = self.key_admits(it, on).is_ok();
+        self.grants.iter().find(|grant| is_open && grant.weigh(it, on) == Weight::Gives)
+    }
+    /// Whether the API key was made for it. A session is made for everything.
+    pub fn key_admits(&self, it: Permission, on: Option<&Listed>) -> Result<(), KeyLimit> {
+        let covers = |only: &Vec<ResourceId>| on.is_none_or(|on| only.contains(&on.id));
+        if self.only.is_some_and(|only| !only.has(it)) {
+            Err(KeyLimit::Permission)
+        } else if !self.only_resources.as_ref().is_none_or(covers) {
+            Err(KeyLimit::Resource)
+        } else {
+            Ok(())
+        }
     }
     /// Whether all that `grant` gives is held here, over all that it is over. Else, the first that is missing.
     pub fn cover(&self, grant: &Grant) -> Result<(), Permission> {

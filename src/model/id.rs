@@ -41,6 +41,8 @@ ids! {
     InvitationId
     /// An API key.
     KeyId
+    /// Somebody's wish for a permission.
+    RequestId
     /// A session, as its owner sees it. Not the secret in the cookie.
     SessionId
 }

@@ -39,6 +39,13 @@ impl Needs for SeeKeys {
     const OR: Option<Permission> = Some(Permission::ManageKeys);
 }
 
+/// The gate for the list of roles: who holds them, or what they hold.
+pub struct SeeRoles;
+impl Needs for SeeRoles {
+    const PERMISSION: Option<Permission> = Some(Permission::ViewMembers);
+    const OR: Option<Permission> = Some(Permission::ManageRoles);
+}
+
 /// The gate for what every active member may do, whatever their roles: look at their own membership, leave.
 pub struct Inside;
 impl Needs for Inside {

@@ -1,7 +1,7 @@
 //! Resources of the platform: where they are, who sees them, and what lists may show.
 use super::{
     entry::Entry,
-    grant::{Over, Rights, Role},
+    grant::{Listed, Over, Rights, Role},
     id::{ResourceId, UserId},
     permission::{Needs, Permission, ViewResources},
     role::BuiltIn,
@@ -83,6 +83,13 @@ pub struct Place<'a> {
     pub creator: Option<UserId>,
 }
 
+impl Place<'_> {
+    /// As a grant knows it.
+    pub fn listed(&self) -> Listed {
+        Listed { id: self.id, product: self.product.to_owned() }
+    }
+}
+
 /// Something that a grant can reach or leave out. Who may not `See` it is told that it does not exist.
 pub trait Located {
     /// What it takes to see it.
@@ -112,11 +119,18 @@ impl Rights {
         let leads = |it: &Role| matches!(it, Role::BuiltIn(BuiltIn::Owner | BuiltIn::Admin));
         self.grants.iter().any(|it| it.over == Over::Account && leads(&it.role))
     }
-    /// Whether `who`, holding these rights, may do it there. The one sentence about private resources: beyond the permission,
-    /// they are their creator's and the administrators' alone. `reach` says the same to lists.
+    /// Whether `who`, holding these rights, is shown it, if a permission reaches it: private resources are their creator's
+    /// and the administrators' alone. `reach` says the same to lists.
+    pub fn is_shown(&self, who: UserId, at: &Place<'_>) -> bool {
+        at.visibility == Visibility::Shared || at.creator == Some(who) || self.is_administrator()
+    }
+    /// Whether `who`, holding these rights, sees it.
+    pub fn sees(&self, who: UserId, at: &Place<'_>) -> bool {
+        self.is_shown(who, at) && self.may_on(Permission::ViewResources, at.product, at.id)
+    }
+    /// Whether `who`, holding these rights, may do it there: nobody does anything to what they do not see.
     pub fn may_at(&self, who: UserId, it: Permission, at: &Place<'_>) -> bool {
-        let sees = at.visibility == Visibility::Shared || at.creator == Some(who) || self.is_administrator();
-        sees && self.may_on(it, at.product, at.id)
+        self.sees(who, at) && self.may_on(it, at.product, at.id)
     }
     /// Over a product as a whole: enough to make something new in it.
     pub fn may_in(&self, it: Permission, product: &str) -> bool {
@@ -168,7 +182,7 @@ impl Located for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::grant::{Grant, Listed};
+    use crate::model::grant::Grant;
 
     fn user(n: u128) -> UserId {
         UserId(Uuid::from_u128(n))

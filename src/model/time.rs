@@ -59,6 +59,10 @@ impl Time {
     fn stamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::MAX)
     }
+    /// For `<time datetime>`, which takes no more than milliseconds.
+    pub fn iso(self) -> String {
+        self.stamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
     /// `2026-11-21` in a zone.
     pub fn date(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string()

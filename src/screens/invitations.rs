@@ -134,6 +134,9 @@ struct Index {
     members_at: String,
     members: String,
     open: String,
+    may_update: bool,
+    requests_at: String,
+    requests: String,
     newer: String,
     older: String,
 }
@@ -158,6 +161,13 @@ async fn list(can: Can<InviteMembers>, page: Page, Query(asked): Query<Asked>) -
         said: said(found.invitations.len(), all),
         members_at: can.path("members"),
         members: found.members.to_string(),
+        may_update: who.may(Permission::UpdateMembers),
+        requests_at: can.path("requests"),
+        requests: match found.requests {
+            0 => String::new(),
+            1..=1000 => found.requests.to_string(),
+            _ => "1,000+".into(),
+        },
         open: if found.open > 1000 { "1,000+".into() } else { found.open.to_string() },
         newer: turn("before", found.previous),
         older: turn("after", found.next),

@@ -37,7 +37,7 @@ fn digits(n: i64) -> String {
     let plain = n.to_string();
     let mut text = String::new();
     for (at, it) in plain.chars().enumerate() {
-        if at > 0 && (plain.len() - at) % 3 == 0 {
+        if at > 0 && (plain.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(it);

@@ -8,13 +8,12 @@ use crate::{
         account::{AccountRef, Kind, LoginType},
         entry::{By, Entry, Here, Person, Session},
         grant::{Grant, Rights},
-        id::{AccountId, GrantId, KeyId, MembershipId, ResourceId, RoleId, SessionId, UserId},
+        id::{AccountId, GrantId, KeyId, MembershipId, RoleId, SessionId, UserId},
         permission::{Permission, Permissions},
         role::BuiltIn,
         time::Time,
     },
 };
-use uuid::Uuid;
 
 /// By what somebody is known. Only hashes: the secrets stay in the request.
 #[derive(Clone)]
@@ -59,7 +58,7 @@ macro_rules! entry {
             left join memberships q on q.account_id = p.id and q.user_id = u.id
             left join grants g on g.membership_id in (m.id, q.id) and coalesce(g.expires_at, $3) >= $3
             left join roles r on r.id = g.role_id
-            where s.hash = $1 and ", $live
+            where ", $live
         )
     };
 }
@@ -68,14 +67,22 @@ const BY_SESSION: &str = entry!(
         cast(null as text) as key_permissions, cast(null as text) as key_resources",
     from "sessions s join users u on u.id = s.user_id",
     member "m.user_id = u.id",
-    where "s.expires_at > $3"
+    where "s.hash = $1 and s.expires_at > $3"
 );
 const BY_KEY: &str = entry!(
     select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at,
         s.id as key_id, s.name as key_name, s.permissions as key_permissions, s.resources as key_resources",
     from "api_keys s join users u on u.id = s.user_id",
     member "m.id = s.membership_id",
-    where "s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
+    where "s.hash = $1 and s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
+);
+const BY_MEMBERSHIP: &str = entry!(
+    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at,
+        cast(null as uuid) as key_id, cast(null as text) as key_name, cast(null as text) as key_permissions,
+        cast(null as text) as key_resources",
+    from "memberships s join users u on u.id = s.user_id",
+    member "m.id = s.id",
+    where "s.id = $1"
 );
 
 #[derive(sqlx::FromRow)]
@@ -133,9 +140,27 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
     };
     let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).all().await?;
     let first = rows.first().ok_or(Error::SignedOut)?;
+    enter(&rows, first, Some(first.by()?), slug, now)
+}
+
+/// What a member of the account of that slug would be let in with, had they signed in as their membership demands; or why
+/// they would not be. `NotFound` for who is none.
+pub(super) async fn of_member(
+    conn: &mut Conn,
+    id: MembershipId,
+    slug: &str,
+    now: Time,
+) -> Result<(Person, Result<Entry>)> {
+    let rows: Vec<Row> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).all().await?;
+    let first = rows.first().filter(|it| it.membership_id.is_some()).ok_or(Error::NotFound)?;
+    Ok((first.person(), enter(&rows, first, None, slug, now)))
+}
+
+/// Who this is, by all that is known; without a credential, as if by a session that is good enough.
+fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Result<Entry> {
     let here = first.here().ok_or(Error::NotFound)?;
-    let person = Person { id: first.user_id, name: first.user_name.clone(), email: first.user_email.clone() };
-    let by = first.by()?;
+    let person = first.person();
+    let is_key = matches!(by, Some(By::Key { .. }));
 
     let own = Seat::of(
         first.membership_id,
@@ -168,7 +193,7 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
                     }
                 }))
     };
-    let as_leader = under_organization && first.session_id.is_some() && top.as_ref().is_some_and(leads);
+    let as_leader = under_organization && !is_key && top.as_ref().is_some_and(leads);
     // In a team of an organization, the organization's suspension, expiry and login type hold too.
     let above = under_organization.then_some(top.as_ref()).flatten();
     let inside = own
@@ -195,7 +220,7 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
             },
         });
     }
-    if let By::Session(session) = &by {
+    if let Some(By::Session(session)) = &by {
         let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
         if let Some(demand) = demands.into_iter().flatten().find(|it| !it.admits(&session.method)) {
             return Err(Error::Barred {
@@ -208,7 +233,9 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
         return Err(Error::Moved(here.slug));
     }
     if here.kind == Kind::Personal {
-        grants.iter_mut().for_each(|it| it.allows = it.allows.without(NOT_PERSONAL));
+        for it in &mut grants {
+            it.allows = it.allows.without(NOT_PERSONAL);
+        }
     }
     let rights = Rights {
         grants,
@@ -222,7 +249,7 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
         membership: inside.map(|it| it.id),
         is_owner,
         rights,
-        by,
+        by: by.unwrap_or_else(By::nothing),
         login_type,
         time_zone: first.time_zone.clone(),
     })
@@ -283,6 +310,9 @@ impl Row {
             admins_may_delete: self.admins_may_delete?,
         })
     }
+    fn person(&self) -> Person {
+        Person { id: self.user_id, name: self.user_name.clone(), email: self.user_email.clone() }
+    }
     fn by(&self) -> Result<By> {
         match (self.session_id, self.key_id) {
             (Some(id), _) => {
@@ -337,15 +367,4 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         operator: it.operator,
         time_zone: it.time_zone,
     }))
-}
-
-/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
-pub(super) fn listed(json: Option<&str>) -> Vec<crate::model::grant::Listed> {
-    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
-    let parse = |it: &String| {
-        let (id, product) = it.split_once(' ')?;
-        let id = ResourceId(id.parse::<Uuid>().ok()?);
-        Some(crate::model::grant::Listed { id, product: product.to_owned() })
-    };
-    all.iter().filter_map(parse).collect()
 }

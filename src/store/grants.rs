@@ -1,5 +1,5 @@
 //! Grants: read, asked for, and written, for a member or for who is invited.
-use super::{Change, Scope, entry::listed};
+use super::{Change, Scope};
 use crate::{
     db::List,
     error::{Error, Fault, Result},
@@ -51,6 +51,17 @@ impl Listing {
     }
 }
 
+/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
+fn listed(json: Option<&str>) -> Vec<Listed> {
+    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    let parse = |it: &String| {
+        let (id, product) = it.split_once(' ')?;
+        let id = ResourceId(id.parse::<Uuid>().ok()?);
+        Some(Listed { id, product: product.to_owned() })
+    };
+    all.iter().filter_map(parse).collect()
+}
+
 /// A grant as somebody asks for it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +95,7 @@ pub enum WantedScope {
 }
 
 /// The most grants that one member has.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// Reads what is asked for, against the account's roles, products and resources. Every fault is told, by its index.
 pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {

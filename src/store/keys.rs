@@ -247,7 +247,8 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         By::Session(_) => true,
         By::Key { id: by, .. } => *by == id || who.may(Permission::OwnKeys),
     };
-    if !who.may(Permission::ManageKeys) && !(is_mine && may_own) {
+    let may = who.may(Permission::ManageKeys) || (is_mine && may_own);
+    if !may {
         return Err(if is_mine { Error::Forbidden(Permission::OwnKeys) } else { Error::NotFound });
     }
     if revoked_at.is_some() {

@@ -141,6 +141,32 @@ pub async fn set_grants(change: &mut Change, id: MembershipId, wanted: &[Grant])
     audit::here(change, did.changed(member.grants_json(), labels(wanted))).await
 }
 
+/// Gives a member one more role, beside theirs.
+pub(super) async fn add_grant(change: &mut Change, member: &Member, grant: &Grant) -> Result<()> {
+    let is_it = |had: &&Grant| had.role == grant.role && had.over == grant.over;
+    let now = change.now();
+    let had = member.grants.iter().find(is_it);
+    let lasts = |had: &Grant| {
+        had.expires_at.is_none_or(|end| end > now && grant.expires_at.is_some_and(|it| it <= end))
+    };
+    if had.is_some_and(lasts) {
+        return Ok(());
+    }
+    let mut after: Vec<Grant> = member.grants.iter().filter(|it| !is_it(it)).cloned().collect();
+    after.push(grant.clone());
+    if after.len() > grants::MOST {
+        let detail = format!("A member has at most {} roles. Take one away first.", grants::MOST);
+        return Err(Error::conflict("too_many_grants", detail));
+    }
+    if let Some(id) = had.and_then(|it| it.id) {
+        change.ask("delete from grants where account_id = $1 and id = $2").bind(id).run().await?;
+    }
+    let account = change.who().here.id;
+    grants::insert(change, account, Of::Membership(member.id), std::slice::from_ref(grant)).await?;
+    let did = Did::to("member.role_changed", "member", member.id, &member.person.email);
+    audit::here(change, did.changed(member.grants_json(), labels(&after))).await
+}
+
 /// Suspends a member: sessions and keys stop here, and in the account's teams.
 pub async fn suspend(change: &mut Change, id: MembershipId) -> Result<()> {
     let member = find(change, id).await?;

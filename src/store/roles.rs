@@ -1,30 +1,25 @@
 //! Custom roles: owned by an organization, used by its teams too.
+mod edit;
+mod effect;
+mod held;
+
+pub use edit::{Edit, New, create, delete, may_change, update};
+pub use effect::{Changed, Effect, effect};
+pub use held::{Held, Holder, Which, holders, holders_of};
+
 use super::Scope;
 use crate::{
-    error::Result,
-    model::{id::RoleId, permission::Permissions, role::BuiltIn},
+    error::{Error, Result},
+    model::{
+        account::Kind,
+        entry::Entry,
+        id::RoleId,
+        permission::{Permission, Permissions},
+        role::BuiltIn,
+        time::Time,
+        why,
+    },
 };
-
-/// How many members of the account hold a role.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Held {
-    /// A built-in role's word.
-    pub role: Option<String>,
-    /// Or a custom role.
-    pub role_id: Option<RoleId>,
-    /// So many members.
-    pub holders: i64,
-}
-
-/// How many members hold which role, over whatever scope. Roles that nobody holds are not in it.
-pub async fn holders(scope: &mut Scope) -> Result<Vec<Held>> {
-    let now = scope.now();
-    let sql = "select g.role, g.role_id, count(distinct g.membership_id) as holders from grants g
-        where g.account_id = $1 and g.membership_id is not null and coalesce(g.expires_at, $2) >= $2 group by g.role, g.role_id";
-    let mut held: Vec<Held> = scope.ask(sql).bind(now).all().await?;
-    held.push(Held { role: Some(BuiltIn::Owner.word().to_owned()), role_id: None, holders: 1 });
-    Ok(held)
-}
 
 /// A custom role.
 #[derive(Clone, Debug)]
@@ -39,6 +34,9 @@ pub struct Role {
     pub permissions: Permissions,
 }
 
+/// How many an organization may have: they are offered in one list.
+pub const MOST: usize = 200;
+
 /// The custom roles that can be granted in the account, by name.
 pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
     let top = scope.who().here.top();
@@ -52,4 +50,82 @@ pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
         permissions: Permissions::from_json(&permissions),
     };
     Ok(rows.into_iter().map(role).collect())
+}
+
+/// What a role was made from.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// As people say it.
+    pub name: String,
+    /// What it allows now.
+    pub permissions: Permissions,
+}
+
+/// A custom role with what its editor needs.
+#[derive(Clone, Debug)]
+pub struct Custom {
+    /// The role.
+    pub role: Role,
+    /// What it was made from, if that is still there.
+    pub base: Option<Base>,
+    /// When it was saved last: who edits an older one is told.
+    pub version: Time,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    name: String,
+    description: String,
+    permissions: String,
+    updated_at: Time,
+    base: Option<String>,
+    base_name: Option<String>,
+    base_permissions: Option<String>,
+}
+
+/// One custom role that can be granted in the account.
+pub async fn find(scope: &mut Scope, id: RoleId) -> Result<Custom> {
+    let (top, admins_may_delete) = (scope.who().here.top(), scope.who().here.admins_may_delete);
+    let sql = "select r.name, r.description, r.permissions, r.updated_at, r.base, b.name as base_name,
+            b.permissions as base_permissions
+        from roles r left join roles b on b.account_id = r.account_id and encode(uuid_send(b.id), 'hex') = r.base
+        where r.account_id = $1 and r.id = $2";
+    let row: Option<Row> = scope.sql(sql).bind(top).bind(id).maybe().await?;
+    let row = row.ok_or(Error::NotFound)?;
+    let own = row.base_name.zip(row.base_permissions);
+    let own = own.map(|(name, it)| Base { name, permissions: Permissions::from_json(&it) });
+    let built_in = row.base.as_deref().and_then(BuiltIn::parse).map(|it| Base {
+        name: it.title().to_owned(),
+        permissions: it.permissions(admins_may_delete).without(NEVER),
+    });
+    let permissions = Permissions::from_json(&row.permissions);
+    let role = Role { id, name: row.name, description: row.description, permissions };
+    Ok(Custom { role, base: built_in.or(own), version: row.updated_at })
+}
+
+/// What no custom role holds.
+pub const NEVER: Permissions = Permissions::of(&[Permission::TransferAccount]);
+
+/// Roles are made in the organization; its teams use them, and other accounts have none.
+pub fn are_made_here(who: &Entry) -> Result<()> {
+    let here = &who.here;
+    match (here.kind, &here.parent) {
+        (Kind::Organization, _) => Ok(()),
+        (Kind::Team, Some((parent, Kind::Organization))) => {
+            let detail =
+                format!("The roles of a team are those of {}. Make and change them there.", parent.name);
+            Err(Error::conflict("roles_of_organization", detail))
+        }
+        _ => Err(Error::conflict("not_an_organization", "Only an organization has roles of its own.")),
+    }
+}
+
+/// What roles there are to give, for `why`.
+pub async fn offer(scope: &mut Scope) -> Result<why::Offer> {
+    let all = list(scope).await?;
+    let products = scope.kit().catalog.products.iter().map(|it| it.id.clone()).collect();
+    let custom = all.into_iter();
+    let custom = custom.map(|it| why::Custom { id: it.id, name: it.name, permissions: it.permissions });
+    let admins_may_delete = scope.who().here.admins_may_delete;
+    Ok(why::Offer { products, custom: custom.collect(), admins_may_delete })
 }

@@ -123,7 +123,7 @@ impl Sessions {
 }
 
 fn backend(it: Error) -> session_store::Error {
-    session_store::Error::Backend(format!("{it:?}"))
+    session_store::Error::Backend(it.cause())
 }
 
 #[async_trait::async_trait]

@@ -1,5 +1,4 @@
 //! What a program with a key can do.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 mod accounts;
 mod audit;
 mod invitations;

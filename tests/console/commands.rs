@@ -1,5 +1,4 @@
 //! The real program, as its operator runs it: each command on a database of its own, on both engines, beside a running server.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 use crate::harness::fresh_postgres;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

@@ -11,8 +11,6 @@
 //!     .await;
 //! }
 //! ```
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 mod person;
 
 pub use person::{Person, Program, Said};

@@ -1,5 +1,4 @@
 //! Letters by real SMTP: delivered once, tried again, given up, erased; no slow recipient delays another.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 use crate::harness::{House, each};
 use guildhall::{
     letters::{self, Link, Site},

@@ -1,4 +1,6 @@
 //! The one test binary: it tells stories of people, through the real router, on both engines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod api;
 mod audit;
 mod browser {
@@ -18,9 +20,12 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod requests;
 mod resources;
+mod roles;
 mod settings;
 mod sign_in;
 mod sign_up;
 mod teams;
 mod transfer;
+mod why;

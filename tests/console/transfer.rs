@@ -88,7 +88,7 @@ async fn an_offer_ends_by_the_clock() {
     each(async |house| {
         let (ada, bob, seat) = acme(house).await;
         offer(&ada, &seat).await;
-        house.later(7 * DAY - Duration::from_secs(60));
+        house.later((7 * DAY).checked_sub(Duration::from_secs(60)).unwrap());
         bob.get("/a/acme/settings").await.is(200).says("Accept");
         house.later(Duration::from_secs(61));
         bob.get("/a/acme/settings").await.is(200).hides("Accept");

@@ -119,6 +119,7 @@ struct Pick {
 struct Index {
     base: String,
     invitations_href: String,
+    requests_href: String,
     /// The list without filters; empty if there are none.
     clear_here: String,
     account: String,
@@ -129,6 +130,7 @@ struct Index {
     may_remove: bool,
     total: String,
     invitations: String,
+    requests: String,
     asked: Asked,
     roles: Vec<Pick>,
     roles_of: Vec<(String, Vec<Pick>)>,
@@ -162,6 +164,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() };
     let index = Index {
         invitations_href: can.path("invitations"),
+        requests_href: can.path("requests"),
         clear_here,
         account: me.here.name.clone(),
         noun: me.here.kind.noun(),
@@ -175,6 +178,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         } else {
             up_to_a_thousand(around.invitations)
         },
+        requests: if around.requests == 0 { String::new() } else { up_to_a_thousand(around.requests) },
         roles: roles(&asked, &around),
         roles_of: roles_of(&asked, &can.kit().catalog),
         teams: around.teams.iter().map(|it| pick(&it.word, &it.name, &asked.team)).collect(),

@@ -29,6 +29,8 @@ pub struct Page {
     pub open: i64,
     /// How many members the account has.
     pub members: i64,
+    /// How many requests for access wait, no more than 1,001.
+    pub requests: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -37,12 +39,15 @@ struct Counted {
     row: Row,
     open: i64,
     members: i64,
+    requests: i64,
 }
 
 macro_rules! counts {
     () => {
         "(select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found) as open,
-            (select member_count from accounts where id = $1) as members"
+            (select member_count from accounts where id = $1) as members,
+            (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) w)
+                as requests"
     };
 }
 macro_rules! page {
@@ -73,8 +78,8 @@ pub async fn page(scope: &mut Scope, turn: &Turn) -> Result<Page> {
     if backwards {
         found.reverse();
     }
-    let (open, members) = match found.first() {
-        Some(it) => (it.open, it.members),
+    let (open, members, requests) = match found.first() {
+        Some(it) => (it.open, it.members, it.requests),
         None => scope.ask(concat!("select ", counts!())).one().await?,
     };
     let (ahead, behind) = if backwards { (true, more) } else { (more, turn.after.is_some()) };
@@ -85,5 +90,5 @@ pub async fn page(scope: &mut Scope, turn: &Turn) -> Result<Page> {
     } else {
         with_grants(scope, found.into_iter().map(|it| it.row).collect()).await?
     };
-    Ok(Page { invitations, next, previous, open, members })
+    Ok(Page { invitations, next, previous, open, members, requests })
 }

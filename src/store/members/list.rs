@@ -125,6 +125,8 @@ pub struct Around {
     pub total: i64,
     /// How many invitations wait for an answer; no more than 1,001.
     pub invitations: i64,
+    /// How many requests for access wait; no more than 1,001.
+    pub requests: i64,
     /// The account's teams, by name.
     pub teams: Vec<Named>,
     /// The custom roles that can be held here, by name.
@@ -136,6 +138,7 @@ struct AroundRow {
     count: i64,
     total: i64,
     invitations: i64,
+    requests: i64,
     teams: Option<String>,
     roles: Option<String>,
 }
@@ -271,6 +274,8 @@ macro_rules! around {
             "select ", $count, " as count, a.member_count as total,
                 (select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) i)
                     as invitations,
+                (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) w)
+                    as requests,
                 (select cast(json_agg(json_build_object('word', t.slug, 'name', t.name)) as text)
                     from (select slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
                 (select cast(json_agg(json_build_object('word', encode(uuid_send(r.id), 'hex'), 'name', r.name)) as text)
@@ -299,7 +304,14 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
         it.word = it.word.parse::<RoleId>().map(|id| id.to_string()).unwrap_or_default();
     }
     let teams = read(row.teams)?;
-    Ok(Around { count: row.count, total: row.total, invitations: row.invitations, teams, roles })
+    Ok(Around {
+        count: row.count,
+        total: row.total,
+        invitations: row.invitations,
+        requests: row.requests,
+        teams,
+        roles,
+    })
 }
 
 /// A list that came as JSON; nothing is an empty one.

@@ -2,8 +2,8 @@
 use super::{ACME, acme, all, fault, has_fields, problem};
 use crate::harness::each;
 use axum::http::Method;
+use guildhall::model::time::HOUR;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const AUDIT: &str = "/api/v1/accounts/acme/audit";
 
@@ -41,9 +41,9 @@ async fn the_log_is_paged_and_filtered() {
         for at in 0..5 {
             key.call(Method::PATCH, ACME, &json!({ "name": format!("Acme {at}") })).await.is(200);
         }
-        house.later(Duration::from_secs(3600));
+        house.later(HOUR);
         let noon = house.kit.now();
-        house.later(Duration::from_secs(3600));
+        house.later(HOUR);
         let body = json!({ "emails": ["bob@x.test"], "grants": [{ "role": "member" }] });
         key.call(Method::POST, &format!("{ACME}/invitations"), &body).await.is(200);
         let actions = async |query: &str| -> Vec<String> {

@@ -2,8 +2,8 @@
 use super::{ACME, acme, all, fault, has_fields, join, problem};
 use crate::harness::each;
 use axum::http::Method;
+use guildhall::model::time::DAY;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const ALL: &str = "/api/v1/accounts/acme/invitations";
 
@@ -106,7 +106,7 @@ async fn invitations_are_listed_by_what_became_of_them() {
             it["created"][0]["id"].as_str().unwrap().to_owned()
         };
         let old = invite("old@x.test").await;
-        house.later(Duration::from_secs(8 * 86_400));
+        house.later(8 * DAY);
         let bob = house.user("Bob", "bob@x.test").await;
         join(house, &key, "acme", &bob, &["member"]).await;
         let gone = invite("gone@x.test").await;

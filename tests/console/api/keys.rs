@@ -2,6 +2,7 @@
 use super::{ACME, acme, all, fault, has_fields, join, lacks, problem};
 use crate::harness::{Program, Said, each};
 use axum::http::Method;
+use guildhall::model::time::MINUTE;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -76,11 +77,11 @@ async fn a_key_is_made_used_and_revoked() {
 async fn a_key_ends_on_its_day() {
     each(async |house| {
         let (_, key) = acme(house).await;
-        let soon = house.kit.now().plus(Duration::from_secs(60));
+        let soon = house.kit.now().plus(MINUTE);
         let made = make(&key, json!({ "name": "Short", "expires_at": soon })).await.is(201).json();
         let program = house.program(made["secret"].as_str().unwrap());
         program.get(ACME).await.is(200);
-        house.later(Duration::from_secs(120));
+        house.later(2 * MINUTE);
         problem(program.get(ACME).await, 401, "unauthenticated");
         let it = all(&key, KEYS, 50).await.into_iter().find(|it| it["id"] == made["id"]).unwrap();
         assert_eq!(it["status"], "expired");

@@ -2,8 +2,9 @@
 use super::{ACME, acme, all, fault, has_fields, join, lacks, problem};
 use crate::harness::each;
 use axum::http::Method;
+use guildhall::model::time::MINUTE;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 fn path(id: impl std::fmt::Display) -> String {
     format!("{ACME}/members/{id}")
@@ -225,18 +226,18 @@ async fn a_key_never_exceeds_its_member() {
         bobs.get(&members).await.is(200);
         patch(json!({ "grants": [{ "role": "accountant" }] })).await;
         lacks(bobs.get(&members).await, "members.view");
-        patch(json!({ "grants": [{ "role": "admin", "expires_at": house.kit.now().plus(Duration::from_secs(60)) }] })).await;
+        patch(json!({ "grants": [{ "role": "admin", "expires_at": house.kit.now().plus(MINUTE) }] })).await;
         bobs.get(&members).await.is(200);
-        house.later(Duration::from_secs(120));
+        house.later(2 * MINUTE);
         lacks(bobs.get(&members).await, "members.view");
 
         patch(json!({ "grants": [{ "role": "member" }], "status": "inactive" })).await;
         problem(bobs.get(ACME).await, 403, "member_inactive");
         patch(json!({ "status": "active" })).await;
         bobs.get(ACME).await.is(200);
-        patch(json!({ "expires_at": house.kit.now().plus(Duration::from_secs(60)) })).await;
+        patch(json!({ "expires_at": house.kit.now().plus(MINUTE) })).await;
         bobs.get(ACME).await.is(200);
-        house.later(Duration::from_secs(120));
+        house.later(2 * MINUTE);
         problem(bobs.get(ACME).await, 403, "member_inactive");
     })
     .await;

@@ -2,8 +2,6 @@
 //!
 //! Everything waits up to ten seconds for what it needs, and panics with what it saw instead.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 mod process;
 mod tests;
 

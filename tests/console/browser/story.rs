@@ -55,6 +55,7 @@ async fn tell(house: &House, ada: &Browser, bob: &Browser) {
     ada.wait_for("bob@acme.test").await;
     ada.select("Role 1", "Admin").await;
     ada.click("Save roles").await;
+    ada.wait_for("Roles saved.").await;
     bob.goto(&house.url("/a/acme/members")).await;
     bob.wait_for("Ada Byron").await;
 
@@ -66,6 +67,7 @@ async fn tell(house: &House, ada: &Browser, bob: &Browser) {
     bob.goto(&house.url("/a/acme/settings")).await;
     bob.wait_for("offers you the ownership of Acme").await;
     bob.click("Accept ownership").await;
+    bob.wait_for("You are now the owner of Acme").await;
     bob.goto(&house.url("/a/acme/overview")).await;
     bob.wait_for("You own this organization").await;
     assert!(house.letter("ada@acme.test").await.0.subject.contains("Bob Lovelace is now the owner"));

@@ -202,8 +202,10 @@ impl Said {
     pub fn toast(&self) -> String {
         use base64::Engine as _;
         let cookies = self.headers.get_all(header::SET_COOKIE).iter().filter_map(|it| it.to_str().ok());
-        let found =
-            cookies.filter_map(|it| it.strip_prefix("toast=")).filter_map(|it| it.split(';').next()).last();
+        let found = cookies
+            .filter_map(|it| it.strip_prefix("toast="))
+            .filter_map(|it| it.split(';').next())
+            .next_back();
         let json =
             found.and_then(|it| base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(it).ok()).unwrap_or_default();
         let toast: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();

@@ -1,0 +1,76 @@
+//! Why: whether a member may do something, through which grant, or what is missing.
+use super::grants::Grant;
+use crate::{
+    app::{form::Params, gate::Key, routes::Routes},
+    error::{Error, Result},
+    model::{
+        grant::Role,
+        id::{MembershipId, ResourceId},
+        permission::{Inside, Permission},
+    },
+    store::{
+        roles,
+        why::{self, Subject},
+    },
+};
+use axum::Json;
+use serde::{Deserialize, Serialize};
+
+/// The calls.
+pub fn routes() -> Routes {
+    Routes::default().get("/api/v1/accounts/{slug}/can", show)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Without one, what this key itself may do.
+    #[serde(default)]
+    member: Option<MembershipId>,
+    permission: String,
+    #[serde(default)]
+    resource: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Can {
+    allowed: bool,
+    because: Option<Grant>,
+    missing: Option<Permission>,
+    /// Narrowest first: built-in roles' words, custom roles' ids.
+    granted_by: Vec<String>,
+}
+
+async fn show(key: Key<Inside>, Params(asked): Params<Asked>) -> Result<Json<Can>> {
+    let who = key.me();
+    if asked.member.is_some_and(|it| !who.is(it)) && !who.may(Permission::ViewMembers) {
+        return Err(Error::Forbidden(Permission::ViewMembers));
+    }
+    let unknown = || Error::invalid("permission", "unknown_permission", "There is no such permission.");
+    let permission = Permission::parse(&asked.permission).ok_or_else(unknown)?;
+    let mut scope = key.read().await?;
+    let about = match asked.resource.as_deref().filter(|it| !it.is_empty()) {
+        Some(id) => {
+            let detail = "There is no such resource in this account.";
+            let unknown = |_| Error::invalid("resource", "unknown_resource", detail);
+            Some(why::about(&mut scope, id.parse::<ResourceId>().map_err(unknown)?).await?)
+        }
+        None => None,
+    };
+    let subject = match asked.member {
+        Some(id) => why::subject(&mut scope, id).await?,
+        None => Subject::visitor(&scope),
+    };
+    let answer = subject.explain(permission, about.as_ref());
+    let offer = roles::offer(&mut scope).await?;
+    let word = |it: Role| match it {
+        Role::BuiltIn(it) => it.word().to_owned(),
+        Role::Custom(id, _) => id.to_string(),
+    };
+    Ok(Json(Can {
+        allowed: answer.allowed(),
+        because: answer.because.as_ref().map(Grant::from),
+        missing: answer.missing(),
+        granted_by: offer.holding(answer.missing().unwrap_or(permission)).into_iter().map(word).collect(),
+    }))
+}
