@@ -115,12 +115,12 @@ pub(super) fn groups(ticked: Permissions, saved: Permissions, open: Permissions)
 
 /// `Members: view`.
 pub(in crate::screens) fn label(it: Permission) -> String {
-    let all = GROUPS.iter().flat_map(|it| it.2);
-    let mut found = all.filter_map(|(name, _, cells)| {
+    let mut all = GROUPS.iter().flat_map(|it| it.2);
+    let found = all.find_map(|(name, _, cells)| {
         let at = cells.iter().position(|cell| *cell == Some(it))?;
         Some(format!("{name}: {}", COLUMNS[at]))
     });
-    found.next_back().unwrap_or_else(|| it.key().to_owned())
+    found.unwrap_or_else(|| it.key().to_owned())
 }
 
 #[cfg(test)]

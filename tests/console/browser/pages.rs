@@ -18,7 +18,10 @@ async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
         // Pages of their own links are seen in the stories.
-        if route.path.contains("{token}") || route.path == "/" || FRAGMENTS.iter().any(|it| route.path.ends_with(it)) {
+        if route.path.contains("{token}")
+            || route.path == "/"
+            || FRAGMENTS.iter().any(|it| route.path.ends_with(it))
+        {
             continue;
         }
         let mut path = route.path.replace("{slug}", "acme");
