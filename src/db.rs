@@ -22,7 +22,7 @@ use std::{borrow::Cow, path::PathBuf, str::FromStr, time::Duration};
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
 
 /// A request waits no longer than this for a connection: a busy or dead database is told as such.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The database: SQLite with many readers and one writer, or Postgres.
 #[derive(Clone)]

@@ -14,8 +14,10 @@ use crate::{
         id::{RequestId, ResourceId},
         permission::{Inside, Permission, UpdateMembers},
         resource::Located,
+        text::shorten,
         time::Time,
     },
+    screens::roles::matrix::label,
     store::{
         Change, Scope,
         requests::{self, Request, Wish},
@@ -56,11 +58,11 @@ impl Row {
             Some("image") => ("image", "image"),
             _ => ("", ""),
         };
-        let place = it.resource.map(|(_, name, _)| format!(": {name}")).unwrap_or_default();
+        let place = it.resource.map(|(_, name, _)| format!(" · {}", shorten(&name, 24))).unwrap_or_default();
         Row {
             id: it.id.to_string(),
             tint: tint(&it.user_id.to_string()),
-            what: format!("{}{place}", it.permission.says()),
+            what: format!("{}{place}", label(it.permission)),
             tone,
             icon,
             at: When::minute(it.created_at, &page.zone(who.time_zone.as_deref())),

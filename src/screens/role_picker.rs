@@ -140,7 +140,7 @@ impl RolePicker {
         let kept = held.iter().filter(|it| !self.can_say(it));
         let ticked = |it: &Grant| it.id.is_some_and(|id| typed.keep.contains(&id.to_string()));
         self.kept = kept.filter_map(|it| Self::kept(it, ticked(it))).collect();
-        self.error = faults.of("grants").to_owned();
+        faults.of("grants").clone_into(&mut self.error);
         self
     }
     fn kept(grant: &Grant, checked: bool) -> Option<Kept> {

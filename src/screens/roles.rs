@@ -1,7 +1,7 @@
 //! Roles: built-in ones to read; the organization's own to make, copy, change and delete.
 mod delete;
 mod editor;
-mod matrix;
+pub(super) mod matrix;
 mod new;
 
 use crate::{

@@ -334,14 +334,13 @@ async fn pass_teams<W: Who>(
     if teams.is_empty() {
         return Ok(());
     }
-    let to = match heir {
-        Some(it) => it,
-        None => {
-            let sql = "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
-            let (id, name, email): (UserId, String, String) =
-                change.sql(sql).bind(organization).one().await?;
-            Person { id, name, email }
-        }
+    let to = if let Some(it) = heir {
+        it
+    } else {
+        let sql =
+            "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
+        let (id, name, email): (UserId, String, String) = change.sql(sql).bind(organization).one().await?;
+        Person { id, name, email }
     };
     for (team, name) in teams {
         memberships::add(change, team, &to, false, LoginType::Any).await?;

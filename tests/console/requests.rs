@@ -27,7 +27,7 @@ async fn a_member_asks_and_is_given_the_narrowest() {
         let letter = house.letter("ada@acme.test").await;
         assert!(letter.0.subject.contains("Bob asks for access"));
         assert_eq!(letter.link("/a/acme/requests"), "/a/acme/requests");
-        ada.get("/a/acme/requests").await.is(200).says("See invoices").says("Quarterly <costs>");
+        ada.get("/a/acme/requests").await.is(200).says("Invoices: view").says("Quarterly <costs>");
         let all = waiting(&ada).await;
         assert_eq!(all.len(), 1);
 

@@ -10,11 +10,11 @@ const ALL: &str = "/api/v1/accounts/acme/resources";
 
 /// Registers a resource; answers its id.
 async fn register(key: &Program, slug: &str, kind: &str, name: &str, visibility: &str) -> String {
-    let (product, kind) = kind.split_once('/').unwrap();
+    let (product, kind) = kind.split_once('/').expect("a product and a kind");
     let external_id = format!("x_{}", name.replace(' ', "_"));
     let body = json!({ "product": product, "kind": kind, "name": name, "external_id": external_id, "visibility": visibility });
     let said = key.call(Method::POST, &format!("/api/v1/accounts/{slug}/resources"), &body).await.is(201);
-    said.json()["id"].as_str().unwrap().to_owned()
+    said.json()["id"].as_str().expect("an id").to_owned()
 }
 
 /// Gives a member these grants in place of theirs.

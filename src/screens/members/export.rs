@@ -21,7 +21,7 @@ pub(super) async fn send(can: Can<ViewMembers>, Query(asked): Query<Asked>) -> R
     let mut filter = asked.filter(STEP);
     (filter.after, filter.before) = (None, None);
     let mut file = csv::Writer::from_writer(vec![]);
-    file.write_record(HEAD).map_err(broken)?;
+    file.write_record(HEAD).map_err(|it| broken(&it))?;
     let mut rows = 0;
     loop {
         // Between two steps the connection goes back, so that a long export holds up nobody.
@@ -33,7 +33,7 @@ pub(super) async fn send(can: Can<ViewMembers>, Query(asked): Query<Asked>) -> R
         }
         for it in &page.members {
             let cells = cells(it);
-            file.write_record(cells.iter().map(|it| harmless(it).into_owned())).map_err(broken)?;
+            file.write_record(cells.iter().map(|it| harmless(it).into_owned())).map_err(|it| broken(&it))?;
         }
         filter.after = page.next;
         if filter.after.is_none() {
@@ -50,7 +50,7 @@ pub(super) async fn send(can: Can<ViewMembers>, Query(asked): Query<Asked>) -> R
     Ok((fields, body).into_response())
 }
 
-fn broken(it: csv::Error) -> Error {
+fn broken(it: &csv::Error) -> Error {
     Error::Internal(it.to_string())
 }
 

@@ -42,7 +42,6 @@ struct Index {
     /// `of team Trailers`; empty if no team owns it.
     of_team: String,
     creator: String,
-    is_private: bool,
     created: When,
     changed: When,
     /// Since when credentials are stored; none for kinds without.
@@ -58,6 +57,9 @@ struct Index {
 }
 
 impl Index {
+    fn is_private(&self) -> bool {
+        self.it.visibility == Visibility::Private
+    }
     fn who_shared(&self) -> String {
         format!("Everybody whose role covers {}", self.product)
     }
@@ -65,7 +67,7 @@ impl Index {
         let creator = if self.creator.is_empty() { "its creator" } else { &self.creator };
         let lost = self.seen.if_shared - self.seen.if_private;
         let who = format!("Only {creator} and administrators.");
-        match (self.is_private, lost) {
+        match (self.is_private(), lost) {
             (true, _) => who,
             (false, 0) => format!("{who} Nobody would lose sight of it."),
             (false, 1) => format!("{who} 1 person would lose sight of it."),
@@ -109,7 +111,6 @@ async fn draw<P: crate::model::permission::Needs>(
         looks: Looks::of(&it, catalog),
         of_team: it.team.as_ref().map(|it| format!(" of team {}", it.name)).unwrap_or_default(),
         creator: it.creator_name.clone().unwrap_or_default(),
-        is_private: it.visibility == Visibility::Private,
         created: When::day(it.created_at, &zone),
         changed: When::minute(it.updated_at, &zone),
         credentials: (has_credentials || it.secret_at.is_some()).then(|| stored(it.secret_at)),

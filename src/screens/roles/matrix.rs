@@ -114,13 +114,13 @@ pub(super) fn groups(ticked: Permissions, saved: Permissions, open: Permissions)
 }
 
 /// `Members: view`.
-pub(super) fn label(it: Permission) -> String {
-    let all = GROUPS.iter().flat_map(|it| it.2);
-    let found = all.filter_map(|(name, _, cells)| {
+pub(in crate::screens) fn label(it: Permission) -> String {
+    let mut all = GROUPS.iter().flat_map(|it| it.2);
+    let found = all.find_map(|(name, _, cells)| {
         let at = cells.iter().position(|cell| *cell == Some(it))?;
         Some(format!("{name}: {}", COLUMNS[at]))
     });
-    found.last().unwrap_or_else(|| it.key().to_owned())
+    found.unwrap_or_else(|| it.key().to_owned())
 }
 
 #[cfg(test)]

@@ -423,13 +423,13 @@ impl Terms {
         } else {
             String::new()
         };
-        let (term, mail) = (search_term(&filter.search), fold(filter.search.trim()));
+        let (word, mail) = (search_term(&filter.search), fold(filter.search.trim()));
         let searches = !mail.is_empty();
         // A search for signs alone finds addresses alone.
-        let term = if term.is_empty() { mail.clone() } else { term };
+        let word = if word.is_empty() { mail.clone() } else { word };
         let after = |it: &str| format!("{it}{LAST}");
         let words = if searches {
-            [term.clone(), after(&term), mail.clone(), after(&mail)]
+            [word.clone(), after(&word), mail.clone(), after(&mail)]
         } else {
             Default::default()
         };

@@ -7,12 +7,21 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 /// Somebody in the demonstration who sees everything.
 const ADA: &str = "ada@acme.test";
 
+/// A member in the demonstration, who asks for more.
+const YUKI: &str = "yuki.tanaka@acme.test";
+
+/// What is swapped into a form, and is no page.
+const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
+
 /// Every address that answers HTML, with ids that are there.
 async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
-        // Pages of their own links are seen in the stories; a summary is a fragment of a form.
-        if route.path.contains("{token}") || route.path == "/" || route.path.ends_with("/summary") {
+        // Pages of their own links are seen in the stories.
+        if route.path.contains("{token}")
+            || route.path == "/"
+            || FRAGMENTS.iter().any(|it| route.path.ends_with(it))
+        {
             continue;
         }
         let mut path = route.path.replace("{slug}", "acme");
@@ -50,6 +59,17 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
         it if it.contains("/audit/{id}") => {
             "select cast(e.id as text) from audit_events e join accounts a on a.id = e.chain
              where a.slug = 'acme' and e.action = 'member.role_changed' order by e.seq desc limit 1"
+        }
+        it if it.contains("/resources/{id}") => {
+            "select cast(r.id as text) from resources r join accounts a on a.id = r.account_id
+             where a.slug = 'acme' order by r.id limit 1"
+        }
+        it if it.contains("/roles/{id}") => {
+            "select cast(r.id as text) from roles r join accounts a on a.id = r.account_id where a.slug = 'acme' limit 1"
+        }
+        it if it.contains("/requests/{id}") => {
+            "select cast(r.id as text) from access_requests r join accounts a on a.id = r.account_id
+             where a.slug = 'acme' limit 1"
         }
         it if it.contains("/dev/mail/{id}") => {
             "select cast(id as text) from mails where body is not null limit 1"
@@ -108,6 +128,12 @@ async fn every_page_is_sound() {
     guildhall::demo::fill(&house.db, &house.kit).await.unwrap();
     house.tamper("update users set operator = true where email = 'ada@acme.test'").await;
     house.set_password(ADA, PASSWORD).await;
+    house.set_password(YUKI, PASSWORD).await;
+    let yuki = house.visitor();
+    yuki.post("/sign-in", &[("email", YUKI), ("password", PASSWORD)]).await.is(303);
+    yuki.post("/a/acme/requests", &[("permission", "members.view"), ("note", "To find my team")])
+        .await
+        .is(303);
     let ada = house.visitor();
     ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
     let paths = addresses(&house, &ada).await;

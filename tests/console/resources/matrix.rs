@@ -4,24 +4,22 @@ use crate::harness::{Person, Program, each};
 use axum::http::Method;
 use serde_json::{Value, json};
 
-/// What a role holds over resources: view, create, update, delete; and over what.
+/// What a role holds over resources; over what: `everything` is `all` and others' private ones.
 #[derive(Clone, Copy)]
 struct Holds {
     view: bool,
     make: bool,
     change: bool,
-    leads: bool,
     over: &'static str,
 }
 
-const NONE: Holds = Holds { view: false, make: false, change: false, leads: false, over: "all" };
+const NONE: Holds = Holds { view: false, make: false, change: false, over: "all" };
 const VIEW: Holds = Holds { view: true, ..NONE };
 const DEVELOP: Holds = Holds { make: true, change: true, ..VIEW };
-const LEAD: Holds = Holds { leads: true, ..DEVELOP };
 
 fn holds(role: &str) -> Holds {
     match role {
-        "owner" | "admin" => LEAD,
+        "owner" | "admin" => Holds { over: "everything", ..DEVELOP },
         "member" | "developer" | "product-admin" | "product-admin-all" => DEVELOP,
         "analyst" => VIEW,
         "video-developer" | "video-admin" => Holds { over: "video", ..DEVELOP },
@@ -60,11 +58,14 @@ struct Thing {
 fn sees(role: &str, it: &Thing) -> bool {
     let held = holds(role);
     let reaches = match held.over {
-        "all" => true,
+        "all" | "everything" => true,
         "listed" => it.is_listed,
         product => it.product == product,
     };
-    held.view && reaches && !it.is_foreign && it.private_to.is_none_or(|mine| held.leads || mine == role)
+    held.view
+        && reaches
+        && !it.is_foreign
+        && it.private_to.is_none_or(|mine| held.over == "everything" || mine == role)
 }
 
 /// 403 for who lacks it everywhere, 404 for who may not see it, 403 for who sees it and may not.
@@ -154,7 +155,7 @@ async fn every_role_sees_and_changes_what_the_table_says() {
             }
             for product in ["video", "image"] {
                 let body = json!({ "product": product, "kind": "s3_integration", "name": "New", "external_id": format!("{role}-{product}") });
-                let may = held.make && (held.over == "all" || held.over == product);
+                let may = held.make && ["all", "everything", product].contains(&held.over);
                 let made = key.call(Method::POST, ALL, &body).await;
                 assert_eq!(made.status, if may { 201 } else { 403 }, "{role}: create {product}");
                 if let Some(id) = made.json()["id"].as_str() {
