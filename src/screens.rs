@@ -5,6 +5,7 @@ pub mod health;
 pub mod invitations;
 pub mod keys;
 pub mod mailbox;
+pub mod matrix;
 pub mod me;
 pub mod members;
 pub mod new_organization;

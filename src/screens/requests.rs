@@ -17,7 +17,7 @@ use crate::{
         text::shorten,
         time::Time,
     },
-    screens::roles::matrix::label,
+    screens::matrix::label,
     store::{
         Change, Scope,
         requests::{self, Request, Wish},

@@ -1,7 +1,6 @@
 //! Roles: built-in ones to read; the organization's own to make, copy, change and delete.
 mod delete;
 mod editor;
-pub(super) mod matrix;
 mod new;
 
 use crate::{

@@ -1,5 +1,4 @@
 //! One role: what it allows, who has it, and for its editor what saving does.
-use super::matrix::{self, Group, label};
 use crate::{
     app::{
         form::{Form, Query},
@@ -16,6 +15,7 @@ use crate::{
         text::Name,
         time::Time,
     },
+    screens::matrix::{self, Group, label},
     store::{
         Scope,
         roles::{self, Custom, Edit, Effect, Holder, NEVER, Which},

@@ -114,7 +114,7 @@ pub(super) fn groups(ticked: Permissions, saved: Permissions, open: Permissions)
 }
 
 /// `Members: view`.
-pub(in crate::screens) fn label(it: Permission) -> String {
+pub(super) fn label(it: Permission) -> String {
     let mut all = GROUPS.iter().flat_map(|it| it.2);
     let found = all.find_map(|(name, _, cells)| {
         let at = cells.iter().position(|cell| *cell == Some(it))?;
