@@ -78,15 +78,20 @@ struct Row {
     expires_at: Time,
 }
 
+/// What an invitation's stored status means now: a pending one expires by the clock alone.
+fn status(stored: &str, expires_at: Time, now: Time) -> &'static str {
+    match stored {
+        "pending" if expires_at <= now => "expired",
+        "pending" => "pending",
+        "accepted" => "accepted",
+        "declined" => "declined",
+        _ => "revoked",
+    }
+}
+
 impl Row {
     fn invitation(self, grants: Vec<Grant>, now: Time) -> Invitation {
-        let status = match self.status.as_str() {
-            "pending" if self.expires_at <= now => "expired",
-            "pending" => "pending",
-            "accepted" => "accepted",
-            "declined" => "declined",
-            _ => "revoked",
-        };
+        let status = status(&self.status, self.expires_at, now);
         Invitation {
             id: self.id,
             email: self.email,

@@ -106,13 +106,7 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
     }
     let mut offers = vec![];
     for it in rows {
-        let status = match it.status.as_str() {
-            "pending" if it.expires_at <= now => "expired",
-            "pending" => "pending",
-            "accepted" => "accepted",
-            "declined" => "declined",
-            _ => "revoked",
-        };
+        let status = super::status(&it.status, it.expires_at, now);
         offers.push(Offer {
             id: it.id,
             account: it.account_id,
