@@ -9,6 +9,7 @@ mod browser {
     mod story;
 }
 mod commands;
+mod departure;
 mod floors;
 mod gates;
 mod harness;

@@ -190,7 +190,12 @@ async fn many_are_changed_and_the_rest_is_told() {
             [("id", ada_seat.as_str()), ("id", &bob_seat), ("id", &cyd_seat), ("back", "members?sort=name")];
         let with = |act: &'static str| [&[("act", act)], all.as_slice()].concat();
 
-        let said = bob.post(bulk, &with("suspend")).await.is(303).to("/a/acme/members?sort=name");
+        // Without the question, it is asked.
+        let asked = bob.post(bulk, &with("suspend")).await.is(303).location();
+        bob.get(&asked).await.is(200).says("Suspend 1 member?").says("Access ends at once");
+        cyd.get("/a/acme/overview").await.is(200);
+        let sure = [with("suspend"), vec![("confirm", "on")]].concat();
+        let said = bob.post(bulk, &sure).await.is(303).to("/a/acme/members?sort=name");
         assert!(said.toast().starts_with("Suspended 1 member. Not Ada: The owner"), "{}", said.toast());
         assert!(said.toast().contains("Not Bob: Nobody changes their own"), "{}", said.toast());
         cyd.get("/a/acme/overview").await.is(403);
@@ -216,7 +221,8 @@ async fn many_are_changed_and_the_rest_is_told() {
         cyd.get("/a/acme/overview").await.is(200);
         let sure = [with("remove"), vec![("confirm", "on")]].concat();
         let said = bob.post(bulk, &sure).await.is(303);
-        assert!(said.toast().starts_with("Removed 1 member. Not Ada"), "{}", said.toast());
+        assert!(said.toast().starts_with("Removed 1 member, which can be undone"), "{}", said.toast());
+        assert!(said.toast().contains("Not Ada"), "{}", said.toast());
         cyd.get("/a/acme/overview").await.is(404);
         let live = "select count(*) from api_keys where revoked_at is null";
         assert_eq!(house.count(live).await, 0);

@@ -70,8 +70,13 @@ struct Who {
 }
 
 #[derive(Template)]
-#[template(path = "members/ask_remove.html")]
-struct AskRemove {
+#[template(path = "members/ask_end.html")]
+struct AskEnd {
+    /// `remove` or `suspend`.
+    act: &'static str,
+    /// `Remove`, `Suspend`.
+    verb: &'static str,
+    is_removal: bool,
     base: String,
     back: String,
     list: String,
@@ -121,12 +126,13 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         return Ok(page.failed(&list, none(&who)));
     }
     let base = can.path("members");
-    if it.act == "remove" {
-        let losses = members::losses(&mut scope, &open).await?;
-        let losses = losses_in_words(losses);
-        let noun = can.me().here.kind.noun();
-        let title = format!("Remove {how_many}?");
-        let ask = AskRemove { base, back: it.back.clone(), list, noun, members: how_many, who, losses };
+    if it.act != "role" {
+        let is_removal = it.act == "remove";
+        let (act, verb) = if is_removal { ("remove", "Remove") } else { ("suspend", "Suspend") };
+        let losses = losses_in_words(members::losses(&mut scope, &open).await?, is_removal);
+        let (noun, back) = (can.me().here.kind.noun(), it.back.clone());
+        let title = format!("{verb} {how_many}?");
+        let ask = AskEnd { act, verb, is_removal, base, back, list, noun, members: how_many, who, losses };
         return page.show(&mut scope, &title, ask).await;
     }
     let custom = roles::list(&mut scope).await?;
@@ -151,19 +157,26 @@ fn none(who: &[Who]) -> String {
     }
 }
 
-fn losses_in_words(it: Losses) -> Vec<(&'static str, String)> {
+fn losses_in_words(it: Losses, is_removal: bool) -> Vec<(&'static str, String)> {
     let mut all = vec![("log-out", "Access ends at once, in the teams too".to_owned())];
     if it.keys > 0 {
-        all.push(("key-round", format!("{} revoked", count(it.keys, "API key is", "API keys are"))));
+        let (one, many, done) = match is_removal {
+            true => ("API key is", "API keys are", "revoked"),
+            false => ("API key stops", "API keys stop", "working until they are reactivated"),
+        };
+        all.push(("key-round", format!("{} {done}", count(it.keys, one, many))));
     }
     if it.seats > 0 {
-        all.push((
-            "users-round",
-            format!("{} given up", count(it.seats, "place in a team is", "places in teams are")),
-        ));
+        let done = if is_removal { "given up" } else { "closed to them" };
+        let seats = count(it.seats, "place in a team is", "places in teams are");
+        all.push(("users-round", format!("{seats} {done}")));
     }
     if it.owned_teams > 0 {
         all.push(("crown", format!("{} to the owner", count(it.owned_teams, "team passes", "teams pass"))));
+    }
+    if it.resources > 0 && is_removal {
+        let resources = count(it.resources, "private resource passes", "private resources pass");
+        all.push(("lock", format!("{resources} to the owner, those of a team to its owner")));
     }
     all
 }
@@ -189,7 +202,7 @@ pub(super) async fn run(can: Can<ViewMembers>, page: Page, Form(it): Form<Bulk>)
     if ids.is_empty() {
         return Ok(page.failed(&list, "Choose at least one member first."));
     }
-    if it.act == "remove" && it.confirm.is_empty() {
+    if ["remove", "suspend"].contains(&it.act.as_str()) && it.confirm.is_empty() {
         return Ok(page.to(&can.path(&it.question())));
     }
     let done = can
@@ -230,7 +243,7 @@ fn verb(act: &str, done: i64) -> String {
         "suspend" => format!("Suspended {members}"),
         "reactivate" => format!("Reactivated {members}"),
         "role" => format!("Changed the roles of {members}"),
-        _ => format!("Removed {members}"),
+        _ => format!("Removed {members}, which can be undone for 10 minutes"),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The page of one member, and the forms on it.
-use super::{back, count};
+use super::count;
 use crate::{
     app::{
         form::Form,
@@ -60,6 +60,7 @@ struct Index {
     name: String,
     email: String,
     tint: u8,
+    why_href: String,
     noun: &'static str,
     you: bool,
     is_active: bool,
@@ -116,6 +117,7 @@ async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Ref
         name: member.person.name.clone(),
         email: member.person.email.clone(),
         tint: tint(&member.person.id.to_string()),
+        why_href: can.path(&format!("why?member={id}")),
         noun: me.here.kind.noun(),
         you: me.is(id),
         is_active: member.is_active,
@@ -220,41 +222,6 @@ pub(super) async fn set_roles(
                 .await
         }
     }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct From {
-    back: String,
-}
-
-pub(super) async fn suspend(
-    can: Can<UpdateMembers>,
-    page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
-) -> Result<Response> {
-    let story = async |change: &mut Change| {
-        members::suspend(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
-    };
-    let name = can.change(story).await?;
-    let to = can.path(&back(&it.back, &format!("members/{id}")));
-    Ok(page.done(&to, format!("{name} is suspended: their sessions and keys no longer open this account.")))
-}
-
-pub(super) async fn reactivate(
-    can: Can<UpdateMembers>,
-    page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
-) -> Result<Response> {
-    let story = async |change: &mut Change| {
-        members::reactivate(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
-    };
-    let name = can.change(story).await?;
-    Ok(page.done(&can.path(&back(&it.back, &format!("members/{id}"))), format!("{name} is active again.")))
 }
 
 #[derive(Default, Deserialize)]
