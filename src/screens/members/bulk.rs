@@ -18,7 +18,7 @@ use crate::{
     store::{
         Change,
         members::{self, Losses, Member},
-        roles,
+        sources,
     },
 };
 use askama::Template;
@@ -35,6 +35,10 @@ pub(super) struct Bulk {
     back: String,
     role: Vec<String>,
     product: Vec<String>,
+    listed_role: Vec<String>,
+    listed: Vec<String>,
+    listed_new: String,
+    find: String,
     confirm: String,
 }
 
@@ -135,12 +139,17 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         let ask = AskEnd { act, verb, is_removal, base, back, list, noun, members: how_many, who, losses };
         return page.show(&mut scope, &title, ask).await;
     }
-    let custom = roles::list(&mut scope).await?;
-    let mut picker = RolePicker::offer(can.me(), &can.kit().catalog, &custom);
-    if !it.role.is_empty() {
-        picker = picker.typed(&typed(it), &[], faults);
+    let typed = typed(it);
+    let (custom, found) = sources::with_roles(&mut scope, &typed.find, &typed.ticked()).await?;
+    let look = format!("{base}/bulk");
+    let mut picker = RolePicker::offer(can.me(), &can.kit().catalog, &custom, &found, look);
+    if !typed.is_empty() {
+        picker = picker.typed(&typed, &[], faults);
     }
-    let problem = if picker.error.is_empty() && picker.lines.iter().all(|it| it.error.is_empty()) {
+    let is_said = picker.lines.iter().any(|it| !it.error.is_empty())
+        || picker.lists.iter().any(|it| !it.error.is_empty())
+        || !picker.error.is_empty();
+    let problem = if !is_said {
         faults.beside(&[])
     } else {
         String::new()
@@ -182,7 +191,15 @@ fn losses_in_words(it: Losses, is_removal: bool) -> Vec<(&'static str, String)> 
 }
 
 fn typed(it: &Bulk) -> Typed {
-    Typed { role: it.role.clone(), product: it.product.clone(), keep: vec![] }
+    Typed {
+        role: it.role.clone(),
+        product: it.product.clone(),
+        keep: vec![],
+        listed_role: it.listed_role.clone(),
+        listed: it.listed.clone(),
+        listed_new: it.listed_new.clone(),
+        find: it.find.clone(),
+    }
 }
 
 /// Whether the visitor may do that at all.
