@@ -11,6 +11,7 @@
 //!     .await;
 //! }
 //! ```
+pub mod machine;
 mod person;
 
 pub use person::{Person, Program, Said};

@@ -9,6 +9,7 @@ mod browser {
     mod story;
 }
 mod commands;
+mod faults;
 mod floors;
 mod garbage;
 mod gates;
