@@ -7,6 +7,8 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod limits;
+pub mod memory;
 pub mod nav;
 pub mod page;
 pub mod routes;
@@ -18,8 +20,8 @@ pub mod words;
 use crate::{
     db::Db,
     kit::Kit,
-    model::id::{AccountId, KeyId, SessionId},
-    store::{keys, sessions},
+    model::id::{AccountId, KeyId, SessionId, TokenId},
+    store::{keys, sessions, tokens},
 };
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ struct Inner {
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
+    served: moka::sync::Cache<TokenId, ()>,
+    memory: memory::Memory,
+    limits: limits::Limits,
 }
 
 /// What the operator chose for serving.
@@ -54,8 +59,20 @@ impl App {
         let touched =
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
+        let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies } = serving;
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle: Throttle::default(), touched, used }))
+        App(Arc::new(Inner {
+            db,
+            kit,
+            mailbox,
+            proxies,
+            throttle: Throttle::default(),
+            touched,
+            used,
+            served,
+            memory: memory::Memory::default(),
+            limits: limits::Limits::default(),
+        }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -87,7 +104,7 @@ impl App {
         });
     }
     /// A key was used. Written down now and then, beside the request.
-    fn use_key(&self, key: KeyId) {
+    pub fn use_key(&self, key: KeyId) {
         if self.0.used.contains_key(&key) {
             return;
         }
@@ -96,6 +113,19 @@ impl App {
         tokio::spawn(async move {
             if let Err(cause) = keys::touch(&app.0.db, &app.0.kit, key).await {
                 tracing::warn!(%cause, "a key's use was not written down");
+            }
+        });
+    }
+    /// A service token was used. Written down now and then, beside the request.
+    fn use_token(&self, token: TokenId) {
+        if self.0.served.contains_key(&token) {
+            return;
+        }
+        self.0.served.insert(token, ());
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(cause) = tokens::touch(&app.0.db, &app.0.kit, token).await {
+                tracing::warn!(%cause, "a service token's use was not written down");
             }
         });
     }
