@@ -8,6 +8,7 @@ mod invitations;
 mod keys;
 mod list;
 mod members;
+mod requests;
 mod resources;
 mod roles;
 mod transfer;
@@ -26,6 +27,7 @@ pub fn routes() -> Routes {
         invitations::routes(),
         keys::routes(),
         members::routes(),
+        requests::routes(),
         resources::routes(),
         roles::routes(),
         transfer::routes(),

@@ -14,8 +14,9 @@ use crate::{
     error::Result,
     model::{
         account::LoginType,
+        grant,
         id::{MembershipId, UserId},
-        permission::{RemoveMembers, UpdateMembers, ViewMembers},
+        permission::{InviteMembers, RemoveMembers, UpdateMembers, ViewMembers},
         time::Time,
     },
     store::{
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         .get(one, show)
         .patch(one, update)
         .delete(one, remove)
+        .post("/api/v1/accounts/{slug}/members/{id}/restore", restore)
 }
 
 #[derive(Serialize)]
@@ -184,7 +186,7 @@ async fn update(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Removal {
-    /// Who takes over the teams that the member owns.
+    /// Who takes over the teams that the member owns, and the private resources that they made.
     #[serde(default)]
     heir: Option<MembershipId>,
 }
@@ -196,4 +198,40 @@ async fn remove(
 ) -> Result<StatusCode> {
     key.change(async |change| members::remove(change, id, asked.heir).await).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an undo brought back, and what not.
+#[derive(Serialize)]
+struct Undone {
+    member: Member,
+    restored: Restored,
+    not_restored: Vec<members::Missing>,
+}
+
+#[derive(Serialize)]
+struct Restored {
+    /// Labels of the roles.
+    grants: Vec<String>,
+    keys: i64,
+    resources: i64,
+    /// Names of the teams.
+    teams: Vec<String>,
+    /// Those of them that they own again.
+    owned_teams: Vec<String>,
+}
+
+/// Takes back a removal, by the id that the membership had.
+async fn restore(key: Key<InviteMembers>, At(id): At<MembershipId>) -> Result<Json<Undone>> {
+    key.change(async |change| {
+        let (member, told) = members::restore(change, id).await?;
+        let restored = Restored {
+            grants: member.grants.iter().map(grant::Grant::label).collect(),
+            keys: told.keys,
+            resources: told.resources,
+            teams: told.teams,
+            owned_teams: told.owned,
+        };
+        Ok(Json(Undone { member: member.into(), restored, not_restored: told.missing }))
+    })
+    .await
 }

@@ -59,7 +59,10 @@ fn listed(json: Option<&str>) -> Vec<Listed> {
         let id = ResourceId(id.parse::<Uuid>().ok()?);
         Some(Listed { id, product: product.to_owned() })
     };
-    all.iter().filter_map(parse).collect()
+    let mut found: Vec<Listed> = all.iter().filter_map(parse).collect();
+    // In the order in which a wish is read: the same list is the same grant.
+    found.sort_by_key(|it| it.id);
+    found
 }
 
 /// A grant as somebody asks for it.

@@ -3,7 +3,7 @@ use super::{
     Change, Host, Scope,
     audit::{self, Chain, Did},
     entry::EVERYDAY,
-    grants,
+    grants, members,
 };
 use crate::{
     db::Db,
@@ -254,7 +254,7 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         return Err(if is_mine { Error::Forbidden(Permission::OwnKeys) } else { Error::NotFound });
     }
     if revoked_at.is_some() {
-        return Ok(());
+        return members::key_stays_revoked(change, id).await;
     }
     let now = change.now();
     change

@@ -10,6 +10,7 @@ mod browser {
 }
 mod commands;
 mod faults;
+mod departure;
 mod floors;
 mod garbage;
 mod gates;
@@ -22,6 +23,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;
