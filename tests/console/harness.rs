@@ -11,6 +11,7 @@
 //!     .await;
 //! }
 //! ```
+mod described;
 mod person;
 
 pub use person::{Person, Program, Said};
