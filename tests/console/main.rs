@@ -5,11 +5,12 @@ mod api;
 mod audit;
 mod browser {
     mod driver;
-    mod pages;
+    pub mod pages;
     mod story;
 }
 mod commands;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;

@@ -14,7 +14,7 @@ const YUKI: &str = "yuki.tanaka@acme.test";
 const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
 
 /// Every address that answers HTML, with ids that are there.
-async fn addresses(house: &House, ada: &Person) -> Vec<String> {
+pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
         // Pages of their own links are seen in the stories.
@@ -122,9 +122,8 @@ async fn faults(browser: &Browser, path: &str, theme: Theme, width: u32) -> Vec<
     all.into_iter().map(|it| format!("{path} ({theme:?}, {width}): {it}")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_sound() {
-    let house = one_served().await;
+/// The demonstration, with Ada as its operator, signed in, and with somebody's request before her.
+pub async fn furnished(house: &House) -> Person {
     guildhall::demo::fill(&house.db, &house.kit).await.unwrap();
     house.tamper("update users set operator = true where email = 'ada@acme.test'").await;
     house.set_password(ADA, PASSWORD).await;
@@ -136,6 +135,13 @@ async fn every_page_is_sound() {
         .is(303);
     let ada = house.visitor();
     ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
+    ada
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_sound() {
+    let house = one_served().await;
+    let ada = furnished(&house).await;
     let paths = addresses(&house, &ada).await;
     assert!(paths.len() > 20, "{paths:?}");
 
