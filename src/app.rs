@@ -1,6 +1,7 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
 pub mod answer;
 pub mod assets;
+pub mod call;
 pub mod client;
 pub mod csv;
 pub mod error_pages;
@@ -10,7 +11,9 @@ pub mod layers;
 pub mod limits;
 pub mod memory;
 pub mod nav;
+pub mod openapi;
 pub mod page;
+pub mod problems;
 pub mod routes;
 pub mod shell;
 pub mod sign;
@@ -88,7 +91,9 @@ impl App {
     }
     /// Puts the layers around the routes: the whole program as a service.
     pub fn router(self, routes: routes::Routes) -> axum::Router {
-        layers::around(routes.into_router(), &self).with_state(self)
+        let book = openapi::Book::of(routes.table());
+        let router = routes.into_router().layer(axum::Extension(book));
+        layers::around(router, &self).with_state(self)
     }
     /// A session was used. Written down now and then, beside the request.
     fn touch(&self, session: SessionId, account: Option<AccountId>) {

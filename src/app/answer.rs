@@ -120,7 +120,7 @@ fn problem(error: &Error, asked: &Parts) -> Response {
         json!({ "pointer": pointer, "code": it.code, "detail": it.detail })
     };
     let mut body = json!({
-        "type": format!("/api/docs#{}", error.code()),
+        "type": format!("/api/docs/problems#{}", error.code()),
         "title": title(error),
         "status": error.status(),
         "code": error.code(),

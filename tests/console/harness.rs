@@ -11,6 +11,7 @@
 //!     .await;
 //! }
 //! ```
+mod described;
 pub mod machine;
 mod person;
 
