@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A grant as a row tells it.
@@ -66,10 +67,12 @@ fn listed(json: Option<&str>) -> Vec<Listed> {
 }
 
 /// A grant as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewGrant)]
 pub struct Wanted {
     /// A built-in role's word, a custom role's id, or a label such as `video-developer`.
+    #[schema(example = "developer")]
     pub role: String,
     /// Over what; the whole account if not said.
     #[serde(default)]
@@ -80,7 +83,8 @@ pub struct Wanted {
 }
 
 /// Over what, as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = NewScope)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedScope {
     /// The whole account.
@@ -88,11 +92,13 @@ pub enum WantedScope {
     /// One product.
     Product {
         /// Its word in the catalogue.
+        #[schema(example = "video")]
         product: String,
     },
     /// These resources.
     Resources {
         /// Their ids.
+        #[schema(value_type = Vec<ResourceId>)]
         resources: Vec<Uuid>,
     },
 }

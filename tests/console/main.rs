@@ -5,12 +5,14 @@ mod api;
 mod audit;
 mod browser {
     mod driver;
-    mod pages;
+    pub mod pages;
     mod story;
 }
 mod commands;
+mod faults;
 mod departure;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;

@@ -14,7 +14,7 @@ const YUKI: &str = "yuki.tanaka@acme.test";
 const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
 
 /// Every address that answers HTML, with ids that are there.
-async fn addresses(house: &House, ada: &Person) -> Vec<String> {
+pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
         // Pages of their own links are seen in the stories.
@@ -133,9 +133,8 @@ async fn faults(browser: &Browser, path: &str, theme: Theme, width: u32) -> Vec<
     all.into_iter().map(|it| format!("{path} ({theme:?}, {width}): {it}")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_sound() {
-    let house = one_served().await;
+/// The demonstration, with Ada as its operator, signed in, and with somebody's request before her.
+pub async fn furnished(house: &House) -> Person {
     guildhall::demo::fill(&house.db, &house.kit).await.unwrap();
     house.tamper("update users set operator = true where email = 'ada@acme.test'").await;
     house.set_password(ADA, PASSWORD).await;
@@ -149,12 +148,19 @@ async fn every_page_is_sound() {
     ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
     // Somebody who is removed and comes back, and somebody who can still come back.
     for (name, is_undone) in [("mateo.ibanez", true), ("seun.adeyemi", false)] {
-        let seat = seat(&house, name).await;
+        let seat = seat(house, name).await;
         ada.post(&format!("/a/acme/members/{seat}/remove"), &[]).await.is(303);
         if is_undone {
             ada.post(&format!("/a/acme/members/{seat}/restore"), &[]).await.is(303);
         }
     }
+    ada
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_sound() {
+    let house = one_served().await;
+    let ada = furnished(&house).await;
     let paths = addresses(&house, &ada).await;
     assert!(paths.len() > 20, "{paths:?}");
 
