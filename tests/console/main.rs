@@ -9,8 +9,8 @@ mod browser {
     mod story;
 }
 mod commands;
-mod faults;
 mod departure;
+mod faults;
 mod floors;
 mod garbage;
 mod gates;
