@@ -12,6 +12,7 @@ mod openapi;
 mod resources;
 mod roles;
 mod tag;
+mod teams;
 mod transfer;
 
 use crate::app::routes::Routes;
@@ -29,6 +30,7 @@ pub fn routes() -> Routes {
         openapi::routes(),
         resources::routes(),
         roles::routes(),
+        teams::routes(),
         transfer::routes(),
     ]
     .into_iter()

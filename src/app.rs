@@ -9,6 +9,7 @@ pub mod form;
 pub mod gate;
 pub mod layers;
 pub mod nav;
+pub mod once;
 pub mod openapi;
 pub mod page;
 pub mod problems;

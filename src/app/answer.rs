@@ -38,7 +38,9 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
+    let path = asked.uri.path();
+    let is_program =
+        ["/api/", "/scim/"].iter().any(|it| path.starts_with(it)) && !path.starts_with("/api/docs");
     let Some(Told(error)) = response.extensions_mut().remove::<Told>() else {
         if is_program {
             let fields = response.headers_mut();
@@ -72,7 +74,8 @@ fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
-fn problem(error: &Error, asked: &Parts) -> Response {
+/// A problem document.
+pub fn problem(error: &Error, asked: &Parts) -> Response {
     if let Error::Moved(slug) = error {
         return moved(slug, asked);
     }
@@ -112,6 +115,7 @@ fn title(error: &Error) -> &'static str {
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
         Error::Changed => "Changed meanwhile",
+        Error::Reused => "Used for another request",
         Error::TooMany(_) => "Too many tries",
         Error::Malformed { status: 405, .. } => "Method not allowed",
         Error::Malformed { status: 413, .. } => "Too large",
@@ -159,6 +163,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::Invalid(_)
         | Error::Conflict { .. }
         | Error::Changed
+        | Error::Reused
         | Error::Malformed { .. }
         | Error::Stale => failed(&page, error, None),
     }

@@ -13,7 +13,7 @@ fn of_gate(route: &Route) -> Vec<&'static str> {
     let mut codes = match route.gate {
         "anyone" => vec![],
         "key" => vec!["unauthenticated", "member_inactive", "login_type", "not_found", "too_many_requests"],
-        _ => vec!["unauthenticated"],
+        _ => vec!["unauthenticated", "scope_missing"],
     };
     if route.needs.is_some() {
         codes.push("permission_missing");
