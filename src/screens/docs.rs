@@ -38,12 +38,8 @@ async fn index(who: Anyone, page: Page, book: Book) -> Result<Response> {
     let document = &book.document().value;
     let chapters = read::chapters(document, &who.kit().rules.base_url);
     let about = read::paragraphs(document["info"]["description"].as_str().unwrap_or_default());
-    show(&page, "API", |frame| Index {
-        frame,
-        here: "",
-        chapters: &chapters,
-        about,
-        base: who.kit().url("/api/v1"),
+    show(&page, "API", |frame| {
+        Index { frame, here: "", chapters: &chapters, about, base: who.kit().url("/api/v1") }.render()
     })
 }
 
@@ -60,7 +56,7 @@ async fn chapter(who: Anyone, page: Page, At(word): At<String>, book: Book) -> R
     let chapters = read::chapters(&book.document().value, &who.kit().rules.base_url);
     let chapter = chapters.iter().find(|it| it.word == word).ok_or(Error::NotFound)?;
     let title = format!("{} · API", chapter.name);
-    show(&page, &title, |frame| Shown { frame, here: &word, chapters: &chapters, chapter })
+    show(&page, &title, |frame| Shown { frame, here: &word, chapters: &chapters, chapter }.render())
 }
 
 #[derive(Template)]
@@ -77,21 +73,18 @@ async fn problems(who: Anyone, page: Page, book: Book) -> Result<Response> {
     let chapters = read::chapters(&book.document().value, &who.kit().rules.base_url);
     let rows = problems::ALL.iter().map(|it| (it, read::paragraphs(it.says))).collect();
     let faults = problems::FAULTS.iter().chain(problems::STATE).copied().collect();
-    show(&page, "Problems · API", |frame| Problems {
-        frame,
-        here: "problems",
-        chapters: &chapters,
-        rows,
-        faults,
+    show(&page, "Problems · API", |frame| {
+        Problems { frame, here: "problems", chapters: &chapters, rows, faults }.render()
     })
 }
 
-fn show<'a, T: Template>(page: &Page, title: &str, draw: impl FnOnce(&Frame) -> T + 'a) -> Result<Response> {
-    let mut drawn = Ok(String::new());
+fn show(page: &Page, title: &str, draw: impl FnOnce(&Frame) -> askama::Result<String>) -> Result<Response> {
+    let mut failed = None;
     let response = page.whole(title, |frame| {
-        drawn = draw(frame).render();
-        drawn.as_ref().cloned().unwrap_or_default()
+        draw(frame).unwrap_or_else(|it| {
+            failed = Some(Error::Internal(it.to_string()));
+            String::new()
+        })
     });
-    drawn.map_err(|it| Error::Internal(it.to_string()))?;
-    Ok(response)
+    failed.map_or(Ok(response), Err)
 }

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
             return if words.len() > 12 { "permission".into() } else { words.join(" | ") };
         }
         if schema.get("oneOf").is_some() {
-            return self.kind(&serde_json::Value::Null).replace("any", "object");
+            return "object".into();
         }
         let one = |word: &str| match (word, schema["format"].as_str()) {
             ("string", Some("uuid")) => "id".to_owned(),
