@@ -151,7 +151,6 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("too_many", "It has too many items."),
     ("out_of_range", "It is a number outside of what is taken."),
     ("reserved", "It is a word that Guildhall keeps for itself."),
-    ("not_allowed", "It does not go together with the rest."),
 ];
 
 /// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
@@ -162,6 +161,7 @@ pub const STATE: &[(&str, &str)] = &[
     ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
     ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
+    ("not_allowed", "What it belongs to has no such thing."),
     ("owner", "They own the account already."),
     ("owner_only", "Only the owner may, and no role can."),
     ("permission_missing", "You lack a permission there."),

@@ -6,6 +6,8 @@ mod invitations;
 mod keys;
 mod members;
 mod once;
+mod rest;
+mod schemathesis;
 mod transfer;
 
 use crate::harness::{House, Person, Program, Said};

@@ -9,6 +9,7 @@ mod browser {
     mod story;
 }
 mod commands;
+mod docs;
 mod floors;
 mod garbage;
 mod gates;

@@ -203,7 +203,18 @@ impl<'a> Reader<'a> {
         for word in ["allOf", "oneOf"] {
             if let Some(all) = schema[word].as_array() {
                 let mut rows: Vec<Row> = vec![];
-                for row in all.iter().flat_map(|it| self.rows(it, within)) {
+                let shapes: Vec<Vec<Row>> = all.iter().map(|it| self.rows(it, within)).collect();
+                let has = |name: &str| shapes.iter().filter(|it| it.iter().any(|it| it.name == name)).count();
+                // A field of one of several shapes is there with that shape alone.
+                let everywhere: Vec<String> = shapes
+                    .iter()
+                    .flatten()
+                    .map(|it| it.name.clone())
+                    .filter(|it| has(it) == all.len())
+                    .collect();
+                let is_sure = |row: &Row| word == "allOf" || everywhere.contains(&row.name);
+                for mut row in shapes.into_iter().flatten() {
+                    row.needed &= is_sure(&row);
                     match rows.iter_mut().find(|it| it.name == row.name) {
                         Some(had) if had.kind != row.kind => {
                             had.kind = format!("{} | {}", had.kind, row.kind)
