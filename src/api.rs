@@ -13,6 +13,7 @@ mod requests;
 mod resources;
 mod roles;
 mod tag;
+mod teams;
 mod transfer;
 mod verify;
 
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
         openapi::routes(),
         resources::routes(),
         roles::routes(),
+        teams::routes(),
         transfer::routes(),
         verify::routes(),
     ]

@@ -11,6 +11,7 @@ pub mod layers;
 pub mod limits;
 pub mod memory;
 pub mod nav;
+pub mod once;
 pub mod openapi;
 pub mod page;
 pub mod problems;

@@ -1,6 +1,7 @@
 //! All SQL. A function takes a `Scope` to read and a `Change` to change; both know who asks, and only the gates and the
 //! commands make them.
 pub mod accounts;
+pub mod answers;
 pub mod audit;
 pub mod demo;
 pub mod entry;

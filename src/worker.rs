@@ -10,7 +10,7 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope,
+        Change, Client, Host, Scope, answers,
         mails::{self, Due},
         members, sessions, transfers,
     },
@@ -154,6 +154,7 @@ impl Worker {
     }
 
     async fn sweep(&self) -> Result<()> {
+        self.apart(async |it| answers::sweep(it).await).await?;
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;

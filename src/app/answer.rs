@@ -59,7 +59,9 @@ pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
 
 /// Writes out the error that a handler or a gate returned, and how the rate limit stands.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_program = ["/api/", "/scim/"].iter().any(|it| request.uri().path().starts_with(it));
+    let path = request.uri().path();
+    let is_program =
+        ["/api/", "/scim/"].iter().any(|it| path.starts_with(it)) && !path.starts_with("/api/docs");
     let (mut parts, body) = request.into_parts();
     let limited = Limited::default();
     if is_program {
@@ -111,7 +113,8 @@ fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
-fn problem(error: &Error, asked: &Parts) -> Response {
+/// A problem document.
+pub fn problem(error: &Error, asked: &Parts) -> Response {
     if let Error::Moved(slug) = error {
         return moved(slug, asked);
     }
@@ -151,6 +154,7 @@ fn title(error: &Error) -> &'static str {
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
         Error::Changed => "Changed meanwhile",
+        Error::Reused => "Used for another request",
         Error::TooMany(_) => "Too many tries",
         Error::Malformed { status: 405, .. } => "Method not allowed",
         Error::Malformed { status: 413, .. } => "Too large",
@@ -198,6 +202,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::Invalid(_)
         | Error::Conflict { .. }
         | Error::Changed
+        | Error::Reused
         | Error::Malformed { .. }
         | Error::Stale => failed(&page, error, None),
     }

@@ -3,7 +3,7 @@ mod service;
 
 pub use service::Service;
 
-use super::{App, answer, client::client};
+use super::{App, answer, client::client, once::Once};
 use crate::{
     error::{Error, Result},
     kit::{
@@ -16,6 +16,7 @@ use crate::{
     },
     store::{
         Change, Client, Me, Scope, Visitor,
+        answers::{self, Claim},
         entry::{self, Credential},
         me,
         sessions::{self, secret_hash},
@@ -23,7 +24,7 @@ use crate::{
 };
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use std::marker::PhantomData;
 use tower_sessions::Session;
@@ -35,6 +36,7 @@ pub struct Door<P, V> {
     slug: String,
     entry: Entry,
     client: Client,
+    claim: Option<Claim>,
     proof: PhantomData<(P, V)>,
 }
 /// A signed-in member.
@@ -69,7 +71,7 @@ impl<P: Needs, V: Via> Door<P, V> {
             Change::<Entry>::begin(&self.app.0.db, &self.by, &self.slug, self.kit(), &self.client).await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
     }
     /// The same, taking another account of the family too: for what moves there. Tells who this is there.
@@ -83,8 +85,15 @@ impl<P: Needs, V: Via> Door<P, V> {
         let (mut change, there) = begun.await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change, &there).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
+    }
+    /// Keeps what was done, and in the same transaction that it was done.
+    async fn finish(&self, mut change: Change) -> Result<()> {
+        if let Some(claim) = &self.claim {
+            answers::done(&mut change, claim).await?;
+        }
+        change.commit().await
     }
     /// Whether a dangerous act needs the password again: then the form asks for it.
     pub fn is_stale(&self) -> bool {
@@ -165,13 +174,13 @@ impl Via for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        bearer(KeyKind::Key, parts).map(Credential::Key)
+        bearer(KeyKind::Key, &parts.headers).map(Credential::Key)
     }
 }
 
 /// The hash of the secret that a program presents. What is none by its checksum is not looked up.
-fn bearer(kind: KeyKind, parts: &Parts) -> Option<Vec<u8>> {
-    let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<Vec<u8>> {
+    let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = field.split_once(' ')?;
     let secret = secret.trim();
     let is_one = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(kind, secret);
@@ -201,7 +210,11 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             }
         }
         entry.meets::<P>().map_err(Error::Forbidden)?;
-        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
+        let claim = match (&entry.by, parts.extensions.get::<Once>()) {
+            (By::Key { id, .. }, Some(once)) => Some(once.claim(app, *id).await?),
+            _ => None,
+        };
+        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), claim, proof: PhantomData })
     }
 }
 

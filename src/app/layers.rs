@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets, sign::session_cookie};
+use super::{App, answer, assets, once, sign::session_cookie};
 use crate::{error::Error, store::sessions::Sessions};
 use axum::{
     Router,
@@ -19,7 +19,7 @@ use tower_http::{
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 /// The most that a request may bring.
-const BODY: usize = 1 << 20;
+pub const BODY: usize = 1 << 20;
 /// The longest that a request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -54,6 +54,7 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), same_site))
         .layer(middleware::from_fn(no_nul))
         .layer(middleware::from_fn_with_state(app.clone(), answer::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), once::layer))
         .layer(fast)
         .merge(assets::routes())
         .layer(middleware::from_fn_with_state(https, headers))

@@ -14,6 +14,7 @@ const ALL: &[(&str, &str)] = &[
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
     ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
+    ("0012_once", include_str!("../../migrations/0012_once.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

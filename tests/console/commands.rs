@@ -214,3 +214,13 @@ async fn the_demonstration_is_for_this_machine_and_an_empty_database() {
     other.user("ada@acme.test");
     other.run(&["serve", "--demo"]).fails(1, "something else than the demonstration");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_prints_the_document_that_the_server_tells() {
+    let machine = Machine::lite();
+    let printed = machine.run(&["openapi"]).ok();
+    let server = machine.serve(&[], &[]);
+    let said = server.get("/api/v1/openapi.json");
+    assert!(said.starts_with("HTTP/1.1 200"));
+    assert_eq!(said.split_once("\r\n\r\n").unwrap().1, printed);
+}

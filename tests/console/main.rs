@@ -11,6 +11,7 @@ mod browser {
 mod commands;
 mod departure;
 mod faults;
+mod docs;
 mod floors;
 mod garbage;
 mod gates;

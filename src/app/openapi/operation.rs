@@ -1,5 +1,5 @@
 //! One call as an operation of the document.
-use super::{Shared, Way, example::title_of, tidy};
+use super::{NO_NUL, Shared, Way, example::title_of, tidy};
 use crate::app::{
     call::{Answer, Call},
     problems,
@@ -13,7 +13,7 @@ fn of_gate(route: &Route) -> Vec<&'static str> {
     let mut codes = match route.gate {
         "anyone" => vec![],
         "key" => vec!["unauthenticated", "member_inactive", "login_type", "not_found", "too_many_requests"],
-        _ => vec!["unauthenticated"],
+        _ => vec!["unauthenticated", "scope_missing"],
     };
     if route.needs.is_some() {
         codes.push("permission_missing");
@@ -97,7 +97,11 @@ fn parameters(route: &Route, call: &Call, shared: &mut Shared) -> Vec<Value> {
     let mut all = vec![];
     for name in route.path.split('{').skip(1).filter_map(|it| it.split('}').next()) {
         let (says, schema, example) = match (name, call.word) {
-            ("slug", _) => ("The account's slug.", json!({ "type": "string", "minLength": 1 }), "acme"),
+            ("slug", _) => (
+                "The account's slug.",
+                json!({ "type": "string", "minLength": 1, "pattern": NO_NUL }),
+                "acme",
+            ),
             (_, Some(pattern)) => ("Its id.", json!({ "type": "string", "pattern": pattern }), ""),
             _ => (
                 "Its id.",

@@ -52,6 +52,9 @@ pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
 }
 
 async fn id_for(house: &House, path: &str) -> Option<String> {
+    if path == "/api/docs/{id}" {
+        return Some("members".into());
+    }
     let member = "select cast(m.id as text) from memberships m join accounts a on a.id = m.account_id
         where a.slug = 'acme' and not m.is_owner order by m.joined_at limit 1";
     let sql = match path {
