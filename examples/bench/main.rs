@@ -8,6 +8,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use guildhall::{
     db::Db,
     kit::{
@@ -66,7 +67,8 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;
             let secret = machine_key(KeyKind::Key, &chance);
             writeln!(file, "{secret}").unwrap();
-            let user_sql = "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
+            let user_sql =
+                "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
             conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).run().await.unwrap();
             conn.query(
                 "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at) values ($1, $2, $3, $4, $5, $5)",
@@ -114,6 +116,16 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .run()
             .await
             .unwrap();
+        }
+        // Where the page 4,000 further on begins.
+        let at = many.saturating_sub(26);
+        if (begin..begin + 5000).contains(&at) {
+            let sql = "select m.id, m.joined_at from memberships m where m.account_id = $1 order by m.joined_at desc limit 1 offset $2";
+            // The owner joined last of all.
+            let back = i64::try_from(many.min(begin + 5000) - at).unwrap();
+            let (id, time): (Uuid, i64) = conn.query(sql).bind(account).bind(back).one().await.unwrap();
+            let cursor = serde_json::json!({ "t": time, "n": "", "i": id }).to_string();
+            std::fs::write(format!("{keys}.last"), BASE64_URL_SAFE_NO_PAD.encode(cursor)).unwrap();
         }
         let sql = "update accounts set member_count = (select count(*) from memberships where account_id = $1) where id = $1";
         conn.query(sql).bind(account).run().await.unwrap();
