@@ -16,7 +16,10 @@ mod transfer;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
-pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
+pub use account::{
+    Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
+    membership_restored,
+};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

@@ -120,7 +120,7 @@ fn problem(error: &Error, asked: &Parts) -> Response {
         json!({ "pointer": pointer, "code": it.code, "detail": it.detail })
     };
     let mut body = json!({
-        "type": format!("/api/docs#{}", error.code()),
+        "type": format!("/api/docs/problems#{}", error.code()),
         "title": title(error),
         "status": error.status(),
         "code": error.code(),
@@ -240,13 +240,14 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     let by = Credential::Session(secret_hash(id));
     let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
     let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
-    let givers = members::leaders(&mut scope).await.ok()?;
+    let may_be_given = *permission != Permission::TransferAccount;
+    let givers = if may_be_given { members::leaders(&mut scope).await.ok()? } else { vec![] };
     let who = scope.who();
     let says = permission.says();
     let act = says[..1].to_lowercase() + &says[1..];
     let base = format!("/a/{}", who.here.slug);
     let about = resource.map(|it| format!("&resource={it}")).unwrap_or_default();
-    let may_ask = who.membership.is_some() && *permission != Permission::TransferAccount;
+    let may_ask = who.membership.is_some() && may_be_given;
     let body = error_pages::Forbidden {
         act,
         account: who.here.name.clone(),

@@ -11,6 +11,8 @@
 //!     .await;
 //! }
 //! ```
+mod described;
+pub mod machine;
 mod person;
 
 pub use person::{Person, Program, Said};

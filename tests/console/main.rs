@@ -5,11 +5,14 @@ mod api;
 mod audit;
 mod browser {
     mod driver;
-    mod pages;
+    pub mod pages;
     mod story;
 }
 mod commands;
+mod departure;
+mod faults;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;
@@ -20,6 +23,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;

@@ -1,5 +1,5 @@
 //! A person with a browser, and a program with a key.
-use super::BASE;
+use super::{BASE, described};
 use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
@@ -121,7 +121,9 @@ async fn ask(app: &App, mut request: Request<Body>) -> Said {
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, 1 << 26).await.unwrap();
     let body = String::from_utf8_lossy(&body).into_owned();
-    Said { asked, status: parts.status.as_u16(), headers: parts.headers, body }
+    let said = Said { asked, status: parts.status.as_u16(), headers: parts.headers, body };
+    described::check(&said);
+    said
 }
 
 /// An answer.
