@@ -25,7 +25,7 @@ use crate::{
         members::{self, Cursor, Filter, Order},
     },
 };
-use axum::http::StatusCode;
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -53,7 +53,7 @@ pub fn routes() -> Routes {
         .told(|it| {
             it.says(
                 "Remove a member",
-                "They lose access and their keys at once. Teams that they own pass to `heir`, or to the organization’s owner.",
+                "They lose access and their keys at once. Teams that they own and private resources that they made pass to `heir`, or to the owner.",
             )
             .asks::<Removal>()
             .gives_nothing()
@@ -68,6 +68,7 @@ pub fn routes() -> Routes {
                  could not come back is listed.",
             )
             .gives::<Undone>(200)
+            .fails(&["member_again", "not_in_organization", "restored_already", "self", "undo_over"])
         })
         .about("Members", "The people in an account, and what each may do there.")
 }
@@ -279,8 +280,11 @@ async fn remove(
 /// What an undo brought back, and what not.
 #[derive(Serialize, ToSchema)]
 struct Undone {
+    /// As they are now.
     member: Member,
+    /// What came back.
     restored: Restored,
+    /// What did not, and why.
     not_restored: Vec<members::Missing>,
 }
 
@@ -289,7 +293,9 @@ struct Undone {
 struct Restored {
     /// Labels of the roles.
     grants: Vec<String>,
+    /// How many API keys work again.
     keys: i64,
+    /// How many private resources are theirs again.
     resources: i64,
     /// Names of the teams.
     teams: Vec<String>,

@@ -2,7 +2,7 @@
 use super::list::{Ask, List};
 use crate::{
     app::{
-        form::{self, Params},
+        form,
         gate::{At, Key},
         routes::Routes,
     },
@@ -21,37 +21,90 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/requests";
     Routes::default()
         .get(all, list)
+        .told(|it| it.says("List access requests", "Those that wait for an answer, oldest first.").lists::<Request>())
         .post(all, ask)
+        .told(|it| {
+            it.says(
+                "Ask for access",
+                "For a permission that a problem named, over the account or one resource. The administrators are told by mail. What \
+                 waits already is answered with 200.",
+            )
+            .takes::<New>()
+            .gives::<Request>(201)
+            .gives::<Request>(200)
+            .fails(&["already_allowed", "not_a_member", "too_many_requests_wait"])
+        })
         .post("/api/v1/accounts/{slug}/requests/{id}/grant", grant)
+        .told(|it| {
+            it.says(
+                "Grant an access request",
+                "The member gets one more grant: that which is named, or the narrowest that gives what they asked for.",
+            )
+            .takes::<Answer>()
+            .gives::<Request>(200)
+            .fails(&["owner", "self", "too_many_grants"])
+        })
         .post("/api/v1/accounts/{slug}/requests/{id}/decline", decline)
+        .told(|it| it.says("Decline an access request", "The member is told.").gives::<Request>(200).fails(&["self"]))
+        .about("Access requests", "What members lack, and ask for.")
 }
 
-#[derive(Serialize)]
+/// A member's wish for a permission.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessRequest)]
 struct Request {
+    /// Its id.
     id: RequestId,
+    /// Who asks.
     member: Member,
+    /// For what.
     permission: Permission,
+    /// Over what; `null`: over the account.
     resource: Option<Resource>,
+    /// Why, in their words.
     note: String,
+    /// What became of it.
+    #[schema(value_type = Status)]
     status: &'static str,
+    /// Since when it waits.
     created_at: Time,
 }
 
-#[derive(Serialize)]
+/// What became of an access request.
+#[derive(ToSchema)]
+#[schema(as = AccessRequestStatus, rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document")]
+enum Status {
+    Pending,
+    Granted,
+    Declined,
+}
+
+/// Who asks for access.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessRequestMember)]
 struct Member {
+    /// Their membership's id.
     id: MembershipId,
+    /// Their address.
+    #[schema(example = "bob@acme.test")]
     email: String,
 }
 
-#[derive(Serialize)]
+/// What access is asked for to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessRequestResource)]
 struct Resource {
+    /// Its id.
     id: ResourceId,
+    /// Its name; empty where it is told to who asks.
     name: String,
 }
 
@@ -78,13 +131,20 @@ async fn list(key: Key<UpdateMembers>, ask: Ask<Nothing>) -> Result<List<Request
     Ok(ask.page(found, |it| it.id.to_string(), |it| Request::of(it, "pending")))
 }
 
-#[derive(Deserialize)]
+/// What is asked for.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewAccessRequest)]
 struct New {
+    /// A permission's word.
+    #[schema(value_type = Permission)]
     permission: String,
+    /// Over which resource; without one, over the account.
     #[serde(default)]
     resource: Option<ResourceId>,
+    /// Why.
     #[serde(default)]
+    #[schema(max_length = 500)]
     note: String,
 }
 
@@ -104,14 +164,18 @@ async fn ask(key: Key<Inside>, form::Json(asked): form::Json<New>) -> Result<(St
     .await
 }
 
-#[derive(Deserialize)]
+/// What the member gets.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccessRequestAnswer)]
 struct Answer {
     /// Without one, the narrowest that gives it and that the answerer may give.
     #[serde(default)]
     role: Option<String>,
+    /// Over what the role is held.
     #[serde(default)]
     scope: Option<WantedScope>,
+    /// Until when; `null`: for good.
     #[serde(default)]
     expires_at: Option<Time>,
 }
@@ -149,11 +213,7 @@ async fn chosen(change: &mut Change, id: RequestId, asked: &Answer) -> Result<Gr
     Ok(Grant { expires_at: *expires_at, ..narrowest })
 }
 
-async fn decline(
-    key: Key<UpdateMembers>,
-    At(id): At<RequestId>,
-    Params(Nothing {}): Params<Nothing>,
-) -> Result<Json<Request>> {
+async fn decline(key: Key<UpdateMembers>, At(id): At<RequestId>) -> Result<Json<Request>> {
     let done = key.change(async |change| requests::decline(change, id).await).await?;
     Ok(Json(Request::of(done, "declined")))
 }

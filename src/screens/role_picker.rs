@@ -77,6 +77,12 @@ pub struct Chosen {
     pub error: String,
 }
 
+impl Chosen {
+    fn is_begun(&self) -> bool {
+        !self.role.is_empty() || self.sources.iter().any(|it| it.chosen)
+    }
+}
+
 /// A resource that can be ticked.
 #[derive(Clone, Debug)]
 pub struct Offered {
@@ -188,6 +194,14 @@ impl RolePicker {
     pub fn offered(&self) -> impl Iterator<Item = &Choice> {
         let once = |it: &&Choice| self.custom.iter().all(|had| had.value != it.value);
         self.built_in.iter().chain(self.listable.iter().filter(once)).chain(&self.custom)
+    }
+    /// Whether roles over chosen resources are held, or being chosen.
+    pub fn has_lists(&self) -> bool {
+        self.lists.len() > 1 || !self.find.is_empty() || self.lists.iter().any(Chosen::is_begun)
+    }
+    /// Whether a list is the empty one after others.
+    pub fn is_spare(&self, at: &usize) -> bool {
+        *at > 0 && *at == self.new_list && !self.lists[*at].is_begun()
     }
     /// With what somebody holds, and one more line.
     #[must_use]

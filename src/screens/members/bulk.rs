@@ -149,7 +149,7 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
     let is_said = picker.lines.iter().any(|it| !it.error.is_empty())
         || picker.lists.iter().any(|it| !it.error.is_empty())
         || !picker.error.is_empty();
-    let problem = if !is_said { faults.beside(&[]) } else { String::new() };
+    let problem = if is_said { String::new() } else { faults.beside(&[]) };
     let title = format!("Change the roles of {how_many}");
     let ask = AskRoles { base, back: it.back.clone(), list, members: how_many, who, picker, problem };
     page.show(&mut scope, &title, ask).await

@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// For so long a removal can be taken back.
@@ -95,7 +96,7 @@ pub struct Restored {
 }
 
 /// Something that did not come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missing {
     /// `grant`, `key`, `team`, `ownership`, `resource`, `request`, `offer`.
     pub kind: String,
