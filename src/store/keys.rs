@@ -6,7 +6,7 @@ use super::{
     grants, members,
 };
 use crate::{
-    db::Db,
+    db::{Db, List},
     error::{Error, Result},
     kit::{
         Kit,
@@ -231,11 +231,19 @@ async fn insert<W: super::Who>(
     Ok((id, secret))
 }
 
-/// A key was used.
-pub async fn touch(db: &Db, kit: &Kit, id: KeyId) -> Result<()> {
-    let mut conn = db.begin().await?;
-    conn.query("update api_keys set used_at = $2 where id = $1").bind(id).bind(kit.now()).run().await?;
-    Ok(conn.commit().await?)
+/// How many uses are written down at a time.
+const AT_ONCE: usize = 1000;
+
+/// These keys were used.
+pub async fn touch(db: &Db, kit: &Kit, keys: &[KeyId]) -> Result<()> {
+    for some in keys.chunks(AT_ONCE) {
+        let ids: Vec<Uuid> = some.iter().map(|it| it.0).collect();
+        let mut conn = db.begin().await?;
+        let sql = "update api_keys set used_at = $1 where id = any($2::uuid[])";
+        conn.query(sql).bind(kit.now()).bind(List(&ids)).run().await?;
+        conn.commit().await?;
+    }
+    Ok(())
 }
 
 /// Revokes a key: one's own, or anybody's for who may manage them. At once. A key can always revoke itself.
