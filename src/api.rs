@@ -6,6 +6,7 @@ mod can;
 mod grants;
 mod invitations;
 mod keys;
+mod leaked;
 mod list;
 mod members;
 mod resources;
@@ -24,6 +25,7 @@ pub fn routes() -> Routes {
         can::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked::routes(),
         members::routes(),
         resources::routes(),
         roles::routes(),

@@ -7,6 +7,7 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod leaked;
 pub mod nav;
 pub mod page;
 pub mod routes;

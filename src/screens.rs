@@ -4,6 +4,7 @@ pub mod forgot_password;
 pub mod health;
 pub mod invitations;
 pub mod keys;
+pub mod leaked_key;
 pub mod mailbox;
 pub mod matrix;
 pub mod me;
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
         health::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked_key::routes(),
         mailbox::routes(),
         me::routes(),
         members::routes(),

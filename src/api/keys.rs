@@ -20,12 +20,19 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/keys";
     let one = "/api/v1/accounts/{slug}/keys/{id}";
-    Routes::default().get(all, list).post(all, create).delete(one, revoke)
+    let again = "/api/v1/accounts/{slug}/keys/{id}/rotate";
+    Routes::default()
+        .get(all, list)
+        .post(all, create)
+        .patch(one, rename)
+        .delete(one, revoke)
+        .post(again, rotate)
 }
 
 #[derive(Serialize)]
@@ -40,6 +47,8 @@ struct Key {
     expires_at: Option<Time>,
     last_used_at: Option<Time>,
     status: &'static str,
+    /// The key that took its place.
+    replaced_by: Option<KeyId>,
 }
 
 /// Whose it is; none when they are gone.
@@ -63,6 +72,7 @@ impl Key {
             expires_at: it.expires_at,
             last_used_at: it.used_at,
             status,
+            replaced_by: it.successor_id,
         }
     }
 }
@@ -116,6 +126,51 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
         })
         .await?;
     Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, now), secret })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    name: String,
+}
+
+async fn rename(
+    key: Gate<OwnKeys>,
+    At(id): At<KeyId>,
+    form::Json(it): form::Json<Change>,
+) -> Result<Json<Key>> {
+    let name = Name::parse(&it.name).map_err(Error::at("name"))?;
+    let renamed = key
+        .change(async |change| {
+            keys::rename(change, id, &name).await?;
+            keys::find(change, id).await
+        })
+        .await?;
+    Ok(Json(Key::of(renamed, key.kit().now())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// How long both work. Absent: a day.
+    #[serde(default)]
+    grace_seconds: Option<u32>,
+}
+
+async fn rotate(
+    key: Gate<OwnKeys>,
+    At(id): At<KeyId>,
+    form::Json(it): form::Json<Rotation>,
+) -> Result<(StatusCode, Json<Made>)> {
+    let fresh = key.prove("").await?;
+    let grace = it.grace_seconds.map_or(keys::DEFAULT_GRACE, |it| Duration::from_secs(it.into()));
+    let (made, secret) = key
+        .change(async |change| {
+            let (id, secret) = keys::rotate(change, id, grace, Some(&fresh)).await?;
+            Ok((keys::find(change, id).await?, secret))
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, key.kit().now()), secret })))
 }
 
 async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<StatusCode> {

@@ -47,7 +47,15 @@ pub fn sentence(event: &Event) -> String {
         "invitation.resent" => format!("sent the invitation for {name} again"),
         "invitation.revoked" => format!("revoked the invitation for {name}"),
         "key.created" => format!("created the API key “{name}”"),
+        "key.leaked" => format!("reported the API key “{name}” as leaked, which revoked it"),
+        "key.renamed" => {
+            format!("renamed the API key “{}” to “{}”", text(before, "name"), text(after, "name"))
+        }
         "key.revoked" => format!("revoked the API key “{name}”"),
+        "key.rotated" => match after["expires_at"].as_str().and_then(Time::parse) {
+            Some(at) => format!("rotated the API key “{name}”: the old one ends on {}", at.in_words()),
+            None => format!("rotated the API key “{name}”"),
+        },
         "role.created" => format!("made the role “{name}”"),
         "role.duplicated" => format!("made the role “{name}” from {}", text(after, "from")),
         "role.changed" => format!("changed the role “{name}”"),
@@ -65,6 +73,7 @@ pub fn sentence(event: &Event) -> String {
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
+        "service_token.leaked" => format!("reported the service token “{name}” as leaked, which revoked it"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
         "operator.added" => format!("made {name} an operator"),
