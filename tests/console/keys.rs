@@ -192,7 +192,7 @@ async fn a_key_can_be_for_a_part() {
         let asked = [("name", "Reader"), ("what", "some"), ("expires", "90d")];
         ada.post("/a/acme/keys", &asked).await.is(422).says("Choose at least one permission");
         let clips =
-            [("kind", "video:index"), ("name", "Clips"), ("external_id", "x1"), ("visibility", "shared")];
+            [("kind", "video/index"), ("name", "Clips"), ("external_id", "x1"), ("visibility", "shared")];
         ada.post("/a/acme/resources", &clips).await;
         let id =
             house.db.read().await.unwrap().query("select id from resources").one::<(uuid::Uuid,)>().await;

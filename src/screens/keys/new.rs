@@ -303,6 +303,9 @@ async fn make(can: &Can<OwnKeys>, it: &Typed, zone: &TimeZone) -> Result<(keys::
         faults.push(Fault::new("permissions", "required", "Choose at least one permission."));
     }
     let Some(name) = name.filter(|_| faults.is_empty()) else { return Err(Error::Invalid(faults)) };
+    if let Some(missing) = permissions.into_iter().flat_map(Permissions::iter).find(|it| !can.me().may(*it)) {
+        return Err(Error::Forbidden(missing));
+    }
     let is_grave = permissions.is_some_and(|it| it.without(EVERYDAY) != Permissions::NONE);
     let proof = if is_grave { Some(can.prove(&it.password).await?) } else { None };
     let new = keys::New { name: &name, expires_at, permissions, resources: it.resources() };
