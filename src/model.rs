@@ -9,4 +9,5 @@ pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod why;
