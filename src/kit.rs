@@ -1,5 +1,6 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod oidc;
 pub mod outgoing;
 pub mod password;
 pub mod secret;
@@ -92,6 +93,8 @@ pub struct Kit {
     pub rules: Arc<Rules>,
     /// Asks addresses that customers typed.
     pub outgoing: Outgoing,
+    /// Asks identity providers.
+    pub oidc: oidc::Oidc,
     last: Arc<Mutex<u64>>,
 }
 
@@ -100,7 +103,8 @@ impl Kit {
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
         let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
-        Kit { clock, chance, seal, catalog, rules, outgoing, last: Arc::default() }
+        let oidc = oidc::Oidc::new(outgoing.clone());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, last: Arc::default() }
     }
     /// The same by another clock.
     #[must_use]
