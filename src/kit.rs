@@ -1,11 +1,15 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod oidc;
+pub mod outgoing;
 pub mod password;
 pub mod secret;
 
 use crate::model::{catalog::Catalog, time::Time};
+use outgoing::Outgoing;
 use secret::Seal;
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -68,6 +72,10 @@ pub struct Rules {
     pub open_sign_up: bool,
     /// Whether listen and base URL are loopback: then the first to sign up becomes operator.
     pub loopback: bool,
+    /// Whether issuers and webhooks may be on private networks.
+    pub allow_private_addresses: bool,
+    /// By which server names are looked up, if not by the system's.
+    pub dns_resolver: Option<SocketAddr>,
 }
 
 /// All of it.
@@ -83,14 +91,20 @@ pub struct Kit {
     pub catalog: Arc<Catalog>,
     /// What the operator decided.
     pub rules: Arc<Rules>,
+    /// Asks addresses that customers typed.
+    pub outgoing: Outgoing,
+    /// Asks identity providers.
+    pub oidc: oidc::Oidc,
     last: Arc<Mutex<u64>>,
 }
 
 impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
+        let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
-        Kit { clock, chance, seal, catalog, rules, last: Arc::default() }
+        let oidc = oidc::Oidc::new(outgoing.clone());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, last: Arc::default() }
     }
     /// The same by another clock.
     #[must_use]

@@ -83,6 +83,16 @@ pub struct Given {
         default_missing_value = "true"
     )]
     pub allow_private_addresses: Option<String>,
+    /// The name server that is asked for the domains of organizations and for the addresses of their identity providers
+    /// [default: the system's]
+    #[arg(
+        long,
+        global = true,
+        value_name = "IP:PORT",
+        env = "GUILDHALL_DNS_RESOLVER",
+        hide_env_values = true
+    )]
+    pub dns_resolver: Option<String>,
 }
 
 /// The settings, understood.
@@ -116,6 +126,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether issuers and webhooks may be on private networks.
     pub allow_private_addresses: bool,
+    /// By which server names are looked up, if not by the system's.
+    pub dns_resolver: Option<SocketAddr>,
 }
 
 /// Where the data is.

@@ -47,4 +47,10 @@ ids! {
     TokenId
     /// A session, as its owner sees it. Not the secret in the cookie.
     SessionId
+    /// A person as an identity provider knows them.
+    IdentityId
+    /// An organization's domain.
+    DomainId
+    /// Somebody's wish to join.
+    JoinId
 }

@@ -119,6 +119,8 @@ impl House {
             max_organizations_per_user: 1,
             open_sign_up: true,
             loopback: true,
+            allow_private_addresses: true,
+            dns_resolver: None,
         };
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
