@@ -1,9 +1,11 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod github;
 pub mod oidc;
 pub mod outgoing;
 pub mod password;
 pub mod secret;
+pub mod social;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;
@@ -76,6 +78,8 @@ pub struct Rules {
     pub allow_private_addresses: bool,
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: social::Providers,
 }
 
 /// All of it.
@@ -95,6 +99,8 @@ pub struct Kit {
     pub outgoing: Outgoing,
     /// Asks identity providers.
     pub oidc: oidc::Oidc,
+    /// Asks Google and GitHub.
+    pub social: social::Social,
     last: Arc<Mutex<u64>>,
 }
 
@@ -102,9 +108,10 @@ impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
         let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
+        let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, last: Arc::default() }
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, last: Arc::default() }
     }
     /// The same by another clock.
     #[must_use]

@@ -93,6 +93,9 @@ pub struct Given {
         hide_env_values = true
     )]
     pub dns_resolver: Option<String>,
+    /// Who we are to Google and GitHub
+    #[command(flatten)]
+    pub social: social::Given,
 }
 
 /// The settings, understood.
@@ -128,6 +131,8 @@ pub struct Settings {
     pub allow_private_addresses: bool,
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: crate::kit::social::Providers,
 }
 
 /// Where the data is.

@@ -15,6 +15,7 @@ const ALL: &[(&str, &str)] = &[
     ("0013_key_care", include_str!("../../migrations/0013_key_care.sql")),
     ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
+    ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -121,6 +121,7 @@ impl House {
             loopback: true,
             allow_private_addresses: true,
             dns_resolver: None,
+            social: guildhall::kit::social::Providers::default(),
         };
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
