@@ -1,7 +1,9 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod passkey;
 pub mod password;
 pub mod secret;
+pub mod totp;
 
 use crate::model::{catalog::Catalog, time::Time};
 use secret::Seal;

@@ -8,7 +8,7 @@ use crate::{
         page::{Faults, Page, When},
         routes::Routes,
         shell::tint,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Fault, Result},
     kit::password,
@@ -20,7 +20,7 @@ use crate::{
     store::invitations::{self, Offer, Proof},
 };
 use askama::Template;
-use axum::response::Response;
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Routes {
@@ -264,6 +264,7 @@ async fn accept(
     anyone: Anyone,
     page: Page,
     Token(token): Token,
+    headers: HeaderMap,
     Form(typed): Form<NewUser>,
 ) -> Result<Response> {
     let Some(offer) = find(&anyone, &token).await? else { return unknown(&anyone, &page) };
@@ -271,7 +272,7 @@ async fn accept(
     let done = match standing {
         Standing::Member => return Ok(page.to(&inside(&offer.account_slug))),
         Standing::Invited(me) => me.change(async |change| invitations::accept(change, &offer).await).await,
-        Standing::New => return join(&anyone, &page, &token, &offer, typed).await,
+        Standing::New => return join(&anyone, &page, &headers, &token, &offer, typed).await,
         Standing::Known | Standing::Unproven => return Ok(page.to(&sign_in(&token))),
         Standing::Other(_) => return draw(&anyone, &page.with(409), &token, &offer, standing, ""),
         Standing::Over => return draw(&anyone, &page, &token, &offer, standing, ""),
@@ -307,7 +308,14 @@ async fn again(anyone: &Anyone, page: &Page, token: &str, error: Error, accepts:
     }
 }
 
-async fn join(anyone: &Anyone, page: &Page, token: &str, offer: &Offer, typed: NewUser) -> Result<Response> {
+async fn join(
+    anyone: &Anyone,
+    page: &Page,
+    headers: &HeaderMap,
+    token: &str,
+    offer: &Offer,
+    typed: NewUser,
+) -> Result<Response> {
     let read = read(offer, &typed).await?;
     let (name, hashed) = match read {
         Ok(it) => it,
@@ -321,8 +329,10 @@ async fn join(anyone: &Anyone, page: &Page, token: &str, offer: &Offer, typed: N
         anyone.change(async |change| invitations::accept_as_new(change, offer, &name, &hashed).await).await;
     match done {
         Ok((person, slug)) => {
-            sign::enter(anyone, person.id, "password").await?;
-            Ok(page.done(&inside(&slug), welcome(offer)))
+            let next = inside(&slug);
+            let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
+            let arrived = sign::arrive(anyone, page, headers, &arrival).await?;
+            Ok(page.saying(arrived, welcome(offer)))
         }
         Err(error) => again(anyone, page, token, error, true).await,
     }
