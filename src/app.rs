@@ -1,4 +1,5 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
+pub mod agent;
 pub mod answer;
 pub mod assets;
 pub mod client;
@@ -10,6 +11,8 @@ pub mod layers;
 pub mod leaked;
 pub mod nav;
 pub mod page;
+pub mod passkeys;
+pub mod prove;
 pub mod routes;
 pub mod shell;
 pub mod sign;

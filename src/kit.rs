@@ -3,9 +3,11 @@
 pub mod github;
 pub mod oidc;
 pub mod outgoing;
+pub mod passkey;
 pub mod password;
 pub mod secret;
 pub mod social;
+pub mod totp;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;

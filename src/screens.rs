@@ -1,5 +1,6 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
+pub mod auth;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
@@ -29,6 +30,7 @@ use crate::app::routes::Routes;
 pub fn routes() -> Routes {
     let all = [
         audit::routes(),
+        auth::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),

@@ -1,6 +1,7 @@
 //! What the operator decides: flags and environment variables, read once, each fault in one sentence.
 mod key;
 mod read;
+mod social;
 
 use crate::model::catalog::Catalog;
 use clap::Args;

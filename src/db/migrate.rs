@@ -16,6 +16,7 @@ const ALL: &[(&str, &str)] = &[
     ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
     ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
+    ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -34,7 +34,7 @@ type OAuth = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNo
 /// What is kept of a sign-in under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flow {
-    state: String,
+    pub(super) state: String,
     verifier: String,
 }
 

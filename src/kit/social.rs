@@ -98,6 +98,16 @@ pub enum Flow {
     GitHub(github::Flow),
 }
 
+impl Flow {
+    /// What comes back with the answer.
+    pub fn state(&self) -> &str {
+        match self {
+            Flow::Google(it) => &it.state,
+            Flow::GitHub(it) => &it.state,
+        }
+    }
+}
+
 /// Asks both.
 #[derive(Clone, Debug)]
 pub struct Social(Arc<Inner>);
@@ -113,7 +123,11 @@ impl Social {
     /// The addresses are the operator's own, and may be anywhere.
     pub fn new(providers: Providers, resolver: Option<SocketAddr>) -> Social {
         let outgoing = Outgoing::new(true, resolver);
-        Social(Arc::new(Inner { providers, oidc: Oidc::new(outgoing.clone()), github: GitHub::new(outgoing) }))
+        Social(Arc::new(Inner {
+            providers,
+            oidc: Oidc::new(outgoing.clone()),
+            github: GitHub::new(outgoing),
+        }))
     }
     /// Whether we are known to it.
     pub fn has(&self, it: Provider) -> bool {
@@ -132,22 +146,23 @@ impl Social {
     fn github(&self) -> Result<&github::Client, Refusal> {
         self.0.providers.github.as_ref().ok_or_else(|| off(Provider::GitHub))
     }
-    /// Where the person goes, and what is kept until they are back. `fresh` asks them anew who they are.
+    /// Where the person goes, and what is kept until they are back. `asks` lets nobody through unasked at GitHub; Google takes
+    /// no such wish.
     pub async fn start(
         &self,
         provider: Provider,
         chance: &Chance,
         redirect: &str,
-        fresh: bool,
+        asks: bool,
     ) -> Result<(Url, Flow), Refusal> {
         match provider {
             Provider::Google => {
                 let round = self.0.oidc.round(self.google()?.clone()).await?;
-                let (url, flow) = round.start(chance, Start { redirect, fresh, hint: None })?;
+                let (url, flow) = round.start(chance, Start { redirect, fresh: false, hint: None })?;
                 Ok((url, Flow::Google(flow)))
             }
             Provider::GitHub => {
-                let (url, flow) = self.github()?.start(chance, redirect, fresh)?;
+                let (url, flow) = self.github()?.start(chance, redirect, asks)?;
                 Ok((url, Flow::GitHub(flow)))
             }
         }

@@ -12,7 +12,13 @@ use url::Url;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Given {
     /// Our client id at Google: with it and GUILDHALL_GOOGLE_CLIENT_SECRET, people sign in by Google
-    #[arg(long, global = true, value_name = "ID", env = "GUILDHALL_GOOGLE_CLIENT_ID", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ID",
+        env = "GUILDHALL_GOOGLE_CLIENT_ID",
+        hide_env_values = true
+    )]
     pub google_client_id: Option<String>,
     /// A file that holds our client secret at Google
     #[arg(
@@ -27,7 +33,13 @@ pub struct Given {
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_GOOGLE_ISSUER", hide_env_values = true)]
     pub google_issuer: Option<String>,
     /// Our client id at GitHub: with it and GUILDHALL_GITHUB_CLIENT_SECRET, people sign in by GitHub
-    #[arg(long, global = true, value_name = "ID", env = "GUILDHALL_GITHUB_CLIENT_ID", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ID",
+        env = "GUILDHALL_GITHUB_CLIENT_ID",
+        hide_env_values = true
+    )]
     pub github_client_id: Option<String>,
     /// A file that holds our client secret at GitHub
     #[arg(
@@ -91,7 +103,14 @@ fn pair(
 fn address(name: &str, value: Option<&String>, default: &str) -> Result<String, String> {
     let Some(value) = given(value) else { return Ok(default.to_owned()) };
     let known = Url::parse(value).is_ok_and(|it| {
-        ["http", "https"].contains(&it.scheme()) && it.has_host() && it.query().is_none() && it.fragment().is_none()
+        ["http", "https"].contains(&it.scheme())
+            && it.has_host()
+            && it.query().is_none()
+            && it.fragment().is_none()
     });
-    if known { Ok(value.to_owned()) } else { Err(at(name, "it is no web address, such as https://github.example.com")) }
+    if known {
+        Ok(value.to_owned())
+    } else {
+        Err(at(name, "it is no web address, such as https://github.example.com"))
+    }
 }

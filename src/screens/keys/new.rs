@@ -4,6 +4,7 @@ use crate::{
         form::{Form, Query},
         gate::Can,
         page::{Faults, Page, When},
+        prove::{Given, Proof},
     },
     error::{Error, Fault, Result},
     model::{
@@ -35,7 +36,8 @@ pub(super) struct Typed {
     find: String,
     /// Not to be created yet: the list of resources is to be searched.
     look: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 impl Default for Typed {
     fn default() -> Typed {
@@ -49,7 +51,7 @@ impl Default for Typed {
             resources: none(),
             find: empty(),
             look: empty(),
-            password: empty(),
+            proof: Given::default(),
         }
     }
 }
@@ -117,7 +119,7 @@ struct New {
     ticks: Vec<Tick>,
     resources: Vec<Offered>,
     more_resources: bool,
-    is_stale: bool,
+    proof: Proof,
     summary: Summary,
 }
 
@@ -187,6 +189,9 @@ fn summed(can: &Can<OwnKeys>, page: &Page, typed: &Typed) -> Summary {
 async fn ask(can: &Can<OwnKeys>, page: &Page, typed: Typed, faults: Faults) -> Result<Response> {
     let me = can.me();
     let zone = page.zone(me.time_zone.as_deref());
+    // Asked for only where something needs it.
+    let grave = Permission::ALL.iter().any(|it| !EVERYDAY.has(*it) && me.may(*it));
+    let proof = if grave { can.proof().await? } else { Proof::default() };
     let mut scope = can.read().await?;
     let (resources, more_resources) = offered(&mut scope, &typed).await?;
     let (grave, ticks) = ticks(me, &typed)
@@ -201,7 +206,7 @@ async fn ask(can: &Can<OwnKeys>, page: &Page, typed: Typed, faults: Faults) -> R
         ticks,
         resources,
         more_resources,
-        is_stale: can.is_stale(),
+        proof,
         summary: summed(can, page, &typed),
         typed,
         faults,
@@ -286,7 +291,7 @@ pub(super) async fn create(can: Can<OwnKeys>, page: Page, Form(it): Form<Typed>)
         Ok((key, secret)) => Created::show(&can, &page, &key, secret, None).await,
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), Typed { password: String::new(), ..it }, faults).await
+            ask(&can, &page.with(status), it, faults).await
         }
     }
 }
@@ -307,7 +312,7 @@ async fn make(can: &Can<OwnKeys>, it: &Typed, zone: &TimeZone) -> Result<(keys::
         return Err(Error::Forbidden(missing));
     }
     let is_grave = permissions.is_some_and(|it| it.without(EVERYDAY) != Permissions::NONE);
-    let proof = if is_grave { Some(can.prove(&it.password).await?) } else { None };
+    let proof = if is_grave { Some(can.prove(&it.proof).await?) } else { None };
     let new = keys::New { name: &name, expires_at, permissions, resources: it.resources() };
     let made = can
         .change(async |change| {

@@ -5,6 +5,7 @@ use crate::{
         form::Form,
         gate::{At, Can},
         page::{Faults, Page, When},
+        prove::{Given, Proof},
     },
     error::{Error, Result},
     model::{
@@ -30,15 +31,16 @@ const GRACES: [(&str, &str, Duration); 4] = [
     ("7d", "7 days", DAY.saturating_mul(7)),
 ];
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Typed {
     grace: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 impl Default for Typed {
     fn default() -> Typed {
-        Typed { grace: "24h".into(), password: String::new() }
+        Typed { grace: "24h".into(), proof: Given::default() }
     }
 }
 
@@ -53,7 +55,7 @@ struct Ask {
     grace: String,
     /// When its successor ends, as long after now as this one lasted.
     ends: Option<When>,
-    asks_password: bool,
+    proof: Proof,
     faults: Faults,
 }
 
@@ -71,6 +73,7 @@ async fn draw(can: &Can<OwnKeys>, page: &Page, id: KeyId, typed: Typed, faults: 
     let mut scope = can.read().await?;
     let key = keys::find(&mut scope, id).await?;
     let now = scope.now();
+    let proof = if is_grave(&key) { can.proof().await? } else { Proof::default() };
     let ask = Ask {
         base: can.path("keys"),
         here: can.path(&format!("keys/{id}")),
@@ -78,7 +81,7 @@ async fn draw(can: &Can<OwnKeys>, page: &Page, id: KeyId, typed: Typed, faults: 
         graces: GRACES.map(|(word, label, _)| (word, label)).into(),
         grace: typed.grace,
         ends: key.expires_at.map(|end| When::day(now.plus(end.since(key.created_at)), &zone)),
-        asks_password: is_grave(&key) && can.is_stale(),
+        proof,
         faults,
         key,
     };
@@ -109,7 +112,7 @@ async fn replace(can: &Can<OwnKeys>, id: KeyId, it: &Typed) -> Result<(Key, Key,
         return Err(Error::invalid("grace", "invalid", "Choose how long both work."));
     };
     let key = keys::find(&mut can.read().await?, id).await?;
-    let proof = if is_grave(&key) { Some(can.prove(&it.password).await?) } else { None };
+    let proof = if is_grave(&key) { Some(can.prove(&it.proof).await?) } else { None };
     can.change(async |change| {
         let (new, secret) = keys::rotate(change, id, *grace, proof.as_ref()).await?;
         Ok((keys::find(change, id).await?, keys::find(change, new).await?, secret))
