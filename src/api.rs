@@ -12,6 +12,7 @@ mod members;
 mod resources;
 mod roles;
 mod transfer;
+mod verify;
 
 use crate::app::routes::Routes;
 use axum::http::{HeaderMap, header};
@@ -30,6 +31,7 @@ pub fn routes() -> Routes {
         resources::routes(),
         roles::routes(),
         transfer::routes(),
+        verify::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)

@@ -9,6 +9,9 @@ pub mod form;
 pub mod gate;
 pub mod layers;
 pub mod leaked;
+pub mod limits;
+pub mod memory;
+pub mod metrics;
 pub mod nav;
 pub mod page;
 pub mod passkeys;
@@ -42,6 +45,10 @@ struct Inner {
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
     served: moka::sync::Cache<TokenId, ()>,
+    memory: memory::Memory,
+    limits: limits::Limits,
+    metrics: metrics::Metrics,
+    metrics_token: Option<String>,
 }
 
 /// What the operator chose for serving.
@@ -51,6 +58,8 @@ pub struct Serving {
     pub mailbox: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
+    /// Who presents it may read `/metrics`; without one, everybody may where the base URL is loopback.
+    pub metrics_token: Option<String>,
 }
 
 impl App {
@@ -60,9 +69,21 @@ impl App {
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
-        let Serving { mailbox, proxies } = serving;
-        let throttle = Throttle::default();
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served }))
+        let Serving { mailbox, proxies, metrics_token } = serving;
+        App(Arc::new(Inner {
+            db,
+            kit,
+            mailbox,
+            proxies,
+            throttle: Throttle::default(),
+            touched,
+            used,
+            served,
+            memory: memory::Memory::default(),
+            limits: limits::Limits::default(),
+            metrics: metrics::Metrics::default(),
+            metrics_token,
+        }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -94,7 +115,7 @@ impl App {
         });
     }
     /// A key was used. Written down now and then, beside the request.
-    fn use_key(&self, key: KeyId) {
+    pub fn use_key(&self, key: KeyId) {
         if self.0.used.contains_key(&key) {
             return;
         }

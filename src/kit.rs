@@ -6,12 +6,15 @@ pub mod outgoing;
 pub mod passkey;
 pub mod password;
 pub mod secret;
+pub mod sieve;
 pub mod social;
+pub mod stale;
 pub mod totp;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;
 use secret::Seal;
+use stale::Stale;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -84,6 +87,18 @@ pub struct Rules {
     pub social: social::Providers,
 }
 
+impl Rules {
+    /// Whether people reach us on this machine alone.
+    pub fn is_local(&self) -> bool {
+        match url::Url::parse(&self.base_url).ok().as_ref().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(it)) => it.is_loopback(),
+            Some(url::Host::Ipv6(it)) => it.is_loopback(),
+            None => false,
+        }
+    }
+}
+
 /// All of it.
 #[derive(Clone)]
 pub struct Kit {
@@ -103,6 +118,8 @@ pub struct Kit {
     pub oidc: oidc::Oidc,
     /// Asks Google and GitHub.
     pub social: social::Social,
+    /// What this process may not remember any longer.
+    pub stale: Arc<Stale>,
     last: Arc<Mutex<u64>>,
 }
 
@@ -113,7 +130,8 @@ impl Kit {
         let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, last: Arc::default() }
+        let (stale, last) = (Arc::default(), Arc::default());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, last }
     }
     /// The same by another clock.
     #[must_use]

@@ -29,4 +29,5 @@ mod sign_in;
 mod sign_up;
 mod teams;
 mod transfer;
+mod verify;
 mod why;
