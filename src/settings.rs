@@ -106,7 +106,7 @@ pub struct Given {
     pub dns_resolver: Option<String>,
     /// Who we are to Google and GitHub
     #[command(flatten)]
-    pub social: social::Given,
+    pub social: social::Social,
 }
 
 /// The settings, understood.

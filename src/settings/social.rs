@@ -10,7 +10,7 @@ use url::Url;
 
 /// As given by flags and variables.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Given {
+pub struct Social {
     /// Our client id at Google: with it and GUILDHALL_GOOGLE_CLIENT_SECRET, people sign in by Google
     #[arg(
         long,
@@ -55,7 +55,7 @@ pub struct Given {
     pub github_url: Option<String>,
 }
 
-impl Given {
+impl Social {
     pub(super) fn read(&self, env: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Providers {
         let google = pair(
             env,
