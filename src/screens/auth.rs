@@ -298,7 +298,7 @@ async fn ask(signed: &SignedIn, page: &Page, provider: Provider, faults: Faults)
     let linked = all.into_iter().find(|it| it.provider == provider.word());
     // Who is linked can unlink, whatever the operator has turned off since.
     if linked.is_none() && !signed.kit().social.has(provider) {
-        return Err(Error::NotFound);
+        return Ok(page.to("/me/security"));
     }
     let label = linked.map_or_else(String::new, |it| it.label);
     let link = Link { word: provider.word(), title: provider.title(), label, proof, faults };

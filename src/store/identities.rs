@@ -10,7 +10,7 @@ use crate::{
     letters,
     model::{
         entry::Fresh,
-        id::UserId,
+        id::{InvitationId, UserId},
         text::{Email, Name},
         time::Time,
     },
@@ -96,8 +96,8 @@ pub async fn arrive(change: &mut Change<Visitor>, profile: &Profile) -> Result<A
 async fn is_invited(change: &mut Change<Visitor>, email: &Email) -> Result<bool> {
     let now = change.now();
     let sql =
-        "select 1 from invitations where email_key = $1 and status = 'pending' and expires_at > $2 limit 1";
-    Ok(change.sql(sql).bind(email.key()).bind(now).maybe::<(i64,)>().await?.is_some())
+        "select id from invitations where email_key = $1 and status = 'pending' and expires_at > $2 limit 1";
+    Ok(change.sql(sql).bind(email.key()).bind(now).maybe::<(InvitationId,)>().await?.is_some())
 }
 
 /// False where it is linked already, to whomever.

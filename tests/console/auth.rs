@@ -234,7 +234,7 @@ async fn whom_github_does_not_vouch_for_is_refused() {
         visitor.get(&mixed).await.is(403).says("did not take our code");
 
         for (fault, words) in
-            [("down", "GitHub did not answer"), ("html", "could not be read"), ("api-down", "did not answer")]
+            [("down", "Try again later"), ("html", "could not be read"), ("api-down", "did not answer")]
         {
             let back = github.walk(&begin().await).await;
             github.fault(fault);
@@ -262,7 +262,7 @@ async fn what_is_not_set_up_is_not_there() {
                 house.visitor().get(path).await.is(404);
             }
             ada.get("/me/security").await.is(200).hides("Other accounts");
-            ada.get("/me/security/google").await.is(404);
+            ada.get("/me/security/google").await.is(303).to("/me/security");
         },
     )
     .await;
