@@ -6,6 +6,7 @@ mod can;
 mod grants;
 mod invitations;
 mod keys;
+mod leaked;
 mod list;
 mod members;
 mod openapi;
@@ -28,6 +29,7 @@ pub fn routes() -> Routes {
         can::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked::routes(),
         members::routes(),
         requests::routes(),
         openapi::routes(),

@@ -1,4 +1,5 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
+pub mod agent;
 pub mod answer;
 pub mod assets;
 pub mod call;
@@ -8,6 +9,7 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod leaked;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
@@ -15,7 +17,9 @@ pub mod nav;
 pub mod once;
 pub mod openapi;
 pub mod page;
+pub mod passkeys;
 pub mod problems;
+pub mod prove;
 pub mod routes;
 pub mod shell;
 pub mod sign;

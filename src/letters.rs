@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 mod account;
+mod factors;
+mod identity;
+mod key;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -20,6 +23,9 @@ pub use account::{
     Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
     membership_restored,
 };
+pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
+pub use identity::identity_changed;
+pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

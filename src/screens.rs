@@ -1,10 +1,12 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod docs;
+pub mod auth;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
 pub mod keys;
+pub mod leaked_key;
 pub mod mailbox;
 pub mod matrix;
 pub mod me;
@@ -31,10 +33,12 @@ pub fn routes() -> Routes {
     let all = [
         audit::routes(),
         docs::routes(),
+        auth::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked_key::routes(),
         mailbox::routes(),
         me::routes(),
         members::routes(),

@@ -122,6 +122,9 @@ impl House {
             max_organizations_per_user: 1,
             open_sign_up: true,
             loopback: true,
+            allow_private_addresses: true,
+            dns_resolver: None,
+            social: guildhall::kit::social::Providers::default(),
         };
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();

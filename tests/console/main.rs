@@ -3,6 +3,7 @@
 
 mod api;
 mod audit;
+mod auth;
 mod browser {
     mod driver;
     pub mod pages;

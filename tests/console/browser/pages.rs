@@ -73,6 +73,10 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
         it if it.contains("/roles/{id}") => {
             "select cast(r.id as text) from roles r join accounts a on a.id = r.account_id where a.slug = 'acme' limit 1"
         }
+        it if it.contains("/keys/{id}") => {
+            "select cast(k.id as text) from api_keys k join accounts a on a.id = k.account_id join users u on u.id = k.user_id
+             where a.slug = 'acme' and u.email = 'ada@acme.test' and k.revoked_at is null order by k.id desc limit 1"
+        }
         it if it.contains("/requests/{id}") => {
             "select cast(r.id as text) from access_requests r join accounts a on a.id = r.account_id
              where a.slug = 'acme' limit 1"
@@ -111,7 +115,7 @@ async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<
     let mut wrong = vec![];
     let browser = signed_in(house, theme, width).await;
     for path in paths {
-        let out = ["/sign-in", "/sign-up", "/forgot-password"].contains(&path.as_str());
+        let out = ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"].contains(&path.as_str());
         if out {
             continue;
         }
@@ -119,7 +123,7 @@ async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<
         wrong.extend(faults(&browser, path, theme, width).await);
     }
     let visitor = Browser::open(theme, width).await;
-    for path in ["/sign-in", "/sign-up", "/forgot-password"] {
+    for path in ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"] {
         visitor.goto(&house.url(path)).await;
         wrong.extend(faults(&visitor, path, theme, width).await);
     }
