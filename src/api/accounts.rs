@@ -78,6 +78,9 @@ struct Patch {
     slug: Option<String>,
     #[serde(default, deserialize_with = "given")]
     admins_may_delete: Option<bool>,
+    /// Whether members must have signed in with a second factor. Keys work all the same.
+    #[serde(default, deserialize_with = "given")]
+    requires_second_factor: Option<bool>,
 }
 
 async fn update(
@@ -90,12 +93,16 @@ async fn update(
         slug: asked.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
         admins_may_delete: asked.admins_may_delete,
     };
+    let fresh = key.prove("").await?;
     key.change(async |change| {
         let before = Tagged::from(accounts::here(change).await?);
         if !matches(&fields, &before.tag) {
             return Err(Error::Changed);
         }
         accounts::update(change, update).await?;
+        if let Some(on) = asked.requires_second_factor {
+            accounts::require_second_factor(change, &fresh, on).await?;
+        }
         Ok(accounts::here(change).await?.into())
     })
     .await

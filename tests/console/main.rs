@@ -5,10 +5,12 @@ mod api;
 mod audit;
 mod browser {
     mod driver;
+    mod factors;
     mod pages;
     mod story;
 }
 mod commands;
+mod factors;
 mod floors;
 mod gates;
 mod harness;
