@@ -60,7 +60,12 @@ pub async fn challenge(kit: &Kit, session: &Session, known: &[Vec<u8>]) -> Resul
 }
 
 /// Asks the browser for a new passkey of somebody who has these.
-pub async fn creation(kit: &Kit, session: &Session, person: &Person, known: Vec<Vec<u8>>) -> Result<Response> {
+pub async fn creation(
+    kit: &Kit,
+    session: &Session,
+    person: &Person,
+    known: Vec<Vec<u8>>,
+) -> Result<Response> {
     let (asked, making) = party(kit)?.make(person, known)?;
     keep(session, making, &asked, kit.now()).await
 }

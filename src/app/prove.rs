@@ -5,8 +5,7 @@ use crate::{
     kit::{passkey::Party, password},
     model::entry::{By, Fresh},
     store::{
-        Change, Client, Me, Scope,
-        entry,
+        Change, Client, Me, Scope, entry,
         factors::{self, Ways},
         me, sessions,
     },

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 use webauthn_rs::prelude::{
-    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential,
-    Webauthn, WebauthnBuilder,
+    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
+    RegisterPublicKeyCredential, Webauthn, WebauthnBuilder,
 };
 
 /// This installation, as authenticators know it.
@@ -57,7 +57,6 @@ impl Party {
     }
     /// Asks for a new passkey; not on an authenticator that holds one of these already.
     pub fn make(&self, person: &Person, known: Vec<Vec<u8>>) -> Result<(Value, Making)> {
-        let known = known.into_iter().map(Into::into).collect();
         let begun = self.0.start_passkey_registration(person.id.0, &person.email, &person.name, Some(known));
         let (asked, making) = begun.map_err(|it| Error::Internal(it.to_string()))?;
         let mut asked = to_json(&asked)?;
@@ -83,8 +82,14 @@ impl Party {
         Ok((asked, Signing(signing)))
     }
     /// Whether the signature is that of this passkey; then the passkey as it is from now on, its counter moved.
-    pub fn signed(&self, Signing(signing): Signing, Signed(answer): &Signed, it: &Credential) -> Result<Credential> {
-        let done = self.0.finish_discoverable_authentication_v2(answer, signing, &it.0).map_err(|_| refused())?;
+    pub fn signed(
+        &self,
+        Signing(signing): Signing,
+        Signed(answer): &Signed,
+        it: &Credential,
+    ) -> Result<Credential> {
+        let done =
+            self.0.finish_discoverable_authentication_v2(answer, signing, &it.0).map_err(|_| refused())?;
         let mut after = it.clone();
         after.0.update_credential(&done);
         Ok(after)

@@ -27,7 +27,8 @@ pub fn recovery_code(chance: &Chance) -> String {
 
 /// A recovery code as it was printed, however it was typed.
 pub fn tidy_recovery_code(typed: &str) -> String {
-    let letters: String = typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let letters: String =
+        typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     if letters.len() == 10 { format!("{}-{}", &letters[..5], &letters[5..]) } else { String::new() }
 }
 

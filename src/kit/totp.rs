@@ -15,7 +15,8 @@ pub fn secret(chance: &Chance) -> Vec<u8> {
 /// The secret as people type it: base32 in groups of four.
 pub fn in_words(secret: &[u8]) -> String {
     let text = Secret::from(secret.to_vec()).to_base32();
-    let groups: Vec<String> = text.as_bytes().chunks(4).map(|it| String::from_utf8_lossy(it).into()).collect();
+    let groups: Vec<String> =
+        text.as_bytes().chunks(4).map(|it| String::from_utf8_lossy(it).into()).collect();
     groups.join(" ")
 }
 
@@ -33,7 +34,8 @@ pub fn link(secret: &[u8], host: &str, email: &str) -> Option<String> {
 }
 
 fn app(secret: &[u8], names: Option<(&str, &str)>) -> Option<Totp> {
-    let app = Builder::new().with_algorithm(Algorithm::SHA1).with_digits(6).with_skew(1).with_step_duration(30);
+    let app =
+        Builder::new().with_algorithm(Algorithm::SHA1).with_digits(6).with_skew(1).with_step_duration(30);
     let app = app.with_secret(secret.to_vec());
     match names {
         // The two stand on either side of a colon: a port is left out, and no address that people have holds one.
@@ -65,7 +67,10 @@ mod tests {
         let at = |seconds: i64| Time(seconds * 1_000_000);
         for (seconds, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(step(secret, code, at(seconds)), Some(seconds / 30));
-            assert_eq!(step(secret, &format!("{} {}", &code[..3], &code[3..]), at(seconds + 30)), Some(seconds / 30));
+            assert_eq!(
+                step(secret, &format!("{} {}", &code[..3], &code[3..]), at(seconds + 30)),
+                Some(seconds / 30)
+            );
             assert_eq!(step(secret, code, at(seconds + 90)), None);
         }
         for bad in ["", "28708", "2870821", "+87082", "28708२"] {
@@ -76,7 +81,10 @@ mod tests {
     #[test]
     fn an_app_reads_the_link() {
         let link = link(b"12345678901234567890", "localhost:3000", "ada@acme.test").unwrap();
-        assert!(link.starts_with("otpauth://totp/Guildhall%20localhost:ada%40acme.test?secret=GEZD"), "{link}");
+        assert!(
+            link.starts_with("otpauth://totp/Guildhall%20localhost:ada%40acme.test?secret=GEZD"),
+            "{link}"
+        );
         let (path, width) = qr(&link).unwrap();
         assert!(path.starts_with("M4 4h1v1h-1z") && width > 30);
         assert_eq!(in_words(b"12345678901234567890"), "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ");

@@ -85,7 +85,12 @@ pub fn open_secret(kit: &Kit, user: UserId, sealed: &[u8]) -> Option<Vec<u8>> {
 
 /// Sets up the authenticator app, in place of another; `step` is that of the code that showed that it works. Answers the
 /// recovery codes, where the user had no second factor before.
-pub async fn set_app(change: &mut Change<Me>, _: &Fresh, secret: &[u8], step: i64) -> Result<Option<Vec<String>>> {
+pub async fn set_app(
+    change: &mut Change<Me>,
+    _: &Fresh,
+    secret: &[u8],
+    step: i64,
+) -> Result<Option<Vec<String>>> {
     let (person, now) = (change.who().person.clone(), change.now());
     change.lock_user(person.id).await?;
     let codes = first_codes(change, &person).await?;
@@ -114,7 +119,8 @@ pub async fn new_codes(change: &mut Change<Me>, _: &Fresh) -> Result<Vec<String>
     let person = change.who().person.clone();
     change.lock_user(person.id).await?;
     if !ways(change, person.id).await?.has_second() {
-        let detail = "Recovery codes stand in for a second factor. Set up an authenticator app or a passkey first.";
+        let detail =
+            "Recovery codes stand in for a second factor. Set up an authenticator app or a passkey first.";
         return Err(Error::conflict("no_factor", detail));
     }
     let codes = write_codes(change, person.id).await?;
@@ -157,8 +163,9 @@ pub async fn take_app_code<W: Who>(change: &mut Change<W>, user: UserId, code: &
     let found: Option<(Vec<u8>,)> = change.sql(sql).bind(user).maybe().await?;
     let Some((sealed,)) = found else { return Ok(false) };
     let kit = change.kit().clone();
-    let secret = open_secret(&kit, user, &sealed)
-        .ok_or_else(|| Error::Internal("an authenticator's secret does not open with this secret key".into()))?;
+    let secret = open_secret(&kit, user, &sealed).ok_or_else(|| {
+        Error::Internal("an authenticator's secret does not open with this secret key".into())
+    })?;
     let Some(step) = totp::step(&secret, code, kit.now()) else { return Ok(false) };
     let sql = "update authenticators set last_step = $2 where user_id = $1 and last_step < $2";
     Ok(change.sql(sql).bind(user).bind(step).run().await? == 1)

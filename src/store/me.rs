@@ -71,7 +71,10 @@ pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
     let person = change.who().person.clone();
     change.lock_user(person.id).await?;
     if factors::ways(change, person.id).await?.passkeys == 0 {
-        return Err(Error::conflict("last_way_in", "Your password is your only way in. Add a passkey first."));
+        return Err(Error::conflict(
+            "last_way_in",
+            "Your password is your only way in. Add a passkey first.",
+        ));
     }
     change.ask("update users set password = null where id = $1").run().await?;
     factors::tell(change, &person, FactorChange::PasswordRemoved, "user.password_removed").await

@@ -120,7 +120,8 @@ pub async fn add(
     let sql = "insert into passkeys (user_id, id, credential_id, name, credential, created_at)
         values ($1, $2, $3, $4, $5, $6) on conflict (credential_id) do nothing";
     let json = written(credential)?;
-    let adding = change.ask(sql).bind(id).bind(credential.id().to_vec()).bind(name.as_str()).bind(json).bind(now);
+    let adding =
+        change.ask(sql).bind(id).bind(credential.id().to_vec()).bind(name.as_str()).bind(json).bind(now);
     if adding.run().await? == 0 {
         return Err(Error::conflict("known", "This passkey is in use already."));
     }
@@ -148,7 +149,8 @@ pub async fn remove(change: &mut Change<Me>, _: &Fresh, id: PasskeyId) -> Result
     let passkey = find(change, id).await?;
     let ways = factors::ways(change, person.id).await?;
     if !ways.password && ways.passkeys == 1 {
-        let detail = "This passkey is your only way in. Add another one, or set a password, before you remove it.";
+        let detail =
+            "This passkey is your only way in. Add another one, or set a password, before you remove it.";
         return Err(Error::conflict("last_way_in", detail));
     }
     change.ask("delete from passkeys where user_id = $1 and id = $2").bind(id).run().await?;

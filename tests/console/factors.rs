@@ -1,5 +1,6 @@
 //! Second factors: an authenticator app, recovery codes, what an organization asks for, mails about new browsers.
 use crate::harness::{House, Mail, PASSWORD, Person, Said, each};
+use guildhall::store::factors;
 use std::time::Duration;
 use totp_rs::{Algorithm, Builder, Secret};
 
@@ -12,7 +13,8 @@ pub struct App(Vec<u8>);
 impl App {
     pub fn reads(page: &str) -> App {
         let from = page.find("id=\"secret\">").expect("a page that shows a secret") + 12;
-        let shown: String = page[from..].chars().take_while(|it| *it != '<').filter(|it| *it != ' ').collect();
+        let shown: String =
+            page[from..].chars().take_while(|it| *it != '<').filter(|it| *it != ' ').collect();
         App(Secret::try_from_base32(&shown).unwrap().as_bytes().to_vec())
     }
     /// The code that it shows now.
@@ -31,7 +33,8 @@ pub async fn set_up(house: &House, who: &Person) -> (App, Vec<String>) {
 }
 
 fn codes(said: &Said) -> Vec<String> {
-    let list = said.body.split("id=\"codes\">").nth(1).expect("recovery codes").split("</ul>").next().unwrap();
+    let list =
+        said.body.split("id=\"codes\">").nth(1).expect("recovery codes").split("</ul>").next().unwrap();
     list.split("<li>").skip(1).map(|it| it.split('<').next().unwrap().to_owned()).collect()
 }
 
@@ -49,8 +52,13 @@ async fn an_app_is_asked_for_behind_the_password() {
         let ada = house.user("Ada", "ada@acme.test").await;
         let slug = house.organization(&ada, "Acme").await;
         let page = ada.get("/me/security/authenticator").await.is(200).says("Scan this with your app");
-        assert!(page.body.contains("autocomplete=\"one-time-code\"") && page.body.contains("<path d=\"M4 4h1v1"));
-        ada.post("/me/security/authenticator", &[("code", "12")]).await.is(422).says("This code is not right");
+        assert!(
+            page.body.contains("autocomplete=\"one-time-code\"") && page.body.contains("<path d=\"M4 4h1v1")
+        );
+        ada.post("/me/security/authenticator", &[("code", "12")])
+            .await
+            .is(422)
+            .says("This code is not right");
         let app = App::reads(&ada.get("/me/security/authenticator").await.body);
         assert_eq!(app.0, App::reads(&page.body).0, "the secret stays while it is being set up");
         let old = ada.cookie("guildhall");
@@ -61,7 +69,12 @@ async fn an_app_is_asked_for_behind_the_password() {
         assert_ne!(ada.cookie("guildhall"), old, "two factors are more than one: a new secret");
         let mail = house.letter("ada@acme.test").await;
         assert!(mail.0.subject.starts_with("An authenticator app was set up"));
-        ada.get("/me/security").await.is(200).says("On since").says("10 of 10 left").says("and second factor");
+        ada.get("/me/security")
+            .await
+            .is(200)
+            .says("On since")
+            .says("10 of 10 left")
+            .says("and second factor");
         ada.get("/a/ada/audit").await.is(200).says("set up an authenticator app");
         let mut stored = house.db.read().await.unwrap();
         let sealed: (Vec<u8>,) = stored.query("select secret from authenticators").one().await.unwrap();
@@ -106,7 +119,8 @@ async fn a_recovery_code_works_once_though_sent_twice_at_once() {
     each(async |house| {
         let ada = house.user("Ada", "ada@acme.test").await;
         let (_, codes) = set_up(house, &ada).await;
-        let browsers = [half(house, &ada, "").await, half(house, &ada, "").await, half(house, &ada, "").await];
+        let browsers =
+            [half(house, &ada, "").await, half(house, &ada, "").await, half(house, &ada, "").await];
         let sent = browsers.map(|it| {
             let code = codes[0].clone();
             tokio::spawn(async move { it.post("/sign-in/second", &[("code", &code)]).await.status })
@@ -156,13 +170,15 @@ async fn half_a_sign_in_ends_by_itself() {
         assert_eq!(house.count("select count(*) from recovery_codes where used_at is null").await, 10);
         house.visitor().get("/sign-in/second").await.is(303).to("/sign-in");
 
-        // A new password by mail is one factor too.
+        // A new password ends what began with the old one; by mail, it is one factor too.
+        let early = half(house, &ada, "").await;
         let visitor = house.visitor();
         visitor.post("/forgot-password", &[("email", "ada@acme.test")]).await.is(200);
         let link = house.letter("ada@acme.test").await.link("/reset-password/");
         let form = [("password", "entirely unrelated words here")];
         visitor.post(&link, &form).await.is(303).to("/sign-in/second");
         visitor.get("/me").await.is(303);
+        early.post("/sign-in/second", &[("code", &codes[1])]).await.is(303).to("/sign-in");
         visitor.post("/sign-in/second", &[("code", &codes[1])]).await.is(303);
         visitor.get("/me").await.is(200);
     })
@@ -221,7 +237,7 @@ async fn without_a_factor_all_is_as_before() {
         let form = [("email", "ada@acme.test"), ("password", PASSWORD), ("next", "/me")];
         house.visitor().post("/sign-in", &form).await.is(303).to("/me");
         house.later(STEP);
-        ada.post("/me/security/authenticator/remove", &[]).await.is(409);
+        ada.post("/me/security/authenticator/remove", &[]).await.is(303).to("/me/security");
         ada.get("/me/security/recovery-codes").await.is(303).to("/me/security");
         ada.post("/me/security/recovery-codes", &[("proof_code", &app.code(house))]).await.is(303);
     })
@@ -253,7 +269,8 @@ async fn an_organization_asks_for_a_second_factor() {
 
         let teams = house.count("select count(*) from accounts where kind = 'team'").await;
         assert_eq!(teams, 1);
-        let barred = bob.get("/a/acme/members?q=a").await.is(403).says("A second factor is needed").hides("Ada");
+        let barred =
+            bob.get("/a/acme/members?q=a").await.is(403).says("A second factor is needed").hides("Ada");
         assert!(barred.body.contains("/sign-in/second?next=/a/acme/members%3Fq%3Da"), "{}", barred.body);
         bob.get("/a/ingest/overview").await.is(403).says("A second factor is needed");
         bob.get_partial("/a/acme/members").await.is(403);
@@ -261,12 +278,14 @@ async fn an_organization_asks_for_a_second_factor() {
         bob.get("/a/bob/overview").await.is(200);
         key.get("/api/v1/accounts/acme/members").await.is(200);
 
-        let step = bob.get("/sign-in/second?next=/a/acme/members").await.is(200).says("Set up an authenticator app");
+        let step =
+            bob.get("/sign-in/second?next=/a/acme/members").await.is(200).says("Set up an authenticator app");
         assert!(step.body.contains("/me/security/authenticator?next=/a/acme/members"), "{}", step.body);
         let other = house.again(&bob).await;
         let page = bob.get("/me/security/authenticator?next=/a/acme/members").await.is(200);
         let his = App::reads(&page.body);
-        let form = [("code", his.code(house)), ("next", "/a/acme/members".into()), ("password", PASSWORD.into())];
+        let form =
+            [("code", his.code(house)), ("next", "/a/acme/members".into()), ("password", PASSWORD.into())];
         let form: Vec<(&str, &str)> = form.iter().map(|it| (it.0, it.1.as_str())).collect();
         let said = bob.post("/me/security/authenticator", &form).await.is(200);
         assert!(said.body.contains("href=\"/a/acme/members\""));
@@ -318,7 +337,10 @@ async fn a_new_browser_is_told_by_mail() {
         let fields = [
             ("sec-fetch-site", "same-origin"),
             ("content-type", "application/x-www-form-urlencoded"),
-            ("user-agent", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0"),
+            (
+                "user-agent",
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0",
+            ),
         ];
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("email", "ada@acme.test"), ("password", PASSWORD)])
@@ -344,13 +366,40 @@ async fn a_new_browser_is_told_by_mail() {
 
         // Nor is who just signed up.
         let bob = house.visitor();
-        let form = [("name", "Bob"), ("email", "bob@acme.test"), ("password", "entirely unrelated words here")];
+        let form =
+            [("name", "Bob"), ("email", "bob@acme.test"), ("password", "entirely unrelated words here")];
         bob.post("/sign-up", &form).await.is(200);
         let link = house.letter("bob@acme.test").await.link("/verify-email/");
         bob.post(&link, &[]).await.is(303);
         bob.post("/sign-out", &[]).await.is(303);
         bob.post("/sign-in", &form[1..]).await.is(303);
         assert_eq!(house.letters("bob@acme.test").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_all_is_helped_by_the_operator() {
+    each(async |house| {
+        let ada = house.user("Ada", "ada@acme.test").await;
+        set_up(house, &ada).await;
+        let lost = half(house, &ada, "").await;
+        let email = guildhall::model::text::Email::parse("ADA@acme.test").unwrap();
+        let found = house.host(async |change| factors::reset(change, &email).await.unwrap()).await;
+        assert_eq!(found.unwrap().id, ada.id);
+        assert!(house.letter("ada@acme.test").await.0.subject.starts_with("Your second factors were reset"));
+        ada.get("/me").await.is(303).to("/sign-in?next=/me");
+        // Half a sign-in from before does not become a whole one.
+        lost.post("/sign-in/second", &[("code", "000000")]).await.is(303).to("/sign-in");
+        lost.get("/me").await.is(303);
+        let form = [("email", "ada@acme.test"), ("password", PASSWORD)];
+        let again = house.visitor();
+        again.post("/sign-in", &form).await.is(303).to("/a/ada/overview");
+        again
+            .get("/a/ada/audit")
+            .await
+            .is(200)
+            .says("removed the second factors and passkeys of ada@acme.test");
     })
     .await;
 }
@@ -364,17 +413,24 @@ async fn passkeys_need_more_than_a_forged_answer() {
         ada.get("/sign-in/second").await.is(200);
         ada.post("/me/security/passkeys/challenge", &[]).await.is(409);
         house.visitor().post("/sign-in/passkey/challenge", &[]).await.is(409);
-        for answer in ["", "{}", "[]", "nonsense", r#"{"id":"a","rawId":"YQ","type":"public-key","response":{}}"#] {
+        for answer in
+            ["", "{}", "[]", "nonsense", r#"{"id":"a","rawId":"YQ","type":"public-key","response":{}}"#]
+        {
             house.visitor().post("/sign-in/passkey", &[("credential", answer)]).await.is(422);
             let form = [("name", "Phone"), ("credential", answer)];
             ada.post("/me/security/passkeys/new", &form).await.is(422);
             house.later(STALE);
-            ada.post("/me/delete", &[("confirm", "ada@acme.test"), ("proof_credential", answer)]).await.is(422);
+            ada.post("/me/delete", &[("confirm", "ada@acme.test"), ("proof_credential", answer)])
+                .await
+                .is(422);
         }
         let nobody = format!("/me/security/passkeys/{}", uuid::Uuid::nil());
         ada.get(&nobody).await.is(404);
         ada.post(&nobody, &[("name", "Mine")]).await.is(404);
-        ada.post("/me/security/password/remove", &[("password", PASSWORD)]).await.is(409).says("your only way in");
+        ada.post("/me/security/password/remove", &[("password", PASSWORD)])
+            .await
+            .is(409)
+            .says("your only way in");
     })
     .await;
 }

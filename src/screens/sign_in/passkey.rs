@@ -53,8 +53,7 @@ async fn check(anyone: &Anyone, answer: &str) -> Result<UserId> {
     let key = format!("passkey from {}", anyone.client().ip);
     let attempt = anyone.app().throttle().attempt(&[(key, OF_ADDRESS)])?;
     let signing = passkeys::signing(anyone.session(), anyone.kit().now()).await?;
-    let user =
-        anyone.change(async |change| passkeys::check(change, signing, answer, None).await).await?;
+    let user = anyone.change(async |change| passkeys::check(change, signing, answer, None).await).await?;
     attempt.forgive();
     Ok(user)
 }

@@ -103,8 +103,18 @@ async fn show(anyone: Anyone, page: Page, Query(it): Query<Typed>) -> Result<Res
     draw(&anyone, &page, &visitor, &it, Faults::default()).await
 }
 
-async fn draw(anyone: &Anyone, page: &Page, visitor: &Visitor, it: &Typed, faults: Faults) -> Result<Response> {
+async fn draw(
+    anyone: &Anyone,
+    page: &Page,
+    visitor: &Visitor,
+    it: &Typed,
+    faults: Faults,
+) -> Result<Response> {
     let (person, ways) = known(anyone, visitor.user()).await?;
+    if matches!(visitor, Visitor::Half(_)) && !ways.has_second() {
+        // It went meanwhile: the password alone is enough again.
+        return Ok(page.to("/sign-in"));
+    }
     let second = Second {
         email: person.email,
         next: visitor.next(&it.next).to_owned(),

@@ -38,7 +38,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
         let ada = Browser::open(Theme::Dark, 1440).await;
         let device = ada.plug_in_authenticator().await;
         sign_in(house, &ada).await;
-        ada.wait_for("Overview").await;
+        ada.wait_for("Your access").await;
 
         ada.goto(&house.url("/me/security")).await;
         ada.click("Add passkey").await;
@@ -61,7 +61,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
         sign_out(house, &ada).await;
         is_sound(&ada).await;
         ada.click("Sign in with a passkey").await;
-        ada.wait_for("Overview").await;
+        ada.wait_for("Your access").await;
         ada.goto(&house.url("/me/security")).await;
         ada.wait_for("by passkey").await;
 
@@ -71,7 +71,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
         ada.wait_for("One more step").await;
         is_sound(&ada).await;
         ada.click("Use a passkey").await;
-        ada.wait_for("Overview").await;
+        ada.wait_for("Your access").await;
 
         // A proof: what is behind it stays closed to whoever the device does not recognise.
         house.later(Duration::from_secs(700));
@@ -95,7 +95,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
         ada.wait_for("Pocket").await;
         sign_out(house, &ada).await;
         ada.click("Sign in with a passkey").await;
-        ada.wait_for("Overview").await;
+        ada.wait_for("Your access").await;
 
         // With a password again, it can go; then it opens nothing.
         ada.goto(&house.url("/me/security/password")).await;
@@ -116,7 +116,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
 async fn by_app(house: &House, ada: &Browser) {
     house.user("Ada Byron", ADA).await;
     sign_in(house, ada).await;
-    ada.wait_for("Overview").await;
+    ada.wait_for("Your access").await;
     ada.goto(&house.url("/me/security/authenticator")).await;
     let app = App::reads(&format!("id=\"secret\">{}<", ada.text_of("secret").await));
     ada.fill("2. Type the code that it shows", "000000").await;
@@ -133,7 +133,7 @@ async fn by_app(house: &House, ada: &Browser) {
     house.later(Duration::from_secs(30));
     ada.fill("Code", &app.code(house)).await;
     ada.click("Continue").await;
-    ada.wait_for("Overview").await;
+    ada.wait_for("Your access").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,8 @@ async fn the_pages_behind_a_factor_are_valid() {
         let ada = house.user("Ada", ADA).await;
         set_up(house, &ada).await;
         let dir = tempfile::tempdir().unwrap();
-        let mut pages = vec![ada.get("/me/security").await, ada.get("/me/security/authenticator/remove").await];
+        let mut pages =
+            vec![ada.get("/me/security").await, ada.get("/me/security/authenticator/remove").await];
         pages.push(ada.post("/me/security/recovery-codes", &[]).await);
         house.later(Duration::from_secs(700));
         pages.push(ada.get("/me/security/passkeys/new").await);
