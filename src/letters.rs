@@ -17,7 +17,10 @@ mod transfer;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
-pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
+pub use account::{
+    Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
+    membership_restored,
+};
 pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,

@@ -12,6 +12,8 @@ const ALL: &[(&str, &str)] = &[
     ("0007_resources", include_str!("../../migrations/0007_resources.sql")),
     ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
+    ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
+    ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
 ];
 

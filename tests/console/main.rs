@@ -6,12 +6,15 @@ mod audit;
 mod browser {
     mod driver;
     mod factors;
-    mod pages;
+    pub mod pages;
     mod story;
 }
 mod commands;
+mod departure;
 mod factors;
+mod faults;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;
@@ -22,6 +25,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;
