@@ -184,6 +184,11 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
     match error {
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
+        Error::Barred { code: entry::SECOND_FACTOR, detail } => {
+            let next: String = url::form_urlencoded::byte_serialize(back(&page, asked).as_bytes()).collect();
+            let step = format!("/sign-in/second?next={}", next.replace("%2F", "/"));
+            page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
+        }
         Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
             Some(response) => response,
             None => failed(&page, error, None),
@@ -211,6 +216,15 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
 fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
     let (status, sentence) = (error.status(), error.to_string());
     page.whole(title(error), |frame| error_pages::failed(frame, status, title(error), &sentence, reference))
+}
+
+/// Where to come back to: what was asked for, or the account's first page where that was a change.
+fn back(page: &Page, asked: &Parts) -> String {
+    if asked.method == Method::GET {
+        return page.address().to_owned();
+    }
+    let slug = asked.uri.path().strip_prefix("/a/").and_then(|it| it.split('/').next());
+    slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview"))
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.

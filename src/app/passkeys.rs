@@ -25,6 +25,11 @@ use tower_sessions::Session;
 /// How long an authenticator may take.
 const PATIENCE: Duration = MINUTE.saturating_mul(5);
 
+fn party(kit: &Kit) -> Result<Party> {
+    let detail = "Passkeys are bound to a name, and this installation is reached by an IP address.";
+    Party::of(&kit.rules).ok_or_else(|| Error::conflict("no_name", detail))
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
     it: T,
@@ -50,7 +55,7 @@ async fn take<T: DeserializeOwned>(session: &Session, now: Time) -> Result<T> {
 
 /// Asks the browser for a signature by one of these passkeys, or by whichever it finds.
 pub async fn challenge(kit: &Kit, session: &Session, known: &[Vec<u8>]) -> Result<Response> {
-    let (asked, signing) = Party::of(&kit.rules).ok_or(Error::NotFound)?.ask(known)?;
+    let (asked, signing) = party(kit)?.ask(known)?;
     keep(session, signing, &asked, kit.now()).await
 }
 
@@ -61,14 +66,14 @@ pub async fn creation(
     person: &Person,
     known: Vec<Vec<u8>>,
 ) -> Result<Response> {
-    let (asked, making) = Party::of(&kit.rules).ok_or(Error::NotFound)?.make(person, known)?;
+    let (asked, making) = party(kit)?.make(person, known)?;
     keep(session, making, &asked, kit.now()).await
 }
 
 /// The passkey that was asked for.
 pub async fn made(kit: &Kit, session: &Session, answer: &str) -> Result<Credential> {
     let making: Making = take(session, kit.now()).await?;
-    Party::of(&kit.rules).ok_or(Error::NotFound)?.made(&making, answer)
+    party(kit)?.made(&making, answer)
 }
 
 /// What a passkey was to sign. Taken before a change begins: the session is written by itself.
@@ -87,7 +92,7 @@ pub async fn check<W: Who>(
         let detail = "This passkey is not known here. It may have been removed; use another way.";
         Error::invalid("credential", "unknown", detail)
     };
-    let party = Party::of(&change.kit().rules).ok_or_else(unknown)?;
+    let party = party(change.kit())?;
     let signed = Signed::read(answer)?;
     let claimed = passkeys::claim(change, signed.id()).await?.ok_or_else(unknown)?;
     let is_theirs = signed.user().is_none_or(|it| it == claimed.user.0.as_bytes());

@@ -181,6 +181,7 @@ pub const STATE: &[(&str, &str)] = &[
     ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
     ("not_allowed", "What it belongs to has no such thing."),
+    ("organizations_only", "Only an organization has it."),
     ("owner", "They own the account already."),
     ("owner_only", "Only the owner may, and no role can."),
     ("permission_missing", "You lack a permission there."),

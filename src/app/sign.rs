@@ -2,13 +2,14 @@
 use super::{App, agent, client::cookie, gate::Anyone, page::Page};
 use crate::{
     error::{Error, Result},
+    kit::secret::hash,
     model::{
         id::UserId,
         time::{MINUTE, Time},
     },
     store::{
-        factors,
-        sessions::{self, held},
+        Change, Me, factors,
+        sessions::{self, held, secret_hash},
         users,
     },
 };
@@ -88,7 +89,7 @@ pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arri
     let is_known = is_known(anyone, headers, it.user);
     let browser = agent::device(&anyone.client().agent).name;
     let told = (!is_known).then_some(browser.as_str());
-    anyone.change(async |change| sessions::arrived(change, it.user, told).await).await?;
+    arrived(anyone, told).await?;
     let to = match safe_next(it.next) {
         Some(next) => next.to_owned(),
         None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, it.user).await?),
@@ -96,6 +97,15 @@ pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arri
     let mut response = page.to(&to);
     make_known(anyone, page, headers, response.headers_mut(), it.user);
     Ok(response)
+}
+
+/// Written as theirs: the new session says who they are.
+async fn arrived(anyone: &Anyone, new_browser: Option<&str>) -> Result<()> {
+    let (app, kit, client) = (anyone.app(), anyone.kit(), anyone.client());
+    let id = anyone.session().id().ok_or(Error::SignedOut)?;
+    let mut change = Change::<Me>::begin(&app.0.db, &secret_hash(id), kit, client).await?;
+    sessions::arrived(&mut change, new_browser).await?;
+    change.commit().await
 }
 
 /// Lets somebody in who has proven one factor, or asks them for the second if they have one.
@@ -112,7 +122,9 @@ pub async fn arrive_by_one(
     session.clear().await;
     session.cycle_id().await.map_err(fault)?;
     let next = safe_next(it.next).unwrap_or_default().to_owned();
-    let half = Half { user: it.user, method: it.method.to_owned(), next, since: anyone.kit().now() };
+    let password = password_of(anyone, it.user).await?;
+    let half =
+        Half { user: it.user, method: it.method.to_owned(), next, password, since: anyone.kit().now() };
     session.insert(held::HALF, half).await.map_err(fault)?;
     session.save().await.map_err(fault)?;
     Ok(page.to("/sign-in/second"))
@@ -127,13 +139,21 @@ pub struct Half {
     pub method: String,
     /// Where they wanted to go.
     pub next: String,
+    /// As it was: a new one ends this as it ends sessions.
+    password: Vec<u8>,
     since: Time,
+}
+
+async fn password_of(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
+    let found = users::get(&mut anyone.read().await?, user).await?.and_then(|it| it.password);
+    Ok(hash(&found.unwrap_or_default()))
 }
 
 /// Who has proven one factor in this browser, and is waited for.
 pub async fn half(anyone: &Anyone) -> Result<Option<Half>> {
     let half: Option<Half> = read(anyone.session(), held::HALF).await?;
-    Ok(half.filter(|it| anyone.kit().now().since(it.since) < PATIENCE))
+    let Some(half) = half.filter(|it| anyone.kit().now().since(it.since) < PATIENCE) else { return Ok(None) };
+    Ok((password_of(anyone, half.user).await? == half.password).then_some(half))
 }
 
 pub(super) async fn read<T: DeserializeOwned>(session: &Session, name: &str) -> Result<Option<T>> {

@@ -78,9 +78,7 @@ pub fn sentence(event: &Event) -> String {
         "service_token.revoked" => format!("revoked the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
-        "session.new_browser" => {
-            format!("signed in as {name} with a new browser, {}", text(after, "browser"))
-        }
+        "session.new_browser" => format!("signed in with a new browser, {}", text(after, "browser")),
         "factor.app_added" => "set up an authenticator app".to_owned(),
         "factor.app_removed" => "turned the authenticator app off".to_owned(),
         "factor.codes_renewed" => "made new recovery codes".to_owned(),

@@ -18,6 +18,8 @@ const ALL: &[(&str, &str)] = &[
     ("0012_once", include_str!("../../migrations/0012_once.sql")),
     ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
     ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
+    ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
+    ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
 ];
 

@@ -57,7 +57,6 @@ impl Party {
     }
     /// Asks for a new passkey; not on an authenticator that holds one of these already.
     pub fn make(&self, person: &Person, known: Vec<Vec<u8>>) -> Result<(Value, Making)> {
-        let known = known.into_iter().map(Into::into).collect();
         let begun = self.0.start_passkey_registration(person.id.0, &person.email, &person.name, Some(known));
         let (asked, making) = begun.map_err(|it| Error::Internal(it.to_string()))?;
         let mut asked = to_json(&asked)?;

@@ -113,7 +113,7 @@ pub async fn add(
     change.lock_user(person.id).await?;
     if factors::ways(change, person.id).await?.passkeys >= MOST {
         let detail = format!("You have {MOST} passkeys, which is the most. Remove one first.");
-        return Err(Error::conflict("too_many", detail));
+        return Err(Error::conflict("passkey_limit", detail));
     }
     let codes = factors::first_codes(change, &person).await?;
     let id = PasskeyId(change.kit().id());
@@ -123,7 +123,7 @@ pub async fn add(
     let adding =
         change.ask(sql).bind(id).bind(credential.id().to_vec()).bind(name.as_str()).bind(json).bind(now);
     if adding.run().await? == 0 {
-        return Err(Error::conflict("known", "This passkey is in use already."));
+        return Err(Error::conflict("passkey_known", "This passkey is in use already."));
     }
     tell(change, &person, FactorChange::PasskeyAdded(name.as_str()), "passkey.added").await?;
     Ok(codes)

@@ -1,6 +1,6 @@
 //! Sessions: tower-sessions on our own database, and the list that a user sees of theirs.
 use super::{
-    Change, Me, Scope, Visitor, Who,
+    Change, Me, Scope, Who,
     audit::{self, Did},
     site, users,
 };
@@ -253,16 +253,16 @@ pub(super) async fn end_all<W: Who>(
 }
 
 /// Somebody signed in. They are told by mail if it was with a browser that they never used, but for the very first time.
-pub async fn arrived(change: &mut Change<Visitor>, user: UserId, browser: Option<&str>) -> Result<()> {
+pub async fn arrived(change: &mut Change<Me>, browser: Option<&str>) -> Result<()> {
     let (kit, now, ip) = (change.kit().clone(), change.now(), change.client.ip.clone());
-    let sql = "select email, signed_in_at from users where id = $1";
-    let (email, before): (String, Option<Time>) = change.sql(sql).bind(user).one().await?;
-    change.sql("update users set signed_in_at = $2 where id = $1").bind(user).bind(now).run().await?;
+    let person = change.who().person.clone();
+    let (before,): (Option<Time>,) = change.ask("select signed_in_at from users where id = $1").one().await?;
+    change.ask("update users set signed_in_at = $2 where id = $1").bind(now).run().await?;
     let Some(browser) = browser.filter(|_| before.is_some()) else { return Ok(()) };
     let told = letters::SignIn { at: &now.in_words(), ip: &ip, browser };
-    change.post(&letters::new_browser(&site(&kit), &email, &told)).await?;
-    let chain = users::chain(change, user).await?;
-    let did = Did::to("session.new_browser", "user", user, &email);
+    change.post(&letters::new_browser(&site(&kit), &person.email, &told)).await?;
+    let chain = users::chain(change, person.id).await?;
+    let did = Did::to("session.new_browser", "user", person.id, &person.email);
     audit::write(change, chain, did.changed(Value::Null, json!({ "browser": browser }))).await
 }
 

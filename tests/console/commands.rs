@@ -17,6 +17,8 @@ async fn what_a_command_makes_is_there_in_a_running_server() {
         it.run(&["user", "create", "--email", "ADA@acme.test", "--name", "Ada"])
             .fails(1, "has a user already");
         it.run(&["user", "create", "--email", "ada", "--name", "Ada"]).fails(1, "not a full address");
+        it.run(&["user", "reset-factors", "--email", "ada@acme.test"]).ok();
+        it.run(&["user", "reset-factors", "--email", "eve@acme.test"]).fails(1, "has no user");
         let args = ["user", "create", "--email", "b@acme.test", "--name", "B", "--password-stdin"];
         it.run(&args).fails(1, "no password");
 

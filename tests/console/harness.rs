@@ -77,7 +77,7 @@ pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) 
 /// The same, reached by real browsers over a real socket.
 pub async fn each_served(story: impl AsyncFn(&House)) {
     for url in [None, Some(fresh_postgres().await)] {
-        let house = served(url).await;
+        let house = served(url, "127.0.0.1").await;
         story(&house).await;
         house.db.close().await;
     }
@@ -85,12 +85,21 @@ pub async fn each_served(story: impl AsyncFn(&House)) {
 
 /// An installation on SQLite that browsers can reach, for what does not depend on the engine.
 pub async fn one_served() -> House {
-    served(None).await
+    served(None, "127.0.0.1").await
 }
 
-async fn served(url: Option<String>) -> House {
+/// The same as `each_served`, reached by a name: passkeys are bound to one.
+pub async fn each_served_by_name(story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let house = served(url, "localhost").await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
+async fn served(url: Option<String>, name: &str) -> House {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    let base = format!("http://{name}:{}", listener.local_addr().unwrap().port());
     let house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
     let router = house.app.clone().router(guildhall::routes());
     let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();

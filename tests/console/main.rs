@@ -6,11 +6,13 @@ mod audit;
 mod auth;
 mod browser {
     mod driver;
+    mod factors;
     pub mod pages;
     mod story;
 }
 mod commands;
 mod departure;
+mod factors;
 mod faults;
 mod docs;
 mod floors;

@@ -78,7 +78,7 @@ struct Passkey {
 #[template(path = "security/password.html")]
 struct Password {
     email: String,
-    has_password: bool,
+    is_set: bool,
     has_passkeys: bool,
     proof: Proof,
     faults: Faults,
@@ -156,7 +156,7 @@ async fn ask_password(signed: &SignedIn, page: &Page, faults: Faults) -> Result<
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     let it = Password {
         email: signed.me().person.email.clone(),
-        has_password: ways.password,
+        is_set: ways.password,
         has_passkeys: ways.passkeys > 0,
         proof,
         faults,

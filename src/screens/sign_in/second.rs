@@ -111,6 +111,10 @@ async fn draw(
     faults: Faults,
 ) -> Result<Response> {
     let (person, ways) = known(anyone, visitor.user()).await?;
+    if matches!(visitor, Visitor::Half(_)) && !ways.has_second() {
+        // It went meanwhile: the password alone is enough again.
+        return Ok(page.to("/sign-in"));
+    }
     let second = Second {
         email: person.email,
         next: visitor.next(&it.next).to_owned(),

@@ -103,11 +103,19 @@ const PAGES: &[&str] = &[
     "email_taken",
     "known_address",
     "last_operator",
+    "last_way_in",
     "link_used",
+    "no_app",
+    "no_factor",
+    "no_name",
     "other_address",
     "owns_accounts",
     "parent_pays",
+    "passkey_known",
+    "passkey_limit",
     "pays_for_teams",
+    "second_factor",
+    "second_factor_first",
 ];
 
 fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
