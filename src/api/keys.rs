@@ -44,7 +44,7 @@ pub fn routes() -> Routes {
         .get(one, show)
         .told(|it| it.says("Read an API key", "All but its secret.").gives::<Key>(200).tagged())
         .patch(one, rename)
-        .told(|it| it.says("Rename an API key", "One’s own.").takes::<Rename>().gives::<Key>(200).tagged())
+        .told(|it| it.says("Rename an API key", "One’s own.").takes::<Rename>().gives::<Key>(200).tagged().fails(&["not_your_key"]))
         .delete(one, revoke)
         .told(|it| {
             it.says("Revoke an API key", "At once, for good. A key can always revoke itself.").gives_nothing().tagged()
@@ -58,6 +58,7 @@ pub fn routes() -> Routes {
             )
             .takes::<Rotation>()
             .gives::<Made>(201)
+            .fails(&["already_rotated", "exceeds_key", "key_over", "not_your_key"])
         })
         .about("API keys", "Secrets of members for programs. A key opens one account, and never does more than its member may.")
 }

@@ -32,6 +32,7 @@ pub const ALL: &[Problem] = &[
         401,
         "There is no key, or none that is known and in force: revoked, expired, mistyped. Send `Authorization: Bearer` with a key of this account.",
     ),
+    problem("exceeds_key", 403, "The key that asks is for some resources alone, and the other is for more."),
     problem(
         "key_limited",
         403,
@@ -43,6 +44,7 @@ pub const ALL: &[Problem] = &[
         403,
         "The membership is suspended or has expired. Its keys work again when an administrator reactivates it.",
     ),
+    problem("not_your_key", 403, "Only its owner can do this with a key. Whoever manages keys can revoke it."),
     problem(
         "permission_missing",
         403,
@@ -61,6 +63,7 @@ pub const ALL: &[Problem] = &[
     ),
     problem("already_allowed", 409, "It is allowed already: there is nothing to ask for."),
     problem("already_member", 409, "They are a member already."),
+    problem("already_rotated", 409, "Another key takes its place already. Rotate that one."),
     problem(
         "answer_lost",
         409,
@@ -78,6 +81,7 @@ pub const ALL: &[Problem] = &[
         "A request with this `Idempotency-Key` is being done now. Ask again after `Retry-After` for its answer.",
     ),
     problem("invitation_over", 409, "The invitation was accepted, declined or revoked. Send a new one."),
+    problem("key_over", 409, "The key does not work any more: nothing can take its place. Create another."),
     problem("member_again", 409, "They are a member again. Change their roles instead."),
     problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
     problem(

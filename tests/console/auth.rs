@@ -79,12 +79,12 @@ async fn nobody_is_joined_by_an_address_alone() {
         ada.get("/me/security/google")
             .await
             .is(200)
-            .says("Confirm that it is you")
-            .hides("Continue to Google");
+            .says("To confirm that it is you")
+            .says("Your password");
         ada.post("/me/security/google", &[("what", "prove"), ("password", "not it")]).await.is(422);
         let right = [("what", "prove"), ("password", PASSWORD)];
         ada.post("/me/security/google", &right).await.is(303).to("/me/security/google");
-        ada.get("/me/security/google").await.is(200).says("Continue to Google");
+        ada.get("/me/security/google").await.is(200).hides("Your password");
         let elsewhere = [("sec-fetch-site", "cross-site")];
         let said = ada.send(Method::GET, "/auth/google?link=1", &elsewhere, axum::body::Body::empty()).await;
         said.is(303).to("/me/security/google");

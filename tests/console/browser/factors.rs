@@ -86,7 +86,7 @@ async fn a_passkey_is_a_way_in_a_second_factor_and_a_proof() {
         // Without a password, it is the only way in, and stays.
         ada.goto(&house.url("/me/security/password")).await;
         ada.click("Remove password").await;
-        ada.wait_for("None: you sign in with a passkey").await;
+        ada.wait_for("None: you sign in another way").await;
         ada.click("Change passkey Phone").await;
         ada.wait_for("your only way in").await;
         is_sound(&ada).await;
