@@ -132,6 +132,7 @@ struct Wish {
     /// Only who holds it: a built-in role's word, a custom role's id.
     role: String,
     /// Only those.
+    #[serde(deserialize_with = "given")]
     status: Option<Status>,
     /// Only who is in this team: its slug.
     team: String,
@@ -248,7 +249,7 @@ async fn update(
 #[serde(deny_unknown_fields)]
 struct Removal {
     /// Who takes over the teams that the member owns.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     heir: Option<MembershipId>,
 }
 

@@ -167,7 +167,7 @@ async fn nobody_leaves_or_deletes_by_a_slip() {
             .unwrap();
         let own = house.key(&slug, &ada).await;
         let path = format!("/api/v1/accounts/{slug}?confirm={slug}");
-        problem(own.send(Method::DELETE, &path, &[], None).await, 409, "personal");
+        problem(own.send(Method::DELETE, &path, &[], None).await, 403, "permission_missing");
     })
     .await;
 }
