@@ -6,14 +6,17 @@ mod can;
 mod grants;
 mod invitations;
 mod keys;
+mod leaked;
 mod list;
 mod members;
 mod openapi;
+mod requests;
 mod resources;
 mod roles;
 mod tag;
 mod teams;
 mod transfer;
+mod verify;
 
 use crate::app::routes::Routes;
 use serde::{Deserialize, Deserializer};
@@ -26,12 +29,15 @@ pub fn routes() -> Routes {
         can::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked::routes(),
         members::routes(),
+        requests::routes(),
         openapi::routes(),
         resources::routes(),
         roles::routes(),
         teams::routes(),
         transfer::routes(),
+        verify::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)

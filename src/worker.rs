@@ -1,5 +1,7 @@
 //! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
 //! what one has taken, no other takes.
+pub mod watch;
+
 use crate::{
     db::Db,
     error::Result,
@@ -8,7 +10,7 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, answers,
+        Change, Client, Host, Scope, answers, keys,
         mails::{self, Due},
         members, sessions, transfers,
     },
@@ -156,14 +158,16 @@ impl Worker {
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
+        while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
         self.apart(async |it| members::sweep(it).await).await
     }
 
     /// In a transaction of its own.
-    async fn apart(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<()>) -> Result<()> {
+    async fn apart<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<T>) -> Result<T> {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        story(&mut change).await?;
-        change.commit().await
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
     }
 }
 

@@ -126,6 +126,10 @@ struct Patch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     admins_may_delete: Option<bool>,
+    /// Whether members must have signed in with a second factor. Keys work all the same.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    requires_second_factor: Option<bool>,
 }
 
 async fn update(
@@ -138,9 +142,13 @@ async fn update(
         slug: asked.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
         admins_may_delete: asked.admins_may_delete,
     };
+    let fresh = key.prove("").await?;
     key.change(async |change| {
         version.holds(&Account::from(accounts::here(change).await?))?;
         accounts::update(change, update).await?;
+        if let Some(on) = asked.requires_second_factor {
+            accounts::require_second_factor(change, &fresh, on).await?;
+        }
         Ok(Tagged(accounts::here(change).await?.into()))
     })
     .await

@@ -15,8 +15,9 @@ use crate::{
     error::Result,
     model::{
         account::LoginType,
+        grant,
         id::{MembershipId, UserId},
-        permission::{RemoveMembers, UpdateMembers, ViewMembers},
+        permission::{InviteMembers, RemoveMembers, UpdateMembers, ViewMembers},
         time::Time,
     },
     store::{
@@ -24,7 +25,7 @@ use crate::{
         members::{self, Cursor, Filter, Order},
     },
 };
-use axum::http::StatusCode;
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,12 +53,22 @@ pub fn routes() -> Routes {
         .told(|it| {
             it.says(
                 "Remove a member",
-                "They lose access and their keys at once. Teams that they own pass to `heir`, or to the organization’s owner.",
+                "They lose access and their keys at once. Teams that they own and private resources that they made pass to `heir`, or to the owner.",
             )
             .asks::<Removal>()
             .gives_nothing()
             .tagged()
             .fails(&["owner", "self", "personal", "not_a_member"])
+        })
+        .post("/api/v1/accounts/{slug}/members/{id}/restore", restore)
+        .told(|it| {
+            it.says(
+                "Take back a removal",
+                "Within ten minutes: membership, grants, keys, teams and resources come back as far as nobody changed them since. What \
+                 could not come back is listed.",
+            )
+            .gives::<Undone>(200)
+            .fails(&["member_again", "not_in_organization", "restored_already", "self", "undo_over"])
         })
         .about("Members", "The people in an account, and what each may do there.")
 }
@@ -248,7 +259,7 @@ async fn update(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Removal {
-    /// Who takes over the teams that the member owns.
+    /// Who takes over the teams that the member owns, and the private resources that they made.
     #[serde(default, deserialize_with = "given")]
     heir: Option<MembershipId>,
 }
@@ -265,4 +276,46 @@ async fn remove(
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an undo brought back, and what not.
+#[derive(Serialize, ToSchema)]
+struct Undone {
+    /// As they are now.
+    member: Member,
+    /// What came back.
+    restored: Restored,
+    /// What did not, and why.
+    not_restored: Vec<members::Missing>,
+}
+
+/// What came back.
+#[derive(Serialize, ToSchema)]
+struct Restored {
+    /// Labels of the roles.
+    grants: Vec<String>,
+    /// How many API keys work again.
+    keys: i64,
+    /// How many private resources are theirs again.
+    resources: i64,
+    /// Names of the teams.
+    teams: Vec<String>,
+    /// Those of them that they own again.
+    owned_teams: Vec<String>,
+}
+
+/// Takes back a removal, by the id that the membership had.
+async fn restore(key: Key<InviteMembers>, At(id): At<MembershipId>) -> Result<Json<Undone>> {
+    key.change(async |change| {
+        let (member, told) = members::restore(change, id).await?;
+        let restored = Restored {
+            grants: member.grants.iter().map(grant::Grant::label).collect(),
+            keys: told.keys,
+            resources: told.resources,
+            teams: told.teams,
+            owned_teams: told.owned,
+        };
+        Ok(Json(Undone { member: member.into(), restored, not_restored: told.missing }))
+    })
+    .await
 }

@@ -3,11 +3,16 @@ mod service;
 
 pub use service::Service;
 
-use super::{App, client::client, once::Once};
+use super::{
+    App, answer,
+    client::client,
+    once::Once,
+    prove::{Claim, Given, Proof},
+};
 use crate::{
     error::{Error, Result},
     kit::{
-        Kit, password,
+        Kit,
         secret::{KeyKind, hash, is_machine_key},
     },
     model::{
@@ -15,11 +20,10 @@ use crate::{
         permission::{Needs, Permission},
     },
     store::{
-        Change, Client, Me, Scope, Visitor,
-        answers::{self, Claim},
+        Change, Client, Me, Scope, Visitor, answers,
         entry::{self, Credential},
-        me,
-        sessions::{self, secret_hash},
+        factors,
+        sessions::secret_hash,
     },
 };
 use axum::{
@@ -36,7 +40,8 @@ pub struct Door<P, V> {
     slug: String,
     entry: Entry,
     client: Client,
-    claim: Option<Claim>,
+    claim: Option<answers::Claim>,
+    session: Option<Session>,
     proof: PhantomData<(P, V)>,
 }
 /// A signed-in member.
@@ -99,52 +104,24 @@ impl<P: Needs, V: Via> Door<P, V> {
     pub fn is_stale(&self) -> bool {
         self.entry.by.fresh(self.kit().now()).is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        prove(&self.app, &self.by, &self.entry.by, self.entry.person.id.to_string(), password, &self.client)
-            .await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.entry.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
     }
-}
-
-async fn prove(
-    app: &App,
-    credential: &Credential,
-    by: &By,
-    user: String,
-    password: &str,
-    client: &Client,
-) -> Result<Fresh> {
-    let now = app.kit().now();
-    if let Some(fresh) = by.fresh(now) {
-        return Ok(fresh);
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = self.entry.by.fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        let (Credential::Session(hash), Some(session)) = (&self.by, &self.session) else {
+            return Err(Error::Stale);
+        };
+        Claim { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
     }
-    if password.is_empty() {
-        return Err(Error::invalid(
-            "password",
-            "proof_required",
-            "Enter your password to confirm that it is you.",
-        ));
-    }
-    let attempt = app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
-    let Credential::Session(hash) = credential else { return Err(Error::Stale) };
-    let mut scope = {
-        let mut conn = app.0.db.read().await?;
-        let who = entry::me(&mut conn, hash, now).await?.ok_or(Error::SignedOut)?;
-        drop(conn);
-        Scope::read(&app.0.db, who, app.kit(), client).await?
-    };
-    let stored = me::password(&mut scope).await?;
-    drop(scope);
-    if !password::matches(password, stored.as_deref()).await? {
-        return Err(Error::invalid("password", "wrong", "That is not your password."));
-    }
-    attempt.forgive();
-    let mut change = Change::<Me>::begin(&app.0.db, hash, app.kit(), client).await?;
-    sessions::proved(&mut change).await?;
-    change.commit().await?;
-    let mut conn = app.0.db.read().await?;
-    let who = entry::me(&mut conn, hash, app.kit().now()).await?.ok_or(Error::SignedOut)?;
-    By::Session(who.session).fresh(app.kit().now()).ok_or(Error::Stale)
 }
 
 /// How a visitor proves who they are.
@@ -192,18 +169,30 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let slug = param(parts, "slug").await?;
         let by = V::credential(parts).ok_or(Error::SignedOut)?;
+        // A key that nobody made costs no look-up.
+        if let Credential::Key(hash) = &by
+            && app.kit().stale.is_unknown(hash)
+        {
+            return Err(Error::SignedOut);
+        }
         // The connection goes back before the body is read: a slow upload must not hold one.
         let entry = entry::find(&mut app.0.db.read().await?, &by, &slug, app.kit().now()).await?;
-        entry.meets::<P>().map_err(Error::Forbidden)?;
         match &entry.by {
             By::Session(session) => app.touch(session.id, Some(entry.here.id)),
-            By::Key { id, .. } => app.use_key(*id),
+            By::Key { id, .. } => {
+                app.use_key(*id);
+                if let Some(report) = app.call(entry.here.id).await? {
+                    answer::limited(parts, report)?;
+                }
+            }
         }
+        entry.meets::<P>().map_err(Error::Forbidden)?;
         let claim = match (&entry.by, parts.extensions.get::<Once>()) {
             (By::Key { id, .. }, Some(once)) => Some(once.claim(app, *id).await?),
             _ => None,
         };
-        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), claim, proof: PhantomData })
+        let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
+        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, proof: PhantomData })
     }
 }
 
@@ -315,11 +304,21 @@ impl SignedIn {
     pub fn is_stale(&self) -> bool {
         By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        let by = By::Session(self.me.session.clone());
-        let credential = Credential::Session(self.hash.clone());
-        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client).await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.me.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
+    }
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = By::Session(self.me.session.clone()).fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        let (app, hash, session, client) = (&self.app, &self.hash, &self.session, &self.client);
+        Claim { app, hash, session, client }.prove(given.into()).await
     }
 }
 impl sealed::Sealed for SignedIn {}

@@ -59,6 +59,7 @@ pub const ALL: &[Problem] = &[
         405,
         "This address does not take that method. `Allow` says which it takes.",
     ),
+    problem("already_allowed", 409, "It is allowed already: there is nothing to ask for."),
     problem("already_member", 409, "They are a member already."),
     problem(
         "answer_lost",
@@ -77,6 +78,7 @@ pub const ALL: &[Problem] = &[
         "A request with this `Idempotency-Key` is being done now. Ask again after `Retry-After` for its answer.",
     ),
     problem("invitation_over", 409, "The invitation was accepted, declined or revoked. Send a new one."),
+    problem("member_again", 409, "They are a member again. Change their roles instead."),
     problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
     problem(
         "not_a_member",
@@ -84,6 +86,11 @@ pub const ALL: &[Problem] = &[
         "The key's user is here without a membership of their own, or the one to be changed is no member.",
     ),
     problem("not_an_organization", 409, "Only an organization has this."),
+    problem(
+        "not_in_organization",
+        409,
+        "They are not in the organization any more, and a team takes its members only. Invite them there first.",
+    ),
     problem(
         "not_offered_to_you",
         409,
@@ -102,15 +109,26 @@ pub const ALL: &[Problem] = &[
         "The owner cannot be removed, suspended, expired or demoted. Transfer the account first.",
     ),
     problem("personal", 409, "A personal account has one member, no invitations and no transfer."),
+    problem("restored_already", 409, "The removal was taken back already."),
     problem("roles_of_organization", 409, "A team uses the roles of its organization. Change them there."),
     problem("self", 409, "Nobody changes their own membership in this way. Ask another administrator."),
     problem("slug_taken", 409, "Another account has or had this slug: a slug is given once. Choose another."),
     problem("team_in_team", 409, "A team has no teams of its own. Open it in the organization."),
     problem("too_many_grants", 409, "A member holds at most 50 grants."),
     problem(
+        "too_many_requests_wait",
+        409,
+        "Enough of the member's requests for access wait. They ask for more when those are answered.",
+    ),
+    problem(
         "too_many_roles",
         409,
         "An organization has at most 200 roles of its own. Delete one that is not used.",
+    ),
+    problem(
+        "undo_over",
+        409,
+        "A removal can be taken back for ten minutes, which are over. Invite them again.",
     ),
     problem(
         "precondition_failed",
@@ -155,6 +173,7 @@ pub const FAULTS: &[(&str, &str)] = &[
 
 /// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
 pub const STATE: &[(&str, &str)] = &[
+    ("gives_it_not", "The grant does not give what is asked for."),
     ("in_the_past", "The time is over."),
     ("in_use", "It is still held: name a replacement."),
     ("inactive", "The member is suspended or has expired."),
@@ -162,10 +181,12 @@ pub const STATE: &[(&str, &str)] = &[
     ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
     ("not_allowed", "What it belongs to has no such thing."),
+    ("organizations_only", "Only an organization has it."),
     ("owner", "They own the account already."),
     ("owner_only", "Only the owner may, and no role can."),
     ("permission_missing", "You lack a permission there."),
     ("scope_not_allowed", "The role cannot be held over this scope."),
+    ("sees_nothing", "They could not see what passes on to them."),
     ("taken", "Another has it already."),
     ("unknown_account", "There is no such account, or you cannot enter it."),
     ("unknown_kind", "The catalogue has no such kind in this product."),

@@ -77,6 +77,10 @@ impl Time {
     pub fn minute(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M").to_string()
     }
+    /// `14:32` in a zone.
+    pub fn clock(self, zone: &TimeZone) -> String {
+        self.stamp().to_zoned(zone.clone()).strftime("%H:%M").to_string()
+    }
     /// `Nov 21, 2026, 14:32:08` in a zone.
     pub fn second(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M:%S").to_string()

@@ -3,13 +3,18 @@
 
 mod api;
 mod audit;
+mod auth;
 mod browser {
     mod driver;
+    mod factors;
     pub mod pages;
     mod story;
 }
 mod commands;
+mod departure;
 mod docs;
+mod factors;
+mod faults;
 mod floors;
 mod garbage;
 mod gates;
@@ -22,6 +27,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;
@@ -30,4 +36,5 @@ mod sign_in;
 mod sign_up;
 mod teams;
 mod transfer;
+mod verify;
 mod why;

@@ -184,7 +184,7 @@ fn header(name: &str) -> (String, Value) {
 
 fn responses(route: &Route, call: &Call, shared: &mut Shared) -> Map<String, Value> {
     let mut all = Map::new();
-    let limits: &[&str] = if route.gate == "anyone" { &[] } else { &["RateLimit", "RateLimit-Policy"] };
+    let limits: &[&str] = if route.gate == "key" { &["RateLimit", "RateLimit-Policy"] } else { &[] };
     for Answer { status, shape, media } in &call.answers {
         let mut headers: Map<String, Value> = limits.iter().map(|it| header(it)).collect();
         headers.extend(call.paged.then(|| header("Link")));
@@ -211,7 +211,7 @@ fn responses(route: &Route, call: &Call, shared: &mut Shared) -> Map<String, Val
         headers.extend(
             (matches!(status, 429 | 503) || codes.contains(&"in_flight")).then(|| header("Retry-After")),
         );
-        let who = if limits.is_empty() { "open." } else { "" };
+        let who = if limits.is_empty() { "unlimited." } else { "" };
         let name = format!("{who}{status}.{}", codes.join("."));
         let refer = json!({ "$ref": format!("#/components/responses/{name}") });
         shared.responses.entry(name).or_insert_with(|| problem(status, &codes, headers));

@@ -79,7 +79,7 @@ fn every_problem_of_the_source_is_in_the_table() {
         for (mark, after) in [("Error::conflict(", 1), ("Barred { code: ", 1)] {
             for rest in text.split(mark).skip(1) {
                 let code = rest.split('"').nth(after).unwrap();
-                // What only pages say: links that are followed, people who delete themselves, requests for access.
+                // What only pages say: links that are followed, people who delete themselves.
                 if code.chars().all(|it| it.is_ascii_lowercase() || it == '_')
                     && rest.trim_start().starts_with('"')
                 {
@@ -99,18 +99,23 @@ fn every_problem_of_the_source_is_in_the_table() {
 /// What only pages answer.
 const PAGES: &[&str] = &[
     "address_unproven",
-    "already_allowed",
     "cross_site",
     "email_taken",
     "known_address",
     "last_operator",
+    "last_way_in",
     "link_used",
-    "not_in_organization",
+    "no_app",
+    "no_factor",
+    "no_name",
     "other_address",
     "owns_accounts",
     "parent_pays",
+    "passkey_known",
+    "passkey_limit",
     "pays_for_teams",
-    "too_many_requests_wait",
+    "second_factor",
+    "second_factor_first",
 ];
 
 fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -19,6 +19,7 @@ pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
         // Pages of their own links are seen in the stories.
         if route.path.contains("{token}")
+            || route.path.contains("/passkeys/{id}")
             || route.path == "/"
             || FRAGMENTS.iter().any(|it| route.path.ends_with(it))
         {
@@ -58,6 +59,9 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
     let member = "select cast(m.id as text) from memberships m join accounts a on a.id = m.account_id
         where a.slug = 'acme' and not m.is_owner order by m.joined_at limit 1";
     let sql = match path {
+        it if it.ends_with("/restored") => {
+            "select cast(membership_id as text) from removals where outcome is not null"
+        }
         it if it.contains("/members/{id}") => member,
         it if it.contains("/audit/{id}") => {
             "select cast(e.id as text) from audit_events e join accounts a on a.id = e.chain
@@ -69,6 +73,10 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
         }
         it if it.contains("/roles/{id}") => {
             "select cast(r.id as text) from roles r join accounts a on a.id = r.account_id where a.slug = 'acme' limit 1"
+        }
+        it if it.contains("/keys/{id}") => {
+            "select cast(k.id as text) from api_keys k join accounts a on a.id = k.account_id join users u on u.id = k.user_id
+             where a.slug = 'acme' and u.email = 'ada@acme.test' and k.revoked_at is null order by k.id desc limit 1"
         }
         it if it.contains("/requests/{id}") => {
             "select cast(r.id as text) from access_requests r join accounts a on a.id = r.account_id
@@ -86,6 +94,14 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
     found.map(|it| it.0.to_string())
 }
 
+/// The membership in Acme of who has this before the @.
+async fn seat(house: &House, name: &str) -> uuid::Uuid {
+    let sql = "select m.id from memberships m join users u on u.id = m.user_id join accounts a on a.id = m.account_id
+        where a.slug = 'acme' and u.email_key = $1";
+    let mut conn = house.db.read().await.unwrap();
+    conn.query(sql).bind(format!("{name}@acme.test")).one::<(uuid::Uuid,)>().await.unwrap().0
+}
+
 async fn signed_in(house: &House, theme: Theme, width: u32) -> Browser {
     let browser = Browser::open(theme, width).await;
     browser.goto(&house.url("/sign-in")).await;
@@ -100,7 +116,7 @@ async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<
     let mut wrong = vec![];
     let browser = signed_in(house, theme, width).await;
     for path in paths {
-        let out = ["/sign-in", "/sign-up", "/forgot-password"].contains(&path.as_str());
+        let out = ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"].contains(&path.as_str());
         if out {
             continue;
         }
@@ -108,7 +124,7 @@ async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<
         wrong.extend(faults(&browser, path, theme, width).await);
     }
     let visitor = Browser::open(theme, width).await;
-    for path in ["/sign-in", "/sign-up", "/forgot-password"] {
+    for path in ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"] {
         visitor.goto(&house.url(path)).await;
         wrong.extend(faults(&visitor, path, theme, width).await);
     }
@@ -138,6 +154,14 @@ pub async fn furnished(house: &House) -> Person {
         .is(303);
     let ada = house.visitor();
     ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
+    // Somebody who is removed and comes back, and somebody who can still come back.
+    for (name, is_undone) in [("mateo.ibanez", true), ("seun.adeyemi", false)] {
+        let seat = seat(house, name).await;
+        ada.post(&format!("/a/acme/members/{seat}/remove"), &[]).await.is(303);
+        if is_undone {
+            ada.post(&format!("/a/acme/members/{seat}/restore"), &[]).await.is(303);
+        }
+    }
     ada
 }
 
@@ -186,7 +210,7 @@ async fn valid(ada: &Person, paths: &[String]) {
     assert!(wrong.is_empty(), "HTML that is not valid:\n{}", wrong.join("\n"));
 }
 
-fn check_html(dir: &Path) -> String {
+pub(super) fn check_html(dir: &Path) -> String {
     let vnu = std::env::var("VNU").expect("VNU names the HTML checker: run ./scripts/test");
     let done =
         Command::new("java").args(["-Xss1024k", "-jar", &vnu, "--errors-only"]).arg(dir).output().unwrap();

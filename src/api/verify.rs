@@ -1,0 +1,210 @@
+//! What gateways ask, for each request that they let pass or do not: answered from memory.
+use crate::{
+    app::{
+        App, form,
+        gate::Service,
+        limits::{Report, whole},
+        routes::Routes,
+    },
+    error::Result,
+    kit::secret::{KeyKind, hash, is_machine_key},
+    model::{
+        account::Kind,
+        id::{AccountId, KeyId, UserId},
+        permission::Permission,
+        token::VerifyKeys,
+        verdict::{Asked, Known, Named, Seat, Verdict},
+    },
+};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The call.
+pub fn routes() -> Routes {
+    Routes::default()
+        .post("/api/v1/keys/verify", verify)
+        .told(|it| {
+            it.says(
+                "Verify an API key",
+                "For gateways: whether to let a request pass, whose it is, and how the rate limit stands. Answered from memory that \
+                 is never more than a second old. The answer is always 200; `code` is the first that applies, in the order of \
+                 its list. Only `VALID` takes from the rate limit.",
+            )
+            .takes::<Question>()
+            .gives::<Answer>(200)
+        })
+        .about("Gateway", "What the platform's own back end asks and reports, with a service token.")
+        .quick()
+}
+
+/// What a gateway wants to know of a key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyQuestion)]
+struct Question {
+    /// The key that was presented, whatever it looks like.
+    #[schema(example = "gh_key_6kZ0…")]
+    key: String,
+    /// What the request does. None: any key in force will do.
+    #[serde(default)]
+    permission: Option<Permission>,
+    /// With what: our id, or the platform's own. What is not there is `FORBIDDEN`.
+    #[serde(default)]
+    resource: Option<Named>,
+    /// In which product, where no resource is named.
+    #[serde(default)]
+    #[schema(example = "video")]
+    product: Option<String>,
+    /// How much it takes from the rate limits, if it is valid.
+    #[serde(default = "one")]
+    #[schema(default = 1)]
+    cost: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// The verdict on a key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyVerdict)]
+struct Answer<'a> {
+    /// Whether to let it pass: `code` is `VALID`.
+    valid: bool,
+    /// The first that applies.
+    code: Verdict,
+    /// Which key; `null` for one that nobody made.
+    key_id: Option<KeyId>,
+    /// The account that it opens.
+    account: Option<Account<'a>>,
+    /// Whose it is; `null` when they are gone.
+    user: Option<User<'a>>,
+    /// What the member is called there; nothing where the key lets nobody in.
+    #[schema(example = json!(["video-developer"]))]
+    roles: Vec<String>,
+    /// How the account's rate limit stands: of several dimensions, the one with the fewest remaining. `null` where there is none.
+    ratelimit: Option<RateLimit>,
+}
+
+/// An account, as far as a gateway needs to know it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyAccount)]
+struct Account<'a> {
+    /// Its id.
+    id: AccountId,
+    /// Its word in addresses.
+    slug: &'a str,
+    /// What kind it is.
+    kind: Kind,
+    /// Its plan; a team's is that of who pays for it.
+    plan: &'a str,
+}
+
+/// The member whose key it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyUser)]
+struct User<'a> {
+    /// Their id.
+    id: UserId,
+    /// Their address.
+    email: &'a str,
+}
+
+/// How a rate limit stands.
+#[derive(Serialize, ToSchema)]
+struct RateLimit {
+    /// At most so many.
+    limit: u32,
+    /// So many are left.
+    remaining: u64,
+    /// In so many seconds there are more, or enough for what was refused.
+    reset: u64,
+}
+
+async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Question>) -> Result<Response> {
+    let app = service.app();
+    let known = match is_machine_key(KeyKind::Key, &it.key) {
+        true => app.known(&hash(&it.key)).await?,
+        false => None,
+    };
+    let Some(known) = known else {
+        app.metrics().verdict(Verdict::NotFound);
+        return Ok(Json(nobody()).into_response());
+    };
+    let (code, report) = judge(app, &known, it).await?;
+    app.metrics().verdict(code);
+    if code == Verdict::Valid {
+        app.used(&known);
+    }
+    Ok(Json(answer(app, &known, code, report)).into_response())
+}
+
+fn nobody() -> Answer<'static> {
+    Answer {
+        valid: false,
+        code: Verdict::NotFound,
+        key_id: None,
+        account: None,
+        user: None,
+        roles: vec![],
+        ratelimit: None,
+    }
+}
+
+/// The first that applies, and how the rate limit stands then. Only what is valid takes from it.
+async fn judge(app: &App, known: &Known, it: Question) -> Result<(Verdict, Option<Report>)> {
+    let (now, seat) = (app.kit().now(), &*known.seat);
+    let refused = match known.fault(now) {
+        Some(fault) => Some(fault),
+        None => refusal(app, seat, it.permission, it.product, it.resource).await?,
+    };
+    if let Some(code) = refused {
+        return Ok((code, app.peek(seat.payer, &seat.plan).await?));
+    }
+    let report = app.take(seat.payer, &seat.plan, u64::from(it.cost)).await?;
+    let is_limited = report.as_ref().is_some_and(|it| !it.admitted);
+    Ok((if is_limited { Verdict::RateLimited } else { Verdict::Valid }, report))
+}
+
+async fn refusal(
+    app: &App,
+    seat: &Seat,
+    permission: Option<Permission>,
+    product: Option<String>,
+    resource: Option<Named>,
+) -> Result<Option<Verdict>> {
+    let spot = match resource {
+        Some(named) => Some(app.spot(seat.account, named).await?),
+        None => None,
+    };
+    let now = app.kit().now();
+    let asked = Asked { permission, product };
+    if !seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
+        return Ok(Some(Verdict::Forbidden));
+    }
+    let product = spot.as_ref().and_then(Option::as_ref).map(|it| it.product.as_str());
+    let is_spent = seat.is_spent(product.or(asked.product.as_deref()), now);
+    Ok(is_spent.then_some(Verdict::QuotaExceeded))
+}
+
+fn answer<'a>(app: &App, known: &'a Known, code: Verdict, report: Option<Report>) -> Answer<'a> {
+    let seat = &*known.seat;
+    let is_in = !matches!(code, Verdict::Revoked | Verdict::Expired | Verdict::Suspended);
+    Answer {
+        valid: code == Verdict::Valid,
+        code,
+        key_id: Some(known.id),
+        account: Some(Account { id: seat.account, slug: &seat.slug, kind: seat.kind, plan: &seat.plan }),
+        user: seat.user.as_ref().map(|(id, email)| User { id: *id, email }),
+        roles: if is_in { seat.roles(app.kit().now()) } else { vec![] },
+        ratelimit: report.map(|it| RateLimit {
+            limit: it.tightest.limit,
+            remaining: it.tightest.remaining,
+            reset: whole(it.tightest.reset),
+        }),
+    }
+}
