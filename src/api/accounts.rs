@@ -50,7 +50,6 @@ pub fn routes() -> Routes {
             .asks::<Confirmed>()
             .gives_nothing()
             .tagged()
-            .fails(&["personal"])
         })
         .post("/api/v1/accounts/{slug}/leave", leave)
         .told(|it| {

@@ -1,6 +1,6 @@
 //! The account's audit log.
 use super::{
-    hex,
+    given, hex,
     list::{Ask, List},
 };
 use crate::{
@@ -130,8 +130,10 @@ struct Wish {
     /// Only what this one did: an address, a name, or a part of it.
     actor: String,
     /// Not before this time.
+    #[serde(deserialize_with = "given")]
     from: Option<Time>,
     /// Before this time.
+    #[serde(deserialize_with = "given")]
     to: Option<Time>,
 }
 

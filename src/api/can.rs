@@ -1,5 +1,5 @@
 //! Why: whether a member may do something, through which grant, or what is missing.
-use super::grants::Grant;
+use super::{given, grants::Grant};
 use crate::{
     app::{form::Params, gate::Key, routes::Routes},
     error::{Error, Result},
@@ -38,7 +38,7 @@ pub fn routes() -> Routes {
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// Without one, what this key itself may do.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     member: Option<MembershipId>,
     /// What they would do.
     #[schema(value_type = Permission)]
@@ -70,7 +70,7 @@ async fn show(key: Key<Inside>, Params(asked): Params<Asked>) -> Result<Json<Can
     let unknown = || Error::invalid("permission", "unknown_permission", "There is no such permission.");
     let permission = Permission::parse(&asked.permission).ok_or_else(unknown)?;
     let mut scope = key.read().await?;
-    let about = match asked.resource.as_deref().filter(|it| !it.is_empty()) {
+    let about = match asked.resource.as_deref() {
         Some(id) => {
             let detail = "There is no such resource in this account.";
             let unknown = |_| Error::invalid("resource", "unknown_resource", detail);

@@ -1,5 +1,6 @@
 //! Invitations into an account.
 use super::{
+    given,
     grants::Grant,
     list::{Ask, List},
 };
@@ -135,6 +136,7 @@ impl From<invitations::Invitation> for Invitation {
 #[serde(default, deny_unknown_fields)]
 struct Wish {
     /// Only those.
+    #[serde(deserialize_with = "given")]
     status: Option<Status>,
 }
 

@@ -68,6 +68,7 @@ impl<F> Ask<F> {
     /// The same, for a cursor that is read in its own way.
     pub fn after_by<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
         let Some(text) = &self.after else { return Ok(None) };
+        let parse = |it: &str| if it.is_empty() { None } else { parse(it) };
         let detail = "This is no cursor of this list: pass on what “next” said.";
         parse(text).map(Some).ok_or_else(|| Error::invalid("after", "invalid_cursor", detail))
     }

@@ -143,6 +143,7 @@ struct Wish {
     /// Only who holds it: a built-in role's word, a custom role's id.
     role: String,
     /// Only those.
+    #[serde(deserialize_with = "given")]
     status: Option<Status>,
     /// Only who is in this team: its slug.
     team: String,
@@ -259,7 +260,7 @@ async fn update(
 #[serde(deny_unknown_fields)]
 struct Removal {
     /// Who takes over the teams that the member owns, and the private resources that they made.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     heir: Option<MembershipId>,
 }
 

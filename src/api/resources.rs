@@ -130,6 +130,7 @@ struct Wish {
     /// Only of this kind.
     kind: String,
     /// Only those.
+    #[serde(deserialize_with = "given")]
     visibility: Option<Visibility>,
     /// Only of this team: its slug.
     team: String,

@@ -95,7 +95,11 @@ fn word(parts: &Parts) -> Result<String> {
     let mut fields = parts.headers.get_all(FIELD).iter();
     let (first, second) = (fields.next().and_then(|it| it.to_str().ok()), fields.next());
     let word = first.map(str::trim).unwrap_or_default();
-    let word = word.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(word);
+    let word = word
+        .strip_prefix('"')
+        .and_then(|it| it.strip_suffix('"'))
+        .filter(|it| !it.is_empty())
+        .unwrap_or(word);
     if second.is_none() && (1..=255).contains(&word.len()) && word.bytes().all(|it| it.is_ascii_graphic()) {
         return Ok(word.to_owned());
     }

@@ -408,10 +408,6 @@ pub async fn goes(scope: &mut Scope) -> Result<Goes> {
 /// Deletes the account and its teams for good. `typed` must be its slug. Slugs and the audit log stay.
 pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Result<()> {
     let here = change.who().here.clone();
-    if here.kind == Kind::Personal {
-        let detail = "A personal account goes with its user. Delete your user in your profile.";
-        return Err(Error::conflict("personal", detail));
-    }
     if typed.trim() != here.slug {
         return Err(Error::invalid("confirm", "mismatch", format!("Type {} to delete it.", here.slug)));
     }

@@ -27,7 +27,7 @@ pub const LEASE: Duration = MINUTE;
 pub struct Claim {
     key: KeyId,
     word: Vec<u8>,
-    claim: Uuid,
+    mark: Uuid,
 }
 
 /// An answer to be given again.
@@ -74,7 +74,7 @@ fn place(key: KeyId, word: &[u8]) -> String {
 /// Claims what is asked for: `word` is the `Idempotency-Key`, `request` all that makes it another request.
 pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -> Result<Found> {
     let (word, now) = (hash(word), kit.now());
-    let mine = Claim { key, word: word.clone(), claim: kit.id() };
+    let mine = Claim { key, word: word.clone(), mark: kit.id() };
     let mut conn = db.begin().await?;
     let made = conn
         .query(
@@ -84,7 +84,7 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
         .bind(key)
         .bind(word.clone())
         .bind(request)
-        .bind(mine.claim)
+        .bind(mine.mark)
         .bind(now)
         .bind(false)
         .bind(now.plus(TERM))
@@ -120,7 +120,7 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
     .bind(key)
     .bind(word)
     .bind(request)
-    .bind(mine.claim)
+    .bind(mine.mark)
     .bind(now)
     .bind(false)
     .bind(now.plus(TERM))
@@ -134,7 +134,7 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
 /// Marks it as done, in the transaction that does it. A claim that passed to another undoes the transaction.
 pub async fn done<W: Who>(change: &mut Change<W>, it: &Claim) -> Result<()> {
     let sql = "update answers set done = $4 where key_id = $1 and word = $2 and claim = $3";
-    let marked = change.sql(sql).bind(it.key).bind(it.word.clone()).bind(it.claim).bind(true).run().await?;
+    let marked = change.sql(sql).bind(it.key).bind(it.word.clone()).bind(it.mark).bind(true).run().await?;
     if marked == 1 {
         return Ok(());
     }
@@ -149,7 +149,7 @@ pub async fn keep(db: &Db, kit: &Kit, it: &Claim, answer: &Answer) -> Result<()>
     conn.query("update answers set answer = $4 where key_id = $1 and word = $2 and claim = $3")
         .bind(it.key)
         .bind(it.word.clone())
-        .bind(it.claim)
+        .bind(it.mark)
         .bind(sealed)
         .run()
         .await?;
@@ -162,7 +162,7 @@ pub async fn release(db: &Db, it: &Claim) -> Result<()> {
     conn.query("delete from answers where key_id = $1 and word = $2 and claim = $3 and not done")
         .bind(it.key)
         .bind(it.word.clone())
-        .bind(it.claim)
+        .bind(it.mark)
         .run()
         .await?;
     Ok(conn.commit().await?)

@@ -12,9 +12,9 @@ mod browser {
 }
 mod commands;
 mod departure;
+mod docs;
 mod factors;
 mod faults;
-mod docs;
 mod floors;
 mod garbage;
 mod gates;

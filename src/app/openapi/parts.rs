@@ -40,7 +40,7 @@ pub fn parameters() -> Value {
             "description": "A word of your own for this act, best a random UUID: 1 to 255 visible ASCII characters. Sent again \
                 within 24 hours, the act is not done again and the first answer is given again, with `Idempotency-Replayed: true`. \
                 It holds for the API key that sent it.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
         },
         "IfMatch": {
             "name": "If-Match", "in": "header",

@@ -68,11 +68,14 @@ impl Words {
         pieces.retain(|it| !it.1.is_empty());
         Words(pieces)
     }
-    pub fn is_code(look: &Look) -> bool {
-        *look == Look::Code
+}
+
+impl Look {
+    pub fn is_code(self) -> bool {
+        self == Look::Code
     }
-    pub fn is_strong(look: &Look) -> bool {
-        *look == Look::Strong
+    pub fn is_strong(self) -> bool {
+        self == Look::Strong
     }
 }
 
@@ -217,7 +220,7 @@ impl<'a> Reader<'a> {
                     row.needed &= is_sure(&row);
                     match rows.iter_mut().find(|it| it.name == row.name) {
                         Some(had) if had.kind != row.kind => {
-                            had.kind = format!("{} | {}", had.kind, row.kind)
+                            had.kind = format!("{} | {}", had.kind, row.kind);
                         }
                         Some(_) => {}
                         None => rows.push(row),
@@ -235,8 +238,8 @@ impl<'a> Reader<'a> {
         for (name, it) in schema["properties"].as_object().into_iter().flatten() {
             let name = if within.is_empty() { name.clone() } else { format!("{within}.{name}") };
             let parts = it["oneOf"].as_array().into_iter().flatten();
-            let says = [&it["description"]].into_iter().chain(parts.map(|it| &it["description"]));
-            let says = says.filter_map(Value::as_str).next().unwrap_or_default();
+            let mut says = [&it["description"]].into_iter().chain(parts.map(|it| &it["description"]));
+            let says = says.find_map(Value::as_str).unwrap_or_default();
             let own = name.rsplit('.').next().unwrap_or(&name);
             let row = Row {
                 kind: self.kind(it),

@@ -40,15 +40,7 @@ async fn run(house: &House, secret: &str, operations: &[String], most: u32) {
     let mut command = Command::new(program);
     command
         .args(["--config-file", "schemathesis.toml", "run", &house.url("/api/v1/openapi.json")])
-        .args([
-            "--header",
-            &format!("Authorization: Bearer {secret}"),
-            "--checks",
-            "all",
-            "--seed",
-            "1",
-            "--no-color",
-        ])
+        .args(["--checks", "all", "--seed", "1", "--no-color"])
         .args([
             "--phases",
             "examples,coverage,fuzzing",
@@ -58,6 +50,7 @@ async fn run(house: &House, secret: &str, operations: &[String], most: u32) {
         ])
         .args(["--workers", "2", "--suppress-health-check", "all"])
         .args(operations.iter().flat_map(|it| ["--include-operation-id", it]))
+        .env("GUILDHALL_KEY", secret)
         .env("GUILDHALL_STATE", state.join(","))
         .env("GUILDHALL_KEY_ID", id.map_or_else(String::new, |it| it.0.to_string()))
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -15,8 +15,8 @@ state = set(os.environ["GUILDHALL_STATE"].split(","))
 def before_call(ctx, case, kwargs):
     """Each act has an Idempotency-Key of its own, the account keeps its slug, and the key that asks stays in force."""
     word = (case.headers or {}).get("Idempotency-Key")
-    if isinstance(word, str) and re.fullmatch(r"[!#-~]{1,240}", word):
-        case.headers["Idempotency-Key"] = f"{word}-{next(number)}"
+    if isinstance(word, str) and re.fullmatch(r"[!-~]{1,255}", word):
+        case.headers["Idempotency-Key"] = f"{word[:240]}-{next(number)}"
     slug = case.body.get("slug") if isinstance(case.body, dict) else None
     if case.method == "PATCH" and isinstance(slug, str) and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
         case.body["slug"] = "acme"
