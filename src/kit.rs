@@ -69,7 +69,7 @@ impl Chance {
 }
 
 /// What an operator decides once for the installation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Where people reach us: `https://console.example.com`, no slash at the end.
     pub base_url: String,

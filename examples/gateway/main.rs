@@ -137,7 +137,7 @@ impl Gateway {
             "type": "guildhall.usage",
             "source": "sample-gateway",
             "id": uuid::Uuid::now_v7(),
-            "time": jiff::Timestamp::now(),
+            "time": jiff::Timestamp::now().to_string(),
             "data": {
                 "meter": "requests",
                 "quantity": 1,

@@ -19,6 +19,7 @@ pub fn routes() -> Routes {
             )
             .takes::<Report>()
             .gives::<Thanks>(200)
+            .fails(&["too_many_requests"])
         })
         .about("Leaked keys", "For who finds a key where it should not be.")
 }

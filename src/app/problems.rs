@@ -44,7 +44,11 @@ pub const ALL: &[Problem] = &[
         403,
         "The membership is suspended or has expired. Its keys work again when an administrator reactivates it.",
     ),
-    problem("not_your_key", 403, "Only its owner can do this with a key. Whoever manages keys can revoke it."),
+    problem(
+        "not_your_key",
+        403,
+        "Only its owner can do this with a key. Whoever manages keys can revoke it.",
+    ),
     problem(
         "permission_missing",
         403,

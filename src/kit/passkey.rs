@@ -128,7 +128,7 @@ mod tests {
     fn passkeys_need_a_name() {
         let at = |base_url: &str| {
             let base_url = base_url.to_owned();
-            Party::of(&Rules { base_url, max_organizations_per_user: 1, open_sign_up: true, loopback: true })
+            Party::of(&Rules { base_url, ..Rules::default() })
         };
         assert!(at("https://console.example.com").is_some());
         assert!(at("http://localhost:3000").is_some());

@@ -76,11 +76,7 @@ async fn nobody_is_joined_by_an_address_alone() {
         house.later(Duration::from_secs(3600));
         ada.get("/me/security").await.is(200).says("Not linked");
         ada.get("/auth/google?link=1").await.is(303).to("/me/security/google");
-        ada.get("/me/security/google")
-            .await
-            .is(200)
-            .says("To confirm that it is you")
-            .says("Your password");
+        ada.get("/me/security/google").await.is(200).says("To confirm that it is you").says("Your password");
         ada.post("/me/security/google", &[("what", "prove"), ("password", "not it")]).await.is(422);
         let right = [("what", "prove"), ("password", PASSWORD)];
         ada.post("/me/security/google", &right).await.is(303).to("/me/security/google");

@@ -23,6 +23,16 @@ fn acme(machine: &Machine) -> String {
     machine.run(&key).ok().trim().to_owned()
 }
 
+/// The catalogue without a limit of our own API: load is what these stories are about.
+fn roomy(machine: &Machine) -> String {
+    let path = machine.dir.path().join("catalog.toml");
+    let text = guildhall::model::catalog::Catalog::BUILT_IN;
+    let roomy = text.replace("api = [{ requests = 1200,", "api = [{ requests = 1000000,");
+    assert_ne!(roomy, text);
+    std::fs::write(&path, roomy).unwrap();
+    path.display().to_string()
+}
+
 fn invite(server: &Server, key: &str, email: &str) -> Option<u16> {
     let body =
         format!(r#"{{"emails":["{email}"],"grants":[{{"role":"member","scope":{{"type":"account"}}}}]}}"#);
@@ -70,7 +80,8 @@ async fn killed_twenty_times_it_keeps_what_it_acknowledged() {
     for machine in Machine::each().await {
         let mail = MailServer::start();
         let smtp = mail.url();
-        let env = [("GUILDHALL_SMTP_URL", smtp.as_str())];
+        let catalog = roomy(&machine);
+        let env = [("GUILDHALL_SMTP_URL", smtp.as_str()), ("GUILDHALL_CATALOG", &catalog)];
         let key = acme(&machine);
         let kept = Mutex::new(vec![]);
         for round in 0..20_usize {
@@ -143,7 +154,8 @@ async fn while_postgres_is_away_it_says_so_and_then_it_is_back() {
     let dir = tempfile::tempdir().unwrap();
     let machine = Machine { dir, url: postgres.url.clone(), is_sqlite: false };
     let key = acme(&machine);
-    let server = machine.serve(&[], &["serve"]);
+    let catalog = roomy(&machine);
+    let server = machine.serve(&[("GUILDHALL_CATALOG", &catalog)], &["serve"]);
     let kept = Mutex::new(vec![]);
     let stop = AtomicBool::new(false);
     std::thread::scope(|threads| {
@@ -180,7 +192,8 @@ async fn while_postgres_is_away_it_says_so_and_then_it_is_back() {
 async fn on_a_full_disk_it_says_so_and_loses_nothing() {
     let machine = Machine::lite();
     let key = acme(&machine);
-    let server = machine.serve_small(1_200);
+    let catalog = roomy(&machine);
+    let server = machine.serve_small(1_500, &[("GUILDHALL_CATALOG", &catalog)]);
     let mut kept = vec![];
     let refused = (0..4_000).find_map(|at| {
         let email = format!("n{at}@acme.test");

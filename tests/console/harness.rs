@@ -74,6 +74,16 @@ pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) 
     }
 }
 
+/// The same, with the catalogue as it is shipped: our own API has its limit. Elsewhere a story asks as often as it likes.
+pub async fn each_as_shipped(story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
+        let house = House::open_with(url, &|_: &mut Rules| {}, catalog).await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
 /// The same, reached by real browsers over a real socket.
 pub async fn each_served(story: impl AsyncFn(&House)) {
     for url in [None, Some(fresh_postgres().await)] {
@@ -119,6 +129,11 @@ pub async fn fresh_postgres() -> String {
 
 impl House {
     async fn open(url: Option<String>, rules: &impl Fn(&mut Rules)) -> House {
+        let mut catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
+        catalog.api.iter_mut().for_each(|it| it.requests = 1_000_000);
+        House::open_with(url, rules, catalog).await
+    }
+    async fn open_with(url: Option<String>, rules: &impl Fn(&mut Rules), catalog: Catalog) -> House {
         let dir = tempfile::tempdir().unwrap();
         let url = url.unwrap_or_else(|| format!("sqlite://{}/guildhall.db", dir.path().display()));
         let db = Db::connect(&url).await.unwrap();
@@ -136,7 +151,6 @@ impl House {
             social: guildhall::kit::social::Providers::default(),
         };
         rules(&mut decided);
-        let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
         let kit = Kit::new(clock, Chance::real(), Seal::new(&[7; 32]), catalog, decided);
         let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, ..Serving::default() });
         House { app, db, kit, ahead, _dir: dir }

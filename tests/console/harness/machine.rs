@@ -74,8 +74,8 @@ impl Machine {
         self.run_with(&[], &args, &format!("{PASSWORD}\n")).ok();
     }
     /// A server whose files may not grow beyond so many KiB.
-    pub fn serve_small(&self, kib: u32) -> Server {
-        let plain = self.command(&[], &["serve"]);
+    pub fn serve_small(&self, kib: u32, env: &[(&str, &str)]) -> Server {
+        let plain = self.command(env, &["serve"]);
         let mut it = Command::new("bash");
         // Without the trap, the kernel would end the process where a disk would only refuse.
         it.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" serve")])

@@ -1,6 +1,6 @@
 //! Rate limits: exact with many at once, shared by all who count as one, told to programs.
 use super::{DAY, Gateway, acme};
-use crate::harness::each;
+use crate::harness::{each, each_as_shipped};
 use serde_json::json;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn what_is_refused_costs_nothing_and_the_tightest_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_api_has_its_own_limit() {
-    each(async |house| {
+    each_as_shipped(async |house| {
         let _watch = house.watch();
         let it = acme(house).await;
         let first = it.key.get("/api/v1/accounts/acme").await.is(200);
