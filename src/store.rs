@@ -23,6 +23,7 @@ pub mod sign_ups;
 pub mod sources;
 pub mod teams;
 pub mod transfers;
+pub mod usage;
 pub mod users;
 pub mod why;
 
