@@ -11,4 +11,5 @@ pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod why;
