@@ -18,8 +18,8 @@ pub mod words;
 use crate::{
     db::Db,
     kit::Kit,
-    model::id::{AccountId, KeyId, SessionId},
-    store::{keys, sessions},
+    model::id::{AccountId, KeyId, SessionId, TokenId},
+    store::{keys, sessions, tokens},
 };
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ struct Inner {
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
+    served: moka::sync::Cache<TokenId, ()>,
 }
 
 /// What the operator chose for serving.
@@ -54,8 +55,10 @@ impl App {
         let touched =
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
+        let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies } = serving;
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle: Throttle::default(), touched, used }))
+        let throttle = Throttle::default();
+        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -96,6 +99,19 @@ impl App {
         tokio::spawn(async move {
             if let Err(cause) = keys::touch(&app.0.db, &app.0.kit, key).await {
                 tracing::warn!(%cause, "a key's use was not written down");
+            }
+        });
+    }
+    /// A service token was used. Written down now and then, beside the request.
+    fn use_token(&self, token: TokenId) {
+        if self.0.served.contains_key(&token) {
+            return;
+        }
+        self.0.served.insert(token, ());
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(cause) = tokens::touch(&app.0.db, &app.0.kit, token).await {
+                tracing::warn!(%cause, "a service token's use was not written down");
             }
         });
     }

@@ -1,12 +1,15 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
+pub mod calendar;
 pub mod catalog;
 pub mod entry;
 pub mod grant;
 pub mod id;
 pub mod permission;
+pub mod quantity;
 pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod why;

@@ -22,7 +22,9 @@ pub mod shell;
 pub mod sign_ups;
 pub mod sources;
 pub mod teams;
+pub mod tokens;
 pub mod transfers;
+pub mod usage;
 pub mod users;
 pub mod why;
 
@@ -35,8 +37,9 @@ use crate::{
     letters::Letter,
     model::{
         entry::{By, Entry, Person, Session},
-        id::UserId,
+        id::{TokenId, UserId},
         time::Time,
+        token::Scopes,
     },
 };
 use entry::Credential;
@@ -73,10 +76,21 @@ pub struct Visitor;
 #[derive(Clone, Debug)]
 pub struct Host(pub &'static str);
 
+/// The platform's own back end, by a service token.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The token.
+    pub id: TokenId,
+    /// What it is called.
+    pub name: String,
+    /// What it is for.
+    pub scopes: Scopes,
+}
+
 /// Who acts, as the audit log remembers them.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `user`, `key`, `visitor`, `host`.
+    /// `user`, `key`, `service`, `visitor`, `host`.
     pub kind: &'static str,
     /// The user's or the key's id.
     pub id: Option<Uuid>,
@@ -123,6 +137,14 @@ impl Who for Visitor {
 impl Who for Host {
     fn actor(&self) -> Actor {
         Actor { kind: "host", id: None, name: self.0.into() }
+    }
+    fn first(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+impl Who for Service {
+    fn actor(&self) -> Actor {
+        Actor { kind: "service", id: Some(self.id.0), name: self.name.clone() }
     }
     fn first(&self) -> Uuid {
         Uuid::nil()
@@ -242,6 +264,14 @@ impl Change<Visitor> {
     /// For who is not signed in.
     pub async fn begin(db: &Db, kit: &Kit, client: &Client) -> Result<Change<Visitor>> {
         Change::open(db, Visitor, kit, client).await
+    }
+}
+impl Change<Service> {
+    /// For the platform's back end. A token that was revoked meanwhile changes nothing.
+    pub async fn begin(db: &Db, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
+        let mut conn = db.begin().await?;
+        let who = tokens::in_force(&mut conn, token).await?.ok_or(Error::SignedOut)?;
+        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
     }
 }
 impl Change<Host> {

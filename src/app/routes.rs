@@ -14,7 +14,7 @@ pub struct Route {
     pub method: &'static str,
     /// `/a/{slug}/members`.
     pub path: &'static str,
-    /// Which gate: `member`, `key`, `signed in`, `anyone`, `operator`.
+    /// Which gate: `member`, `key`, `service`, `signed in`, `anyone`, `operator`.
     pub gate: &'static str,
     /// What must be held, if anything.
     pub needs: Option<Permission>,

@@ -65,6 +65,7 @@ pub fn sentence(event: &Event) -> String {
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
+        "service_token.revoked" => format!("revoked the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
         "operator.added" => format!("made {name} an operator"),

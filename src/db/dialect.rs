@@ -30,7 +30,7 @@ const SPELLINGS: &[(&str, &str)] = &[
 ];
 
 /// SQLite has one writer: who may write has locked all.
-const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update"];
+const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update", " for share"];
 
 /// The highest `$n`.
 pub fn highest(sql: &str) -> usize {

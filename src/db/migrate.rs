@@ -12,6 +12,8 @@ const ALL: &[(&str, &str)] = &[
     ("0007_resources", include_str!("../../migrations/0007_resources.sql")),
     ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
+    ("0014_usage", include_str!("../../migrations/0014_usage.sql")),
+    ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

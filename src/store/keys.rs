@@ -1,4 +1,4 @@
-//! API keys of members, and the service tokens of the platform's own back end.
+//! API keys of members.
 use super::{
     Change, Host, Scope,
     audit::{self, Chain, Did},
@@ -262,22 +262,4 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         .run()
         .await?;
     audit::here(change, Did::to("key.revoked", "key", id, name)).await
-}
-
-/// Makes a service token; the secret is answered once, and kept nowhere.
-pub async fn create_service(change: &mut Change<Host>, name: &Name) -> Result<String> {
-    let (kit, now) = (change.kit().clone(), change.now());
-    let (id, secret) = (kit.id(), machine_key(KeyKind::Service, &kit.chance));
-    change
-        .sql("insert into service_tokens (id, name, hash, last4, created_at) values ($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(name.as_str())
-        .bind(hash(&secret))
-        .bind(&secret[secret.len() - 4..])
-        .bind(now)
-        .run()
-        .await?;
-    audit::write(change, Chain::Installation, Did::to("service_token.created", "service_token", id, name))
-        .await?;
-    Ok(secret)
 }
