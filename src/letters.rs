@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 mod account;
+mod invoice;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -17,6 +18,7 @@ mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
 pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
+pub use invoice::{Failure, Invoice, invoice_issued, payment_failed};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

@@ -1,10 +1,13 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
+pub mod bill;
 pub mod calendar;
 pub mod catalog;
 pub mod entry;
 pub mod grant;
 pub mod id;
+pub mod invoice;
+pub mod money;
 pub mod permission;
 pub mod quantity;
 pub mod resource;

@@ -2,11 +2,13 @@
 //! commands make them.
 pub mod accounts;
 pub mod audit;
+pub mod billing;
 pub mod demo;
 pub mod entry;
 pub mod grants;
 mod guarded;
 pub mod invitations;
+pub mod invoices;
 pub mod keys;
 pub mod links;
 pub mod mails;
@@ -14,6 +16,8 @@ pub mod me;
 pub mod members;
 mod memberships;
 pub mod overview;
+pub mod payments;
+pub mod plans;
 pub mod requests;
 pub mod resources;
 pub mod roles;

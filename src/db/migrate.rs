@@ -13,6 +13,7 @@ const ALL: &[(&str, &str)] = &[
     ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
     ("0014_usage", include_str!("../../migrations/0014_usage.sql")),
+    ("0015_billing", include_str!("../../migrations/0015_billing.sql")),
     ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
 ];
 

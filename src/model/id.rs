@@ -45,6 +45,12 @@ ids! {
     RequestId
     /// A service token.
     TokenId
+    /// An invoice, or a credit note.
+    InvoiceId
+    /// Something added to the next invoice, or taken off it.
+    AdjustmentId
+    /// One payment of an invoice by card.
+    ChargeId
     /// A session, as its owner sees it. Not the secret in the cookie.
     SessionId
 }

@@ -121,6 +121,11 @@ impl Price {
         }
         Ok(Price(nanos))
     }
+    /// The other way round.
+    #[must_use]
+    pub fn turned(self) -> Price {
+        Price(-self.0)
+    }
     /// Nothing at all?
     pub fn is_zero(self) -> bool {
         self.0 == 0

@@ -2,7 +2,7 @@
 use super::{
     Change, Host, Me, Scope, Who,
     audit::{self, Chain, Did},
-    memberships,
+    invoices, memberships, plans,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -292,11 +292,7 @@ pub async fn operator_sets_plan(change: &mut Change<Me>, id: AccountId, plan: &s
 
 async fn write_plan<W: Who>(change: &mut Change<W>, account: &Account, plan: &str) -> Result<()> {
     let now = change.now();
-    let sql = "update accounts set plan = $2, updated_at = $3 where id = $1";
-    change.sql(sql).bind(account.id).bind(plan.to_owned()).bind(now).run().await?;
-    let did = Did::to("plan.changed", "account", account.id, &account.name);
-    let did = did.changed(json!({ "plan": account.plan }), json!({ "plan": plan }));
-    audit::write(change, Chain::Account(account.id), did).await
+    plans::set(change, account.id, &account.name, (&account.plan, plan), now).await
 }
 
 /// How much there is in the installation.
