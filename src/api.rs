@@ -5,9 +5,11 @@ mod audit;
 mod can;
 mod grants;
 mod invitations;
+mod invoices;
 mod keys;
 mod list;
 mod members;
+mod plan;
 mod resources;
 mod roles;
 mod transfer;
@@ -23,8 +25,10 @@ pub fn routes() -> Routes {
         audit::routes(),
         can::routes(),
         invitations::routes(),
+        invoices::routes(),
         keys::routes(),
         members::routes(),
+        plan::routes(),
         resources::routes(),
         roles::routes(),
         transfer::routes(),

@@ -20,6 +20,7 @@ use crate::{
     db::Db,
     kit::Kit,
     model::id::{AccountId, KeyId, SessionId, TokenId},
+    till::{ByHand, Till},
     store::{keys, sessions, tokens},
 };
 use ipnet::IpNet;
@@ -35,6 +36,7 @@ struct Inner {
     kit: Kit,
     mailbox: bool,
     proxies: Vec<IpNet>,
+    till: Arc<dyn Till>,
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
@@ -59,11 +61,23 @@ impl App {
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies } = serving;
         let throttle = Throttle::default();
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served }))
+        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served, till: Arc::new(ByHand) }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
         &self.0.kit
+    }
+    /// Takes payments by this till, and not by hand alone.
+    #[must_use]
+    pub fn paid_by(mut self, till: Arc<dyn Till>) -> App {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.till = till;
+        }
+        self
+    }
+    /// How invoices are paid.
+    pub fn till(&self) -> &Arc<dyn Till> {
+        &self.0.till
     }
     /// Whether `/dev/mail` is there.
     pub fn has_mailbox(&self) -> bool {

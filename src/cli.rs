@@ -2,6 +2,7 @@
 mod account;
 mod audit;
 mod check;
+mod invoices;
 mod key;
 mod open;
 mod out;
@@ -38,6 +39,9 @@ enum Command {
     /// Service tokens, for the platform's own back end
     #[command(subcommand)]
     Token(token::Token),
+    /// Invoices
+    #[command(subcommand)]
+    Invoices(invoices::Invoices),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -68,6 +72,7 @@ pub async fn run() -> ExitCode {
         Command::Account(it) => it.run(&settings).await,
         Command::Key(it) => it.run(&settings).await,
         Command::Token(it) => it.run(&settings).await,
+        Command::Invoices(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
         Command::Check => check::run(&settings).await,
     };

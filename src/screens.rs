@@ -1,8 +1,10 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
+pub mod billing;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
+pub mod invoices;
 pub mod keys;
 pub mod mailbox;
 pub mod matrix;
@@ -20,6 +22,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
+pub mod webhooks;
 pub mod why;
 
 use crate::app::routes::Routes;
@@ -28,9 +31,11 @@ use crate::app::routes::Routes;
 pub fn routes() -> Routes {
     let all = [
         audit::routes(),
+        billing::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
+        invoices::routes(),
         keys::routes(),
         mailbox::routes(),
         me::routes(),
@@ -46,6 +51,7 @@ pub fn routes() -> Routes {
         sign_in::routes(),
         sign_up::routes(),
         teams::routes(),
+        webhooks::routes(),
         why::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)

@@ -6,12 +6,18 @@ use crate::{
     kit::Kit,
     letters::Letter,
     mail::{Failure, Postman},
-    model::time::{MINUTE, Time},
-    store::{
-        Change, Client, Host, Scope,
-        mails::{self, Due},
-        members, sessions, transfers,
+    model::{
+        id::AccountId,
+        time::{MINUTE, Time},
     },
+    store::{
+        Change, Client, Host, Scope, invoices,
+        mails::{self, Due},
+        members,
+        payments::{self, Said},
+        plans, sessions, transfers,
+    },
+    till::{ByHand, Charge, Outcome, State, Till},
 };
 use std::{
     future::Future,
@@ -40,12 +46,18 @@ pub struct Worker {
     db: Db,
     kit: Kit,
     postman: Option<Arc<Postman>>,
+    till: Arc<dyn Till>,
 }
 
 impl Worker {
     /// On a database. Without a postman, mails stay in the database, where the mailbox shows them.
     pub fn new(db: Db, kit: Kit, postman: Option<Postman>) -> Worker {
-        Worker { db, kit, postman: postman.map(Arc::new) }
+        Worker { db, kit, postman: postman.map(Arc::new), till: Arc::new(ByHand) }
+    }
+    /// Takes payments by this till, and not by hand alone.
+    #[must_use]
+    pub fn paid_by(self, till: Arc<dyn Till>) -> Worker {
+        Worker { till, ..self }
     }
 
     /// Works until `stop`, and finishes then what is on its way.
@@ -80,11 +92,14 @@ impl Worker {
         while self.deliver(&mut on_the_way).await? > 0 {
             while on_the_way.join_next().await.is_some() {}
         }
+        self.collect(&mut on_the_way).await?;
+        while on_the_way.join_next().await.is_some() {}
         self.sweep().await
     }
 
     async fn glance(&self, on_the_way: &mut JoinSet<()>, swept: &mut Time) -> Result<()> {
         self.deliver(on_the_way).await?;
+        self.collect(on_the_way).await?;
         let now = self.kit.now();
         if now.minus(MINUTE) >= *swept {
             self.sweep().await?;
@@ -95,7 +110,7 @@ impl Worker {
 
     /// Sends off as many letters as there is room for; says how many.
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
-        let room = AT_ONCE - on_the_way.len();
+        let room = AT_ONCE.saturating_sub(on_the_way.len());
         // Looking needs no transaction, and mostly there is nothing.
         let next =
             mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
@@ -155,7 +170,72 @@ impl Worker {
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
-        self.apart(async |it| members::sweep(it).await).await
+        self.apart(async |it| members::sweep(it).await).await?;
+        // A plan that ends with a month is changed before the month is closed: its bill looks back.
+        self.apart(async |it| plans::sweep(it).await).await?;
+        invoices::close_due(&self.db, &self.kit, &NAME).await
+    }
+
+    /// Asks the payment provider what is to be asked, outside of any transaction.
+    async fn collect(&self, on_the_way: &mut JoinSet<()>) -> Result<()> {
+        let mut scope = Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?;
+        let is_due = self.till.takes_cards() && payments::is_due(&mut scope).await?;
+        drop(scope);
+        if !is_due {
+            return Ok(());
+        }
+        let most = i64::try_from(AT_ONCE).unwrap_or(1);
+        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
+        let charges = payments::take(&mut change, most).await?;
+        let cards = payments::take_cards(&mut change, most).await?;
+        change.commit().await?;
+        for due in charges {
+            on_the_way.spawn(self.clone().charge(due));
+        }
+        for (account, customer) in cards {
+            on_the_way.spawn(self.clone().look_at_card(account, customer));
+        }
+        Ok(())
+    }
+
+    async fn charge(self, due: payments::Due) {
+        let asked = async {
+            match &due.reference {
+                Some(reference) => self.till.look(reference).await,
+                None => self.till.charge(&charge_of(&due)).await,
+            }
+        };
+        let (reference, said) = match timeout(LONGEST, asked).await {
+            Ok(Ok(Outcome { reference, state })) => (
+                reference,
+                match state {
+                    State::Processing => Said::Processing,
+                    State::Succeeded => Said::Succeeded,
+                    State::Failed(why) => Said::Failed(why),
+                },
+            ),
+            // A look that is refused says nothing of the payment.
+            Ok(Err(failure)) => (None, Said::Nothing(failure.to_string())),
+            Err(_) => (None, Said::Nothing("The payment provider took too long.".into())),
+        };
+        tracing::info!(charge = %due.id, invoice = due.number, ?said, "the payment provider was asked");
+        let noted = self.apart(async |it| payments::note(it, &due, reference.as_deref(), &said).await).await;
+        if let Err(cause) = noted {
+            tracing::error!(charge = %due.id, ?cause, "what became of a payment was not noted: it is asked again");
+        }
+    }
+
+    async fn look_at_card(self, account: AccountId, customer: String) {
+        match timeout(LONGEST, self.till.card(&customer)).await {
+            Ok(Ok(card)) => {
+                let card = card.map(|it| [it.method, it.brand, it.last4, it.expires]);
+                if let Err(cause) = self.apart(async |it| payments::set_card(it, account, card.clone()).await).await {
+                    tracing::error!(?cause, "a card was not noted: it is asked for again");
+                }
+            }
+            Ok(Err(failure)) => tracing::warn!(%failure, "no card was told"),
+            Err(_) => tracing::warn!("the payment provider took too long"),
+        }
     }
 
     /// In a transaction of its own.
@@ -163,6 +243,17 @@ impl Worker {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
         story(&mut change).await?;
         change.commit().await
+    }
+}
+
+fn charge_of(due: &payments::Due) -> Charge {
+    Charge {
+        id: due.id,
+        customer: due.customer.clone(),
+        method: due.method.clone(),
+        amount: due.amount,
+        currency: due.currency.clone(),
+        invoice: due.number.clone(),
     }
 }
 

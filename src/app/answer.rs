@@ -38,7 +38,7 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
+    let is_program = ["/api/", "/scim/", "/webhooks/"].iter().any(|it| asked.uri.path().starts_with(it));
     let Some(Told(error)) = response.extensions_mut().remove::<Told>() else {
         if is_program {
             let fields = response.headers_mut();

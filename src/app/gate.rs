@@ -47,6 +47,10 @@ impl<P: Needs, V: Via> Door<P, V> {
     pub fn me(&self) -> &Entry {
         &self.entry
     }
+    /// The running program.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
     /// The account's slug.
     pub fn slug(&self) -> &str {
         &self.slug
@@ -205,6 +209,15 @@ impl<T: std::str::FromStr> FromRequestParts<App> for At<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
         param(parts, "id").await?.parse().map(At).map_err(|_| Error::NotFound)
+    }
+}
+
+/// `{number}` of the path: an invoice's.
+pub struct Number(pub String);
+impl FromRequestParts<App> for Number {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "number").await.map(Number)
     }
 }
 

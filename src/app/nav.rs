@@ -70,7 +70,7 @@ fn installation(path: &str) -> Vec<Section> {
         label: "Accounts".into(),
         icon: "building-2",
         href: "/operator".into(),
-        current: path == "/operator" || path.starts_with("/operator/accounts"),
+        current: ["/operator/accounts", "/operator/invoices"].iter().any(|it| path.starts_with(it)) || path == "/operator",
         count: None,
     };
     vec![Section { title: "Installation".into(), items: vec![accounts] }]
@@ -144,7 +144,13 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
     if entry.may(Permission::ViewAudit) {
         insight.push(item("Audit log", "scroll-text", "audit", None));
     }
-    let settings = vec![item("Settings", "settings", "settings", None)];
+    let mut settings = vec![];
+    if entry.may(Permission::ViewInvoices) || entry.may(Permission::ViewBilling) {
+        let mut billing = item("Plan & billing", "credit-card", "billing", None);
+        billing.current |= path.starts_with(&format!("{base}/invoices/"));
+        settings.push(billing);
+    }
+    settings.push(item("Settings", "settings", "settings", None));
     let title = match here.kind {
         account::Kind::Personal => "Personal account",
         account::Kind::Organization => "Organization",

@@ -14,10 +14,11 @@ use crate::{
     mail::Postman,
     settings::Settings,
     store::{Change, Client, Host, Scope, users},
+    till::{ByHand, Stripe, Till},
     worker::Worker,
 };
 use clap::Args;
-use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -60,12 +61,14 @@ impl Serve {
 
         let has_mailbox = postman.is_none() && kit.rules.loopback;
         let serving = Serving { mailbox: has_mailbox, proxies: settings.trusted_proxies.clone() };
-        let router = App::new(db.clone(), kit.clone(), serving).router(crate::routes());
+        let till = till(settings)?;
+        let app = App::new(db.clone(), kit.clone(), serving).paid_by(till.clone());
+        let router = app.router(crate::routes());
         let (stop, stopped) = watch::channel(());
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(over(stopped.clone()));
         let mut server = tokio::spawn(server.into_future());
-        let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).run(over(stopped)));
+        let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).paid_by(till).run(over(stopped)));
         tokio::select! {
             () = told_to_stop() => {}
             ended = &mut server => {
@@ -83,6 +86,14 @@ impl Serve {
         let _ = timeout(Duration::from_millis(800), db.close()).await;
         Ok(())
     }
+}
+
+/// How invoices are paid: by card, or by hand.
+fn till(settings: &Settings) -> Done<Arc<dyn Till>> {
+    let Some(it) = &settings.stripe else { return Ok(Arc::new(ByHand)) };
+    let stripe = Stripe::new(&it.url, &it.secret_key, &it.webhook_secret);
+    let stripe = stripe.map_err(|it| Failed::Settings(format!("Stripe cannot be used: {it}.")))?;
+    Ok(Arc::new(stripe))
 }
 
 async fn over(mut stopped: watch::Receiver<()>) {

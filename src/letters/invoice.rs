@@ -21,13 +21,15 @@ pub struct Invoice<'a> {
     pub is_charged: bool,
     /// How to pay by hand.
     pub pay_to: &'a [String],
-    /// Where it is.
+    /// Where it is; empty if there is no page of it any more.
     pub link: &'a str,
+    /// What is billed, a sentence each, where there is no page.
+    pub lines: &'a [String],
 }
 
 /// Sends an invoice to `to`: the address for invoices, the owner, or an accountant.
 pub fn invoice_issued(site: &Site<'_>, to: &str, it: &Invoice<'_>) -> Letter {
-    let Invoice { number, account, what, total, due, is_settled, is_charged, pay_to, link } = it;
+    let Invoice { number, account, what, total, due, is_settled, is_charged, pay_to, link, lines } = it;
     let pay = match (is_settled, is_charged) {
         (true, _) => vec!["There is nothing to pay.".to_owned()],
         (false, true) => vec!["The card on file is charged. You need not do anything.".to_owned()],
@@ -42,9 +44,9 @@ pub fn invoice_issued(site: &Site<'_>, to: &str, it: &Invoice<'_>) -> Letter {
         title: format!("Invoice {number}"),
         preview: format!("{total} for {what}"),
         lead: format!("The bill of {account} for {what} is {total}."),
-        lines: pay,
-        action: Some(Action::new("See the invoice", *link)),
-        note: "There you also find it as PDF and as CSV.".to_owned(),
+        lines: lines.iter().cloned().chain(pay).collect(),
+        action: (!link.is_empty()).then(|| Action::new("See the invoice", *link)),
+        note: if link.is_empty() { String::new() } else { "There you also find it as PDF and as CSV.".to_owned() },
         closing: "You get this letter because you own the account, look after its bills, or are named as who gets them."
             .to_owned(),
         ..Draft::default()

@@ -201,6 +201,11 @@ pub async fn by_slug(scope: &mut Scope<Host>, slug: &str) -> Result<Option<Accou
     Ok(scope.sql(account!("where a.slug = $1")).bind(slug.to_owned()).maybe().await?)
 }
 
+/// Any account by its id: for operators.
+pub async fn by_id(scope: &mut Scope<Me>, id: AccountId) -> Result<Option<Account>> {
+    Ok(scope.sql(account!("where a.id = $1")).bind(id).maybe().await?)
+}
+
 /// A page of all accounts, newest first: for operators.
 pub async fn list<W: Who>(
     scope: &mut Scope<W>,
@@ -374,6 +379,10 @@ pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Resul
     for (email,) in told {
         let letter = letters::account_deleted(&super::site(&kit), &email, &deletion);
         change.post(&letter).await?;
+    }
+    // What is owed up to now is billed, for there is no account to bill later.
+    if here.kind != Kind::Team {
+        invoices::settle(change, here.id).await?;
     }
     let before =
         json!({ "slug": here.slug, "members": goes.members, "teams": goes.teams, "keys": goes.keys });

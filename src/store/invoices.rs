@@ -172,6 +172,13 @@ pub async fn by_id(scope: &mut Scope<Me>, id: InvoiceId) -> Result<Invoice> {
     found.ok_or(Error::NotFound)?.try_into()
 }
 
+/// Whose an invoice is: for operators.
+pub async fn account_of(scope: &mut Scope<Me>, id: InvoiceId) -> Result<AccountId> {
+    let sql = "select account_id from invoices where id = $1";
+    let found: Option<(AccountId,)> = scope.sql(sql).bind(id).maybe().await?;
+    found.map(|it| it.0).ok_or(Error::NotFound)
+}
+
 /// Takes an invoice's row, so that what becomes of it is decided once.
 pub(super) async fn take<W: Who>(change: &mut Change<W>, id: InvoiceId) -> Result<Invoice> {
     change.sql("select 1 from invoices where id = $1 for no key update").bind(id).run().await?;

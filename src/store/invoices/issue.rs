@@ -8,10 +8,10 @@ use crate::{
     letters,
     model::{
         bill::Bill,
-        calendar::Month,
+        calendar::{Day, Month},
         catalog::Seller,
         id::{AccountId, AdjustmentId, ChargeId, InvoiceId},
-        invoice::{Document, number},
+        invoice::{Document, Line, number},
         time::DAY,
     },
     store::{
@@ -40,46 +40,39 @@ pub(super) async fn of_month<W: Who>(
     month: Month,
 ) -> Result<Option<Issued>> {
     let facts = billing::facts(change, account, None, 0).await?;
-    let used = billing::used(change, account, month).await?;
-    let catalog = change.kit().catalog.clone();
-    let bill = billing::bill_of(&facts, &catalog, month, &used);
-    if bill.is_empty() {
-        return Ok(None);
-    }
-    let document = document(change, account, month, &facts, &bill).await?;
-    let issued = write(change, account, &document, None, "").await?;
-    change
-        .sql("update adjustments set invoice_id = $2 where account_id = $1 and invoice_id is null")
-        .bind(account)
-        .bind(issued.id)
-        .run()
-        .await?;
-    if bill.carried < 0 {
-        let reason = format!("Carried over from {}", issued.number);
-        carry(change, account, bill.carried, &reason).await?;
-    }
-    tell(change, account, &facts, &document, &issued).await?;
-    Ok(Some(issued))
+    issue(change, account, month, &facts, false).await
 }
 
-/// Bills what an account owes up to now: before it is deleted.
+/// Bills what an account owes up to now, before it is deleted: its plan ends with this day.
 pub async fn settle<W: Who>(change: &mut Change<W>, account: AccountId) -> Result<Option<Issued>> {
     let facts = billing::facts(change, account, None, 0).await?;
-    let now = change.now();
-    // Its plan ends today: the days that are left are as on the first one, which costs nothing, or as on none.
-    let gone = crate::model::calendar::Day::of(now).plus(1).start();
-    let facts = Facts { past: facts.past.with(gone, ""), ..facts };
-    let used = billing::used(change, account, facts.period).await?;
+    let end = Day::of(change.now()).plus(1).start();
+    let facts = Facts { past: facts.past.with(end, ""), ..facts };
+    issue(change, account, facts.period, &facts, true).await
+}
+
+async fn issue<W: Who>(
+    change: &mut Change<W>,
+    account: AccountId,
+    month: Month,
+    facts: &Facts,
+    is_last: bool,
+) -> Result<Option<Issued>> {
+    let used = billing::used(change, account, month).await?;
     let catalog = change.kit().catalog.clone();
-    let bill = billing::bill_of(&facts, &catalog, facts.period, &used);
+    let bill = billing::bill_of(facts, &catalog, month, &used);
     if bill.is_empty() {
         return Ok(None);
     }
-    let document = document(change, account, facts.period, &facts, &bill).await?;
+    let document = document(change, account, month, facts, &bill).await?;
     let issued = write(change, account, &document, None, "").await?;
     let sql = "update adjustments set invoice_id = $2 where account_id = $1 and invoice_id is null";
     change.sql(sql).bind(account).bind(issued.id).run().await?;
-    tell(change, account, &facts, &document, &issued).await?;
+    if bill.carried < 0 && !is_last {
+        let reason = format!("Carried over from {}", issued.number);
+        carry(change, account, bill.carried, &reason).await?;
+    }
+    tell(change, account, facts, &document, &issued, is_last).await?;
     Ok(Some(issued))
 }
 
@@ -208,6 +201,7 @@ async fn tell<W: Who>(
     facts: &Facts,
     document: &Document,
     issued: &Issued,
+    is_last: bool,
 ) -> Result<()> {
     let now = change.now();
     let sql = "select distinct u.email from grants g join memberships m on m.id = g.membership_id join users u on u.id = m.user_id
@@ -221,6 +215,10 @@ async fn tell<W: Who>(
         change.sql("select slug from accounts where id = $1").bind(account).one().await?;
     let kit = change.kit().clone();
     let due = now.plus(DAY * u32::from(kit.catalog.payment_days));
+    let link = kit.url(&format!("/a/{slug}/invoices/{}", issued.number));
+    // Of an account that is gone there is no page any more: the letter itself says what is billed.
+    let line = |it: &Line| format!("{}: {}", it.description, document.currency.says(it.amount));
+    let lines: Vec<String> = if is_last { document.lines.iter().map(line).collect() } else { vec![] };
     let letter = letters::Invoice {
         number: &issued.number,
         account: &facts.name,
@@ -230,7 +228,8 @@ async fn tell<W: Who>(
         is_settled: issued.total == 0,
         is_charged: facts.card.is_some(),
         pay_to: &document.seller.pay_to,
-        link: &kit.url(&format!("/a/{slug}/invoices/{}", issued.number)),
+        link: if is_last { "" } else { &link },
+        lines: &lines,
     };
     for address in to {
         change.post(&letters::invoice_issued(&site(&kit), &address, &letter)).await?;
