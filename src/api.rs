@@ -11,6 +11,7 @@ mod members;
 mod resources;
 mod roles;
 mod transfer;
+mod usage;
 
 use crate::app::routes::Routes;
 use axum::http::{HeaderMap, header};
@@ -28,6 +29,7 @@ pub fn routes() -> Routes {
         resources::routes(),
         roles::routes(),
         transfer::routes(),
+        usage::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)

@@ -28,4 +28,5 @@ mod sign_in;
 mod sign_up;
 mod teams;
 mod transfer;
+mod usage;
 mod why;
