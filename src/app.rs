@@ -1,6 +1,7 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
 pub mod answer;
 pub mod assets;
+pub mod chart;
 pub mod client;
 pub mod csv;
 pub mod error_pages;

@@ -7,6 +7,7 @@ mod open;
 mod out;
 mod serve;
 mod token;
+mod usage;
 mod user;
 
 use crate::settings::{Given, Settings};
@@ -38,6 +39,9 @@ enum Command {
     /// Service tokens, for the platform's own back end
     #[command(subcommand)]
     Token(token::Token),
+    /// Usage: sums of days, and the events they are made of
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -68,6 +72,7 @@ pub async fn run() -> ExitCode {
         Command::Account(it) => it.run(&settings).await,
         Command::Key(it) => it.run(&settings).await,
         Command::Token(it) => it.run(&settings).await,
+        Command::Usage(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
         Command::Check => check::run(&settings).await,
     };

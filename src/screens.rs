@@ -20,6 +20,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
+pub mod usage;
 pub mod why;
 
 use crate::app::routes::Routes;
@@ -46,6 +47,7 @@ pub fn routes() -> Routes {
         sign_in::routes(),
         sign_up::routes(),
         teams::routes(),
+        usage::routes(),
         why::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)

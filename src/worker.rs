@@ -10,7 +10,7 @@ use crate::{
     store::{
         Change, Client, Host, Scope,
         mails::{self, Due},
-        members, sessions, transfers,
+        members, sessions, transfers, usage,
     },
 };
 use std::{
@@ -29,6 +29,9 @@ const GLANCE: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 8;
 /// For one letter: shorter than the store's lease, so that it is not taken twice.
 const LONGEST: Duration = Duration::from_secs(100);
+/// Steps of deleting old events in one sweep, and the pause after each.
+const STEPS: usize = 50;
+const BREATH: Duration = Duration::from_millis(20);
 /// The longest pause while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -155,7 +158,17 @@ impl Worker {
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
-        self.apart(async |it| members::sweep(it).await).await
+        self.apart(async |it| members::sweep(it).await).await?;
+        // In small steps: nobody waits long for the writer.
+        for _ in 0..STEPS {
+            let mut gone = 0;
+            self.apart(async |it| Ok(gone = usage::sweep(it).await?)).await?;
+            if gone == 0 {
+                break;
+            }
+            sleep(BREATH).await;
+        }
+        Ok(())
     }
 
     /// In a transaction of its own.

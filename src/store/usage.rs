@@ -6,5 +6,5 @@ mod take;
 
 pub use bill::{Billable, billable, close, closed_through, payers};
 pub use keep::{Difference, rebuild, sweep, whole_days};
-pub use read::{Filter, Slice, Sum, slices, sums};
+pub use read::{Filter, Slice, Slices, Sum, slices, sums};
 pub use take::{Taken, take};

@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     model::{
         calendar::Day,
+        entry::Entry,
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         quantity::Quantity,
         resource::{Place, Visibility},
@@ -111,6 +112,32 @@ pub struct Sum {
     pub resource: Option<ResourceId>,
     /// How much.
     pub quantity: Quantity,
+    names: Names,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Names {
+    member: Option<String>,
+    key: Option<String>,
+    team: Option<String>,
+    resource: Option<String>,
+}
+
+impl Sum {
+    /// Along an axis: the id or word, and the name that people know it by.
+    pub fn labelled(&self, axis: Axis) -> (String, String) {
+        let id = |it: Option<Uuid>| it.map(|it| it.to_string());
+        let (id, name) = match axis {
+            Axis::Day => (self.day.map(|it| it.to_string()), None),
+            Axis::Product => (self.product.clone(), None),
+            Axis::Model => (self.model.clone(), None),
+            Axis::Member => (id(self.member), self.names.member.clone()),
+            Axis::Key => (id(self.key.map(|it| it.0)), self.names.key.clone()),
+            Axis::Team => (id(self.team.map(|it| it.0)), self.names.team.clone()),
+            Axis::Resource => (id(self.resource.map(|it| it.0)), self.names.resource.clone()),
+        };
+        (id.unwrap_or_default(), name.unwrap_or_default())
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -126,12 +153,39 @@ struct Row {
     whole: i64,
     nanos: i64,
     membership_id: Option<MembershipId>,
+    user_email: Option<String>,
+    key_name: Option<String>,
+    account_slug: Option<String>,
+    #[sqlx(flatten)]
+    resource: About,
+}
+
+/// What is known of the resource that a row is about.
+#[derive(sqlx::FromRow)]
+struct About {
+    resource_name: Option<String>,
+    resource_product: Option<String>,
+    resource_account: Option<AccountId>,
+    visibility: Option<Visibility>,
+    created_by: Option<UserId>,
+}
+
+impl About {
+    /// Its name, if the reader may know it.
+    fn shown(&self, who: &Entry, id: Uuid) -> Option<String> {
+        let (product, visibility) = (self.resource_product.as_deref()?, self.visibility?);
+        let at = Place { id: ResourceId(id), product, visibility, creator: self.created_by };
+        let is_here = self.resource_account == Some(who.here.id) || who.leads_teams();
+        (is_here && who.rights.is_shown(who.person.id, &at)).then(|| self.resource_name.clone())?
+    }
 }
 
 macro_rules! sums {
     ($within:literal) => {
         concat!(
-            "select g.*, m.id as membership_id from (",
+            "select g.*, m.id as membership_id, u.email as user_email, k.name as key_name, a.slug as account_slug,
+                r.name as resource_name, r.product as resource_product, r.account_id as resource_account, r.visibility, r.created_by
+            from (",
             seen!(
                 $within,
                 "meter, case when $18 then day else 0 end as day, case when $19 then product else '' end as product,
@@ -139,7 +193,10 @@ macro_rules! sums {
                 case when $22 then account_id else $8 end as account_id, case when $23 then model else '' end as model,
                 case when $24 then resource_id else $8 end as resource_id,"
             ),
-            " group by 1, 2, 3, 4, 5, 6, 7, 8) g left join memberships m on m.account_id = $1 and m.user_id = g.user_id
+            " group by 1, 2, 3, 4, 5, 6, 7, 8) g
+            left join memberships m on m.account_id = $1 and m.user_id = g.user_id left join users u on u.id = g.user_id
+            left join api_keys k on k.id = g.key_id left join accounts a on a.id = g.account_id
+            left join resources r on r.id = g.resource_id
             order by 2, 3, 1, 4, 5, 6, 7, 8 limit $25"
         )
     };
@@ -148,7 +205,8 @@ macro_rules! sums {
 /// Sums by some axes and the meter, at most so many rows.
 pub async fn sums(scope: &mut Scope, filter: &Filter, axes: &[Axis], limit: i64) -> Result<Vec<Sum>> {
     let sight = Sight::of(scope.who()).map_err(Error::Forbidden)?;
-    let here = scope.who().here.id.0;
+    let who = scope.who().clone();
+    let here = who.here.id.0;
     let sql = if sight.teams { sums!("top_id") } else { sums!("account_id") };
     let mut query = sighted(scope.ask(sql), &sight, filter);
     for axis in [Axis::Day, Axis::Product, Axis::Member, Axis::Key, Axis::Team, Axis::Model, Axis::Resource] {
@@ -161,6 +219,12 @@ pub async fn sums(scope: &mut Scope, filter: &Filter, axes: &[Axis], limit: i64)
         day: axes.contains(&Axis::Day).then_some(Day(it.day)),
         product: named(it.product),
         meter: it.meter,
+        names: Names {
+            resource: it.resource.shown(&who, it.resource_id),
+            member: it.user_email,
+            key: it.key_name,
+            team: it.account_slug,
+        },
         member: there(it.user_id).map(|user| it.membership_id.map_or(user, |it| it.0)),
         key: there(it.key_id).map(KeyId),
         team: there(it.account_id).filter(|it| *it != here).map(AccountId),
@@ -200,11 +264,12 @@ struct SliceRow {
     key_last4: Option<String>,
     account_name: Option<String>,
     account_slug: Option<String>,
-    resource_name: Option<String>,
-    resource_product: Option<String>,
-    resource_account: Option<AccountId>,
-    visibility: Option<Visibility>,
-    created_by: Option<UserId>,
+    #[sqlx(flatten)]
+    resource: About,
+    of_member: Option<String>,
+    of_key: Option<String>,
+    of_team: Option<String>,
+    of_resource: Option<String>,
 }
 
 macro_rules! slices {
@@ -212,7 +277,10 @@ macro_rules! slices {
         concat!(
             "select g.*, u.name as user_name, u.email as user_email, k.name as key_name, k.last4 as key_last4,
                 a.name as account_name, a.slug as account_slug, r.name as resource_name, r.product as resource_product,
-                r.account_id as resource_account, r.visibility, r.created_by
+                r.account_id as resource_account, r.visibility, r.created_by,
+                (select f.name from users f where f.id = $14) as of_member, (select f.name from api_keys f where f.id = $15) as of_key,
+                (select f.name from accounts f where f.id = $16) as of_team,
+                (select f.name from resources f where f.id = $17 and f.visibility = 'shared') as of_resource
             from (",
             seen!(
                 $within,
@@ -234,6 +302,15 @@ macro_rules! slices {
     };
 }
 
+/// A breakdown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slices {
+    /// The largest first.
+    pub lines: Vec<Slice>,
+    /// What the filters that are on are called.
+    pub filters: Vec<(Axis, String)>,
+}
+
 /// The largest lines along an axis, by the first of the meters.
 pub async fn slices(
     scope: &mut Scope,
@@ -241,7 +318,7 @@ pub async fn slices(
     axis: Axis,
     meters: [&str; 3],
     limit: i64,
-) -> Result<Vec<Slice>> {
+) -> Result<Slices> {
     let sight = Sight::of(scope.who()).map_err(Error::Forbidden)?;
     let who = scope.who().clone();
     let sql = if sight.teams { slices!("top_id") } else { slices!("account_id") };
@@ -250,27 +327,36 @@ pub async fn slices(
         query = query.bind(meter.to_owned());
     }
     let rows: Vec<SliceRow> = query.bind(limit).all().await?;
-    let slice = |it: SliceRow| {
-        let quantities = [
-            Quantity::of(it.whole_1, it.nanos_1),
-            Quantity::of(it.whole_2, it.nanos_2),
-            Quantity::of(it.whole_3, it.nanos_3),
+    // They are the same in every row.
+    let filters = rows.first().map(|it| {
+        let of = [
+            (Axis::Member, &it.of_member),
+            (Axis::Key, &it.of_key),
+            (Axis::Team, &it.of_team),
+            (Axis::Resource, &it.of_resource),
         ];
-        let is_shown =
-            it.visibility.zip(it.resource_product.as_deref()).is_some_and(|(visibility, product)| {
-                let at = Place { id: ResourceId(it.id), product, visibility, creator: it.created_by };
-                let is_here = it.resource_account == Some(who.here.id) || who.leads_teams();
-                is_here && who.rights.is_shown(who.person.id, &at)
-            });
+        of.into_iter().filter_map(|(axis, name)| Some((axis, name.clone()?))).collect()
+    });
+    let lines = rows.into_iter().map(|it| it.slice(axis, &who)).collect();
+    Ok(Slices { lines, filters: filters.unwrap_or_default() })
+}
+
+impl SliceRow {
+    fn slice(self, axis: Axis, who: &Entry) -> Slice {
+        let quantities = [
+            Quantity::of(self.whole_1, self.nanos_1),
+            Quantity::of(self.whole_2, self.nanos_2),
+            Quantity::of(self.whole_3, self.nanos_3),
+        ];
+        let (id, text) = (self.id.to_string(), self.text);
         let (value, name, note) = match axis {
             Axis::Day => (String::new(), None, None),
-            Axis::Product | Axis::Model => (it.text.clone(), Some(it.text).filter(|it| !it.is_empty()), None),
-            Axis::Member => (it.id.to_string(), it.user_name, it.user_email),
-            Axis::Key => (it.id.to_string(), it.key_name, it.key_last4),
-            Axis::Team => (it.id.to_string(), it.account_name, it.account_slug),
-            Axis::Resource => (it.id.to_string(), it.resource_name.filter(|_| is_shown), it.resource_product),
+            Axis::Product | Axis::Model => (text.clone(), Some(text).filter(|it| !it.is_empty()), None),
+            Axis::Member => (id, self.user_name, self.user_email),
+            Axis::Key => (id, self.key_name, self.key_last4),
+            Axis::Team => (id, self.account_name, self.account_slug),
+            Axis::Resource => (id, self.resource.shown(who, self.id), self.resource.resource_product),
         };
         Slice { value, name, note: note.unwrap_or_default(), quantities }
-    };
-    Ok(rows.into_iter().map(slice).collect())
+    }
 }

@@ -123,7 +123,7 @@ async fn sums_agree_along_every_axis() {
                     0 => format!("{}", dice.below(1000)),
                     1 => format!("0.{:09}", dice.below(1_000_000_000)),
                     2 => format!("{}.{:03}", dice.below(100_000), dice.below(1000)),
-                    _ => format!("{}.{:09}", dice.below(1_000_000_000), dice.below(1_000_000_000)),
+                    _ => format!("{}.{:09}", dice.below(1_000_000), dice.below(1_000_000_000)),
                 };
                 let mut data = origin.data.clone();
                 let (resource, id, product) = dice.one(&origin.resources);
