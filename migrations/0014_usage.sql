@@ -44,6 +44,10 @@ create table usage_days (
 );
 create index usage_days_top on usage_days (top_id, day);
 create index usage_days_period on usage_days (period, top_id);
+create index usage_days_day on usage_days (day);
+
+-- Usage names resources by the platform's own id, many at a time.
+create index resources_external on resources (account_id, external_id);
 
 -- The last month that was closed. Who takes usage shares this row, and who closes a month takes it alone: once a month is
 -- closed, nothing is added to it.

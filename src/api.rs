@@ -13,6 +13,7 @@ mod plan;
 mod resources;
 mod roles;
 mod transfer;
+mod usage;
 
 use crate::app::routes::Routes;
 use axum::http::{HeaderMap, header};
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
         resources::routes(),
         roles::routes(),
         transfer::routes(),
+        usage::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)

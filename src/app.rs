@@ -2,6 +2,7 @@
 pub mod answer;
 pub mod assets;
 pub mod bill;
+pub mod chart;
 pub mod client;
 pub mod csv;
 pub mod error_pages;

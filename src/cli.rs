@@ -8,6 +8,7 @@ mod open;
 mod out;
 mod serve;
 mod token;
+mod usage;
 mod user;
 
 use crate::settings::{Given, Settings};
@@ -42,6 +43,9 @@ enum Command {
     /// Invoices
     #[command(subcommand)]
     Invoices(invoices::Invoices),
+    /// Usage: sums of days, and the events they are made of
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -73,6 +77,7 @@ pub async fn run() -> ExitCode {
         Command::Key(it) => it.run(&settings).await,
         Command::Token(it) => it.run(&settings).await,
         Command::Invoices(it) => it.run(&settings).await,
+        Command::Usage(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
         Command::Check => check::run(&settings).await,
     };

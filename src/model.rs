@@ -15,4 +15,5 @@ pub mod role;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod usage;
 pub mod why;

@@ -23,6 +23,7 @@ pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
 pub mod webhooks;
+pub mod usage;
 pub mod why;
 
 use crate::app::routes::Routes;
@@ -52,6 +53,7 @@ pub fn routes() -> Routes {
         sign_up::routes(),
         teams::routes(),
         webhooks::routes(),
+        usage::routes(),
         why::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)

@@ -273,7 +273,18 @@ impl Change<Visitor> {
 impl Change<Service> {
     /// For the platform's back end. A token that was revoked meanwhile changes nothing.
     pub async fn begin(db: &Db, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
-        let mut conn = db.begin().await?;
+        Self::with(db.begin().await?, token, kit, client).await
+    }
+    /// The same, for what must be on the disk before it is acknowledged.
+    pub async fn begin_durable(
+        db: &Db,
+        token: TokenId,
+        kit: &Kit,
+        client: &Client,
+    ) -> Result<Change<Service>> {
+        Self::with(db.begin_durable().await?, token, kit, client).await
+    }
+    async fn with(mut conn: Conn, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
         let who = tokens::in_force(&mut conn, token).await?.ok_or(Error::SignedOut)?;
         Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
     }

@@ -1,23 +1,20 @@
 //! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
 //! what one has taken, no other takes.
+mod collect;
+
 use crate::{
     db::Db,
     error::Result,
     kit::Kit,
     letters::Letter,
     mail::{Failure, Postman},
-    model::{
-        id::AccountId,
-        time::{MINUTE, Time},
-    },
+    model::time::{MINUTE, Time},
     store::{
         Change, Client, Host, Scope, invoices,
         mails::{self, Due},
-        members,
-        payments::{self, Said},
-        plans, sessions, transfers,
+        members, plans, sessions, transfers, usage,
     },
-    till::{ByHand, Charge, Outcome, State, Till},
+    till::{ByHand, Till},
 };
 use std::{
     future::Future,
@@ -35,6 +32,9 @@ const GLANCE: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 8;
 /// For one letter: shorter than the store's lease, so that it is not taken twice.
 const LONGEST: Duration = Duration::from_secs(100);
+/// Steps of deleting old events in one sweep, and the pause after each.
+const STEPS: usize = 50;
+const BREATH: Duration = Duration::from_millis(20);
 /// The longest pause while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -173,69 +173,17 @@ impl Worker {
         self.apart(async |it| members::sweep(it).await).await?;
         // A plan that ends with a month is changed before the month is closed: its bill looks back.
         self.apart(async |it| plans::sweep(it).await).await?;
-        invoices::close_due(&self.db, &self.kit, &NAME).await
-    }
-
-    /// Asks the payment provider what is to be asked, outside of any transaction.
-    async fn collect(&self, on_the_way: &mut JoinSet<()>) -> Result<()> {
-        let mut scope = Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?;
-        let is_due = self.till.takes_cards() && payments::is_due(&mut scope).await?;
-        drop(scope);
-        if !is_due {
-            return Ok(());
-        }
-        let most = i64::try_from(AT_ONCE).unwrap_or(1);
-        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let charges = payments::take(&mut change, most).await?;
-        let cards = payments::take_cards(&mut change, most).await?;
-        change.commit().await?;
-        for due in charges {
-            on_the_way.spawn(self.clone().charge(due));
-        }
-        for (account, customer) in cards {
-            on_the_way.spawn(self.clone().look_at_card(account, customer));
+        invoices::close_due(&self.db, &self.kit, &NAME).await?;
+        // In small steps: nobody waits long for the writer.
+        for _ in 0..STEPS {
+            let mut gone = 0;
+            self.apart(async |it| Ok(gone = usage::sweep(it).await?)).await?;
+            if gone == 0 {
+                break;
+            }
+            sleep(BREATH).await;
         }
         Ok(())
-    }
-
-    async fn charge(self, due: payments::Due) {
-        let asked = async {
-            match &due.reference {
-                Some(reference) => self.till.look(reference).await,
-                None => self.till.charge(&charge_of(&due)).await,
-            }
-        };
-        let (reference, said) = match timeout(LONGEST, asked).await {
-            Ok(Ok(Outcome { reference, state })) => (
-                reference,
-                match state {
-                    State::Processing => Said::Processing,
-                    State::Succeeded => Said::Succeeded,
-                    State::Failed(why) => Said::Failed(why),
-                },
-            ),
-            // A look that is refused says nothing of the payment.
-            Ok(Err(failure)) => (None, Said::Nothing(failure.to_string())),
-            Err(_) => (None, Said::Nothing("The payment provider took too long.".into())),
-        };
-        tracing::info!(charge = %due.id, invoice = due.number, ?said, "the payment provider was asked");
-        let noted = self.apart(async |it| payments::note(it, &due, reference.as_deref(), &said).await).await;
-        if let Err(cause) = noted {
-            tracing::error!(charge = %due.id, ?cause, "what became of a payment was not noted: it is asked again");
-        }
-    }
-
-    async fn look_at_card(self, account: AccountId, customer: String) {
-        match timeout(LONGEST, self.till.card(&customer)).await {
-            Ok(Ok(card)) => {
-                let card = card.map(|it| [it.method, it.brand, it.last4, it.expires]);
-                if let Err(cause) = self.apart(async |it| payments::set_card(it, account, card.clone()).await).await {
-                    tracing::error!(?cause, "a card was not noted: it is asked for again");
-                }
-            }
-            Ok(Err(failure)) => tracing::warn!(%failure, "no card was told"),
-            Err(_) => tracing::warn!("the payment provider took too long"),
-        }
     }
 
     /// In a transaction of its own.
@@ -243,17 +191,6 @@ impl Worker {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
         story(&mut change).await?;
         change.commit().await
-    }
-}
-
-fn charge_of(due: &payments::Due) -> Charge {
-    Charge {
-        id: due.id,
-        customer: due.customer.clone(),
-        method: due.method.clone(),
-        amount: due.amount,
-        currency: due.currency.clone(),
-        invoice: due.number.clone(),
     }
 }
 

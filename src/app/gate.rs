@@ -242,8 +242,8 @@ mod sealed {
 pub trait Gate: sealed::Sealed {
     /// What must be held.
     const NEEDS: Option<Permission>;
-    /// What may be held instead.
-    const OR: Option<Permission> = None;
+    /// What may be held instead: any of these.
+    const OR: &'static [Permission] = &[];
     /// Under which every path of such a gate lies.
     const ROOT: &str;
     /// For the route table.
@@ -253,7 +253,7 @@ pub trait Gate: sealed::Sealed {
 impl<P, V> sealed::Sealed for Door<P, V> {}
 impl<P: Needs, V: Via> Gate for Door<P, V> {
     const NEEDS: Option<Permission> = P::PERMISSION;
-    const OR: Option<Permission> = P::OR;
+    const OR: &'static [Permission] = P::OR;
     const ROOT: &str = V::ROOT;
     const NAME: &'static str = V::NAME;
 }

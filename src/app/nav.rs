@@ -141,6 +141,10 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
         build.push(item("Resources", "boxes", "resources", None));
     }
     let mut insight = vec![];
+    if [Permission::ViewUsage, Permission::ViewAnalytics, Permission::OwnKeys].iter().any(|it| entry.may(*it))
+    {
+        insight.push(item("Usage", "chart-column", "usage", None));
+    }
     if entry.may(Permission::ViewAudit) {
         insight.push(item("Audit log", "scroll-text", "audit", None));
     }

@@ -43,7 +43,7 @@ pub fn routes() -> Routes {
 pub struct SeeBilling;
 impl Needs for SeeBilling {
     const PERMISSION: Option<Permission> = Some(Permission::ViewInvoices);
-    const OR: Option<Permission> = Some(Permission::ViewBilling);
+    const OR: &'static [Permission] = &[Permission::ViewBilling];
 }
 
 /// How many invoices a page lists.

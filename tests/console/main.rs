@@ -3,6 +3,7 @@
 
 mod api;
 mod audit;
+mod billing;
 mod browser {
     mod driver;
     mod pages;
@@ -14,12 +15,14 @@ mod gates;
 mod harness;
 mod invariants;
 mod invitations;
+mod invoices;
 mod keys;
 mod mail;
 mod me;
 mod members;
 mod operator;
 mod overview;
+mod payments;
 mod requests;
 mod resources;
 mod roles;
@@ -28,4 +31,5 @@ mod sign_in;
 mod sign_up;
 mod teams;
 mod transfer;
+mod usage;
 mod why;
