@@ -8,6 +8,8 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod limits;
+pub mod memory;
 pub mod nav;
 pub mod page;
 pub mod routes;
@@ -39,6 +41,8 @@ struct Inner {
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
     served: moka::sync::Cache<TokenId, ()>,
+    memory: memory::Memory,
+    limits: limits::Limits,
 }
 
 /// What the operator chose for serving.
@@ -58,8 +62,18 @@ impl App {
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies } = serving;
-        let throttle = Throttle::default();
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served }))
+        App(Arc::new(Inner {
+            db,
+            kit,
+            mailbox,
+            proxies,
+            throttle: Throttle::default(),
+            touched,
+            used,
+            served,
+            memory: memory::Memory::default(),
+            limits: limits::Limits::default(),
+        }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -91,7 +105,7 @@ impl App {
         });
     }
     /// A key was used. Written down now and then, beside the request.
-    fn use_key(&self, key: KeyId) {
+    pub fn use_key(&self, key: KeyId) {
         if self.0.used.contains_key(&key) {
             return;
         }

@@ -3,6 +3,7 @@ mod chapters;
 mod people;
 mod stage;
 mod story;
+mod usage;
 
 use crate::{
     db::Db,

@@ -13,6 +13,7 @@ mod account;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod usage;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};

@@ -29,7 +29,8 @@ pub const BOUNCES: &str = "jordan.blake@acme-mail.test";
 pub struct Acme {
     pub stage: Stage,
     support: RoleId,
-    sources: Vec<ResourceId>,
+    pub sources: Vec<ResourceId>,
+    pub keys: Vec<super::usage::Made>,
 }
 
 pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
@@ -54,6 +55,7 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     acme.second_organization().await?;
     acme.visits(now).await?;
     acme.stage.set(now);
+    acme.work(now).await?;
     acme.stage.host(async |change| users::set_demo(change).await).await
 }
 
@@ -95,7 +97,7 @@ async fn open(mut stage: Stage) -> Result<Acme> {
             sources.push(id);
         }
     }
-    Ok(Acme { stage, support, sources })
+    Ok(Acme { stage, support, sources, keys: vec![] })
 }
 
 impl Acme {
