@@ -10,6 +10,7 @@ pub mod gate;
 pub mod layers;
 pub mod limits;
 pub mod memory;
+pub mod metrics;
 pub mod nav;
 pub mod page;
 pub mod routes;
@@ -43,6 +44,8 @@ struct Inner {
     served: moka::sync::Cache<TokenId, ()>,
     memory: memory::Memory,
     limits: limits::Limits,
+    metrics: metrics::Metrics,
+    metrics_token: Option<String>,
 }
 
 /// What the operator chose for serving.
@@ -52,6 +55,8 @@ pub struct Serving {
     pub mailbox: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
+    /// Who presents it may read `/metrics`; without one, everybody may where the base URL is loopback.
+    pub metrics_token: Option<String>,
 }
 
 impl App {
@@ -61,7 +66,7 @@ impl App {
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
-        let Serving { mailbox, proxies } = serving;
+        let Serving { mailbox, proxies, metrics_token } = serving;
         App(Arc::new(Inner {
             db,
             kit,
@@ -73,6 +78,8 @@ impl App {
             served,
             memory: memory::Memory::default(),
             limits: limits::Limits::default(),
+            metrics: metrics::Metrics::default(),
+            metrics_token,
         }))
     }
     /// The clock, the rules and the rest.

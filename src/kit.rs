@@ -73,6 +73,18 @@ pub struct Rules {
     pub loopback: bool,
 }
 
+impl Rules {
+    /// Whether people reach us on this machine alone.
+    pub fn is_local(&self) -> bool {
+        match url::Url::parse(&self.base_url).ok().as_ref().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(it)) => it.is_loopback(),
+            Some(url::Host::Ipv6(it)) => it.is_loopback(),
+            None => false,
+        }
+    }
+}
+
 /// All of it.
 #[derive(Clone)]
 pub struct Kit {

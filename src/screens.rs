@@ -8,6 +8,7 @@ pub mod mailbox;
 pub mod matrix;
 pub mod me;
 pub mod members;
+pub mod metrics;
 pub mod new_organization;
 pub mod new_team;
 pub mod operator;
@@ -36,6 +37,7 @@ pub fn routes() -> Routes {
         mailbox::routes(),
         me::routes(),
         members::routes(),
+        metrics::routes(),
         new_organization::routes(),
         new_team::routes(),
         operator::routes(),

@@ -84,8 +84,12 @@ async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Questio
         true => app.known(&hash(&it.key)).await?,
         false => None,
     };
-    let Some(known) = known else { return Ok(Json(nobody()).into_response()) };
+    let Some(known) = known else {
+        app.metrics().verdict(Verdict::NotFound);
+        return Ok(Json(nobody()).into_response());
+    };
     let (code, report) = judge(app, &known, it).await?;
+    app.metrics().verdict(code);
     if code == Verdict::Valid {
         app.use_key(known.id);
     }

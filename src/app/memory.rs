@@ -170,6 +170,7 @@ impl App {
         Ok(found)
     }
     async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        self.metrics().lookup();
         self.0.memory.lookups.acquire().await.map_err(|it| Error::Internal(it.to_string()))
     }
 }

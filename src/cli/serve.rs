@@ -59,7 +59,11 @@ impl Serve {
         greet(settings, &db, &kit, self.demo).await?;
 
         let has_mailbox = postman.is_none() && kit.rules.loopback;
-        let serving = Serving { mailbox: has_mailbox, proxies: settings.trusted_proxies.clone() };
+        let serving = Serving {
+            mailbox: has_mailbox,
+            proxies: settings.trusted_proxies.clone(),
+            metrics_token: settings.metrics_token.clone(),
+        };
         let app = App::new(db.clone(), kit.clone(), serving);
         let mut watch = Watch::new(db.clone(), kit.clone(), app.clone());
         // Before the first request: who serves already counts with us from now on.

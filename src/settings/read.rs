@@ -20,6 +20,8 @@ impl Given {
             it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose()
         });
         let secret_key = keep(&mut faults, secret_key).flatten();
+        let metrics_token = secret(env, "GUILDHALL_METRICS_TOKEN", self.metrics_token_file.as_ref());
+        let metrics_token = keep(&mut faults, metrics_token).flatten();
         let mail_from = given(self.mail_from.as_ref()).unwrap_or("Guildhall <no-reply@localhost>").to_owned();
         if mail_from.parse::<lettre::message::Mailbox>().is_err() {
             faults.push(at(
@@ -61,6 +63,7 @@ impl Given {
                 open_sign_up,
                 max_organizations_per_user: max_organizations_per_user?,
                 trusted_proxies: trusted_proxies?,
+                metrics_token,
                 allow_private_addresses,
             })
         })();

@@ -40,14 +40,21 @@ impl Ran {
 }
 
 impl Machine {
-    fn lite() -> Machine {
+    /// On a Postgres database.
+    pub fn on(url: String) -> Machine {
+        Machine { dir: tempfile::tempdir().unwrap(), url, is_sqlite: false }
+    }
+    /// Its database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+    pub fn lite() -> Machine {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/guildhall.db", dir.path().display());
         Machine { dir, url, is_sqlite: true }
     }
     pub async fn each() -> [Machine; 2] {
-        let dir = tempfile::tempdir().unwrap();
-        [Machine::lite(), Machine { dir, url: fresh_postgres().await, is_sqlite: false }]
+        [Machine::lite(), Machine::on(fresh_postgres().await)]
     }
     fn command(&self, env: &[(&str, &str)], args: &[&str]) -> Command {
         let mut it = Command::new(env!("CARGO_BIN_EXE_guildhall"));
@@ -109,7 +116,7 @@ impl Server {
         }
         all
     }
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"))
     }
     pub fn ask(&self, request: &str) -> String {
@@ -134,7 +141,7 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
     /// SIGTERM; says how long it took.
-    fn stop(mut self) -> Duration {
+    pub fn stop(mut self) -> Duration {
         let began = Instant::now();
         self.tell("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));

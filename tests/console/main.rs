@@ -29,4 +29,5 @@ mod sign_up;
 mod teams;
 mod transfer;
 mod usage;
+mod verify;
 mod why;
