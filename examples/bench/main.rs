@@ -1,6 +1,8 @@
 //! What `scripts/bench` measures against, and on: bare axum handlers, and a database full of members and keys.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
+mod usage;
+
 use axum::{
     Json, Router,
     extract::Path,
@@ -26,7 +28,12 @@ async fn main() {
     match args[..] {
         ["bare", listen] => bare(listen).await,
         ["fill", url, slug, many, keys] => fill(url, slug, many.parse().unwrap(), keys).await,
-        _ => panic!("bench bare LISTEN | bench fill URL SLUG MANY KEYS-FILE"),
+        ["usage-insert", url, many] => usage::insert(url, many.parse().unwrap()).await,
+        ["usage-report", base, token, slug, many] => usage::report(base, token, slug, many.parse().unwrap()),
+        ["usage-fill", url, slug, many] => usage::fill(url, slug, many.parse().unwrap()).await,
+        _ => panic!(
+            "bench bare LISTEN | bench fill URL SLUG MANY KEYS-FILE | bench usage-insert URL MANY | bench usage-report BASE TOKEN SLUG MANY | bench usage-fill URL SLUG MANY"
+        ),
     }
 }
 
@@ -66,7 +73,8 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;
             let secret = machine_key(KeyKind::Key, &chance);
             writeln!(file, "{secret}").unwrap();
-            let user_sql = "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
+            let user_sql =
+                "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
             conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).run().await.unwrap();
             conn.query(
                 "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at) values ($1, $2, $3, $4, $5, $5)",

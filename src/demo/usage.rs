@@ -1,11 +1,12 @@
 //! Ninety days of work: on weekdays more than at weekends, growing slowly, the same for everybody who looks.
 use super::{
     people::{KEYS, TEAMS},
-    story::Acme,
+    story::{ACME, Acme},
 };
 use crate::{
     error::Result,
     model::{
+        budget::Kind,
         calendar::Day,
         id::{KeyId, ResourceId},
         quantity::Quantity,
@@ -13,7 +14,7 @@ use crate::{
         usage::event::{Reported, Whose},
         verdict::Named,
     },
-    store::usage,
+    store::{budgets, usage},
 };
 
 /// Models, their product, and what a request of theirs costs in thousandths of a credit.
@@ -41,6 +42,19 @@ impl Acme {
                 batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now).map(Ok));
             }
             self.stage.host(async |change| usage::take(change, batch).await).await?;
+        }
+        self.budgets().await
+    }
+
+    /// One for all, which only tells; and a hard one for a key that is for trying things out.
+    async fn budgets(&mut self) -> Result<()> {
+        let tried = self.keys.iter().find(|it| KEYS[it.0].1 == "Local development").map(|it| it.1.0);
+        for (kind, subject, limit, is_hard) in
+            [(Kind::Account, None, 40_000, false), (Kind::Key, tried, 5_000, true)]
+        {
+            let (meter, limit) = ("credits".to_owned(), Quantity::from_whole(limit));
+            let new = budgets::New { kind, subject, meter, limit, is_hard };
+            self.stage.act("ada", ACME, async |it| budgets::create(it, &new).await).await?;
         }
         Ok(())
     }

@@ -109,6 +109,7 @@ pub async fn create(change: &mut Change, new: &New) -> Result<BudgetId> {
         return Err(Error::invalid("meter", "unknown_meter", "Choose one of the meters."));
     }
     let subject = subject(change, new).await?;
+    pause(change).await?;
     let (count,): (i64,) = change.ask("select count(*) from budgets where account_id = $1").one().await?;
     if count >= MOST {
         let detail = "An account has at most 100 budgets. Delete one that is not needed.";
@@ -163,6 +164,12 @@ async fn subject(change: &mut Change, new: &New) -> Result<Uuid> {
     found.map(|it| it.0).ok_or_else(|| Error::invalid("subject", code, detail))
 }
 
+/// Waits for what is being taken in, and lets nothing in meanwhile: what is counted is all that there is.
+async fn pause(change: &mut Change) -> Result<()> {
+    change.sql("select through from usage_closed where one = 1 for update").run().await?;
+    Ok(())
+}
+
 /// Counts again what was used, without telling of levels that were reached before.
 async fn settle(change: &mut Change, id: BudgetId) -> Result<()> {
     let month = Month::of(change.now());
@@ -183,6 +190,7 @@ pub async fn update(
     limit: Option<Quantity>,
     is_hard: Option<bool>,
 ) -> Result<()> {
+    pause(change).await?;
     let before = find(change, id).await?;
     let (whole, nanos) = limit.unwrap_or(before.limit()).columns();
     let sql = "update budgets set whole = $3, nanos = $4, is_hard = $5 where account_id = $1 and id = $2";
