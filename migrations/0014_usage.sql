@@ -56,3 +56,25 @@ create table usage_closed (
   through bigint not null
 );
 insert into usage_closed (one, through) values (1, 0);
+
+-- How much may be used in a month of UTC, by the account, a team of it, a member or a key.
+create table budgets (
+  id uuid primary key,
+  account_id uuid not null references accounts (id) on delete cascade,
+  kind text not null check (kind in ('account', 'team', 'member', 'key')),
+  -- The account itself, the team's account, the user, the key.
+  subject_id uuid not null,
+  meter text not null,
+  whole bigint not null,
+  nanos bigint not null,
+  -- When it is used up, keys are refused.
+  is_hard boolean not null default false,
+  -- What was used in that month, kept by who takes usage in; and the highest level of which mails told.
+  month bigint not null,
+  used_whole bigint not null default 0,
+  used_nanos bigint not null default 0,
+  told bigint not null default 0,
+  created_at bigint not null,
+  unique (account_id, kind, subject_id, meter)
+);
+create index budgets_subject on budgets (subject_id);

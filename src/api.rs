@@ -2,6 +2,7 @@
 //! in, what goes out, and the handlers. Errors are told by `app::answer`.
 mod accounts;
 mod audit;
+mod budgets;
 mod can;
 mod grants;
 mod invitations;
@@ -14,6 +15,7 @@ mod resources;
 mod roles;
 mod transfer;
 mod usage;
+mod verify;
 
 use crate::app::routes::Routes;
 use axum::http::{HeaderMap, header};
@@ -24,6 +26,7 @@ pub fn routes() -> Routes {
     [
         accounts::routes(),
         audit::routes(),
+        budgets::routes(),
         can::routes(),
         invitations::routes(),
         invoices::routes(),
@@ -34,6 +37,7 @@ pub fn routes() -> Routes {
         roles::routes(),
         transfer::routes(),
         usage::routes(),
+        verify::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)

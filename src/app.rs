@@ -9,6 +9,9 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod limits;
+pub mod memory;
+pub mod metrics;
 pub mod nav;
 pub mod page;
 pub mod routes;
@@ -21,11 +24,11 @@ use crate::{
     db::Db,
     kit::Kit,
     model::id::{AccountId, KeyId, SessionId, TokenId},
-    till::{ByHand, Till},
     store::{keys, sessions, tokens},
+    till::{ByHand, Till},
 };
 use ipnet::IpNet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use throttle::Throttle;
 
 /// The running program, as requests see it.
@@ -37,11 +40,15 @@ struct Inner {
     kit: Kit,
     mailbox: bool,
     proxies: Vec<IpNet>,
-    till: Arc<dyn Till>,
+    till: OnceLock<Arc<dyn Till>>,
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
     served: moka::sync::Cache<TokenId, ()>,
+    memory: memory::Memory,
+    limits: limits::Limits,
+    metrics: metrics::Metrics,
+    metrics_token: Option<String>,
 }
 
 /// What the operator chose for serving.
@@ -51,6 +58,8 @@ pub struct Serving {
     pub mailbox: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
+    /// Who presents it may read `/metrics`; without one, everybody may where the base URL is loopback.
+    pub metrics_token: Option<String>,
 }
 
 impl App {
@@ -60,9 +69,22 @@ impl App {
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
-        let Serving { mailbox, proxies } = serving;
-        let throttle = Throttle::default();
-        App(Arc::new(Inner { db, kit, mailbox, proxies, throttle, touched, used, served, till: Arc::new(ByHand) }))
+        let Serving { mailbox, proxies, metrics_token } = serving;
+        App(Arc::new(Inner {
+            db,
+            kit,
+            mailbox,
+            proxies,
+            throttle: Throttle::default(),
+            touched,
+            used,
+            served,
+            memory: memory::Memory::default(),
+            limits: limits::Limits::default(),
+            metrics: metrics::Metrics::default(),
+            metrics_token,
+            till: OnceLock::new(),
+        }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
@@ -70,15 +92,14 @@ impl App {
     }
     /// Takes payments by this till, and not by hand alone.
     #[must_use]
-    pub fn paid_by(mut self, till: Arc<dyn Till>) -> App {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.till = till;
-        }
+    pub fn paid_by(self, till: Arc<dyn Till>) -> App {
+        // Set once, before anything is served.
+        let _ = self.0.till.set(till);
         self
     }
     /// How invoices are paid.
     pub fn till(&self) -> &Arc<dyn Till> {
-        &self.0.till
+        self.0.till.get_or_init(|| Arc::new(ByHand))
     }
     /// Whether `/dev/mail` is there.
     pub fn has_mailbox(&self) -> bool {
@@ -106,7 +127,7 @@ impl App {
         });
     }
     /// A key was used. Written down now and then, beside the request.
-    fn use_key(&self, key: KeyId) {
+    pub fn use_key(&self, key: KeyId) {
         if self.0.used.contains_key(&key) {
             return;
         }

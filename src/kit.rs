@@ -2,9 +2,12 @@
 //! own rules. Tests bring their own.
 pub mod password;
 pub mod secret;
+pub mod sieve;
+pub mod stale;
 
 use crate::model::{catalog::Catalog, time::Time};
 use secret::Seal;
+use stale::Stale;
 use std::{
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
@@ -70,6 +73,18 @@ pub struct Rules {
     pub loopback: bool,
 }
 
+impl Rules {
+    /// Whether people reach us on this machine alone.
+    pub fn is_local(&self) -> bool {
+        match url::Url::parse(&self.base_url).ok().as_ref().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(it)) => it.is_loopback(),
+            Some(url::Host::Ipv6(it)) => it.is_loopback(),
+            None => false,
+        }
+    }
+}
+
 /// All of it.
 #[derive(Clone)]
 pub struct Kit {
@@ -83,6 +98,8 @@ pub struct Kit {
     pub catalog: Arc<Catalog>,
     /// What the operator decided.
     pub rules: Arc<Rules>,
+    /// What this process may not remember any longer.
+    pub stale: Arc<Stale>,
     last: Arc<Mutex<u64>>,
 }
 
@@ -90,7 +107,7 @@ impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
-        Kit { clock, chance, seal, catalog, rules, last: Arc::default() }
+        Kit { clock, chance, seal, catalog, rules, stale: Arc::default(), last: Arc::default() }
     }
     /// The same by another clock.
     #[must_use]

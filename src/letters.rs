@@ -14,6 +14,7 @@ mod invoice;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod usage;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};

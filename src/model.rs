@@ -1,6 +1,7 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
 pub mod bill;
+pub mod budget;
 pub mod calendar;
 pub mod catalog;
 pub mod entry;
@@ -16,4 +17,6 @@ pub mod text;
 pub mod time;
 pub mod token;
 pub mod usage;
+pub mod verdict;
 pub mod why;
+pub mod window;

@@ -10,6 +10,7 @@ pub mod mailbox;
 pub mod matrix;
 pub mod me;
 pub mod members;
+pub mod metrics;
 pub mod new_organization;
 pub mod new_team;
 pub mod operator;
@@ -22,8 +23,8 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
-pub mod webhooks;
 pub mod usage;
+pub mod webhooks;
 pub mod why;
 
 use crate::app::routes::Routes;
@@ -41,6 +42,7 @@ pub fn routes() -> Routes {
         mailbox::routes(),
         me::routes(),
         members::routes(),
+        metrics::routes(),
         new_organization::routes(),
         new_team::routes(),
         operator::routes(),

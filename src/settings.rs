@@ -67,6 +67,16 @@ pub struct Given {
     /// Where Stripe's API is [default: https://api.stripe.com]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_STRIPE_URL", hide_env_values = true)]
     pub stripe_url: Option<String>,
+    /// A file that holds the token with which Prometheus reads /metrics, or set GUILDHALL_METRICS_TOKEN itself. Without one,
+    /// /metrics answers only where the base URL is loopback
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GUILDHALL_METRICS_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub metrics_token_file: Option<String>,
     /// What is logged: error, warn, info, debug, or a list such as "warn,guildhall=debug" [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "GUILDHALL_LOG", hide_env_values = true)]
     pub log: Option<String>,
@@ -139,6 +149,8 @@ pub struct Settings {
     pub max_organizations_per_user: u32,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The token with which `/metrics` is read.
+    pub metrics_token: Option<String>,
     /// Whether issuers and webhooks may be on private networks.
     pub allow_private_addresses: bool,
 }

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod billing;
+pub mod budgets;
 pub mod demo;
 pub mod entry;
 pub mod grants;
@@ -10,6 +11,7 @@ mod guarded;
 pub mod invitations;
 pub mod invoices;
 pub mod keys;
+pub mod limits;
 pub mod links;
 pub mod mails;
 pub mod me;
@@ -25,11 +27,13 @@ pub mod sessions;
 pub mod shell;
 pub mod sign_ups;
 pub mod sources;
+pub mod stale;
 pub mod teams;
 pub mod tokens;
 pub mod transfers;
 pub mod usage;
 pub mod users;
+pub mod verify;
 pub mod why;
 
 pub use guarded::{Allowed, Guarded};
@@ -37,7 +41,7 @@ pub use guarded::{Allowed, Guarded};
 use crate::{
     db::{Conn, Db, Query},
     error::{Error, Result},
-    kit::Kit,
+    kit::{Kit, stale::Mark},
     letters::Letter,
     model::{
         entry::{By, Entry, Person, Session},
@@ -197,15 +201,37 @@ impl<W: Who> Scope<W> {
 
 /// A transaction. Dropped without `commit`, it never was.
 #[must_use]
-pub struct Change<W = Entry>(Scope<W>);
+pub struct Change<W = Entry>(Scope<W>, Vec<Mark>);
 
 impl<W: Who> Change<W> {
     async fn open(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Change<W>> {
-        Ok(Change(Scope { conn: db.begin().await?, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(db.begin().await?, who, kit, client))
     }
-    /// Keeps what was done.
+    fn of(conn: Conn, who: W, kit: &Kit, client: &Client) -> Change<W> {
+        Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }, vec![])
+    }
+    /// Keeps what was done, and lets nobody remember how it was: here at once, elsewhere within a second.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.0.conn.commit().await?)
+        let Change(mut scope, marks) = self;
+        let now = scope.now();
+        stale::tell(&mut scope.conn, &marks, now).await?;
+        scope.conn.commit().await?;
+        scope.kit.stale.tell(&marks);
+        Ok(())
+    }
+    /// An account or a user is no longer what it was. Whatever is audited in an account says so of itself.
+    fn changed(&mut self, id: Uuid) {
+        self.mark(Mark::Changed(id));
+    }
+    /// A key or a token with this hash was made.
+    fn made(&mut self, hash: &[u8]) {
+        let first = hash.first_chunk().expect("a hash has 32 bytes");
+        self.mark(Mark::Made(*first));
+    }
+    fn mark(&mut self, mark: Mark) {
+        if !self.1.contains(&mark) {
+            self.1.push(mark);
+        }
     }
     /// Sends a letter once the change is kept, and not otherwise.
     pub async fn post(&mut self, letter: &Letter) -> Result<()> {
@@ -228,7 +254,7 @@ impl Change<Entry> {
             .run()
             .await?;
         let who = entry::find(&mut conn, by, slug, kit.now()).await?;
-        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(conn, who, kit, client))
     }
     /// Takes two accounts of one family for what passes from one to the other: the one at the top first, so that two who
     /// move things opposite ways wait for each other. Says who this is in each.
@@ -253,7 +279,7 @@ impl Change<Entry> {
             }
             other => other,
         })?;
-        Ok((Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }), there))
+        Ok((Change::of(conn, who, kit, client), there))
     }
 }
 impl Change<Me> {
@@ -261,7 +287,7 @@ impl Change<Me> {
     pub async fn begin(db: &Db, session: &[u8], kit: &Kit, client: &Client) -> Result<Change<Me>> {
         let mut conn = db.begin().await?;
         let who = entry::me(&mut conn, session, kit.now()).await?.ok_or(Error::SignedOut)?;
-        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(conn, who, kit, client))
     }
 }
 impl Change<Visitor> {
@@ -286,7 +312,7 @@ impl Change<Service> {
     }
     async fn with(mut conn: Conn, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
         let who = tokens::in_force(&mut conn, token).await?.ok_or(Error::SignedOut)?;
-        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(conn, who, kit, client))
     }
 }
 impl Change<Host> {

@@ -58,10 +58,12 @@ async fn plan_of(scope: &mut Scope) -> Result<Plan> {
         .any(|it| payer.is_none() && scope.who().may(*it));
     let facts = billing::facts(scope, top, None, 0).await?;
     let catalog = scope.kit().catalog.clone();
-    let terms = catalog.plan(&account.plan).or_else(|| facts.kept.get(&account.plan)).cloned().unwrap_or_default();
-    let overage = terms.overage.keys().filter_map(|id| {
-        Some((id.clone(), terms.overage(id, catalog.currency)?.to_string()))
-    });
+    let terms =
+        catalog.plan(&account.plan).or_else(|| facts.kept.get(&account.plan)).cloned().unwrap_or_default();
+    let overage = terms
+        .overage
+        .keys()
+        .filter_map(|id| Some((id.clone(), terms.overage(id, catalog.currency)?.to_string())));
     Ok(Plan {
         name: if terms.name.is_empty() { account.plan.clone() } else { terms.name.clone() },
         plan: account.plan,

@@ -136,14 +136,23 @@ impl<'a> Sheet<'a> {
         let number = self.number.unwrap_or_default();
         let month = self.document.month.to_string();
         let mut text = csv::line([
-            "Invoice", "Month", "Description", "Team", "Meter", "Quantity", "Unit price", "Amount", "Currency",
+            "Invoice",
+            "Month",
+            "Description",
+            "Team",
+            "Meter",
+            "Quantity",
+            "Unit price",
+            "Amount",
+            "Currency",
         ]);
         for it in &self.document.lines {
             let team = it.team.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
             let (quantity, price, amount) =
                 (it.quantity.to_string(), it.unit_price.in_currency(currency), exact(it.amount));
             // Numbers are written as such: a credit begins with a minus, and is no formula.
-            let words = csv::line([number, &month, &it.description, team, it.meter.as_deref().unwrap_or_default()]);
+            let words =
+                csv::line([number, &month, &it.description, team, it.meter.as_deref().unwrap_or_default()]);
             let words = words.trim_end();
             text.push_str(&format!("{words},{quantity},{price},{amount},{currency}\r\n"));
         }

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets, sign::session_cookie};
+use super::{App, answer, assets, metrics, sign::session_cookie};
 use crate::{error::Error, store::sessions::Sessions};
 use axum::{
     Router,
@@ -57,6 +57,7 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
         .layer(fast)
         .merge(assets::routes())
         .layer(middleware::from_fn_with_state(https, headers))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::layer))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(Ids(kit)))

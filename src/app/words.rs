@@ -81,6 +81,9 @@ pub fn sentence(event: &Event) -> String {
             )
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
+        "budget.created" => format!("set a budget for {name}"),
+        "budget.updated" => format!("changed the budget for {name}"),
+        "budget.deleted" => format!("deleted the budget for {name}"),
         "service_token.created" => format!("created the service token “{name}”"),
         "service_token.revoked" => format!("revoked the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),

@@ -26,7 +26,8 @@ impl Invoices {
         let Invoices::Close { month } = self;
         let name = "guildhall invoices close";
         let parsed = Month::parse(&month);
-        let month = parsed.ok_or_else(|| Failed::because(format!("“{month}” is no month, such as 2026-10.")))?;
+        let month =
+            parsed.ok_or_else(|| Failed::because(format!("“{month}” is no month, such as 2026-10.")))?;
         let house = House::open(settings, Missing::Refuse, name).await?;
         let closed = invoices::close(&house.db, &house.kit, &Host(name), month).await?;
         let currency = settings.catalog.currency;

@@ -22,16 +22,18 @@ pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
     text.into()
 }
 
-/// As Postgres says it, as SQLite says it. The last two are the id in 32 hexadecimal digits.
+/// As Postgres says it, as SQLite says it. The id is in 32 hexadecimal digits; rows come in
+/// as one JSON array.
 const SPELLINGS: &[(&str, &str)] = &[
     ("json_agg(", "json_group_array("),
     ("json_build_object(", "json_object("),
     ("encode(uuid_send(", "lower(hex("),
     ("), 'hex')", "))"),
+    ("json_array_elements(cast($1 as json)) as it(value)", "json_each($1) as it"),
 ];
 
 /// What gives away that a statement needs another spelling.
-const MARKS: &[&str] = &["any($", "json_agg(", "uuid_send(", "json_to_recordset("];
+const MARKS: &[&str] = &["any($", "json_agg(", "uuid_send(", "json_array_elements(", "json_to_recordset("];
 
 /// Many rows in one value: `json_to_recordset($1::json) as e(name type, …)`.
 fn recordset(sql: &str) -> String {

@@ -87,7 +87,8 @@ impl Bill {
 pub fn bill(basis: &Basis<'_>) -> Bill {
     let mut lines = plan_lines(basis);
     let late: Vec<Month> = {
-        let mut months: Vec<Month> = basis.used.iter().map(|it| it.month).filter(|it| *it < basis.month).collect();
+        let mut months: Vec<Month> =
+            basis.used.iter().map(|it| it.month).filter(|it| *it < basis.month).collect();
         months.sort_unstable();
         months.dedup();
         months
@@ -168,7 +169,14 @@ fn plan_lines(basis: &Basis<'_>) -> Vec<Line> {
             format!("{name} plan, {} to {} ({count} of {days} days)", from.short(), last.short())
         };
         let amount = unit_price.of(quantity);
-        lines.push(Line { kind: LineKind::Plan, description, quantity, unit_price, amount, ..Line::default() });
+        lines.push(Line {
+            kind: LineKind::Plan,
+            description,
+            quantity,
+            unit_price,
+            amount,
+            ..Line::default()
+        });
     }
     lines
 }
@@ -191,13 +199,17 @@ fn usage_lines(basis: &Basis<'_>, month: Month) -> Vec<Line> {
         }
         let used = |is_billed: bool, account: AccountId| {
             let mine = basis.used.iter().filter(move |it| {
-                it.month == month && it.meter == meter.id && it.account == account && it.is_billed == is_billed
+                it.month == month
+                    && it.meter == meter.id
+                    && it.account == account
+                    && it.is_billed == is_billed
             });
             mine.map(|it| it.quantity).sum::<Quantity>()
         };
         let before: Quantity = basis.accounts.iter().map(|it| used(true, it.0)).sum();
         let mut left = included.minus(before);
-        let when = if month < basis.month { format!(" — late, {}", month.in_words()) } else { String::new() };
+        let when =
+            if month < basis.month { format!(" — late, {}", month.in_words()) } else { String::new() };
         for (account, team) in basis.accounts {
             let quantity = used(false, *account);
             let covered = quantity.min(left);
@@ -236,8 +248,10 @@ impl Basis<'_> {
             [(only, count)] if *count == month.days() => only.included(meter),
             // A part of a month has its part, rounded up to a whole.
             _ => {
-                let all: u128 =
-                    plans.iter().map(|(it, days)| it.included(meter).nanos() * u128::try_from(*days).unwrap_or(0)).sum();
+                let all: u128 = plans
+                    .iter()
+                    .map(|(it, days)| it.included(meter).nanos() * u128::try_from(*days).unwrap_or(0))
+                    .sum();
                 let days = u128::try_from(month.days()).unwrap_or(1);
                 Quantity::from_nanos(all.div_ceil(days * WHOLE) * WHOLE)
             }

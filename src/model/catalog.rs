@@ -29,6 +29,13 @@ pub struct Catalog {
     pub meters: Vec<Meter>,
     /// The plans, cheapest first. A new account is on the first.
     pub plans: Vec<Plan>,
+    /// The rate limits of our own API, for each account.
+    #[serde(default = "api")]
+    pub api: Vec<RateLimit>,
+}
+
+fn api() -> Vec<RateLimit> {
+    vec![RateLimit { requests: 1200, seconds: 60, name: None }]
 }
 
 fn thirty() -> u16 {
@@ -81,7 +88,9 @@ impl<'de> Deserialize<'de> for Amount {
         let text = match Written::deserialize(from) {
             Ok(Written::Whole(it)) => it.to_string(),
             Ok(Written::Text(it)) => it,
-            Err(_) => return Err(D::Error::custom("write a whole number, or a decimal in quotes, such as “12.5”")),
+            Err(_) => {
+                return Err(D::Error::custom("write a whole number, or a decimal in quotes, such as “12.5”"));
+            }
         };
         Quantity::parse(&text).map(Amount).map_err(|it| D::Error::custom(it.detail))
     }
@@ -157,13 +166,48 @@ pub struct Plan {
 }
 
 /// So many in so long.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// At most.
     pub requests: u32,
     /// Within this many seconds.
     pub seconds: u32,
+    /// What programs are told that it is called; `minute` and the like if nothing is said.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl RateLimit {
+    /// What programs are told that it is called.
+    pub fn name(&self) -> String {
+        let usual = match self.seconds {
+            1 => "second",
+            60 => "minute",
+            3600 => "hour",
+            86_400 => "day",
+            other => return self.name.clone().unwrap_or_else(|| format!("{other}s")),
+        };
+        self.name.clone().unwrap_or_else(|| usual.to_owned())
+    }
+}
+
+/// What is wrong with the dimensions of one rate limit.
+fn faulty(limits: &[RateLimit]) -> Option<&'static str> {
+    let is_word = |it: &String| {
+        (1..=40).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    let twice = |at: usize| limits[..at].iter().any(|it| it.seconds == limits[at].seconds);
+    if limits.iter().any(|it| !(1..=31 * 86_400).contains(&it.seconds)) {
+        return Some("a limit's window has 1 to 2678400 seconds");
+    }
+    if (0..limits.len()).any(twice) {
+        return Some("two limits have the same window");
+    }
+    limits
+        .iter()
+        .any(|it| !it.name.as_ref().is_none_or(is_word))
+        .then_some("a limit's name has 1 to 40 letters, digits, hyphens and underscores")
 }
 
 impl Plan {
@@ -230,6 +274,11 @@ impl Catalog {
         if it.products.is_empty() || it.plans.is_empty() {
             return Err("a catalogue needs at least one product and one plan".into());
         }
+        for limits in it.plans.iter().map(|it| &it.limits).chain([&it.api]) {
+            if let Some(fault) = faulty(limits) {
+                return Err(fault.into());
+            }
+        }
         let unknown = it.kinds.iter().flat_map(|kind| &kind.products).find(|id| it.product(id).is_none());
         if let Some(id) = unknown {
             return Err(format!("a kind names the product “{id}”, which is not among the products"));
@@ -248,14 +297,14 @@ impl Catalog {
                 return Err(format!("the plan “{name}” has a price below zero"));
             }
             if let Some(id) = plan.included.keys().chain(plan.overage.keys()).find(|id| !meter(id)) {
-                return Err(format!("the plan “{name}” names the meter “{id}”, which is not among the meters"));
-            }
-            if plan.limits.iter().any(|it| it.requests == 0 || it.seconds == 0) {
-                return Err(format!("the plan “{name}” has a rate limit of nothing, or in no time"));
+                return Err(format!(
+                    "the plan “{name}” names the meter “{id}”, which is not among the meters"
+                ));
             }
             for (id, price) in &plan.overage {
-                Price::parse(price, self.currency)
-                    .map_err(|it| format!("the plan “{name}” has no price beyond what it includes of “{id}”: {}", it.detail))?;
+                Price::parse(price, self.currency).map_err(|it| {
+                    format!("the plan “{name}” has no price beyond what it includes of “{id}”: {}", it.detail)
+                })?;
             }
         }
         let hundred = Quantity::from_whole(100);
@@ -306,7 +355,8 @@ mod tests {
     #[test]
     fn limits_read_as_people_say_them() {
         let says = |limits: &[(u32, u32)]| {
-            let limits = limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1 }).collect();
+            let limits =
+                limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1, name: None }).collect();
             Plan { limits, ..Plan::default() }.limits_in_words()
         };
         assert_eq!(says(&[(60, 60), (10_000, 86_400)]), "60 requests a minute, 10,000 a day");
@@ -326,7 +376,6 @@ mod tests {
             ("credits = \"0.005\"", "credits = \"-1\"", "no price"),
             ("price = 4900", "price = -4900", "below zero"),
             ("id = \"enterprise\"", "id = \"free\"", "twice"),
-            ("requests = 600,", "requests = 0,", "rate limit of nothing"),
             ("price = 4900", "prize = 4900", "prize"),
         ];
         for (from, to, says) in cases {

@@ -43,6 +43,8 @@ ids! {
     KeyId
     /// Somebody's wish for a permission.
     RequestId
+    /// A budget.
+    BudgetId
     /// A service token.
     TokenId
     /// An invoice, or a credit note.

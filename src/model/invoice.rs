@@ -144,7 +144,10 @@ impl Details {
         let po_number = keep("po_number", &self.po_number, 60);
         let lines: Vec<&str> = self.address.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
         if lines.len() > 6 {
-            faults.push(("address", Refusal { code: "too_long", detail: "An address has at most 6 lines.".into() }));
+            faults.push((
+                "address",
+                Refusal { code: "too_long", detail: "An address has at most 6 lines.".into() },
+            ));
         }
         if let Some(it) = lines.iter().find_map(|it| line(it, 120).err()) {
             faults.push(("address", it));
@@ -157,7 +160,11 @@ impl Details {
                 Err(it) => faults.push(("email", it)),
             }
         }
-        if faults.is_empty() { Ok(Details { company, address, tax_id, email, po_number }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Details { company, address, tax_id, email, po_number })
+        } else {
+            Err(faults)
+        }
     }
 }
 
@@ -235,7 +242,11 @@ impl Document {
     #[must_use]
     pub fn credit_note(&self, number: &str) -> Document {
         let turn = |it: &Line| Line { unit_price: it.unit_price.turned(), amount: -it.amount, ..it.clone() };
-        Document { lines: self.lines.iter().map(turn).collect(), credits: Some(number.to_owned()), ..self.clone() }
+        Document {
+            lines: self.lines.iter().map(turn).collect(),
+            credits: Some(number.to_owned()),
+            ..self.clone()
+        }
     }
 }
 
@@ -257,7 +268,10 @@ mod tests {
             ..Details::default()
         };
         let tidy = typed.parse().expect("details");
-        assert_eq!((tidy.company.as_str(), tidy.address.as_str()), ("Nordlicht GmbH", "Hafenstr. 1\n20457 Hamburg"));
+        assert_eq!(
+            (tidy.company.as_str(), tidy.address.as_str()),
+            ("Nordlicht GmbH", "Hafenstr. 1\n20457 Hamburg")
+        );
         assert_eq!(tidy.email, "bills@acme.test");
         let bad = Details {
             company: "x".repeat(201),

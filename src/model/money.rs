@@ -31,8 +31,8 @@ impl Currency {
     /// How many places its minor unit stands behind the point.
     pub fn places(self) -> u32 {
         match &self.0 {
-            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF" | b"UGX"
-            | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
+            | b"UGX" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
             b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
             _ => 2,
         }
@@ -73,7 +73,11 @@ impl Currency {
     pub fn read(self, text: &str) -> Result<i64, Refusal> {
         let invalid = || Refusal {
             code: "invalid",
-            detail: format!("Enter an amount in {}, such as {}.", self.code(), if self.places() == 0 { "12" } else { "12.50" }),
+            detail: format!(
+                "Enter an amount in {}, such as {}.",
+                self.code(),
+                if self.places() == 0 { "12" } else { "12.50" }
+            ),
         };
         let text = text.trim().replace('−', "-");
         let nanos = nanos(&text, self.places()).ok_or_else(invalid)?;
@@ -114,10 +118,16 @@ impl Price {
     /// A decimal of the currency, as a catalogue writes it: `0.005`.
     pub fn parse(text: &str, currency: Currency) -> Result<Price, Refusal> {
         let Some(nanos) = nanos(text, currency.places()) else {
-            return refuse("invalid", format!("“{text}” is no price: write a decimal of {currency}, such as “0.005”."));
+            return refuse(
+                "invalid",
+                format!("“{text}” is no price: write a decimal of {currency}, such as “0.005”."),
+            );
         };
         if !(0..=DEAREST).contains(&nanos) {
-            return refuse("out_of_range", format!("“{text}” is no price: it is less than nothing, or too dear."));
+            return refuse(
+                "out_of_range",
+                format!("“{text}” is no price: it is less than nothing, or too dear."),
+            );
         }
         Ok(Price(nanos))
     }
@@ -205,7 +215,9 @@ mod tests {
     #[test]
     fn half_a_minor_unit_goes_to_the_even_one() {
         let half = Price::parse("0.005", euro()).expect("a price");
-        for (many, minor) in [("1", 0), ("2", 1), ("3", 2), ("5", 2), ("7", 4), ("1.000000001", 1), ("0.999999999", 0)] {
+        for (many, minor) in
+            [("1", 0), ("2", 1), ("3", 2), ("5", 2), ("7", 4), ("1.000000001", 1), ("0.999999999", 0)]
+        {
             assert_eq!(half.of(quantity(many)), minor, "{many}");
         }
         assert_eq!(Price::minor(-3).of(quantity("0.5")), -2);
@@ -226,8 +238,9 @@ mod tests {
             // Few places, so that ties come often.
             let many = format!("{}.{}", next() % 10_000, next() % 100);
             let price = format!("{}.{:04}", next() % 20, next() % 10_000);
-            let exact: Decimal =
-                many.parse::<Decimal>().expect("a decimal") * price.parse::<Decimal>().expect("a decimal") * Decimal::from(100);
+            let exact: Decimal = many.parse::<Decimal>().expect("a decimal")
+                * price.parse::<Decimal>().expect("a decimal")
+                * Decimal::from(100);
             let rounded = exact.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
             let ours = Price::parse(&price, euro()).expect("a price").of(quantity(&many));
             assert_eq!(Decimal::from(ours), rounded, "{many} × {price}");

@@ -162,7 +162,8 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
     }
     let after: Option<InvoiceId> = it.after.parse().ok();
     let sees_invoices = me.may(Permission::ViewInvoices);
-    let facts = billing::facts(&mut scope, me.here.id, after, if sees_invoices { MOST + 1 } else { 0 }).await?;
+    let facts =
+        billing::facts(&mut scope, me.here.id, after, if sees_invoices { MOST + 1 } else { 0 }).await?;
     let used = billing::used(&mut scope, me.here.id, facts.period).await?;
     let bill = billing::bill_of(&facts, &kit.catalog, facts.period, &used);
     let index = index(me, &kit.catalog, facts, &used, &bill, now);
@@ -185,7 +186,11 @@ fn index(
     let terms = terms(&facts, catalog, &facts.past.now);
     let older = usize::try_from(MOST).ok().filter(|most| facts.invoices.len() > *most).map(|most| {
         facts.invoices.truncate(most);
-        facts.invoices.last().map(|it| format!("/a/{}/billing?after={}", me.here.slug, it.id)).unwrap_or_default()
+        facts
+            .invoices
+            .last()
+            .map(|it| format!("/a/{}/billing?after={}", me.here.slug, it.id))
+            .unwrap_or_default()
     });
     let place = catalog.plans.iter().position(|it| it.id == terms.id);
     let (sees_invoices, sees_details) = (me.may(Permission::ViewInvoices), me.may(Permission::ViewBilling));

@@ -23,9 +23,7 @@ use axum::response::Response;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default()
-        .get("/a/{slug}/invoices/{number}", show)
-        .post("/a/{slug}/invoices/{number}/pay", pay)
+    Routes::default().get("/a/{slug}/invoices/{number}", show).post("/a/{slug}/invoices/{number}/pay", pay)
 }
 
 #[derive(Template)]
@@ -60,8 +58,14 @@ async fn show(can: Can<ViewInvoices>, page: Page, Number(it): Number) -> Result<
     if number == "upcoming" {
         let document = upcoming(&mut scope).await?;
         let now = scope.now();
-        let sheet =
-            Sheet { document: &document, number: None, status: None, issued_at: now, due_at: now, paid_at: None };
+        let sheet = Sheet {
+            document: &document,
+            number: None,
+            status: None,
+            issued_at: now,
+            due_at: now,
+            paid_at: None,
+        };
         return match ending {
             "" => page.show(&mut scope, &sheet.title(), index(&can, &sheet, None, Faults::default())).await,
             other => download(&sheet, other),
@@ -70,7 +74,9 @@ async fn show(can: Can<ViewInvoices>, page: Page, Number(it): Number) -> Result<
     let found = invoices::find(&mut scope, &number).await?;
     let sheet = Sheet::of(&found);
     match ending {
-        "" => page.show(&mut scope, &sheet.title(), index(&can, &sheet, Some(&found), Faults::default())).await,
+        "" => {
+            page.show(&mut scope, &sheet.title(), index(&can, &sheet, Some(&found), Faults::default())).await
+        }
         other => download(&sheet, other),
     }
 }
@@ -145,7 +151,10 @@ fn index<P: crate::model::permission::Needs>(
         pay_to: sheet.pay_to().to_vec(),
         note: found.map(|it| it.note.clone()).unwrap_or_default(),
         payment,
-        may_pay: is_open && !under_way && can.app().till().takes_cards() && can.me().may(Permission::PayInvoices),
+        may_pay: is_open
+            && !under_way
+            && can.app().till().takes_cards()
+            && can.me().may(Permission::PayInvoices),
         credited_by: found.and_then(|it| it.credited_by.clone()).unwrap_or_default(),
         faults,
     }

@@ -1,5 +1,6 @@
 //! The operator's list of accounts: numbers and owners, and the plan of each. It leads into none of them.
 mod account;
+mod tokens;
 
 use crate::{
     app::{
@@ -19,8 +20,11 @@ use serde::Deserialize;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    let own = Routes::default().get("/operator", list).post("/operator/accounts/{id}/plan", set_plan);
-    own.merge(account::routes())
+    Routes::default()
+        .get("/operator", list)
+        .post("/operator/accounts/{id}/plan", set_plan)
+        .merge(account::routes())
+        .merge(tokens::routes())
 }
 
 /// How many a page lists.

@@ -1,5 +1,6 @@
 //! Usage of an account: how much, compared with before; by day; by whom and what.
 mod ask;
+mod budgets;
 mod chart;
 mod table;
 
@@ -10,7 +11,7 @@ use crate::{
         account::Kind,
         calendar::Day,
         catalog::Catalog,
-        permission::SeeUsage,
+        permission::{Permission, SeeUsage},
         quantity::Quantity,
         usage::{Axis, Sight},
     },
@@ -24,7 +25,7 @@ use table::Table;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default().get("/a/{slug}/usage", show).get("/a/{slug}/usage.csv", export)
+    Routes::default().get("/a/{slug}/usage", show).get("/a/{slug}/usage.csv", export).merge(budgets::routes())
 }
 
 /// How many lines a breakdown shows; the file has all.
@@ -50,6 +51,7 @@ struct Index {
     file: String,
     clear: String,
     is_today_in: bool,
+    budgets: String,
 }
 
 /// What was used of a meter, and how that compares.
@@ -113,6 +115,7 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
         clear: asked.unfiltered().address(&path),
         months: range.months(today),
         is_today_in: range.to > today,
+        budgets: if can.me().may(Permission::ChangePlan) { can.path("usage/budgets") } else { String::new() },
         problem,
         range,
         asked,

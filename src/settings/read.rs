@@ -20,6 +20,8 @@ impl Given {
             it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose()
         });
         let secret_key = keep(&mut faults, secret_key).flatten();
+        let metrics_token = secret(env, "GUILDHALL_METRICS_TOKEN", self.metrics_token_file.as_ref());
+        let metrics_token = keep(&mut faults, metrics_token).flatten();
         let mail_from = given(self.mail_from.as_ref()).unwrap_or("Guildhall <no-reply@localhost>").to_owned();
         if mail_from.parse::<lettre::message::Mailbox>().is_err() {
             faults.push(at(
@@ -63,6 +65,7 @@ impl Given {
                 open_sign_up,
                 max_organizations_per_user: max_organizations_per_user?,
                 trusted_proxies: trusted_proxies?,
+                metrics_token,
                 allow_private_addresses,
             })
         })();
@@ -79,9 +82,12 @@ impl Given {
         match (secret_key, webhook_secret) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(at(key, format!("it is not set, and {hook} is"))),
-            (Some(_), None) => Err(at(hook, format!("it is not set, and {key} is; Stripe shows it beside the webhook"))),
+            (Some(_), None) => {
+                Err(at(hook, format!("it is not set, and {key} is; Stripe shows it beside the webhook")))
+            }
             (Some(secret_key), Some(webhook_secret)) => {
-                let is_url = Url::parse(url).is_ok_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host());
+                let is_url =
+                    Url::parse(url).is_ok_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host());
                 if !is_url {
                     return Err(at("GUILDHALL_STRIPE_URL", "it is no web address"));
                 }

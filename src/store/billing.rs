@@ -182,7 +182,11 @@ impl Row {
             details: self.details.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default(),
             owner_email: self.owner_email,
             member_count: self.member_count,
-            card: self.brand.zip(self.last4).zip(self.expires).map(|((brand, last4), expires)| Card { brand, last4, expires }),
+            card: self.brand.zip(self.last4).zip(self.expires).map(|((brand, last4), expires)| Card {
+                brand,
+                last4,
+                expires,
+            }),
             adjustments: read::<Waiting>(self.adjustments.as_deref())?
                 .into_iter()
                 .map(|it| Adjustment { id: AdjustmentId(it.id), amount: it.amount, reason: it.reason })
@@ -225,7 +229,8 @@ pub async fn used<W: Who>(scope: &mut Scope<W>, account: AccountId, period: Mont
         let key = (it.account_id, it.meter, it.day.month(), it.billed == 1);
         *sums.entry(key).or_default() += Quantity::of(it.whole, it.nanos);
     }
-    let used = |((account, meter, month, is_billed), quantity)| Used { account, meter, month, quantity, is_billed };
+    let used =
+        |((account, meter, month, is_billed), quantity)| Used { account, meter, month, quantity, is_billed };
     Ok(sums.into_iter().map(used).collect())
 }
 

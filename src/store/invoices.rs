@@ -172,6 +172,14 @@ pub async fn by_id(scope: &mut Scope<Me>, id: InvoiceId) -> Result<Invoice> {
     found.ok_or(Error::NotFound)?.try_into()
 }
 
+/// What is open, oldest first, at most a hundred: for operators.
+pub async fn open(change: &mut Change<Me>) -> Result<Vec<InvoiceId>> {
+    operator(change)?;
+    let sql = "select id from invoices where status = 'open' order by id limit 100";
+    let found: Vec<(InvoiceId,)> = change.sql(sql).all().await?;
+    Ok(found.into_iter().map(|it| it.0).collect())
+}
+
 /// Whose an invoice is: for operators.
 pub async fn account_of(scope: &mut Scope<Me>, id: InvoiceId) -> Result<AccountId> {
     let sql = "select account_id from invoices where id = $1";
@@ -217,7 +225,11 @@ pub async fn mark_paid(change: &mut Change<Me>, id: InvoiceId, reference: &str) 
     if it.status != Status::Open {
         return Err(not_open(&it));
     }
-    let reference = sentence("reference", reference, "Enter what says where the money came from, such as the transfer’s reference.")?;
+    let reference = sentence(
+        "reference",
+        reference,
+        "Enter what says where the money came from, such as the transfer’s reference.",
+    )?;
     let now = change.now();
     // A payment by card that nobody has sent yet is not sent any more; one that is on its way is waited for.
     let sql = "update charges set state = 'failed', detail = 'Paid by hand', next_at = null, updated_at = $2
@@ -271,7 +283,10 @@ pub async fn credit(change: &mut Change<Me>, id: InvoiceId, reason: &str) -> Res
     operator(change)?;
     let it = take(change, id).await?;
     if !matches!(it.status, Status::Open | Status::Paid) || it.document.credits.is_some() || it.total == 0 {
-        return Err(Error::conflict("not_creditable", "Only an invoice that is open or paid, and not for nothing, can be taken back."));
+        return Err(Error::conflict(
+            "not_creditable",
+            "Only an invoice that is open or paid, and not for nothing, can be taken back.",
+        ));
     }
     let reason = sentence("reason", reason, "Say why.")?;
     not_under_way(change, &it).await?;
@@ -298,7 +313,11 @@ pub async fn adjust(change: &mut Change<Me>, account: AccountId, amount: &str, r
     }
     let amount = change.kit().catalog.currency.read(amount).map_err(Error::at("amount"))?;
     if amount == 0 || amount.abs() > 100_000_000_000 {
-        return Err(Error::invalid("amount", "out_of_range", "Enter an amount that is not nothing, and not more than anybody owes."));
+        return Err(Error::invalid(
+            "amount",
+            "out_of_range",
+            "Enter an amount that is not nothing, and not more than anybody owes.",
+        ));
     }
     let reason = sentence("reason", reason, "Say what it is for: it stands on the invoice.")?;
     add(change, account, amount, &reason).await?;
@@ -308,7 +327,16 @@ pub async fn adjust(change: &mut Change<Me>, account: AccountId, amount: &str, r
 async fn add<W: Who>(change: &mut Change<W>, account: AccountId, amount: i64, reason: &str) -> Result<()> {
     let (id, now, by) = (AdjustmentId(change.kit().id()), change.now(), change.who().actor().name);
     let sql = "insert into adjustments (id, account_id, amount, reason, by_name, created_at) values ($1, $2, $3, $4, $5, $6)";
-    change.sql(sql).bind(id).bind(account).bind(amount).bind(reason.to_owned()).bind(by).bind(now).run().await?;
+    change
+        .sql(sql)
+        .bind(id)
+        .bind(account)
+        .bind(amount)
+        .bind(reason.to_owned())
+        .bind(by)
+        .bind(now)
+        .run()
+        .await?;
     let did = Did::to("invoice.adjusted", "adjustment", id, reason);
     let says = change.kit().catalog.currency.says(amount);
     audit::write(change, Chain::Account(account), did.changed(Value::Null, json!({ "amount": says }))).await

@@ -205,6 +205,8 @@ async fn insert<W: super::Who>(
     let resources = resources.as_ref().map(|it| serde_json::to_string(it).expect("ids are plain words"));
     let (kit, now) = (change.kit().clone(), change.now());
     let (id, secret) = (KeyId(kit.id()), machine_key(KeyKind::Key, &kit.chance));
+    let hashed = hash(&secret);
+    change.made(&hashed);
     change
         .sql(
             "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, resources, created_at, expires_at)
@@ -215,7 +217,7 @@ async fn insert<W: super::Who>(
         .bind(membership)
         .bind(user)
         .bind(name.as_str())
-        .bind(hash(&secret))
+        .bind(hashed.clone())
         .bind(&secret[secret.len() - 4..])
         .bind(permissions.map(Permissions::to_json))
         .bind(resources)

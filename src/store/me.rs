@@ -121,5 +121,6 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
     }
     change.ask("delete from accounts where owner_id = $1 and kind = 'personal'").run().await?;
     change.ask("delete from users where id = $1").run().await?;
+    change.changed(person.id.0);
     Ok(())
 }

@@ -176,9 +176,16 @@ pub async fn take_cards(change: &mut Change<Host>, most: i64) -> Result<Vec<(Acc
 }
 
 /// Writes down which card a customer has: its id, brand, last digits and end.
-pub async fn set_card(change: &mut Change<Host>, account: AccountId, card: Option<[String; 4]>) -> Result<()> {
-    let name = "select a.name, c.method from cards c join accounts a on a.id = c.account_id where c.account_id = $1";
-    let Some((name, before)): Option<(String, Option<String>)> = change.sql(name).bind(account).maybe().await? else {
+pub async fn set_card(
+    change: &mut Change<Host>,
+    account: AccountId,
+    card: Option<[String; 4]>,
+) -> Result<()> {
+    let name =
+        "select a.name, c.method from cards c join accounts a on a.id = c.account_id where c.account_id = $1";
+    let Some((name, before)): Option<(String, Option<String>)> =
+        change.sql(name).bind(account).maybe().await?
+    else {
         return Ok(());
     };
     let (method, [brand, last4, expires]) = match card {
@@ -247,9 +254,11 @@ pub async fn note(change: &mut Change<Host>, due: &Due, reference: Option<&str>,
 
 async fn failed(change: &mut Change<Host>, it: &invoices::Invoice, why: &str) -> Result<()> {
     let did = Did::to("payment.failed", "invoice", it.id, &it.number);
-    audit::write(change, Chain::Account(it.account), did.changed(Value::Null, json!({ "detail": why }))).await?;
+    audit::write(change, Chain::Account(it.account), did.changed(Value::Null, json!({ "detail": why })))
+        .await?;
     let sql = "select u.email, a.slug from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let Some((owner, slug)): Option<(String, String)> = change.sql(sql).bind(it.account).maybe().await? else {
+    let Some((owner, slug)): Option<(String, String)> = change.sql(sql).bind(it.account).maybe().await?
+    else {
         return Ok(());
     };
     let to = Some(it.document.bill_to.email.clone()).filter(|it| !it.is_empty()).unwrap_or(owner);

@@ -50,7 +50,8 @@ pub struct Scheduled {
 
 /// Whether one plan is less than another: cheaper, or at the same price further up in the catalogue.
 pub fn is_downgrade(catalog: &Catalog, from: &str, to: &str) -> bool {
-    let place = |id: &str| catalog.plans.iter().position(|it| it.id == id).map(|at| (catalog.plans[at].price, at));
+    let place =
+        |id: &str| catalog.plans.iter().position(|it| it.id == id).map(|at| (catalog.plans[at].price, at));
     // What the catalogue no longer has is left by a step up.
     place(from).is_some_and(|from| place(to).is_some_and(|to| to < from))
 }
@@ -117,7 +118,15 @@ pub(super) async fn set<W: Who>(
     change.sql(sql).bind(account).bind(after.to_owned()).bind(now).run().await?;
     let sql = "insert into plan_changes (id, account_id, at, before, after) values ($1, $2, $3, $4, $5)";
     let id = change.kit().id();
-    change.sql(sql).bind(id).bind(account).bind(at).bind(before.to_owned()).bind(after.to_owned()).run().await?;
+    change
+        .sql(sql)
+        .bind(id)
+        .bind(account)
+        .bind(at)
+        .bind(before.to_owned())
+        .bind(after.to_owned())
+        .run()
+        .await?;
     change.sql("delete from plan_schedules where account_id = $1").bind(account).run().await?;
     let did = Did::to("plan.changed", "account", account, name);
     let did = did.changed(json!({ "plan": before }), json!({ "plan": after }));

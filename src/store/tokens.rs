@@ -62,13 +62,15 @@ pub async fn create<W: Who>(
     }
     let (kit, now) = (change.kit().clone(), change.now());
     let (id, secret) = (TokenId(kit.id()), machine_key(KeyKind::Service, &kit.chance));
+    let hashed = hash(&secret);
+    change.made(&hashed);
     change
         .sql(
             "insert into service_tokens (id, name, hash, last4, scopes, created_at) values ($1, $2, $3, $4, $5, $6)",
         )
         .bind(id)
         .bind(name.as_str())
-        .bind(hash(&secret))
+        .bind(hashed.clone())
         .bind(&secret[secret.len() - 4..])
         .bind(scopes.to_json())
         .bind(now)

@@ -7,4 +7,5 @@ mod take;
 pub use bill::{Billable, billable, close, closed_through, payers};
 pub use keep::{Difference, rebuild, sweep, whole_days};
 pub use read::{Filter, Slice, Slices, Sum, slices, sums};
+pub(super) use take::Place;
 pub use take::{Taken, take};

@@ -41,7 +41,13 @@ impl Stripe {
         let (secret, webhook_secret) = (secret.to_owned(), webhook_secret.to_owned());
         Ok(Stripe { client, url: url.trim_end_matches('/').to_owned(), secret, webhook_secret })
     }
-    async fn ask(&self, method: Method, path: &str, form: &[(&str, &str)], once: Option<String>) -> Answer<Value> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        form: &[(&str, &str)],
+        once: Option<String>,
+    ) -> Answer<Value> {
         let query = if method == Method::GET && !form.is_empty() {
             let pairs = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
             format!("?{pairs}")
@@ -57,7 +63,8 @@ impl Stripe {
         if !is_get {
             request = request.form(form);
         }
-        let away = |it: reqwest::Error| Failure::Retry(format!("Stripe cannot be reached ({}).", it.without_url()));
+        let away =
+            |it: reqwest::Error| Failure::Retry(format!("Stripe cannot be reached ({}).", it.without_url()));
         let answer = request.send().await.map_err(away)?;
         let status = answer.status().as_u16();
         let body: Value = answer.json().await.unwrap_or_default();
@@ -104,7 +111,8 @@ impl Till for Stripe {
     async fn customer(&self, account: AccountId, name: &str, email: &str) -> Answer<String> {
         let account = account.to_string();
         let form = [("name", name), ("email", email), ("metadata[account]", &account)];
-        let made = self.ask(Method::POST, "/v1/customers", &form, Some(format!("customer-{account}"))).await?;
+        let made =
+            self.ask(Method::POST, "/v1/customers", &form, Some(format!("customer-{account}"))).await?;
         text(&made, "id")
     }
     async fn card_page(&self, customer: &str, back: &str) -> Answer<String> {
@@ -126,7 +134,12 @@ impl Till for Stripe {
         let word = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let (month, year) = (card["exp_month"].as_i64().unwrap_or(0), card["exp_year"].as_i64().unwrap_or(0));
         let expires = format!("{month:02}/{:02}", year.rem_euclid(100));
-        Ok(Some(Card { method: text(it, "id")?, brand: word(&card["brand"]), last4: word(&card["last4"]), expires }))
+        Ok(Some(Card {
+            method: text(it, "id")?,
+            brand: word(&card["brand"]),
+            last4: word(&card["last4"]),
+            expires,
+        }))
     }
     async fn charge(&self, charge: &Charge) -> Answer<Outcome> {
         let (amount, id) = (charge.amount.to_string(), charge.id.to_string());
@@ -152,10 +165,13 @@ impl Till for Stripe {
         outcome(&self.ask(Method::GET, &format!("/v1/payment_intents/{reference}"), &[], None).await?)
     }
     fn heard(&self, signature: &str, body: &[u8], now: Time) -> Result<Hint, String> {
-        let field = |name: &'static str| signature.split(',').filter_map(|it| it.trim().split_once('=')).filter(move |it| it.0 == name);
+        let field = |name: &'static str| {
+            signature.split(',').filter_map(|it| it.trim().split_once('=')).filter(move |it| it.0 == name)
+        };
         let stamp = field("t").next().map(|it| it.1).ok_or("It is not signed.")?;
         let at = stamp.parse::<i64>().map_err(|_| "Its time is none.")?;
-        let mut key = Hmac::<Sha256>::new_from_slice(self.webhook_secret.as_bytes()).map_err(|it| it.to_string())?;
+        let mut key =
+            Hmac::<Sha256>::new_from_slice(self.webhook_secret.as_bytes()).map_err(|it| it.to_string())?;
         key.update(stamp.as_bytes());
         key.update(b".");
         key.update(body);
@@ -170,8 +186,12 @@ impl Till for Stripe {
         let word = |it: &Value| it.as_str().map(str::to_owned);
         let kind = event["type"].as_str().unwrap_or_default();
         let hint = match kind.split('.').next().unwrap_or_default() {
-            "payment_intent" => word(&it["id"])
-                .map(|id| Hint::Payment(id, it["metadata"]["charge"].as_str().and_then(|it| it.parse::<ChargeId>().ok()))),
+            "payment_intent" => word(&it["id"]).map(|id| {
+                Hint::Payment(
+                    id,
+                    it["metadata"]["charge"].as_str().and_then(|it| it.parse::<ChargeId>().ok()),
+                )
+            }),
             "checkout" | "setup_intent" | "payment_method" => word(&it["customer"]).map(Hint::Card),
             "customer" => word(&it["id"]).map(Hint::Card),
             _ => None,
@@ -213,7 +233,10 @@ mod tests {
             assert!(stripe.heard(bad, body, now).is_err(), "{bad}");
         }
         let other = br#"{"type":"customer.updated","data":{"object":{"id":"cus_1"}}}"#;
-        assert_eq!(stripe.heard(&signed("whsec", 1_700_000_000, other), other, now), Ok(Hint::Card("cus_1".into())));
+        assert_eq!(
+            stripe.heard(&signed("whsec", 1_700_000_000, other), other, now),
+            Ok(Hint::Card("cus_1".into()))
+        );
         let none = b"[]";
         assert_eq!(stripe.heard(&signed("whsec", 1_700_000_000, none), none, now), Ok(Hint::Nothing));
     }

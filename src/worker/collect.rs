@@ -65,7 +65,9 @@ impl Worker {
         match timeout(LONGEST, self.till.card(&customer)).await {
             Ok(Ok(card)) => {
                 let card = card.map(|it| [it.method, it.brand, it.last4, it.expires]);
-                if let Err(cause) = self.apart(async |it| payments::set_card(it, account, card.clone()).await).await {
+                if let Err(cause) =
+                    self.apart(async |it| payments::set_card(it, account, card.clone()).await).await
+                {
                     tracing::error!(?cause, "a card was not noted: it is asked for again");
                 }
             }

@@ -13,21 +13,21 @@ const OTHER: &str = "//////////////////////////////////////////8=";
 const PASSWORD: &str = "correct horse battery staple";
 
 /// A machine with the program on it.
-struct Machine {
+pub struct Machine {
     dir: tempfile::TempDir,
     url: String,
     is_sqlite: bool,
 }
 
 /// What a command answered.
-struct Ran {
+pub struct Ran {
     code: i32,
     out: String,
     err: String,
 }
 
 impl Ran {
-    fn ok(self) -> String {
+    pub fn ok(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
         self.out
     }
@@ -40,14 +40,21 @@ impl Ran {
 }
 
 impl Machine {
-    fn lite() -> Machine {
+    /// On a Postgres database.
+    pub fn on(url: String) -> Machine {
+        Machine { dir: tempfile::tempdir().unwrap(), url, is_sqlite: false }
+    }
+    /// Its database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+    pub fn lite() -> Machine {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/guildhall.db", dir.path().display());
         Machine { dir, url, is_sqlite: true }
     }
-    async fn each() -> [Machine; 2] {
-        let dir = tempfile::tempdir().unwrap();
-        [Machine::lite(), Machine { dir, url: fresh_postgres().await, is_sqlite: false }]
+    pub async fn each() -> [Machine; 2] {
+        [Machine::lite(), Machine::on(fresh_postgres().await)]
     }
     fn command(&self, env: &[(&str, &str)], args: &[&str]) -> Command {
         let mut it = Command::new(env!("CARGO_BIN_EXE_guildhall"));
@@ -59,7 +66,7 @@ impl Machine {
         it.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         it
     }
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         self.run_with(&[], args, "")
     }
     fn run_with(&self, env: &[(&str, &str)], args: &[&str], stdin: &str) -> Ran {
@@ -70,7 +77,7 @@ impl Machine {
         let text = |it: Vec<u8>| String::from_utf8(it).unwrap();
         Ran { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
     }
-    fn serve(&self, env: &[(&str, &str)], args: &[&str]) -> Server {
+    pub fn serve(&self, env: &[(&str, &str)], args: &[&str]) -> Server {
         let mut child = self.command(env, args).spawn().unwrap();
         let (tell, said) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -81,20 +88,23 @@ impl Machine {
         server.is_up();
         server
     }
-    fn user(&self, email: &str) {
+    pub fn user(&self, email: &str) {
         let args = ["user", "create", "--email", email, "--name", "Ada Byron", "--password-stdin"];
         self.run_with(&[], &args, &format!("{PASSWORD}\n")).ok();
     }
 }
 
 /// A running server.
-struct Server {
-    child: Child,
+pub struct Server {
+    pub child: Child,
     base: String,
     said: mpsc::Receiver<String>,
 }
 
 impl Server {
+    pub fn base(&self) -> &str {
+        &self.base
+    }
     fn is_up(&self) {
         assert!(!self.base.starts_with("http://127") || self.get("/readyz").starts_with("HTTP/1.1 200"));
     }
@@ -106,10 +116,10 @@ impl Server {
         }
         all
     }
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"))
     }
-    fn ask(&self, request: &str) -> String {
+    pub fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut said = Vec::new();
@@ -131,7 +141,7 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
     /// SIGTERM; says how long it took.
-    fn stop(mut self) -> Duration {
+    pub fn stop(mut self) -> Duration {
         let began = Instant::now();
         self.tell("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));

@@ -89,7 +89,8 @@ fn check(row: &Route, who: &str, said: &Said, wanted: &Answer) {
     // What has an id in its address may be inside and not there.
     let names_one = row.path.contains("{id}")
         || row.path.contains("{number}")
-        || row.path.ends_with("/bulk") || row.path.ends_with("/transfer");
+        || row.path.ends_with("/bulk")
+        || row.path.ends_with("/transfer");
     let is_absent = names_one && answer == Answer::NotFound && *wanted == Answer::In;
     assert!(
         answer == *wanted || is_absent,
@@ -102,7 +103,11 @@ fn check(row: &Route, who: &str, said: &Said, wanted: &Answer) {
 
 fn address(row: &Route) -> String {
     let nil = uuid::Uuid::nil().to_string();
-    row.path.replace("{slug}", "acme").replace("{id}", &nil).replace("{token}", "no-such-token").replace("{number}", "GH-2026-0001")
+    row.path
+        .replace("{slug}", "acme")
+        .replace("{id}", &nil)
+        .replace("{token}", "no-such-token")
+        .replace("{number}", "GH-2026-0001")
 }
 
 /// A body that no handler can read: it proves that the gate opened, and changes nothing.

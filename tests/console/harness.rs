@@ -29,6 +29,7 @@ use guildhall::{
     },
     store::{Change, Client, Host, Scope, accounts, keys, mails, tokens, users},
     till::Till,
+    worker::watch::Watch,
 };
 use std::{
     sync::{
@@ -140,12 +141,17 @@ impl House {
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
         let kit = Kit::new(clock, Chance::real(), Seal::new(&[7; 32]), catalog, decided);
-        let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, proxies: vec![] });
+        let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, ..Serving::default() });
         House { app, db, kit, ahead, _dir: dir }
     }
     /// A whole address: `http://127.0.0.1:41234/sign-in`.
     pub fn url(&self, path: &str) -> String {
         self.kit.url(path)
+    }
+    /// Lets memory be believed, as a running server does.
+    pub fn watch(&self) -> Watching {
+        let watch = Watch::new(self.db.clone(), self.kit.clone(), self.app.clone());
+        Watching(tokio::spawn(watch.run(std::future::pending())))
     }
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
@@ -230,6 +236,10 @@ impl House {
     pub fn program(&self, secret: &str) -> Program {
         Program::new(self.app.clone(), secret.to_owned())
     }
+    /// The same, before a program that was started otherwise.
+    pub fn program_of(&self, app: &App, secret: &str) -> Program {
+        Program::new(app.clone(), secret.to_owned())
+    }
     /// The newest letter to an address.
     pub async fn letter(&self, to: &str) -> Mail {
         self.letters(to).await.into_iter().next().unwrap_or_else(|| panic!("no letter to {to}"))
@@ -295,6 +305,14 @@ impl House {
         let mut conn = self.db.begin().await.unwrap();
         conn.query(sql).run().await.unwrap();
         conn.commit().await.unwrap();
+    }
+}
+
+/// Ends what `watch` began.
+pub struct Watching(tokio::task::JoinHandle<()>);
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -100,7 +100,11 @@ async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
             let account = ["acme", "ingest"][usize::try_from(next(2)).unwrap()];
             let meter = ["credits", "credits", "requests"][usize::try_from(next(3)).unwrap()];
             let quantity = format!("{}.{:09}", next(60), next(1_000_000_000));
-            let at = month.first().plus(i64::try_from(next(days)).unwrap()).start().plus(MINUTE * u32::try_from(next(1190)).unwrap());
+            let at = month
+                .first()
+                .plus(i64::try_from(next(days)).unwrap())
+                .start()
+                .plus(MINUTE * u32::try_from(next(1190)).unwrap());
             if meter == "credits" {
                 *sums.entry(account).or_default() += Quantity::parse(&quantity).unwrap();
             }
@@ -124,14 +128,19 @@ async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
         let it = newest(&key).await;
         adds_up(&it);
         assert_eq!((&it["lines"], &it["total"]), (&draft["lines"], &draft["total"]));
-        assert_eq!((&it["month"], &it["status"], &it["currency"]), (&json!(month.to_string()), &json!("open"), &json!("EUR")));
+        assert_eq!(
+            (&it["month"], &it["status"], &it["currency"]),
+            (&json!(month.to_string()), &json!("open"), &json!("EUR"))
+        );
         assert_eq!(it["lines"][0]["description"], format!("Developer plan, {}", month.in_words()));
         assert_eq!(it["lines"][0]["amount"], 4900);
         for (account, sum) in sums {
             let team = if account == "acme" { Value::Null } else { json!("ingest") };
             let mine = it["lines"].as_array().unwrap().iter().filter(|it| it["meter"] == "credits");
-            let mine = mine.filter(|it| if team.is_null() { it["team"].is_null() } else { it["team"]["slug"] == team });
-            let billed: Quantity = mine.map(|it| Quantity::parse(it["quantity"].as_str().unwrap()).unwrap()).sum();
+            let mine = mine
+                .filter(|it| if team.is_null() { it["team"].is_null() } else { it["team"]["slug"] == team });
+            let billed: Quantity =
+                mine.map(|it| Quantity::parse(it["quantity"].as_str().unwrap()).unwrap()).sum();
             assert_eq!(billed, sum, "{account}");
         }
 
@@ -141,21 +150,29 @@ async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
         let page = ada.get(&format!("/a/acme/invoices/{number}")).await.is(200);
         let euro = house.kit.catalog.currency;
         let page = it["lines"].as_array().unwrap().iter().fold(page, |page, line| {
-            page.says(&euro.says(line["amount"].as_i64().unwrap())).says(line["description"].as_str().unwrap())
+            page.says(&euro.says(line["amount"].as_i64().unwrap()))
+                .says(line["description"].as_str().unwrap())
         });
         page.says(&euro.says(it["total"].as_i64().unwrap()));
         let csv = ada.get(&format!("/a/acme/invoices/{number}.csv")).await.is(200);
         assert_eq!(csv.body.lines().count(), 1 + it["lines"].as_array().unwrap().len());
-        let cents = |it: &str| it.parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(100);
-        let total: rust_decimal::Decimal = csv.body.lines().skip(1).map(|it| cents(it.rsplit(',').nth(1).unwrap())).sum();
+        let cents =
+            |it: &str| it.parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(100);
+        let total: rust_decimal::Decimal =
+            csv.body.lines().skip(1).map(|it| cents(it.rsplit(',').nth(1).unwrap())).sum();
         assert_eq!(total, rust_decimal::Decimal::from(it["total"].as_i64().unwrap()));
         let pdf = ada.get(&format!("/a/acme/invoices/{number}.pdf")).await.is(200);
         assert_eq!(pdf.field("content-type"), "application/pdf");
         assert!(pdf.body.starts_with("%PDF-") && pdf.body.contains("/Lang") && pdf.body.contains("Inter"));
         let fields = [("accept", "text/csv")];
-        let by_key = key.send(Method::GET, &format!("/api/v1/accounts/acme/invoices/{number}"), &fields, None).await;
+        let by_key =
+            key.send(Method::GET, &format!("/api/v1/accounts/acme/invoices/{number}"), &fields, None).await;
         assert_eq!(by_key.is(200).body, csv.body);
-        ada.get("/a/acme/billing").await.says(number).says(&format!("Developer · {}", month.in_words())).says("Due");
+        ada.get("/a/acme/billing")
+            .await
+            .says(number)
+            .says(&format!("Developer · {}", month.in_words()))
+            .says("Due");
 
         let letter = house.letter("ada@acme.test").await;
         assert!(letter.0.subject.contains(number), "{}", letter.0.subject);
@@ -191,7 +208,13 @@ async fn what_comes_late_stands_on_the_next_invoice() {
         adds_up(&it);
         let says: Vec<(&str, &str, i64)> = it["lines"].as_array().unwrap()[1..]
             .iter()
-            .map(|it| (it["description"].as_str().unwrap(), it["quantity"].as_str().unwrap(), it["amount"].as_i64().unwrap()))
+            .map(|it| {
+                (
+                    it["description"].as_str().unwrap(),
+                    it["quantity"].as_str().unwrap(),
+                    it["amount"].as_i64().unwrap(),
+                )
+            })
             .collect();
         let late = format!("late, {}", month.in_words());
         assert_eq!(
@@ -274,7 +297,11 @@ async fn the_operator_settles_what_is_paid_by_hand() {
         op.get(&account).await.is(200).says("Developer").says("ada@acme.test");
         ada.get(&account).await.is(404);
         let add = format!("{account}/adjustments");
-        for bad in [[("amount", "1.005"), ("reason", "x")], [("amount", "0"), ("reason", "x")], [("amount", "-5"), ("reason", " ")]] {
+        for bad in [
+            [("amount", "1.005"), ("reason", "x")],
+            [("amount", "0"), ("reason", "x")],
+            [("amount", "-5"), ("reason", " ")],
+        ] {
             op.post(&add, &bad).await.is(422);
         }
         op.post(&add, &[("amount", "-60"), ("reason", "For the outage")]).await.is(303);
@@ -300,10 +327,14 @@ async fn the_operator_settles_what_is_paid_by_hand() {
         let note = newest(&key).await;
         adds_up(&note);
         assert_eq!((&note["total"], &note["credits"]), (&json!(-150), &it["number"]));
-        let old = key.get(&format!("/api/v1/accounts/acme/invoices/{}", it["number"].as_str().unwrap())).await;
+        let old =
+            key.get(&format!("/api/v1/accounts/acme/invoices/{}", it["number"].as_str().unwrap())).await;
         assert_eq!(old.json()["status"], "credited");
         op.post(&format!("{at}/credit"), &[("reason", "Again")]).await.is(409);
-        ada.get(&format!("/a/acme/invoices/{}", note["number"].as_str().unwrap())).await.is(200).says("Credit note");
+        ada.get(&format!("/a/acme/invoices/{}", note["number"].as_str().unwrap()))
+            .await
+            .is(200)
+            .says("Credit note");
         next_month(house);
         close(house, month.next()).await;
         let it = newest(&key).await;
@@ -318,7 +349,9 @@ async fn the_operator_settles_what_is_paid_by_hand() {
         op.get(&account).await.says("−€1.50");
 
         // Nobody changes what was billed, whoever they are.
-        for sql in ["update invoices set total = 1", "update invoices set document = '{}'", "delete from invoices"] {
+        for sql in
+            ["update invoices set total = 1", "update invoices set document = '{}'", "delete from invoices"]
+        {
             let mut conn = house.db.begin().await.unwrap();
             assert!(conn.query(sql).run().await.is_err(), "{sql}");
         }
@@ -352,12 +385,16 @@ async fn who_leaves_is_billed_up_to_that_day() {
         let (ada, month) = begin(house).await;
         house.until(month.first().plus(9).start().plus(HOUR));
         let ada = house.again(&ada).await;
-        ada.post("/a/acme/settings/delete", &[("confirm", "acme"), ("password", crate::harness::PASSWORD)]).await.is(303);
+        ada.post("/a/acme/settings/delete", &[("confirm", "acme"), ("password", crate::harness::PASSWORD)])
+            .await
+            .is(303);
         let mut conn = house.db.read().await.unwrap();
         let sql = "select total from invoices where month = $1";
         let (total,): (i64,) = conn.query(sql).bind(month).one().await.unwrap();
         let share = guildhall::model::money::Price::minor(4900);
-        let tenth = Quantity::parse(&format!("{:.9}", 10.0 / f64::from(i32::try_from(month.days()).unwrap()))).unwrap();
+        let tenth =
+            Quantity::parse(&format!("{:.9}", 10.0 / f64::from(i32::try_from(month.days()).unwrap())))
+                .unwrap();
         assert_eq!(total, share.of(tenth));
         let letters = house.letters("ada@acme.test").await;
         let bill = letters.iter().find(|it| it.0.subject.contains("Invoice")).expect("a last bill");

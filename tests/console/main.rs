@@ -32,4 +32,5 @@ mod sign_up;
 mod teams;
 mod transfer;
 mod usage;
+mod verify;
 mod why;

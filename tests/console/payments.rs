@@ -28,7 +28,8 @@ struct Server {
 }
 impl Server {
     fn start() -> Server {
-        let command = std::env::var("STRIPE_SERVER").expect("STRIPE_SERVER runs a Stripe: run ./scripts/test");
+        let command =
+            std::env::var("STRIPE_SERVER").expect("STRIPE_SERVER runs a Stripe: run ./scripts/test");
         let mut words = command.split_whitespace();
         let mut child = Command::new(words.next().unwrap())
             .args(words)
@@ -46,13 +47,22 @@ impl Server {
     async fn post(&self, url: &str, form: &[(&str, &str)]) {
         let client = reqwest_client();
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = client
+            .post(url)
+            .basic_auth("sk_test_1", None::<&str>)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
         let said = request.send().await.unwrap();
         assert!(said.status().as_u16() < 400, "{}", said.status());
     }
     /// The keys under which payments were asked for, each as often as it was.
     async fn seen(&self) -> Vec<String> {
-        let said = reqwest_client().get(format!("{}/_seen", self.url)).send().await.unwrap();
+        let said = reqwest_client()
+            .get(format!("{}/_seen", self.url))
+            .basic_auth("sk_test_1", None::<&str>)
+            .send()
+            .await
+            .unwrap();
         said.json::<Vec<String>>().await.unwrap()
     }
 }
@@ -65,7 +75,8 @@ impl Drop for Server {
 
 fn reqwest_client() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     let none = reqwest::redirect::Policy::none();
     reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(none).build().unwrap()
@@ -109,56 +120,68 @@ async fn card(house: &House, server: &Server, ada: &crate::harness::Person, numb
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invoice_is_paid_by_card_once() {
     let server = Server::start();
-    each_paid_by(|| server.till(), async |house| {
-        let hook = house.url("/webhooks/stripe");
-        server.post(&format!("{}/_config/webhooks/us", server.url), &[("url", &hook), ("secret", SIGNS)]).await;
-        let (ada, month) = begin(house).await;
-        // What Stripe sends bears the time of the machine: ours is that of the story, so it is told by a poll.
-        let key = house.key("acme", &ada).await;
-        let first = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"][0].clone();
-        let number = first["number"].as_str().unwrap().to_owned();
-        let pay = format!("/a/acme/invoices/{number}/pay");
-        ada.post(&pay, &[]).await.is(409).says("There is no card yet");
-        ada.post("/a/acme/billing/card", &[]).await.is(200);
-        house.later(6 * MINUTE);
-        card(house, &server, &ada, "4242424242424242").await;
+    each_paid_by(
+        || server.till(),
+        async |house| {
+            let hook = house.url("/webhooks/stripe");
+            server
+                .post(&format!("{}/_config/webhooks/us", server.url), &[("url", &hook), ("secret", SIGNS)])
+                .await;
+            let (ada, month) = begin(house).await;
+            // What Stripe sends bears the time of the machine: ours is that of the story, so it is told by a poll.
+            let key = house.key("acme", &ada).await;
+            let first = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"][0].clone();
+            let number = first["number"].as_str().unwrap().to_owned();
+            let pay = format!("/a/acme/invoices/{number}/pay");
+            ada.post(&pay, &[]).await.is(409).says("There is no card yet");
+            ada.post("/a/acme/billing/card", &[]).await.is(200);
+            house.later(6 * MINUTE);
+            card(house, &server, &ada, "4242424242424242").await;
 
-        // Asked twice at once, charged once.
-        let before = server.seen().await.len();
-        let (a, b) = tokio::join!(ada.post(&pay, &[]), ada.post(&pay, &[]));
-        let mut statuses = [a.status, b.status];
-        statuses.sort_unstable();
-        assert_eq!(statuses, [303, 409]);
-        work_until(house, "it is paid", async || house.count("select count(*) from invoices where status = 'paid'").await == 1)
+            // Asked twice at once, charged once.
+            let before = server.seen().await.len();
+            let (a, b) = tokio::join!(ada.post(&pay, &[]), ada.post(&pay, &[]));
+            let mut statuses = [a.status, b.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [303, 409]);
+            work_until(house, "it is paid", async || {
+                house.count("select count(*) from invoices where status = 'paid'").await == 1
+            })
             .await;
-        ada.post(&pay, &[]).await.is(409).says("paid already");
-        worker(house).tick().await.unwrap();
-        assert_eq!(server.seen().await.len() - before, 1);
-        let it = key.get(&format!("/api/v1/accounts/acme/invoices/{number}")).await.is(200).json();
-        assert_eq!(it["status"], "paid");
-        key.call(Method::POST, &format!("/api/v1/accounts/acme/invoices/{number}/pay"), &json!({})).await.is(409);
+            ada.post(&pay, &[]).await.is(409).says("paid already");
+            worker(house).tick().await.unwrap();
+            assert_eq!(server.seen().await.len() - before, 1);
+            let it = key.get(&format!("/api/v1/accounts/acme/invoices/{number}")).await.is(200).json();
+            assert_eq!(it["status"], "paid");
+            key.call(Method::POST, &format!("/api/v1/accounts/acme/invoices/{number}/pay"), &json!({}))
+                .await
+                .is(409);
 
-        // The next one is charged on the day it is made; a card that is declined is told.
-        house.until(month.next().first().start().plus(MINUTE));
-        close(house, month).await;
-        work_until(house, "both are paid", async || house.count("select count(*) from invoices where status = 'paid'").await == 2)
+            // The next one is charged on the day it is made; a card that is declined is told.
+            house.until(month.next().first().start().plus(MINUTE));
+            close(house, month).await;
+            work_until(house, "both are paid", async || {
+                house.count("select count(*) from invoices where status = 'paid'").await == 2
+            })
             .await;
-        let ada = house.again(&ada).await;
-        ada.post("/a/acme/billing/card", &[]).await.is(200);
-        house.later(6 * MINUTE);
-        card(house, &server, &ada, "4000000000000341").await;
-        house.until(month.next().next().first().start().plus(MINUTE));
-        close(house, month.next()).await;
-        let failed = "select count(*) from charges where state = 'failed'";
-        work_until(house, "it failed", async || house.count(failed).await == 1).await;
-        let ada = house.again(&ada).await;
-        let letter = house.letters("ada@acme.test").await.into_iter().find(|it| it.0.subject.contains("failed"));
-        let at = letter.expect("a letter").link("/a/acme/invoices/");
-        ada.get(&at).await.is(200).says("The card was not charged").says("Open");
-        // And can be tried again.
-        ada.post(&format!("{at}/pay"), &[]).await.is(303);
-        work_until(house, "it failed again", async || house.count(failed).await == 2).await;
-    })
+            let ada = house.again(&ada).await;
+            ada.post("/a/acme/billing/card", &[]).await.is(200);
+            house.later(6 * MINUTE);
+            card(house, &server, &ada, "4000000000000341").await;
+            house.until(month.next().next().first().start().plus(MINUTE));
+            close(house, month.next()).await;
+            let failed = "select count(*) from charges where state = 'failed'";
+            work_until(house, "it failed", async || house.count(failed).await == 1).await;
+            let ada = house.again(&ada).await;
+            let letter =
+                house.letters("ada@acme.test").await.into_iter().find(|it| it.0.subject.contains("failed"));
+            let at = letter.expect("a letter").link("/a/acme/invoices/");
+            ada.get(&at).await.is(200).says("The card was not charged").says("Open");
+            // And can be tried again.
+            ada.post(&format!("{at}/pay"), &[]).await.is(303);
+            work_until(house, "it failed again", async || house.count(failed).await == 2).await;
+        },
+    )
     .await;
 }
 
@@ -222,17 +245,26 @@ async fn what_is_said_late_or_again_changes_nothing() {
             .await
             .unwrap();
         ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.is(303);
-        let due = house.host(async |change: &mut Change<Host>| payments::take(change, 8).await.unwrap()).await.remove(0);
-        assert!(house.host(async |change| payments::take(change, 8).await.unwrap()).await.is_empty(), "taken once");
+        let due = house
+            .host(async |change: &mut Change<Host>| payments::take(change, 8).await.unwrap())
+            .await
+            .remove(0);
+        assert!(
+            house.host(async |change| payments::take(change, 8).await.unwrap()).await.is_empty(),
+            "taken once"
+        );
         let note = async |reference: &str, said: payments::Said| {
-            house.host(async |change| payments::note(change, &due, Some(reference), &said).await.unwrap()).await;
+            house
+                .host(async |change| payments::note(change, &due, Some(reference), &said).await.unwrap())
+                .await;
         };
         note("pi_1", payments::Said::Processing).await;
         note("pi_1", payments::Said::Succeeded).await;
         note("pi_1", payments::Said::Succeeded).await;
         note("pi_1", payments::Said::Failed("late".into())).await;
         note("pi_1", payments::Said::Processing).await;
-        let state: (String,) = house.db.read().await.unwrap().query("select state from charges").one().await.unwrap();
+        let state: (String,) =
+            house.db.read().await.unwrap().query("select state from charges").one().await.unwrap();
         assert_eq!(state.0, "succeeded");
         let paid = "select count(*) from audit_events where action = 'invoice.paid'";
         assert_eq!(house.count(paid).await, 1);

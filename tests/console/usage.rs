@@ -1,5 +1,8 @@
 //! Usage: taken in once, summed exactly, seen by who may.
 mod axes;
+mod budgets;
+mod crash;
+mod pages;
 mod taking;
 
 use crate::harness::{House, Person, Program, Said};

@@ -3,8 +3,15 @@ use super::Sheet;
 use crate::error::{Error, Result};
 use jiff::{Timestamp, tz::TimeZone};
 use krilla::{
-    Document as Pdf, color::rgb, geom::{PathBuilder, Point}, metadata::{DateTime, Metadata, TextDirection as Reading},
-    num::NormalizedF32, page::PageSettings, paint::{Fill, Stroke}, surface::Surface, text::{Font, TextDirection},
+    Document as Pdf,
+    color::rgb,
+    geom::{PathBuilder, Point},
+    metadata::{DateTime, Metadata, TextDirection as Reading},
+    num::NormalizedF32,
+    page::PageSettings,
+    paint::{Fill, Stroke},
+    surface::Surface,
+    text::{Font, TextDirection},
 };
 use std::sync::OnceLock;
 use ttf_parser::Face;
@@ -157,7 +164,11 @@ pub fn pdf(sheet: &Sheet<'_>) -> Result<Vec<u8>> {
     it.y = end.max(y) + 22.0;
     it.head_of_table();
     for line in sheet.lines() {
-        let says = if line.team.is_empty() { line.description } else { format!("{} · {}", line.description, line.team) };
+        let says = if line.team.is_empty() {
+            line.description
+        } else {
+            format!("{} · {}", line.description, line.team)
+        };
         let parts = it.kind(false).wrap(&says, 9.5, DESCRIPTION);
         let height = 13.5 * f32::from(u16::try_from(parts.len()).unwrap_or(1));
         it.room(height, true);
@@ -192,11 +203,17 @@ pub fn pdf(sheet: &Sheet<'_>) -> Result<Vec<u8>> {
     write(sheet, &title, it.pages, types)
 }
 
-fn write(sheet: &Sheet<'_>, title: &str, pages: Vec<Vec<Mark>>, types: &'static (Type, Type)) -> Result<Vec<u8>> {
+fn write(
+    sheet: &Sheet<'_>,
+    title: &str,
+    pages: Vec<Vec<Mark>>,
+    types: &'static (Type, Type),
+) -> Result<Vec<u8>> {
     let mut pdf = Pdf::new();
     let at = Timestamp::from_microsecond(sheet.issued_at.0).unwrap_or_default().to_zoned(TimeZone::UTC);
     let part = |it: i8| u8::try_from(it).unwrap_or(0);
-    let made = DateTime::new(u16::try_from(at.year()).unwrap_or(1970)).month(part(at.month())).day(part(at.day()));
+    let made =
+        DateTime::new(u16::try_from(at.year()).unwrap_or(1970)).month(part(at.month())).day(part(at.day()));
     let made = made.hour(part(at.hour())).minute(part(at.minute())).second(part(at.second()));
     pdf.set_metadata(
         Metadata::new()
@@ -225,14 +242,26 @@ fn write(sheet: &Sheet<'_>, title: &str, pages: Vec<Vec<Mark>>, types: &'static 
 }
 
 fn draw(surface: &mut Surface<'_>, mark: &Mark, types: &'static (Type, Type)) {
-    let (ink, grey, hair) = (rgb::Color::new(24, 24, 22), rgb::Color::new(98, 96, 90), rgb::Color::new(221, 219, 212));
+    let (ink, grey, hair) =
+        (rgb::Color::new(24, 24, 22), rgb::Color::new(98, 96, 90), rgb::Color::new(221, 219, 212));
     match mark {
         Mark::Text { at, bold, size, grey: is_grey, text } => {
             let paint = if *is_grey { grey } else { ink };
             surface.set_stroke(None);
-            surface.set_fill(Some(Fill { paint: paint.into(), opacity: NormalizedF32::ONE, ..Fill::default() }));
+            surface.set_fill(Some(Fill {
+                paint: paint.into(),
+                opacity: NormalizedF32::ONE,
+                ..Fill::default()
+            }));
             let font = if *bold { &types.1.font } else { &types.0.font };
-            surface.draw_text(Point::from_xy(at.0, at.1), font.clone(), *size, text, false, TextDirection::LeftToRight);
+            surface.draw_text(
+                Point::from_xy(at.0, at.1),
+                font.clone(),
+                *size,
+                text,
+                false,
+                TextDirection::LeftToRight,
+            );
         }
         Mark::Rule(y) => {
             let mut path = PathBuilder::new();

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     kit::{Kit, secret::KeyKind},
     model::{permission::Permission, token::Serves},
-    store::{Change, Client, Scope, Service as Token, tokens},
+    store::{Change, Client, Scope, Service as Token},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::marker::PhantomData;
@@ -67,7 +67,7 @@ impl<S: Serves> FromRequestParts<App> for Service<S> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let hash = bearer(KeyKind::Service, parts).ok_or(Error::SignedOut)?;
-        let token = tokens::find(&mut app.0.db.read().await?, &hash).await?.ok_or(Error::SignedOut)?;
+        let token = app.token(&hash).await?;
         if !token.scopes.has(S::SCOPE) {
             let detail = format!(
                 "This service token is not for this: it lacks the scope {}. An operator can make another.",

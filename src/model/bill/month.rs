@@ -68,8 +68,10 @@ impl Past {
     }
     fn on(&self, day: Day, price: &impl Fn(&str) -> i64) -> &str {
         let (start, end) = (day.start(), day.plus(1).start());
-        let at_start = self.changes.iter().find(|it| it.at > start).map_or(self.now.as_str(), |it| &it.before);
-        let during = self.changes.iter().filter(|it| it.at > start && it.at < end).map(|it| it.after.as_str());
+        let at_start =
+            self.changes.iter().find(|it| it.at > start).map_or(self.now.as_str(), |it| &it.before);
+        let during =
+            self.changes.iter().filter(|it| it.at > start && it.at < end).map(|it| it.after.as_str());
         during.fold(at_start, |dearest, it| if price(it) >= price(dearest) { it } else { dearest })
     }
 }

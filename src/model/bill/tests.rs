@@ -22,7 +22,13 @@ fn past(opened: &str, now: &str, changes: &[(&str, &str, &str)]) -> Past {
     Past::new(at(opened), now.to_owned(), changes)
 }
 fn used(account: u128, when: &str, many: &str, is_billed: bool) -> Used {
-    Used { account: id(account), meter: "credits".into(), month: month(when), quantity: quantity(many), is_billed }
+    Used {
+        account: id(account),
+        meter: "credits".into(),
+        month: month(when),
+        quantity: quantity(many),
+        is_billed,
+    }
 }
 fn teams() -> Vec<(AccountId, Option<Team>)> {
     let team = |n, name: &str| (id(n), Some(Team { slug: name.to_lowercase(), name: name.into() }));
@@ -44,7 +50,8 @@ fn adjustment(amount: i64) -> Adjustment {
 fn a_month_on_one_plan_costs_its_price() {
     let it = of(&catalog(), &past("2026-01-01T00:00:00Z", "developer", &[]), &[], &[]);
     assert_eq!(says(&it), [("Developer plan, October 2026".into(), "1".into(), 4900)]);
-    let free = of(&catalog(), &past("2026-01-01T00:00:00Z", "free", &[]), &[used(1, "2026-10", "5000", false)], &[]);
+    let free =
+        of(&catalog(), &past("2026-01-01T00:00:00Z", "free", &[]), &[used(1, "2026-10", "5000", false)], &[]);
     assert!(free.is_empty() && free.total == 0);
 }
 
@@ -52,11 +59,17 @@ fn a_month_on_one_plan_costs_its_price() {
 fn a_change_counts_by_its_day_and_the_dearer_plan_has_it() {
     let up = past("2026-01-01T00:00:00Z", "developer", &[("2026-10-11T09:00:00Z", "free", "developer")]);
     let it = of(&catalog(), &up, &[], &[]);
-    assert_eq!(says(&it), [("Developer plan, Oct 11 to Oct 31 (21 of 31 days)".into(), "0.677419355".into(), 3319)]);
+    assert_eq!(
+        says(&it),
+        [("Developer plan, Oct 11 to Oct 31 (21 of 31 days)".into(), "0.677419355".into(), 3319)]
+    );
     // Down again on the same day: the day is paid for, and no other.
     let both = [("2026-10-11T09:00:00Z", "free", "developer"), ("2026-10-11T23:00:00Z", "developer", "free")];
     let it = of(&catalog(), &past("2026-01-01T00:00:00Z", "free", &both), &[], &[]);
-    assert_eq!(says(&it), [("Developer plan, Oct 11 to Oct 11 (1 of 31 days)".into(), "0.032258065".into(), 158)]);
+    assert_eq!(
+        says(&it),
+        [("Developer plan, Oct 11 to Oct 11 (1 of 31 days)".into(), "0.032258065".into(), 158)]
+    );
     // At the first instant of a day, the day is the new plan's.
     let end = past("2026-01-01T00:00:00Z", "free", &[("2026-10-01T00:00:00Z", "developer", "free")]);
     assert!(of(&catalog(), &end, &[], &[]).is_empty());
@@ -68,7 +81,10 @@ fn a_change_counts_by_its_day_and_the_dearer_plan_has_it() {
 #[test]
 fn nobody_pays_for_days_before_the_account_was_there() {
     let it = of(&catalog(), &past("2026-10-22T12:00:00Z", "developer", &[]), &[], &[]);
-    assert_eq!(says(&it), [("Developer plan, Oct 22 to Oct 31 (10 of 31 days)".into(), "0.322580645".into(), 1581)]);
+    assert_eq!(
+        says(&it),
+        [("Developer plan, Oct 22 to Oct 31 (10 of 31 days)".into(), "0.322580645".into(), 1581)]
+    );
     let never = past("2026-11-02T12:00:00Z", "developer", &[]);
     assert!(of(&catalog(), &never, &[], &[]).is_empty());
     // What its gateway reports of the time before is billed all the same.
@@ -79,7 +95,11 @@ fn nobody_pays_for_days_before_the_account_was_there() {
 #[test]
 fn what_is_included_covers_the_account_first_and_every_unit_has_its_line() {
     let on = past("2026-01-01T00:00:00Z", "developer", &[]);
-    let all = [used(1, "2026-10", "4000.5", false), used(2, "2026-10", "7000", false), used(3, "2026-10", "123.25", false)];
+    let all = [
+        used(1, "2026-10", "4000.5", false),
+        used(2, "2026-10", "7000", false),
+        used(3, "2026-10", "123.25", false),
+    ];
     let it = of(&catalog(), &on, &all, &[]);
     assert_eq!(
         says(&it)[1..],
@@ -130,7 +150,10 @@ fn credits_are_taken_off_before_tax_and_never_below_nothing() {
     assert_eq!((it.total, it.carried), (0, -1100));
     assert!(!it.is_empty());
     let free = past("2026-01-01T00:00:00Z", "free", &[]);
-    assert!(of(&catalog, &free, &[], &[adjustment(-6000)]).is_empty(), "a credit waits for something to be taken off");
+    assert!(
+        of(&catalog, &free, &[], &[adjustment(-6000)]).is_empty(),
+        "a credit waits for something to be taken off"
+    );
 }
 
 #[test]
@@ -188,7 +211,10 @@ fn a_random_month_adds_up() {
         for (account, team) in teams() {
             let mine = many.iter().filter(|it| it.account == account && !it.is_billed);
             let lines = it.lines.iter().filter(|it| it.team == team && it.meter.is_some());
-            assert_eq!(lines.map(|it| it.quantity).sum::<Quantity>(), mine.map(|it| it.quantity).sum::<Quantity>());
+            assert_eq!(
+                lines.map(|it| it.quantity).sum::<Quantity>(),
+                mine.map(|it| it.quantity).sum::<Quantity>()
+            );
         }
         // The days of the month are there once.
         let spans = past.spans(month("2026-10"), |it| catalog.plan(it).map_or(0, |it| it.price));

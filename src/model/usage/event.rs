@@ -1,10 +1,11 @@
 //! A usage event as it is reported: a CloudEvent 1.0, each refused for its own reason.
 use crate::model::{
     catalog::Catalog,
-    id::{KeyId, ResourceId},
+    id::KeyId,
     quantity::Quantity,
     text::{Refusal, refuse},
     time::{DAY, MINUTE, Time},
+    verdict::Named,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -49,23 +50,6 @@ pub enum Whose {
     Key(KeyId),
     /// That of an account as a whole, by its id or slug.
     Account(String),
-}
-
-/// A resource, by either of its names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Named {
-    /// By our id.
-    Id(ResourceId),
-    /// By the platform's.
-    External {
-        /// The product's word.
-        product: String,
-        /// The kind's word.
-        kind: String,
-        /// The platform's own id.
-        external_id: String,
-    },
 }
 
 /// The attributes of a CloudEvent, wherever they stand: in its JSON, or in the fields of a request.

@@ -50,7 +50,8 @@ async fn go(can: Can<ManageBilling>, page: Page) -> Result<Response> {
         Ok(it) => it,
         Err(failure) => {
             tracing::warn!(%failure, "no page for a card");
-            let said = "The payment provider could not be reached. Nothing was changed. Try again in a minute.";
+            let said =
+                "The payment provider could not be reached. Nothing was changed. Try again in a minute.";
             return Ok(page.failed(&can.path("billing"), said));
         }
     };

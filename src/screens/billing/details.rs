@@ -57,7 +57,9 @@ async fn save(can: Can<ManageBilling>, page: Page, Form(it): Form<Typed>) -> Res
     let typed = Details { company, address, tax_id, email, po_number };
     let saved = can.change(async |change| billing::set_details(change, typed.clone()).await).await;
     match saved {
-        Ok(_) => Ok(page.done(&can.path("billing"), "The billing details are saved. The next invoice has them.")),
+        Ok(_) => {
+            Ok(page.done(&can.path("billing"), "The billing details are saved. The next invoice has them."))
+        }
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
             ask(&can, &page.with(status), typed, faults).await

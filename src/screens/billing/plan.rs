@@ -164,7 +164,12 @@ fn confirm(
         let sum: Quantity = mine.map(|it| it.quantity).sum();
         if sum > has && has < had {
             let name = meter.name.to_lowercase();
-            over.push(format!("{} {name} are used this month; {} includes {}.", sum.rounded(), to.name, has.grouped()));
+            over.push(format!(
+                "{} {name} are used this month; {} includes {}.",
+                sum.rounded(),
+                to.name,
+                has.grouped()
+            ));
         }
         if was.is_some() && is.is_none() {
             stops.push(format!("{} beyond what is included are no longer sold", meter.name));
@@ -173,10 +178,15 @@ fn confirm(
     stops.extend(from.features.iter().filter(|it| !to.features.contains(it)).cloned());
     if let Some(seats) = to.seats.filter(|it| i64::from(*it) < facts.member_count) {
         let have = counted(facts.member_count, "member");
-        over.push(format!("There are {have}; {} is for {seats}. Nobody is removed, and nobody can be invited.", to.name));
+        over.push(format!(
+            "There are {have}; {} is for {seats}. Nobody is removed, and nobody can be invited.",
+            to.name
+        ));
     }
     let slower = |a: &Plan, b: &Plan| {
-        let rate = |it: &Plan| it.limits.iter().map(|it| f64::from(it.requests) / f64::from(it.seconds)).reduce(f64::min);
+        let rate = |it: &Plan| {
+            it.limits.iter().map(|it| f64::from(it.requests) / f64::from(it.seconds)).reduce(f64::min)
+        };
         rate(b).is_some_and(|new| rate(a).is_none_or(|old| new < old))
     };
     if slower(&from, to) {

@@ -95,7 +95,12 @@ struct Settle {
     faults: Faults,
 }
 
-async fn show(operator: Operator, page: Page, At(id): At<AccountId>, Query(it): Query<Paged>) -> Result<Response> {
+async fn show(
+    operator: Operator,
+    page: Page,
+    At(id): At<AccountId>,
+    Query(it): Query<Paged>,
+) -> Result<Response> {
     account(&operator, &page, id, it.after.parse().ok(), Typed::default(), Faults::default()).await
 }
 
@@ -138,7 +143,11 @@ async fn account(
         }),
         owner: (found.owner_name, found.owner_email),
         currency: catalog.currency.to_string(),
-        waiting: facts.adjustments.iter().map(|it| (it.reason.clone(), catalog.currency.says(it.amount))).collect(),
+        waiting: facts
+            .adjustments
+            .iter()
+            .map(|it| (it.reason.clone(), catalog.currency.says(it.amount)))
+            .collect(),
         older: facts.invoices.last().filter(|_| more).map(|it| it.id.to_string()).unwrap_or_default(),
         rows: facts.invoices.iter().map(row).collect(),
         typed,
@@ -157,7 +166,12 @@ fn state(it: Status) -> &'static str {
     }
 }
 
-async fn adjust(operator: Operator, page: Page, At(id): At<AccountId>, Form(it): Form<Typed>) -> Result<Response> {
+async fn adjust(
+    operator: Operator,
+    page: Page,
+    At(id): At<AccountId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
     match operator.change(async |change| invoices::adjust(change, id, &it.amount, &it.reason).await).await {
         Ok(amount) => {
             let says = operator.kit().catalog.currency.says(amount);
@@ -174,7 +188,13 @@ async fn settle(operator: Operator, page: Page, At(id): At<InvoiceId>) -> Result
     ask(&operator, &page, id, Typed::default(), Faults::default()).await
 }
 
-async fn ask(operator: &Operator, page: &Page, id: InvoiceId, typed: Typed, faults: Faults) -> Result<Response> {
+async fn ask(
+    operator: &Operator,
+    page: &Page,
+    id: InvoiceId,
+    typed: Typed,
+    faults: Faults,
+) -> Result<Response> {
     let mut scope = operator.read().await?;
     let it = invoices::by_id(&mut scope, id).await?;
     let is_note = it.document.credits.is_some();
@@ -186,7 +206,12 @@ async fn ask(operator: &Operator, page: &Page, id: InvoiceId, typed: Typed, faul
         is_open: it.status == Status::Open,
         may_credit: !is_note && it.total != 0 && matches!(it.status, Status::Open | Status::Paid),
         state: if is_note { "Credit note" } else { state(it.status) },
-        lines: it.document.lines.iter().map(|line| (line.description.clone(), it.document.currency.says(line.amount))).collect(),
+        lines: it
+            .document
+            .lines
+            .iter()
+            .map(|line| (line.description.clone(), it.document.currency.says(line.amount)))
+            .collect(),
         number: it.number,
         note: it.note,
         typed,
@@ -196,19 +221,34 @@ async fn ask(operator: &Operator, page: &Page, id: InvoiceId, typed: Typed, faul
     page.show(&mut scope, &title, settle).await
 }
 
-async fn paid(operator: Operator, page: Page, At(id): At<InvoiceId>, Form(it): Form<Typed>) -> Result<Response> {
+async fn paid(
+    operator: Operator,
+    page: Page,
+    At(id): At<InvoiceId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
     let done = operator.change(async |change| invoices::mark_paid(change, id, &it.reference).await).await;
     let done = done.map(|it| (it.account, format!("{} is paid.", it.number)));
     after(&operator, page, id, it, done).await
 }
 
-async fn void(operator: Operator, page: Page, At(id): At<InvoiceId>, Form(it): Form<Typed>) -> Result<Response> {
+async fn void(
+    operator: Operator,
+    page: Page,
+    At(id): At<InvoiceId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
     let done = operator.change(async |change| invoices::void(change, id, &it.reason).await).await;
     let done = done.map(|it| (it.account, format!("{} is void.", it.number)));
     after(&operator, page, id, it, done).await
 }
 
-async fn credit(operator: Operator, page: Page, At(id): At<InvoiceId>, Form(it): Form<Typed>) -> Result<Response> {
+async fn credit(
+    operator: Operator,
+    page: Page,
+    At(id): At<InvoiceId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
     let done = operator
         .change(async |change| {
             let account = invoices::account_of(change, id).await?;
@@ -231,7 +271,11 @@ async fn after(
             // The account of an old invoice may be gone: then its invoice is the place to be.
             let mut scope = operator.read().await?;
             let is_there = accounts::by_id(&mut scope, account).await?.is_some();
-            let to = if is_there { format!("/operator/accounts/{account}") } else { format!("/operator/invoices/{id}") };
+            let to = if is_there {
+                format!("/operator/accounts/{account}")
+            } else {
+                format!("/operator/invoices/{id}")
+            };
             Ok(page.done(&to, said))
         }
         Err(error) => {

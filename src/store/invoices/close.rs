@@ -5,11 +5,7 @@ use crate::{
     db::{Db, List},
     error::{Error, Result},
     kit::Kit,
-    model::{
-        calendar::Month,
-        id::AccountId,
-        time::Time,
-    },
+    model::{calendar::Month, id::AccountId, time::Time},
     store::{Client, plans, usage},
 };
 use uuid::Uuid;
@@ -27,7 +23,11 @@ const STEP: i64 = 50;
 /// Closes a month, and those before it that are open still. Safe to repeat.
 pub async fn close(db: &Db, kit: &Kit, host: &Host, month: Month) -> Result<Closed> {
     if month >= Month::of(kit.now()) {
-        let detail = format!("{} is not over. It can be closed from {} on.", month.in_words(), month.next().first().long());
+        let detail = format!(
+            "{} is not over. It can be closed from {} on.",
+            month.in_words(),
+            month.next().first().long()
+        );
         return Err(Error::conflict("month_open", detail));
     }
     let mut closed = Closed::default();

@@ -190,7 +190,16 @@ async fn charge_card<W: Who>(
 async fn carry<W: Who>(change: &mut Change<W>, account: AccountId, amount: i64, reason: &str) -> Result<()> {
     let (id, now, by) = (AdjustmentId(change.kit().id()), change.now(), change.who().actor().name);
     let sql = "insert into adjustments (id, account_id, amount, reason, by_name, created_at) values ($1, $2, $3, $4, $5, $6)";
-    change.sql(sql).bind(id).bind(account).bind(amount).bind(reason.to_owned()).bind(by).bind(now).run().await?;
+    change
+        .sql(sql)
+        .bind(id)
+        .bind(account)
+        .bind(amount)
+        .bind(reason.to_owned())
+        .bind(by)
+        .bind(now)
+        .run()
+        .await?;
     Ok(())
 }
 

@@ -7,9 +7,10 @@ use crate::{
         id::{AccountId, KeyId, ResourceId, UserId},
         quantity::Quantity,
         text::{Refusal, refuse},
-        usage::event::{Named, Reported, Whose},
+        usage::event::{Reported, Whose},
+        verdict::Named,
     },
-    store::{Change, Who},
+    store::{Change, Who, budgets},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -61,12 +62,13 @@ pub async fn take<W: Who>(change: &mut Change<W>, batch: Vec<Result<Reported, Re
         }
     }
     add(change, &sums).await?;
+    budgets::charge(change, &sums).await?;
     Ok(taken)
 }
 
 /// Where an event is summed, in the order of the key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub struct Place {
     pub account_id: AccountId,
     pub day: i64,
     pub meter: String,
@@ -125,7 +127,7 @@ impl Known {
             match &it.resource {
                 Some(Named::Id(id)) => _ = ids.insert(id.0),
                 Some(Named::External { external_id, .. }) => _ = external.insert(external_id.clone()),
-                None => {}
+                Some(Named::Nothing) | None => {}
             }
         }
         // A key that was revoked, or whose member is gone, has done the work all the same.
@@ -205,6 +207,7 @@ impl Known {
 
     fn resource(&self, account: AccountId, named: &Named) -> Result<&Found, Refusal> {
         let id = match named {
+            Named::Nothing => None,
             Named::Id(id) => Some(*id),
             Named::External { product, kind, external_id } => {
                 let name = (account, product.clone(), kind.clone(), external_id.clone());
