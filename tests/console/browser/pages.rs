@@ -24,7 +24,7 @@ async fn addresses(house: &House, ada: &Person) -> Vec<String> {
         {
             continue;
         }
-        let mut path = route.path.replace("{slug}", "acme");
+        let mut path = route.path.replace("{slug}", "acme").replace("{number}", "upcoming");
         if path.contains("{id}") {
             let Some(id) = id_for(house, route.path).await else {
                 panic!("which id goes into {}?", route.path)
