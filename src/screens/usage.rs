@@ -180,8 +180,8 @@ fn stat(
         href: asked.with("meter", &it.id).address(path),
         is_chosen: it.id == chosen,
         than: match change {
-            Some(_) => format!("than {}", range.before_in_words()),
-            None => format!("nothing {}", range.before_in_words()),
+            Some(_) => format!("vs {}", range.before_in_words()),
+            None => "nothing before to compare with".to_owned(),
         },
         change,
         spark: spark(&line),
