@@ -10,6 +10,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use guildhall::{
     db::Db,
     kit::{
@@ -122,6 +123,16 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .run()
             .await
             .unwrap();
+        }
+        // Where the page 4,000 further on begins.
+        let at = many.saturating_sub(26);
+        if (begin..begin + 5000).contains(&at) {
+            let sql = "select m.id, m.joined_at from memberships m where m.account_id = $1 order by m.joined_at desc limit 1 offset $2";
+            // The owner joined last of all.
+            let back = i64::try_from(many.min(begin + 5000) - at).unwrap();
+            let (id, time): (Uuid, i64) = conn.query(sql).bind(account).bind(back).one().await.unwrap();
+            let cursor = serde_json::json!({ "t": time, "n": "", "i": id }).to_string();
+            std::fs::write(format!("{keys}.last"), BASE64_URL_SAFE_NO_PAD.encode(cursor)).unwrap();
         }
         let sql = "update accounts set member_count = (select count(*) from memberships where account_id = $1) where id = $1";
         conn.query(sql).bind(account).run().await.unwrap();

@@ -51,11 +51,11 @@ impl Acme {
         Ok(())
     }
 
-    /// One for all, which only tells; and a hard one for a key that is for trying things out.
+    /// One for all, which only tells; and a hard one for a key that works in batches.
     pub async fn budgets(&mut self) -> Result<()> {
-        let tried = self.keys.iter().find(|it| KEYS[it.0].1 == "Local development").map(|it| it.1.0);
+        let tried = self.keys.iter().find(|it| KEYS[it.0].1 == "Batch embed").map(|it| it.1.0);
         for (kind, subject, limit, is_hard) in
-            [(Kind::Account, None, 40_000, false), (Kind::Key, tried, 5_000, true)]
+            [(Kind::Account, None, 50_000, false), (Kind::Key, tried, 8_000, true)]
         {
             let (meter, limit) = ("credits".to_owned(), Quantity::from_whole(limit));
             let new = budgets::New { kind, subject, meter, limit, is_hard };

@@ -90,7 +90,12 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
     let mut scope = can.read().await?;
     let before = Filter { from: range.before.0.min(filter.from), ..filter.clone() };
     let days = sums(&mut scope, &before, &[Axis::Day, Axis::Product], MOST_SUMS).await?;
-    let slices = slices(&mut scope, &filter, by, shown.each_ref().map(String::as_str), MOST + 1).await?;
+    let mut slices = slices(&mut scope, &filter, by, shown.each_ref().map(String::as_str), MOST + 1).await?;
+    if by == Axis::Product {
+        for it in &mut slices.lines {
+            it.name = it.name.take().map(|id| catalog.product_name(&id).to_owned());
+        }
+    }
 
     let chosen: Vec<&Sum> = days.iter().filter(|it| it.meter == meter && in_range(it, &range)).collect();
     let total: Quantity = chosen.iter().map(|it| it.quantity).sum();
@@ -180,8 +185,8 @@ fn stat(
         href: asked.with("meter", &it.id).address(path),
         is_chosen: it.id == chosen,
         than: match change {
-            Some(_) => format!("than {}", range.before_in_words()),
-            None => format!("nothing {}", range.before_in_words()),
+            Some(_) => format!("vs {}", range.before_in_words()),
+            None => "nothing before to compare with".to_owned(),
         },
         change,
         spark: spark(&line),

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -84,7 +84,7 @@ impl Machine {
         std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|it| drop(tell.send(it))));
         let first = said.recv_timeout(Duration::from_secs(20)).expect("the address within 20 seconds");
         let base = first.rsplit_once(" at ").unwrap().1.to_owned();
-        let server = Server { child, base, said };
+        let server = Server { child, base, said: Mutex::new(said) };
         server.is_up();
         server
     }
@@ -98,7 +98,7 @@ impl Machine {
 pub struct Server {
     pub child: Child,
     base: String,
-    said: mpsc::Receiver<String>,
+    said: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Server {
@@ -110,7 +110,8 @@ impl Server {
     }
     fn lines(&self) -> String {
         let mut all = String::new();
-        while let Ok(line) = self.said.recv_timeout(Duration::from_millis(300)) {
+        let said = self.said.lock().unwrap();
+        while let Ok(line) = said.recv_timeout(Duration::from_millis(300)) {
             all += &line;
             all.push('\n');
         }

@@ -111,7 +111,8 @@ async fn service_tokens_are_made_shown_once_and_revoked() {
         let token = house.program(&made.body[from..from + 53]);
         let list = op.get("/operator/tokens").await.is(200).says("Gateway").says("Verify API keys").hides("Report usage");
         assert!(!list.body.contains(&token.secret));
-        let ask = || token.call(Method::POST, "/api/v1/keys/verify", &serde_json::json!({ "key": "x" }));
+        let question = serde_json::json!({ "key": "x" });
+        let ask = || token.call(Method::POST, "/api/v1/keys/verify", &question);
         ask().await.is(200);
         let at = format!("/operator/tokens/{}/revoke", first_token(house).await);
         ada.post(&at, &[]).await.is(404);

@@ -171,7 +171,8 @@ async fn each_verdict_in_its_order() {
         }
         assert_eq!(gateway.code(&key, none.clone()).await, "VALID");
         // The account goes: so does all that is known of its keys.
-        ada.post("/a/acme/settings/delete", &[("confirm", "acme")]).await.is(303);
+        let form = [("confirm", "acme"), ("password", crate::harness::PASSWORD)];
+        ada.post("/a/acme/settings/delete", &form).await.is(303);
         assert_eq!(gateway.code(&key, none).await, "NOT_FOUND");
     })
     .await;
@@ -297,15 +298,15 @@ async fn a_flood_of_bad_keys_is_turned_away_without_the_database() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let many: Vec<String> = (0..100_000).map(|_| machine_key(KeyKind::Key, &house.kit.chance)).collect();
+        let many: Vec<String> = (0..20_000).map(|_| machine_key(KeyKind::Key, &house.kit.chance)).collect();
         let strangers = many.iter().filter(|it| house.kit.stale.is_unknown(&hash(it))).count();
-        assert!(strangers > 99_000, "{strangers} of 100,000 are turned away");
+        assert!(strangers > 19_800, "{strangers} of 20,000 are turned away");
         let before = house.app.metrics().lookups();
-        for it in &many[..2000] {
+        for it in &many[..1000] {
             assert_eq!(gateway.code(&house.program(it), json!({})).await, "NOT_FOUND");
         }
         let looked_up = house.app.metrics().lookups() - before;
-        assert!(looked_up < 30, "{looked_up} of 2,000 were looked up");
+        assert!(looked_up < 20, "{looked_up} of 1,000 were looked up");
         // And at the other doors.
         house.program(&many[0]).get("/api/v1/accounts/acme").await.is(401);
         // A key that is made meanwhile is no stranger.

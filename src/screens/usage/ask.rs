@@ -11,6 +11,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Stands in an address for what names no product, or no model: a field that is empty is as if it were not there.
+pub const NONE: &str = "(none)";
 /// The longest range of a page.
 const LONGEST: i64 = 366;
 
@@ -27,7 +29,6 @@ pub struct Asked {
     pub by: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub meter: String,
-    // Empty is a filter: what names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,11 +106,12 @@ impl Asked {
     /// What the store is asked for. Along an axis that is not theirs, nobody filters either.
     pub fn filter(&self, range: &Range, axes: &[Axis]) -> Filter {
         let of = |axis: Axis| self.of(axis).filter(|_| axes.contains(&axis));
+        let word = |it: &str| if it == NONE { String::new() } else { it.to_owned() };
         // What is no id is nobody's.
         let id = |axis: Axis| of(axis).map(|it| it.parse().unwrap_or(uuid::Uuid::max()));
         Filter {
-            product: of(Axis::Product).map(str::to_owned),
-            model: of(Axis::Model).map(str::to_owned),
+            product: of(Axis::Product).map(word),
+            model: of(Axis::Model).map(word),
             member: id(Axis::Member).map(UserId),
             key: id(Axis::Key).map(KeyId),
             team: id(Axis::Team).map(AccountId),
@@ -123,8 +125,8 @@ impl Asked {
             let mut without = self.clone();
             without.set(*axis, None);
             let name = match axis {
-                Axis::Product if value.is_empty() => "without a product".to_owned(),
-                Axis::Model if value.is_empty() => "without a model".to_owned(),
+                Axis::Product if value == NONE => "without a product".to_owned(),
+                Axis::Model if value == NONE => "without a model".to_owned(),
                 Axis::Product => catalog.product_name(value).to_owned(),
                 Axis::Model => value.to_owned(),
                 _ => table.named(*axis, value),

@@ -1,5 +1,5 @@
 //! The breakdown: lines by size, each a way to look closer.
-use super::{Asked, MOST};
+use super::{Asked, MOST, ask::NONE};
 use crate::{
     app::shell::tint,
     model::{entry::Entry, quantity::Quantity, usage::Axis},
@@ -42,7 +42,8 @@ impl Table {
         slices.truncate(most);
         let meters: Vec<String> = meters.into_iter().filter(|it| !it.is_empty()).collect();
         let row = |it: Slice| {
-            let closer = asked.with(by.word(), &it.value).with("by", closer(by, asked).word());
+            let value = if it.value.is_empty() { NONE } else { it.value.as_str() };
+            let closer = asked.with(by.word(), value).with("by", closer(by, asked).word());
             let is_gone = !it.value.is_empty() && it.value != Uuid::nil().to_string();
             Row {
                 tint: tint(&it.value),

@@ -97,11 +97,11 @@ async fn a_page_can_be_looked_into() {
         assert_eq!(told(send(&gateway, &batch).await).0, 3);
         let page = ada.get("/a/acme/usage").await.is(200);
         let day = ago(house, 2);
-        page.clone().says("112.25").says("+124.5%").says("than the 30 days before").says("Days are UTC");
+        page.clone().says("112.25").says("+124.5%").says("vs the 30 days before").says("Days are UTC");
         page.says(&format!("{} 112.25 112.25", day.short())).says("so far");
         ada.get("/a/acme/usage?by=model").await.says("=cmd()").says("pegasus");
         ada.get("/a/acme/usage?by=model&model=pegasus").await.says("12.25").hides("112.25");
-        ada.get("/a/acme/usage?by=product&product=").await.says("Nothing was used");
+        ada.get("/a/acme/usage?by=product&product=(none)").await.says("Nothing was used");
         let range = format!("/a/acme/usage?range=custom&from={day}&to={day}");
         ada.get(&range).await.is(200).says("112.25");
         ada.get("/a/acme/usage?range=month").await.is(200);
