@@ -8,17 +8,21 @@ mod grants;
 mod invitations;
 mod invoices;
 mod keys;
+mod leaked;
 mod list;
 mod members;
 mod plan;
+mod openapi;
+mod requests;
 mod resources;
 mod roles;
+mod tag;
+mod teams;
 mod transfer;
 mod usage;
 mod verify;
 
 use crate::app::routes::Routes;
-use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Deserializer};
 
 /// Every call.
@@ -31,10 +35,14 @@ pub fn routes() -> Routes {
         invitations::routes(),
         invoices::routes(),
         keys::routes(),
+        leaked::routes(),
         members::routes(),
         plan::routes(),
+        requests::routes(),
+        openapi::routes(),
         resources::routes(),
         roles::routes(),
+        teams::routes(),
         transfer::routes(),
         usage::routes(),
         verify::routes(),
@@ -59,12 +67,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{it:02x}");
         text
     })
-}
-
-/// Whether `If-Match`, if it is there, names this version. A proxy that compresses makes a tag weak: that is forgiven.
-fn matches(fields: &HeaderMap, tag: &str) -> bool {
-    let mut asked = fields.get_all(header::IF_MATCH).iter().peekable();
-    let is_it = |it: &str| it == "*" || it.trim_start_matches("W/").trim_matches('"') == tag;
-    asked.peek().is_none()
-        || asked.filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(',')).any(|it| is_it(it.trim()))
 }

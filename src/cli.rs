@@ -5,6 +5,7 @@ mod check;
 mod invoices;
 mod key;
 mod open;
+mod openapi;
 mod out;
 mod serve;
 mod token;
@@ -49,6 +50,8 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Print the OpenAPI document of the JSON API
+    Openapi,
     /// Check settings, database, mail server and catalogue, and say how to mend what is wrong
     Check,
 }
@@ -79,6 +82,7 @@ pub async fn run() -> ExitCode {
         Command::Invoices(it) => it.run(&settings).await,
         Command::Usage(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
+        Command::Openapi => openapi::run(),
         Command::Check => check::run(&settings).await,
     };
     match done {

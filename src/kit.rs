@@ -1,14 +1,22 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod github;
+pub mod oidc;
+pub mod outgoing;
+pub mod passkey;
 pub mod password;
 pub mod secret;
 pub mod sieve;
+pub mod social;
 pub mod stale;
+pub mod totp;
 
 use crate::model::{catalog::Catalog, time::Time};
+use outgoing::Outgoing;
 use secret::Seal;
 use stale::Stale;
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -71,6 +79,12 @@ pub struct Rules {
     pub open_sign_up: bool,
     /// Whether listen and base URL are loopback: then the first to sign up becomes operator.
     pub loopback: bool,
+    /// Whether issuers and webhooks may be on private networks.
+    pub allow_private_addresses: bool,
+    /// By which server names are looked up, if not by the system's.
+    pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: social::Providers,
 }
 
 impl Rules {
@@ -98,6 +112,12 @@ pub struct Kit {
     pub catalog: Arc<Catalog>,
     /// What the operator decided.
     pub rules: Arc<Rules>,
+    /// Asks addresses that customers typed.
+    pub outgoing: Outgoing,
+    /// Asks identity providers.
+    pub oidc: oidc::Oidc,
+    /// Asks Google and GitHub.
+    pub social: social::Social,
     /// What this process may not remember any longer.
     pub stale: Arc<Stale>,
     last: Arc<Mutex<u64>>,
@@ -106,8 +126,12 @@ pub struct Kit {
 impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
+        let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
+        let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
-        Kit { clock, chance, seal, catalog, rules, stale: Arc::default(), last: Arc::default() }
+        let oidc = oidc::Oidc::new(outgoing.clone());
+        let (stale, last) = (Arc::default(), Arc::default());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, last }
     }
     /// The same by another clock.
     #[must_use]

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 mod account;
+mod factors;
+mod identity;
 mod invoice;
+mod key;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -18,8 +21,14 @@ pub mod usage;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
-pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
+pub use account::{
+    Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
+    membership_restored,
+};
+pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
+pub use identity::identity_changed;
 pub use invoice::{Failure, Invoice, invoice_issued, payment_failed};
+pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

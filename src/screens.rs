@@ -1,11 +1,14 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod billing;
+pub mod docs;
+pub mod auth;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
 pub mod invoices;
 pub mod keys;
+pub mod leaked_key;
 pub mod mailbox;
 pub mod matrix;
 pub mod me;
@@ -34,11 +37,14 @@ pub fn routes() -> Routes {
     let all = [
         audit::routes(),
         billing::routes(),
+        docs::routes(),
+        auth::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
         invoices::routes(),
         keys::routes(),
+        leaked_key::routes(),
         mailbox::routes(),
         me::routes(),
         members::routes(),

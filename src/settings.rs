@@ -1,6 +1,7 @@
 //! What the operator decides: flags and environment variables, read once, each fault in one sentence.
 mod key;
 mod read;
+mod social;
 
 use crate::model::catalog::Catalog;
 use clap::Args;
@@ -116,6 +117,19 @@ pub struct Given {
         default_missing_value = "true"
     )]
     pub allow_private_addresses: Option<String>,
+    /// The name server that is asked for the domains of organizations and for the addresses of their identity providers
+    /// [default: the system's]
+    #[arg(
+        long,
+        global = true,
+        value_name = "IP:PORT",
+        env = "GUILDHALL_DNS_RESOLVER",
+        hide_env_values = true
+    )]
+    pub dns_resolver: Option<String>,
+    /// Who we are to Google and GitHub
+    #[command(flatten)]
+    pub social: social::Social,
 }
 
 /// The settings, understood.
@@ -153,6 +167,10 @@ pub struct Settings {
     pub metrics_token: Option<String>,
     /// Whether issuers and webhooks may be on private networks.
     pub allow_private_addresses: bool,
+    /// By which server names are looked up, if not by the system's.
+    pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: crate::kit::social::Providers,
 }
 
 /// An account at Stripe.

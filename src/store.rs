@@ -1,13 +1,16 @@
 //! All SQL. A function takes a `Scope` to read and a `Change` to change; both know who asks, and only the gates and the
 //! commands make them.
 pub mod accounts;
+pub mod answers;
 pub mod audit;
 pub mod billing;
 pub mod budgets;
 pub mod demo;
 pub mod entry;
+pub mod factors;
 pub mod grants;
 mod guarded;
+pub mod identities;
 pub mod invitations;
 pub mod invoices;
 pub mod keys;
@@ -20,6 +23,7 @@ mod memberships;
 pub mod overview;
 pub mod payments;
 pub mod plans;
+pub mod passkeys;
 pub mod requests;
 pub mod resources;
 pub mod roles;

@@ -11,7 +11,7 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, invoices,
+        Change, Client, Host, Scope, answers, invoices, keys,
         mails::{self, Due},
         members, plans, sessions, transfers, usage,
     },
@@ -168,9 +168,11 @@ impl Worker {
     }
 
     async fn sweep(&self) -> Result<()> {
+        self.apart(async |it| answers::sweep(it).await).await?;
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
+        while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
         self.apart(async |it| members::sweep(it).await).await?;
         // A plan that ends with a month is changed before the month is closed: its bill looks back.
         self.apart(async |it| plans::sweep(it).await).await?;
@@ -188,10 +190,11 @@ impl Worker {
     }
 
     /// In a transaction of its own.
-    async fn apart(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<()>) -> Result<()> {
+    async fn apart<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<T>) -> Result<T> {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        story(&mut change).await?;
-        change.commit().await
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
     }
 }
 

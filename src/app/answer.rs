@@ -59,7 +59,9 @@ pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
 
 /// Writes out the error that a handler or a gate returned, and how the rate limit stands.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_program = ["/api/", "/scim/", "/webhooks/"].iter().any(|it| request.uri().path().starts_with(it));
+    let path = request.uri().path();
+    let is_program = ["/api/", "/scim/", "/webhooks/"].iter().any(|it| path.starts_with(it))
+        && !path.starts_with("/api/docs");
     let (mut parts, body) = request.into_parts();
     let limited = Limited::default();
     if is_program {
@@ -111,7 +113,8 @@ fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
-fn problem(error: &Error, asked: &Parts) -> Response {
+/// A problem document.
+pub fn problem(error: &Error, asked: &Parts) -> Response {
     if let Error::Moved(slug) = error {
         return moved(slug, asked);
     }
@@ -120,7 +123,7 @@ fn problem(error: &Error, asked: &Parts) -> Response {
         json!({ "pointer": pointer, "code": it.code, "detail": it.detail })
     };
     let mut body = json!({
-        "type": format!("/api/docs#{}", error.code()),
+        "type": format!("/api/docs/problems#{}", error.code()),
         "title": title(error),
         "status": error.status(),
         "code": error.code(),
@@ -151,6 +154,7 @@ fn title(error: &Error) -> &'static str {
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
         Error::Changed => "Changed meanwhile",
+        Error::Reused => "Used for another request",
         Error::TooMany(_) => "Too many tries",
         Error::Malformed { status: 405, .. } => "Method not allowed",
         Error::Malformed { status: 413, .. } => "Too large",
@@ -180,6 +184,11 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
     match error {
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
+        Error::Barred { code: entry::SECOND_FACTOR, detail } => {
+            let next: String = url::form_urlencoded::byte_serialize(back(&page, asked).as_bytes()).collect();
+            let step = format!("/sign-in/second?next={}", next.replace("%2F", "/"));
+            page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
+        }
         Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
             Some(response) => response,
             None => failed(&page, error, None),
@@ -198,6 +207,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::Invalid(_)
         | Error::Conflict { .. }
         | Error::Changed
+        | Error::Reused
         | Error::Malformed { .. }
         | Error::Stale => failed(&page, error, None),
     }
@@ -206,6 +216,15 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
 fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
     let (status, sentence) = (error.status(), error.to_string());
     page.whole(title(error), |frame| error_pages::failed(frame, status, title(error), &sentence, reference))
+}
+
+/// Where to come back to: what was asked for, or the account's first page where that was a change.
+fn back(page: &Page, asked: &Parts) -> String {
+    if asked.method == Method::GET {
+        return page.address().to_owned();
+    }
+    let slug = asked.uri.path().strip_prefix("/a/").and_then(|it| it.split('/').next());
+    slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview"))
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.
@@ -240,13 +259,14 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     let by = Credential::Session(secret_hash(id));
     let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
     let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
-    let givers = members::leaders(&mut scope).await.ok()?;
+    let may_be_given = *permission != Permission::TransferAccount;
+    let givers = if may_be_given { members::leaders(&mut scope).await.ok()? } else { vec![] };
     let who = scope.who();
     let says = permission.says();
     let act = says[..1].to_lowercase() + &says[1..];
     let base = format!("/a/{}", who.here.slug);
     let about = resource.map(|it| format!("&resource={it}")).unwrap_or_default();
-    let may_ask = who.membership.is_some() && *permission != Permission::TransferAccount;
+    let may_ask = who.membership.is_some() && may_be_given;
     let body = error_pages::Forbidden {
         act,
         account: who.here.name.clone(),

@@ -3,11 +3,16 @@ mod service;
 
 pub use service::Service;
 
-use super::{App, answer, client::client};
+use super::{
+    App, answer,
+    client::client,
+    once::Once,
+    prove::{Claim, Given, Proof},
+};
 use crate::{
     error::{Error, Result},
     kit::{
-        Kit, password,
+        Kit,
         secret::{KeyKind, hash, is_machine_key},
     },
     model::{
@@ -16,14 +21,15 @@ use crate::{
     },
     store::{
         Change, Client, Me, Scope, Visitor,
+        answers,
         entry::{self, Credential},
-        me,
-        sessions::{self, secret_hash},
+        factors,
+        sessions::secret_hash,
     },
 };
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use std::marker::PhantomData;
 use tower_sessions::Session;
@@ -35,6 +41,8 @@ pub struct Door<P, V> {
     slug: String,
     entry: Entry,
     client: Client,
+    claim: Option<answers::Claim>,
+    session: Option<Session>,
     proof: PhantomData<(P, V)>,
 }
 /// A signed-in member.
@@ -73,7 +81,7 @@ impl<P: Needs, V: Via> Door<P, V> {
             Change::<Entry>::begin(&self.app.0.db, &self.by, &self.slug, self.kit(), &self.client).await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
     }
     /// The same, taking another account of the family too: for what moves there. Tells who this is there.
@@ -87,59 +95,38 @@ impl<P: Needs, V: Via> Door<P, V> {
         let (mut change, there) = begun.await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change, &there).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
+    }
+    /// Keeps what was done, and in the same transaction that it was done.
+    async fn finish(&self, mut change: Change) -> Result<()> {
+        if let Some(claim) = &self.claim {
+            answers::done(&mut change, claim).await?;
+        }
+        change.commit().await
     }
     /// Whether a dangerous act needs the password again: then the form asks for it.
     pub fn is_stale(&self) -> bool {
         self.entry.by.fresh(self.kit().now()).is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        prove(&self.app, &self.by, &self.entry.by, self.entry.person.id.to_string(), password, &self.client)
-            .await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.entry.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
     }
-}
-
-async fn prove(
-    app: &App,
-    credential: &Credential,
-    by: &By,
-    user: String,
-    password: &str,
-    client: &Client,
-) -> Result<Fresh> {
-    let now = app.kit().now();
-    if let Some(fresh) = by.fresh(now) {
-        return Ok(fresh);
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = self.entry.by.fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        let (Credential::Session(hash), Some(session)) = (&self.by, &self.session) else {
+            return Err(Error::Stale);
+        };
+        Claim { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
     }
-    if password.is_empty() {
-        return Err(Error::invalid(
-            "password",
-            "proof_required",
-            "Enter your password to confirm that it is you.",
-        ));
-    }
-    let attempt = app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
-    let Credential::Session(hash) = credential else { return Err(Error::Stale) };
-    let mut scope = {
-        let mut conn = app.0.db.read().await?;
-        let who = entry::me(&mut conn, hash, now).await?.ok_or(Error::SignedOut)?;
-        drop(conn);
-        Scope::read(&app.0.db, who, app.kit(), client).await?
-    };
-    let stored = me::password(&mut scope).await?;
-    drop(scope);
-    if !password::matches(password, stored.as_deref()).await? {
-        return Err(Error::invalid("password", "wrong", "That is not your password."));
-    }
-    attempt.forgive();
-    let mut change = Change::<Me>::begin(&app.0.db, hash, app.kit(), client).await?;
-    sessions::proved(&mut change).await?;
-    change.commit().await?;
-    let mut conn = app.0.db.read().await?;
-    let who = entry::me(&mut conn, hash, app.kit().now()).await?.ok_or(Error::SignedOut)?;
-    By::Session(who.session).fresh(app.kit().now()).ok_or(Error::Stale)
 }
 
 /// How a visitor proves who they are.
@@ -169,13 +156,13 @@ impl Via for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        bearer(KeyKind::Key, parts).map(Credential::Key)
+        bearer(KeyKind::Key, &parts.headers).map(Credential::Key)
     }
 }
 
 /// The hash of the secret that a program presents. What is none by its checksum is not looked up.
-fn bearer(kind: KeyKind, parts: &Parts) -> Option<Vec<u8>> {
-    let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<Vec<u8>> {
+    let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = field.split_once(' ')?;
     let secret = secret.trim();
     let is_one = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(kind, secret);
@@ -205,7 +192,12 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             }
         }
         entry.meets::<P>().map_err(Error::Forbidden)?;
-        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
+        let claim = match (&entry.by, parts.extensions.get::<Once>()) {
+            (By::Key { id, .. }, Some(once)) => Some(once.claim(app, *id).await?),
+            _ => None,
+        };
+        let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
+        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, proof: PhantomData })
     }
 }
 
@@ -326,11 +318,21 @@ impl SignedIn {
     pub fn is_stale(&self) -> bool {
         By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        let by = By::Session(self.me.session.clone());
-        let credential = Credential::Session(self.hash.clone());
-        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client).await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.me.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
+    }
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = By::Session(self.me.session.clone()).fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        let (app, hash, session, client) = (&self.app, &self.hash, &self.session, &self.client);
+        Claim { app, hash, session, client }.prove(given.into()).await
     }
 }
 impl sealed::Sealed for SignedIn {}

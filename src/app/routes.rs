@@ -1,5 +1,5 @@
 //! A router that only takes handlers whose first argument is a gate, and remembers which.
-use super::{App, gate::Gate};
+use super::{App, call::Call, gate::Gate};
 use crate::model::permission::Permission;
 use axum::{
     Router,
@@ -20,12 +20,29 @@ pub struct Route {
     pub needs: Option<Permission>,
     /// What may be held instead: any of these.
     pub or: &'static [Permission],
+    /// The noun that a call of the API is about.
+    pub noun: Option<Noun>,
+    /// What a call of the API is for.
+    pub told: Option<Tell>,
+}
+
+/// Describes a call. A function, so that nothing is described before somebody reads.
+pub type Tell = fn(Call) -> Call;
+
+/// What calls are about: a chapter of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// Such as "Members".
+    pub name: &'static str,
+    /// What it is, in a sentence or two.
+    pub says: &'static str,
 }
 
 /// Routes, and the table of them.
 #[derive(Default)]
 pub struct Routes {
     router: Router<App>,
+    quick: Router<App>,
     table: Vec<Route>,
 }
 
@@ -56,6 +73,22 @@ macro_rules! methods {
 impl Routes {
     methods! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
 
+    /// Describes the call that was added last.
+    #[must_use]
+    pub fn told(mut self, tell: Tell) -> Routes {
+        if let Some(last) = self.table.last_mut() {
+            last.told = Some(tell);
+        }
+        self
+    }
+    /// Says what all these calls are about.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, says: &'static str) -> Routes {
+        for it in &mut self.table {
+            it.noun.get_or_insert(Noun { name, says });
+        }
+        self
+    }
     /// All rows.
     pub fn table(&self) -> &[Route] {
         &self.table
@@ -64,14 +97,29 @@ impl Routes {
     #[must_use]
     pub fn merge(mut self, other: Routes) -> Routes {
         self.table.extend(other.table);
-        Routes { router: self.router.merge(other.router), table: self.table }
+        let (router, quick) = (self.router.merge(other.router), self.quick.merge(other.quick));
+        Routes { router, quick, table: self.table }
     }
-    pub(super) fn into_router(self) -> Router<App> {
-        self.router
+    /// All of these are asked by programs for every request of theirs: they pass no layer that is there for browsers.
+    #[must_use]
+    pub fn quick(self) -> Routes {
+        Routes { router: Router::new(), quick: self.quick.merge(self.router), table: self.table }
+    }
+    /// Those that pass all layers, and those that pass few.
+    pub(super) fn into_routers(self) -> (Router<App>, Router<App>) {
+        (self.router, self.quick)
     }
     fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
         assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
-        self.table.push(Route { method, path, gate: G::NAME, needs: G::NEEDS, or: G::OR });
-        Routes { router: self.router.route(path, to), table: self.table }
+        self.table.push(Route {
+            method,
+            path,
+            gate: G::NAME,
+            needs: G::NEEDS,
+            or: G::OR,
+            noun: None,
+            told: None,
+        });
+        Routes { router: self.router.route(path, to), ..self }
     }
 }

@@ -38,6 +38,9 @@ pub fn kit(settings: &Settings, base_url: String) -> Done<Kit> {
         max_organizations_per_user: settings.max_organizations_per_user,
         open_sign_up: settings.open_sign_up,
         loopback: settings.is_loopback(),
+        allow_private_addresses: settings.allow_private_addresses,
+        dns_resolver: settings.dns_resolver,
+        social: settings.social.clone(),
     };
     Ok(Kit::new(Clock::real(), Chance::real(), Seal::new(&key), settings.catalog.clone(), rules))
 }

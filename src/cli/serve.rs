@@ -69,7 +69,9 @@ impl Serve {
         let app = App::new(db.clone(), kit.clone(), serving).paid_by(till.clone());
         let mut watch = Watch::new(db.clone(), kit.clone(), app.clone());
         // Before the first request: who serves already counts with us from now on.
-        watch.glance().await?;
+        if let Err(cause) = watch.glance().await {
+            tracing::warn!(?cause, "changes made elsewhere are not heard yet");
+        }
         let router = app.router(crate::routes());
         let (stop, stopped) = watch::channel(());
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

@@ -1,22 +1,22 @@
 //! Signing in and out.
+mod passkey;
+mod second;
+
 use crate::{
     app::{
         form::{Form, Query},
         gate::Anyone,
         page::{Faults, Page},
         routes::Routes,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Result},
-    kit::password,
+    kit::{passkey::Party, password, social::Provider},
     model::text::Email,
     store::users,
 };
 use askama::Template;
-use axum::{
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 /// The routes of this screen.
@@ -26,6 +26,8 @@ pub fn routes() -> Routes {
         .get("/sign-in", show)
         .post("/sign-in", sign_in)
         .post("/sign-out", sign_out)
+        .merge(passkey::routes())
+        .merge(second::routes())
 }
 
 #[derive(Default, Deserialize)]
@@ -49,6 +51,8 @@ struct Index {
     next: String,
     faults: Faults,
     may_sign_up: bool,
+    takes_passkeys: bool,
+    providers: Vec<Provider>,
 }
 
 /// To the account where the visitor was last, or to sign in.
@@ -67,7 +71,12 @@ async fn show(anyone: Anyone, page: Page, Query(it): Query<Next>) -> Result<Resp
 
 fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Response> {
     let may_sign_up = anyone.kit().rules.open_sign_up;
-    page.plain("Sign in", Index { email: it.email, next: it.next, faults, may_sign_up })
+    let takes_passkeys = Party::of(&anyone.kit().rules).is_some();
+    let providers = anyone.kit().social.all();
+    page.plain(
+        "Sign in",
+        Index { email: it.email, next: it.next, faults, may_sign_up, takes_passkeys, providers },
+    )
 }
 
 /// Failures in a quarter of an hour: of a user from one address, of a user from anywhere, of one address with any user. A
@@ -107,14 +116,8 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
         return ask(&anyone, &page.with(status), it, faults);
     };
     attempt.forgive();
-    sign::enter(&anyone, user.id, "password").await?;
-    let to = match sign::safe_next(&it.next) {
-        Some(next) => next.to_owned(),
-        None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, user.id).await?),
-    };
-    let mut response = page.to(&to);
-    sign::make_known(&anyone, &page, &headers, response.headers_mut(), user.id);
-    Ok(response.into_response())
+    let arrival = Arrival { user: user.id, method: "password", two_factors: false, next: &it.next };
+    sign::arrive_by_one(&anyone, &page, &headers, &arrival).await
 }
 
 async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Next>) -> Result<Response> {

@@ -44,6 +44,8 @@ impl Given {
         let name = "GUILDHALL_ALLOW_PRIVATE_ADDRESSES";
         let private = one_of(name, self.allow_private_addresses.as_ref(), &["false", "true"]);
         let allow_private_addresses = keep(&mut faults, private).is_some_and(|it| it == 1);
+        let dns_resolver = keep(&mut faults, given(self.dns_resolver.as_ref()).map(resolver).transpose());
+        let social = self.social.read(env, &mut faults);
         let most = given(self.max_organizations_per_user.as_ref()).unwrap_or("1").parse::<u32>();
         let most = most.map_err(|_| at("GUILDHALL_MAX_ORGANIZATIONS_PER_USER", "it is no number from 0 on"));
         let max_organizations_per_user = keep(&mut faults, most);
@@ -67,6 +69,8 @@ impl Given {
                 trusted_proxies: trusted_proxies?,
                 metrics_token,
                 allow_private_addresses,
+                dns_resolver: dns_resolver?,
+                social,
             })
         })();
         all.filter(|_| faults.is_empty()).ok_or(faults)
@@ -97,21 +101,21 @@ impl Given {
     }
 }
 
-fn given(value: Option<&String>) -> Option<&str> {
+pub(super) fn given(value: Option<&String>) -> Option<&str> {
     value.map(|it| it.trim()).filter(|it| !it.is_empty())
 }
 
-fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
+pub(super) fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
     read.map_err(|it| faults.push(it)).ok()
 }
 
 /// `GUILDHALL_LISTEN: it is no address and port, such as 127.0.0.1:3000.`
-fn at(name: &str, what: impl std::fmt::Display) -> String {
+pub(super) fn at(name: &str, what: impl std::fmt::Display) -> String {
     format!("{name}: {what}.")
 }
 
 /// From the variable itself, or from the file that is named. The value is never repeated.
-fn secret(
+pub(super) fn secret(
     env: impl Fn(&str) -> Option<String>,
     name: &str,
     file: Option<&String>,
@@ -153,6 +157,13 @@ fn listen(text: Option<&str>) -> Result<SocketAddr, String> {
     let text = text.unwrap_or("127.0.0.1:3000");
     let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |it| format!("127.0.0.1:{it}"));
     text.parse().map_err(|_| at("GUILDHALL_LISTEN", "it is no address and port, such as 127.0.0.1:3000"))
+}
+
+/// An address, and a port where it is not 53.
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let whole = text.parse().or_else(|_| bare.map(|it| SocketAddr::new(it, 53)));
+    whole.map_err(|_| at("GUILDHALL_DNS_RESOLVER", "it is no address and port, such as 10.0.0.2:53"))
 }
 
 /// As a browser spells it: what it sends in its Origin field is compared with this.

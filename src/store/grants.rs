@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A grant as a row tells it.
@@ -59,14 +60,19 @@ fn listed(json: Option<&str>) -> Vec<Listed> {
         let id = ResourceId(id.parse::<Uuid>().ok()?);
         Some(Listed { id, product: product.to_owned() })
     };
-    all.iter().filter_map(parse).collect()
+    let mut found: Vec<Listed> = all.iter().filter_map(parse).collect();
+    // In the order in which a wish is read: the same list is the same grant.
+    found.sort_by_key(|it| it.id);
+    found
 }
 
 /// A grant as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewGrant)]
 pub struct Wanted {
     /// A built-in role's word, a custom role's id, or a label such as `video-developer`.
+    #[schema(example = "developer")]
     pub role: String,
     /// Over what; the whole account if not said.
     #[serde(default)]
@@ -77,7 +83,8 @@ pub struct Wanted {
 }
 
 /// Over what, as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = NewScope)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedScope {
     /// The whole account.
@@ -85,11 +92,13 @@ pub enum WantedScope {
     /// One product.
     Product {
         /// Its word in the catalogue.
+        #[schema(example = "video")]
         product: String,
     },
     /// These resources.
     Resources {
         /// Their ids.
+        #[schema(value_type = Vec<ResourceId>)]
         resources: Vec<Uuid>,
     },
 }
@@ -242,6 +251,8 @@ pub enum Of {
     Membership(MembershipId),
     /// What an invitation promises.
     Invitation(InvitationId),
+    /// A member's, by a group of the provider through which they signed in.
+    Group(MembershipId),
 }
 
 /// Writes grants.
@@ -252,7 +263,7 @@ pub async fn insert<W: super::Who>(
     grants: &[Grant],
 ) -> Result<()> {
     let (membership, invitation) = match of {
-        Of::Membership(it) => (Some(it), None),
+        Of::Membership(it) | Of::Group(it) => (Some(it), None),
         Of::Invitation(it) => (None, Some(it)),
     };
     let by = change.who().actor().id;
@@ -271,7 +282,7 @@ pub async fn insert<W: super::Who>(
         change
             .sql(
                 "insert into grants (id, account_id, membership_id, invitation_id, role, role_id, scope, product, expires_at,
-                    granted_by, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                    granted_by, created_at, by_group) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             )
             .bind(id)
             .bind(account)
@@ -284,6 +295,7 @@ pub async fn insert<W: super::Who>(
             .bind(grant.expires_at)
             .bind(by)
             .bind(now)
+            .bind(matches!(of, Of::Group(_)))
             .run()
             .await?;
         if let Over::Resources(listed) = &grant.over {
@@ -332,7 +344,7 @@ pub(super) async fn of<W: super::Who>(
     admins_may_delete: bool,
 ) -> Result<Vec<(Uuid, Grant)>> {
     let sql = match kind {
-        Of::Membership(_) => grants!("membership_id"),
+        Of::Membership(_) | Of::Group(_) => grants!("membership_id"),
         Of::Invitation(_) => grants!("invitation_id"),
     };
     let rows: Vec<Row> = scope.sql(sql).bind(List(ids)).all().await?;

@@ -2,12 +2,13 @@
 use super::{
     Change, Me, Scope,
     audit::{self, Did},
-    invoices,
+    factors, invoices,
     links::set_password,
     memberships, sessions, users,
 };
 use crate::{
     error::{Error, Result},
+    letters::FactorChange,
     model::{
         entry::{Fresh, Person},
         id::AccountId,
@@ -65,6 +66,20 @@ pub async fn change_password(change: &mut Change<Me>, _: &Fresh, hashed: &str) -
     Ok(())
 }
 
+/// Removes the password: passkeys sign in from now on.
+pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
+    let person = change.who().person.clone();
+    change.lock_user(person.id).await?;
+    if factors::ways(change, person.id).await?.passkeys == 0 {
+        return Err(Error::conflict(
+            "last_way_in",
+            "Your password is your only way in. Add a passkey first.",
+        ));
+    }
+    change.ask("update users set password = null where id = $1").run().await?;
+    factors::tell(change, &person, FactorChange::PasswordRemoved, "user.password_removed").await
+}
+
 /// Deletes the signed-in user with their personal account. Refused while they own anything else, or run the installation
 /// alone. `typed` must be their address.
 pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<()> {
@@ -112,7 +127,8 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
         let action = if is_owner { "user.deleted" } else { "member.left" };
         audit::write(change, chain, Did::to(action, "user", person.id, &person.email)).await?;
         if !is_owner {
-            memberships::remove(change, account, membership).await?;
+            let now = change.now();
+            memberships::remove(change, account, membership, None, now).await?;
         }
     }
     let sql = "select id from accounts where owner_id = $1 and kind = 'personal' for no key update";

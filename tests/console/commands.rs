@@ -1,160 +1,11 @@
 //! The real program, as its operator runs it: each command on a database of its own, on both engines, beside a running server.
-use crate::harness::fresh_postgres;
+use crate::harness::machine::{Machine, SECRET, Server};
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Command, Stdio},
-    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
-
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER: &str = "//////////////////////////////////////////8=";
-const PASSWORD: &str = "correct horse battery staple";
-
-/// A machine with the program on it.
-pub struct Machine {
-    dir: tempfile::TempDir,
-    url: String,
-    is_sqlite: bool,
-}
-
-/// What a command answered.
-pub struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    pub fn ok(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        self.out
-    }
-    /// Exit status, one sentence on standard error that says this, and nothing on standard output.
-    fn fails(self, code: i32, says: &str) {
-        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
-        assert!(self.err.contains(says), "{} does not say {says}", self.err);
-        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
-    }
-}
-
-impl Machine {
-    /// On a Postgres database.
-    pub fn on(url: String) -> Machine {
-        Machine { dir: tempfile::tempdir().unwrap(), url, is_sqlite: false }
-    }
-    /// Its database.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-    pub fn lite() -> Machine {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/guildhall.db", dir.path().display());
-        Machine { dir, url, is_sqlite: true }
-    }
-    pub async fn each() -> [Machine; 2] {
-        [Machine::lite(), Machine::on(fresh_postgres().await)]
-    }
-    fn command(&self, env: &[(&str, &str)], args: &[&str]) -> Command {
-        let mut it = Command::new(env!("CARGO_BIN_EXE_guildhall"));
-        it.env_clear().env("GUILDHALL_DATABASE_URL", &self.url).env("GUILDHALL_LISTEN", "127.0.0.1:0");
-        if !self.is_sqlite {
-            it.env("GUILDHALL_SECRET_KEY", SECRET);
-        }
-        it.envs(env.iter().copied()).args(args).current_dir(self.dir.path());
-        it.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        it
-    }
-    pub fn run(&self, args: &[&str]) -> Ran {
-        self.run_with(&[], args, "")
-    }
-    fn run_with(&self, env: &[(&str, &str)], args: &[&str], stdin: &str) -> Ran {
-        let mut child = self.command(env, args).spawn().unwrap();
-        // A command that reads nothing may be over already.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let done = child.wait_with_output().unwrap();
-        let text = |it: Vec<u8>| String::from_utf8(it).unwrap();
-        Ran { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
-    }
-    pub fn serve(&self, env: &[(&str, &str)], args: &[&str]) -> Server {
-        let mut child = self.command(env, args).spawn().unwrap();
-        let (tell, said) = mpsc::channel();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|it| drop(tell.send(it))));
-        let first = said.recv_timeout(Duration::from_secs(20)).expect("the address within 20 seconds");
-        let base = first.rsplit_once(" at ").unwrap().1.to_owned();
-        let server = Server { child, base, said: Mutex::new(said) };
-        server.is_up();
-        server
-    }
-    pub fn user(&self, email: &str) {
-        let args = ["user", "create", "--email", email, "--name", "Ada Byron", "--password-stdin"];
-        self.run_with(&[], &args, &format!("{PASSWORD}\n")).ok();
-    }
-}
-
-/// A running server.
-pub struct Server {
-    pub child: Child,
-    base: String,
-    said: Mutex<mpsc::Receiver<String>>,
-}
-
-impl Server {
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-    fn is_up(&self) {
-        assert!(!self.base.starts_with("http://127") || self.get("/readyz").starts_with("HTTP/1.1 200"));
-    }
-    fn lines(&self) -> String {
-        let mut all = String::new();
-        let said = self.said.lock().unwrap();
-        while let Ok(line) = said.recv_timeout(Duration::from_millis(300)) {
-            all += &line;
-            all.push('\n');
-        }
-        all
-    }
-    pub fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"))
-    }
-    pub fn ask(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut said = Vec::new();
-        stream.read_to_end(&mut said).unwrap();
-        String::from_utf8_lossy(&said).into_owned()
-    }
-    fn sign_in(&self, email: &str) -> String {
-        let pairs = [("email", email), ("password", PASSWORD)];
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        self.ask(&format!(
-            "POST /sign-in HTTP/1.1\r\nHost: here\r\nOrigin: {}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            self.base,
-            body.len()
-        ))
-    }
-    fn tell(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    }
-    /// SIGTERM; says how long it took.
-    pub fn stop(mut self) -> Duration {
-        let began = Instant::now();
-        self.tell("-TERM");
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-        began.elapsed()
-    }
-}
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_makes_is_there_in_a_running_server() {
@@ -166,6 +17,8 @@ async fn what_a_command_makes_is_there_in_a_running_server() {
         it.run(&["user", "create", "--email", "ADA@acme.test", "--name", "Ada"])
             .fails(1, "has a user already");
         it.run(&["user", "create", "--email", "ada", "--name", "Ada"]).fails(1, "not a full address");
+        it.run(&["user", "reset-factors", "--email", "ada@acme.test"]).ok();
+        it.run(&["user", "reset-factors", "--email", "eve@acme.test"]).fails(1, "has no user");
         let args = ["user", "create", "--email", "b@acme.test", "--name", "B", "--password-stdin"];
         it.run(&args).fails(1, "no password");
 
@@ -362,4 +215,14 @@ async fn the_demonstration_is_for_this_machine_and_an_empty_database() {
     let other = Machine::lite();
     other.user("ada@acme.test");
     other.run(&["serve", "--demo"]).fails(1, "something else than the demonstration");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_prints_the_document_that_the_server_tells() {
+    let machine = Machine::lite();
+    let printed = machine.run(&["openapi"]).ok();
+    let server = machine.serve(&[], &[]);
+    let said = server.get("/api/v1/openapi.json");
+    assert!(said.starts_with("HTTP/1.1 200"));
+    assert_eq!(said.split_once("\r\n\r\n").unwrap().1, printed);
 }

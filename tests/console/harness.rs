@@ -11,6 +11,8 @@
 //!     .await;
 //! }
 //! ```
+mod described;
+pub mod machine;
 mod person;
 
 pub use person::{Person, Program, Said};
@@ -76,7 +78,7 @@ pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) 
 /// The same, reached by real browsers over a real socket.
 pub async fn each_served(story: impl AsyncFn(&House)) {
     for url in [None, Some(fresh_postgres().await)] {
-        let house = served(url).await;
+        let house = served(url, "127.0.0.1").await;
         story(&house).await;
         house.db.close().await;
     }
@@ -84,25 +86,34 @@ pub async fn each_served(story: impl AsyncFn(&House)) {
 
 /// An installation on SQLite that browsers can reach, for what does not depend on the engine.
 pub async fn one_served() -> House {
-    served(None).await
+    served(None, "127.0.0.1").await
 }
 
-/// The same, where invoices are paid by this till, and the house is reached over a real socket.
-pub async fn each_paid_by(till: impl Fn() -> Arc<dyn Till>, story: impl AsyncFn(&House)) {
+/// The same as `each_served`, reached by a name: passkeys are bound to one.
+pub async fn each_served_by_name(story: impl AsyncFn(&House)) {
     for url in [None, Some(fresh_postgres().await)] {
-        let house = served_by(url, Some(till())).await;
+        let house = served(url, "localhost").await;
         story(&house).await;
         house.db.close().await;
     }
 }
 
-async fn served(url: Option<String>) -> House {
-    served_by(url, None).await
+/// The same, where invoices are paid by this till, and the house is reached over a real socket.
+pub async fn each_paid_by(till: impl Fn() -> Arc<dyn Till>, story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let house = served_by(url, "127.0.0.1", Some(till())).await;
+        story(&house).await;
+        house.db.close().await;
+    }
 }
 
-async fn served_by(url: Option<String>, till: Option<Arc<dyn Till>>) -> House {
+async fn served(url: Option<String>, name: &str) -> House {
+    served_by(url, name, None).await
+}
+
+async fn served_by(url: Option<String>, name: &str, till: Option<Arc<dyn Till>>) -> House {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    let base = format!("http://{name}:{}", listener.local_addr().unwrap().port());
     let mut house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
     if let Some(till) = till {
         house.app = house.app.paid_by(till);
@@ -137,6 +148,9 @@ impl House {
             max_organizations_per_user: 1,
             open_sign_up: true,
             loopback: true,
+            allow_private_addresses: true,
+            dns_resolver: None,
+            social: guildhall::kit::social::Providers::default(),
         };
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();

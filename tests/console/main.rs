@@ -4,13 +4,20 @@
 mod api;
 mod audit;
 mod billing;
+mod auth;
 mod browser {
     mod driver;
-    mod pages;
+    mod factors;
+    pub mod pages;
     mod story;
 }
 mod commands;
+mod departure;
+mod factors;
+mod faults;
+mod docs;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;
@@ -23,6 +30,7 @@ mod members;
 mod operator;
 mod overview;
 mod payments;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;

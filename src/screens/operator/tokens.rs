@@ -65,17 +65,12 @@ async fn list(operator: Operator, page: Page) -> Result<Response> {
     page.show(&mut scope, "Service tokens", Index { rows }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Typed {
     name: String,
     scope: Vec<String>,
     password: String,
-}
-impl Default for Typed {
-    fn default() -> Typed {
-        Typed { name: String::new(), scope: vec![], password: String::new() }
-    }
 }
 
 #[derive(Template)]

@@ -1,5 +1,5 @@
 //! The real program is killed while it takes usage in: what it acknowledged is there, and nothing is counted twice.
-use crate::commands::{Machine, Server};
+use crate::harness::machine::{Machine, Server};
 use serde_json::{Value, json};
 use std::{
     io::{Read as _, Write as _},
@@ -34,7 +34,7 @@ fn post(address: &str, token: &str, body: &str) -> Option<Value> {
 }
 
 fn address(server: &Server) -> String {
-    server.base().trim_start_matches("http://").to_owned()
+    server.base.trim_start_matches("http://").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

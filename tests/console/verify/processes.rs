@@ -1,7 +1,7 @@
 //! Several processes on one database: what one does, the others know within a second; together they admit no more than one.
-use crate::{
-    commands::{Machine, Server},
-    harness::fresh_postgres,
+use crate::harness::{
+    fresh_postgres,
+    machine::{Machine, Server},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ fn fill(it: &Machine) -> Made {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_know_within_a_second() {
-    let it = Machine::on(fresh_postgres().await);
+    let it = Machine { dir: tempfile::tempdir().unwrap(), url: fresh_postgres().await, is_sqlite: false };
     let made = fill(&it);
     let (one, two) = (it.serve(&[], &["serve"]), it.serve(&[], &["serve"]));
     let say = |server: &Server, key: &str| verify(server, &made.token, key);
@@ -85,7 +85,7 @@ async fn two_replicas_know_within_a_second() {
     assert_eq!(say(&one, secret)["code"], "REVOKED", "at once where it was done");
     within_a_second(|| say(&two, secret)["code"] == "REVOKED");
     // A suspension, by somebody who is at the other one.
-    let db = guildhall::db::Db::connect(it.url()).await.unwrap();
+    let db = guildhall::db::Db::connect(&it.url).await.unwrap();
     let mut conn = db.begin().await.unwrap();
     conn.query(
         "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at)
@@ -127,7 +127,7 @@ async fn two_replicas_know_within_a_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_admit_no_more_than_one() {
-    let it = Machine::on(fresh_postgres().await);
+    let it = Machine { dir: tempfile::tempdir().unwrap(), url: fresh_postgres().await, is_sqlite: false };
     let made = fill(&it);
     let servers = [it.serve(&[], &["serve"]), it.serve(&[], &["serve"])];
     // Each has heard of the other.
