@@ -1,8 +1,8 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
+pub mod auth;
 pub mod billing;
 pub mod docs;
-pub mod auth;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;

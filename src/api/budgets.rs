@@ -1,5 +1,8 @@
 //! Budgets of an account.
-use super::list::{Ask, List};
+use super::{
+    list::{Ask, List},
+    tag::{IfMatch, Tagged, Versioned},
+};
 use crate::{
     app::{
         form,
@@ -19,26 +22,62 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The calls.
 pub fn routes() -> Routes {
     let (all, one) = ("/api/v1/accounts/{slug}/budgets", "/api/v1/accounts/{slug}/budgets/{id}");
-    Routes::default().get(all, list).post(all, create).get(one, read).patch(one, update).delete(one, delete)
+    Routes::default()
+        .get(all, list)
+        .told(|it| it.says("List budgets", "With what is used of each this month.").asks::<Wish>().lists::<Budget>())
+        .post(all, create)
+        .told(|it| {
+            it.says(
+                "Set a budget",
+                "For a month of UTC, from this one on. At 50, 80 and 100 percent those who may change it are told by mail; once a \
+                 hard one is used up, the keys that it is about get `QUOTA_EXCEEDED` until the month ends.",
+            )
+            .takes::<Wanted>()
+            .gives::<Budget>(201)
+            .fails(&["budget_exists", "too_many_budgets"])
+        })
+        .get(one, read)
+        .told(|it| it.says("Read a budget", "With what is used of it this month.").gives::<Budget>(200).tagged())
+        .patch(one, update)
+        .told(|it| it.says("Change a budget", "It holds from now on.").takes::<Update>().gives::<Budget>(200).tagged())
+        .delete(one, delete)
+        .told(|it| it.says("Delete a budget", "Keys that it refused work again.").gives_nothing().tagged())
+        .about("Budgets", "How much of a meter an account, a team, a member or a key may use in a month.")
 }
 
-#[derive(Serialize)]
+/// How much may be used in a month.
+#[derive(Serialize, ToSchema)]
 struct Budget {
+    /// Its id.
     id: BudgetId,
+    /// Whose usage it is about.
     kind: Kind,
-    /// The member, team or key; null for the account.
+    /// The id of the member, team or key; `null` for the account.
+    #[schema(value_type = Option<String>, format = "uuid")]
     subject: Option<Uuid>,
+    /// Of what.
+    #[schema(example = "credits")]
     meter: String,
+    /// How much a month.
     limit: Quantity,
+    /// Whether keys are refused when it is used up.
     hard: bool,
+    /// The month of UTC.
     month: Month,
+    /// How much is used.
     used: Quantity,
+    /// When it is used up at the pace of this month; `null`: not in this month.
     runs_out: Option<Day>,
+}
+
+impl Versioned for Budget {
+    const PASSING: &[&str] = &["month", "used", "runs_out"];
 }
 
 impl Budget {
@@ -63,7 +102,7 @@ impl Budget {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {}
 
@@ -76,19 +115,29 @@ async fn list(key: Key<ChangePlan>, ask: Ask<Wish>) -> Result<List<Budget>> {
     Ok(ask.page(rest, |it: &budgets::Budget| it.id.to_string(), |it| Budget::of(it, now)))
 }
 
-async fn read(key: Key<ChangePlan>, At(id): At<BudgetId>) -> Result<Json<Budget>> {
+async fn read(key: Key<ChangePlan>, At(id): At<BudgetId>) -> Result<Tagged<Budget>> {
     let found = budgets::find(&mut key.read().await?, id).await?;
-    Ok(Json(Budget::of(found, key.kit().now())))
+    Ok(Tagged(Budget::of(found, key.kit().now())))
 }
 
-#[derive(Deserialize)]
+/// A budget that is to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewBudget)]
 struct Wanted {
+    /// Whose usage it is about.
     kind: Kind,
+    /// The id of the member, team or key; nothing for the account.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     subject: Option<Uuid>,
+    /// Of what: one of the catalogue's meters.
+    #[schema(example = "credits")]
     meter: String,
+    /// How much a month.
+    #[schema(pattern = r"^[1-9][0-9]{0,11}(\.[0-9]{1,9})?$", example = "50000")]
     limit: String,
+    /// Whether keys are refused when it is used up.
     #[serde(default)]
     hard: bool,
 }
@@ -108,11 +157,16 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Budget::of(made, key.kit().now()))))
 }
 
-#[derive(Deserialize)]
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BudgetPatch)]
 struct Update {
+    /// How much a month.
     #[serde(default)]
+    #[schema(pattern = r"^[1-9][0-9]{0,11}(\.[0-9]{1,9})?$", example = "60000")]
     limit: Option<String>,
+    /// Whether keys are refused when it is used up.
     #[serde(default)]
     hard: Option<bool>,
 }
@@ -120,20 +174,29 @@ struct Update {
 async fn update(
     key: Key<ChangePlan>,
     At(id): At<BudgetId>,
+    version: IfMatch,
     form::Json(it): form::Json<Update>,
-) -> Result<Json<Budget>> {
+) -> Result<Tagged<Budget>> {
     let limit = it.limit.as_deref().map(budget::limit).transpose().map_err(Error::at("limit"))?;
     let now = key.kit().now();
     let changed = key
         .change(async |change| {
+            version.holds(&Budget::of(budgets::find(change, id).await?, now))?;
             budgets::update(change, id, limit, it.hard).await?;
             budgets::find(change, id).await
         })
         .await?;
-    Ok(Json(Budget::of(changed, now)))
+    Ok(Tagged(Budget::of(changed, now)))
 }
 
-async fn delete(key: Key<ChangePlan>, At(id): At<BudgetId>) -> Result<StatusCode> {
-    key.change(async |change| budgets::delete(change, id).await).await?;
+async fn delete(key: Key<ChangePlan>, At(id): At<BudgetId>, version: IfMatch) -> Result<StatusCode> {
+    let now = key.kit().now();
+    key.change(async |change| {
+        if version.is_given() {
+            version.holds(&Budget::of(budgets::find(change, id).await?, now))?;
+        }
+        budgets::delete(change, id).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

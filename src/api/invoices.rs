@@ -3,6 +3,7 @@ use super::list::{Ask, List};
 use crate::{
     app::{
         bill::{Sheet, file},
+        call::{Csv, Pdf},
         gate::{Key, Number},
         page::attachment,
         routes::Routes,
@@ -14,6 +15,7 @@ use crate::{
         invoice::{self, LineKind},
         money::Price,
         permission::{PayInvoices, ViewInvoices},
+        quantity::Quantity,
         time::Time,
     },
     store::{
@@ -28,38 +30,102 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/invoices";
     let one = "/api/v1/accounts/{slug}/invoices/{number}";
-    Routes::default().get(all, list).get(one, show).post("/api/v1/accounts/{slug}/invoices/{number}/pay", pay)
+    Routes::default()
+        .get(all, list)
+        .told(|it| it.says("List invoices", "And credit notes; newest first.").asks::<Wish>().lists::<Invoice>())
+        .get(one, show)
+        .told(|it| {
+            it.says(
+                "Read an invoice",
+                "By its number, as JSON, PDF or CSV, as `Accept` says. `upcoming` is what would be billed if the month ended now, as \
+                 JSON.",
+            )
+            .gives::<Invoice>(200)
+            .gives_as::<Pdf>(200, "application/pdf")
+            .gives_as::<Csv>(200, "text/csv")
+            .named(NUMBER)
+        })
+        .post("/api/v1/accounts/{slug}/invoices/{number}/pay", pay)
+        .told(|it| {
+            it.says("Pay an invoice", "With the card on file, soon, and once. The invoice is `paid` when it went well.")
+                .gives_later()
+                .named(NUMBER)
+                .fails(&["already_paid", "credited", "no_card", "payment_under_way", "void"])
+        })
+        .about("Invoices", "What was billed, month by month. An invoice never changes once it has its number.")
 }
 
-#[derive(Serialize)]
+/// What the number of an invoice looks like.
+const NUMBER: &str = "^[A-Za-z0-9-]+$";
+
+/// What is owed for a month, or what is given back.
+#[derive(Serialize, ToSchema)]
 struct Invoice {
-    /// None for the upcoming one.
+    /// Its number; `null` for the upcoming one.
+    #[schema(example = "GH-2026-0001")]
     number: Option<String>,
+    /// The month of UTC that it is about.
     month: Month,
+    /// The currency's code in ISO 4217.
+    #[schema(example = "EUR")]
     currency: String,
+    /// What is owed, in minor units; less than nothing for a credit note.
+    #[schema(example = 4900)]
     total: i64,
+    /// What it is made of.
     lines: Vec<Line>,
+    /// Where it stands.
+    #[schema(value_type = Status)]
     status: &'static str,
-    /// The invoice that this one takes back.
+    /// The number of the invoice that this one takes back.
     credits: Option<String>,
+    /// When it got its number.
     issued_at: Option<Time>,
+    /// By when it is to be paid.
     due_at: Option<Time>,
+    /// When it was paid.
     paid_at: Option<Time>,
 }
 
-#[derive(Serialize)]
+/// Where an invoice stands.
+#[derive(ToSchema)]
+#[schema(as = InvoiceStatus, rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the words in which it is told")]
+enum Status {
+    /// The upcoming one.
+    Draft,
+    Open,
+    Paid,
+    Void,
+    Credited,
+}
+
+/// A quantity at a price, rounded once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceLine)]
 struct Line {
+    /// In words.
+    #[schema(example = "Developer, November 2026")]
     description: String,
+    /// How much.
+    #[schema(value_type = Quantity)]
     quantity: String,
+    /// What one costs, in minor units.
     unit_price: Price,
+    /// What all of it costs, in minor units.
+    #[schema(example = 4900)]
     amount: i64,
+    /// Where it was used, if not by the account itself.
     team: Option<invoice::Team>,
+    /// Which meter, if it is about one.
     meter: Option<String>,
+    /// What it is about.
     kind: LineKind,
 }
 
@@ -87,7 +153,7 @@ impl From<Stored> for Invoice {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {}
 

@@ -20,8 +20,7 @@ use crate::{
         permission::{Needs, Permission},
     },
     store::{
-        Change, Client, Me, Scope, Visitor,
-        answers,
+        Change, Client, Me, Scope, Visitor, answers,
         entry::{self, Credential},
         factors,
         sessions::secret_hash,

@@ -6,11 +6,13 @@ use super::{
     time::Time,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Whose usage a budget is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
+#[schema(as = BudgetKind)]
 pub enum Kind {
     /// The account's, with its teams'.
     Account,

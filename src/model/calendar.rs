@@ -2,17 +2,20 @@
 use super::time::Time;
 use jiff::civil::{self, date};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 const MICROS: i64 = 86_400_000_000;
 
 /// A day of UTC, counted from 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
+#[schema(value_type = String, format = "date", example = "2026-11-21")]
 pub struct Day(pub i64);
 
 /// A month of UTC, counted from the year 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
+#[schema(value_type = String, pattern = r"^[0-9]{4}-[0-9]{2}$", example = "2026-11")]
 pub struct Month(pub i64);
 
 impl Day {

@@ -166,8 +166,9 @@ pub struct Plan {
 }
 
 /// So many in so long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PlanLimit)]
 pub struct RateLimit {
     /// At most.
     pub requests: u32,

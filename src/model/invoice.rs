@@ -8,10 +8,12 @@ use super::{
     text::{Email, Refusal, refuse},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::ToSchema;
 
 /// What a line is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = InvoiceLineKind)]
 pub enum LineKind {
     /// The price of a plan, for a month or some days of it.
     #[default]
@@ -29,7 +31,8 @@ pub enum LineKind {
 }
 
 /// A team, as an invoice names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = InvoiceTeam)]
 pub struct Team {
     /// Its slug.
     pub slug: String,
@@ -110,8 +113,9 @@ impl Status {
 }
 
 /// Who is billed, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = BillingDetails)]
 pub struct Details {
     /// The company; none: the account's name.
     pub company: String,

@@ -4,6 +4,7 @@ use super::{
     text::{Refusal, grouped, refuse},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::ToSchema;
 
 /// How many billionths a minor unit has.
 const WHOLE: i128 = 1_000_000_000;
@@ -104,7 +105,8 @@ impl<'de> Deserialize<'de> for Currency {
 }
 
 /// What one unit costs, in billionths of a minor unit. Written as a decimal of minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, pattern = r"^-?[0-9]+(\.[0-9]{1,9})?$", example = "0.5")]
 pub struct Price(i128);
 
 impl Price {

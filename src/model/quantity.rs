@@ -2,6 +2,7 @@
 use super::text::{Refusal, refuse};
 use serde::{Serialize, Serializer};
 use std::{iter::Sum, ops::AddAssign};
+use utoipa::ToSchema;
 
 /// How many nanos a whole has.
 const WHOLE: u128 = 1_000_000_000;
@@ -11,7 +12,8 @@ const MOST: u128 = 1_000_000_000_000 * WHOLE;
 const LONGEST: usize = 64;
 
 /// A decimal of at most nine places, zero or more. A sum of them may exceed what one may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, pattern = r"^[0-9]+(\.[0-9]{1,9})?$", example = "12.5")]
 pub struct Quantity(u128);
 
 impl Quantity {

@@ -135,15 +135,8 @@ pub async fn any(scope: &mut Scope, search: &str, chosen: &[Uuid]) -> Result<Vec
             and (lower(name) like $4 escape '\\' or id = any($5::uuid[]))
         order by case when id = any($5::uuid[]) then 0 else 1 end, name, id limit $6";
     let most = i64::try_from(MOST).unwrap_or(0) + 1;
-    let found: Vec<Source> = scope
-        .ask(sql)
-        .bind(private)
-        .bind(me)
-        .bind(like)
-        .bind(List(chosen))
-        .bind(most)
-        .all()
-        .await?;
+    let found: Vec<Source> =
+        scope.ask(sql).bind(private).bind(me).bind(like).bind(List(chosen)).bind(most).all().await?;
     let rights = &scope.who().rights;
     let mine = |it: &Source| rights.may_on(Permission::ViewResources, &it.product, it.id);
     Ok(found.into_iter().filter(mine).collect())

@@ -3,8 +3,8 @@
 
 mod api;
 mod audit;
-mod billing;
 mod auth;
+mod billing;
 mod browser {
     mod driver;
     mod factors;
@@ -13,9 +13,9 @@ mod browser {
 }
 mod commands;
 mod departure;
+mod docs;
 mod factors;
 mod faults;
-mod docs;
 mod floors;
 mod garbage;
 mod gates;

@@ -4,9 +4,13 @@ use crate::{
     error::{Error, Result},
     kit::Kit,
     model::{
+        id::KeyId,
+        quantity::Quantity,
         text::Refusal,
+        time::Time,
         token::ReportUsage,
         usage::event::{Attributes, Reported},
+        verdict::Named,
     },
     store::usage::take,
 };
@@ -20,10 +24,25 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
-    Routes::default().post("/api/v1/usage/events", report)
+    Routes::default()
+        .post("/api/v1/usage/events", report)
+        .told(|it| {
+            it.says(
+                "Report usage",
+                "CloudEvents 1.0: one in its JSON form, a batch of at most 10,000 as an array, or JSON data with the attributes in \
+                 `ce-` fields. An event counts once for its `source` and `id`, however often it is sent: send a batch again \
+                 when in doubt. Events that cannot be counted are told in `rejected`, and do not stop the others.",
+            )
+            .takes::<Event>()
+            .takes_as::<Event>("application/cloudevents+json")
+            .takes_as::<Batch>("application/cloudevents-batch+json")
+            .gives::<Answer>(200)
+        })
+        .about("Gateway", "What the platform's own back end asks and reports, with a service token.")
 }
 
 /// The most events of a batch.
@@ -33,17 +52,82 @@ const BODY: usize = 16 << 20;
 /// Batches that are written at the same time: pages need connections too.
 static WRITING: Semaphore = Semaphore::const_new(8);
 
-#[derive(Serialize)]
+/// A usage event: a CloudEvent 1.0.
+#[derive(ToSchema)]
+#[schema(as = UsageEvent)]
+#[expect(dead_code, reason = "it describes what is read event by event, each refused for its own reason")]
+struct Event {
+    /// The version of CloudEvents.
+    #[schema(pattern = r"^1\.0$", example = "1.0")]
+    specversion: String,
+    /// What kind of event it is.
+    #[schema(rename = "type", pattern = r"^guildhall\.usage$", example = "guildhall.usage")]
+    kind: String,
+    /// Who reports.
+    #[schema(min_length = 1, max_length = 300, example = "/gateway/eu-1")]
+    source: String,
+    /// What they call it: once for each source.
+    #[schema(min_length = 1, max_length = 300, example = "req_8f2c41")]
+    id: String,
+    /// When it happened, at most 35 days ago. Absent: now.
+    time: Option<Time>,
+    /// What happened.
+    data: Data,
+}
+
+/// What was used, how much of it, and by whom: say either `key_id` or `account`.
+#[derive(ToSchema)]
+#[schema(as = UsageData)]
+#[expect(dead_code, reason = "it describes what is read event by event, each refused for its own reason")]
+struct Data {
+    /// What was metered: one of the catalogue's meters.
+    #[schema(example = "credits")]
+    meter: String,
+    /// How much.
+    quantity: Quantity,
+    /// The key that used it; its member and account are counted with it.
+    key_id: Option<KeyId>,
+    /// The account's id or slug, where it was no key.
+    #[schema(example = json!(null))]
+    account: Option<String>,
+    /// In which product.
+    #[schema(example = "video")]
+    product: Option<String>,
+    /// By which model.
+    #[schema(max_length = 300, example = "large-2")]
+    model: Option<String>,
+    /// With which resource.
+    resource: Option<Named>,
+}
+
+/// At most 10,000 usage events, 16 MiB.
+#[derive(ToSchema)]
+#[schema(as = UsageBatch)]
+#[expect(dead_code, reason = "it describes what is read event by event, each refused for its own reason")]
+struct Batch(Vec<Event>);
+
+/// What became of the events.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageTaken)]
 struct Answer {
+    /// So many are counted now.
     accepted: usize,
+    /// So many were counted before.
     duplicates: usize,
+    /// Those that cannot be counted. All the others are.
     rejected: Vec<Rejected>,
 }
 
-#[derive(Serialize)]
+/// An event that cannot be counted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageRejected)]
 struct Rejected {
+    /// Where it stands in the batch, from 0.
     index: usize,
+    /// Why: stable, for programs.
+    #[schema(example = "unknown_meter")]
     code: &'static str,
+    /// Why, in a sentence.
     detail: String,
 }
 

@@ -1,8 +1,8 @@
 //! `GET /api/v1/accounts/{slug}/usage`: sums along any axes, as JSON or CSV.
 use crate::{
-    app::{csv, form::Params, gate::Key, routes::Routes},
+    app::{call::Csv, csv, form::Params, gate::Key, routes::Routes},
     error::{Error, Result},
-    model::{calendar::Day, permission::ReadUsage, usage::Axis},
+    model::{calendar::Day, permission::ReadUsage, quantity::Quantity, usage::Axis},
     store::usage::{Filter, Sum, sums},
 };
 use axum::{
@@ -12,25 +12,100 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
-    Routes::default().get("/api/v1/accounts/{slug}/usage", read)
+    Routes::default()
+        .get("/api/v1/accounts/{slug}/usage", read)
+        .told(|it| {
+            it.says(
+                "Read usage",
+                "Sums by meter, and along the axes asked for; no more than the key's member sees. At most 10,000 rows, as JSON, or \
+                 as CSV for `Accept: text/csv`.",
+            )
+            .asks::<Wish>()
+            .gives::<Sums>(200)
+            .gives_as::<Csv>(200, "text/csv")
+        })
+        .about("Usage", "What was used, by day, product, member, key, team, model and resource. Days are those of UTC.")
 }
 
 /// The most rows of an answer.
 const MOST: usize = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// The first day; that of the month if it is not said.
+    #[schema(value_type = Option<Day>)]
     from: Option<String>,
     /// The day after the last; tomorrow if it is not said.
+    #[schema(value_type = Option<Day>)]
     to: Option<String>,
-    /// Axes, with commas between them.
+    /// Axes: several parameters, or one with commas between them.
     #[serde(default)]
+    #[schema(value_type = Vec<AxisWord>)]
     group_by: Vec<String>,
+}
+
+/// By what usage is summed.
+#[derive(ToSchema)]
+#[schema(as = UsageAxis, rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes words that are read in lists with commas")]
+enum AxisWord {
+    Day,
+    Product,
+    Meter,
+    Member,
+    Key,
+    Team,
+    Model,
+    Resource,
+}
+
+/// All sums at once.
+#[derive(ToSchema)]
+#[schema(as = UsageSums)]
+#[expect(dead_code, reason = "it describes rows whose fields are those asked for")]
+struct Sums {
+    /// A sum each.
+    items: Vec<Row>,
+    /// Always `null`: there is one page.
+    next: Option<String>,
+}
+
+/// A sum: the meter, the quantity, and a field for each axis asked for, `null` for what has none.
+#[derive(ToSchema)]
+#[schema(as = UsageSum)]
+#[expect(dead_code, reason = "it describes rows whose fields are those asked for")]
+struct Row {
+    /// The day.
+    #[schema(nullable = false)]
+    day: Option<Day>,
+    /// The product's word.
+    #[schema(value_type = Value, required = false, example = "video")]
+    product: Option<String>,
+    /// What was metered.
+    #[schema(example = "credits")]
+    meter: String,
+    /// The id of the user whose key it was.
+    #[schema(value_type = Value, required = false, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    member: Option<String>,
+    /// The key's id.
+    #[schema(value_type = Value, required = false, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    key: Option<String>,
+    /// The team's id.
+    #[schema(value_type = Value, required = false, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    team: Option<String>,
+    /// The model.
+    #[schema(value_type = Value, required = false, example = "large-2")]
+    model: Option<String>,
+    /// The resource's id.
+    #[schema(value_type = Value, required = false, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    resource: Option<String>,
+    /// How much.
+    quantity: Quantity,
 }
 
 async fn read(key: Key<ReadUsage>, Params(wish): Params<Wish>, fields: HeaderMap) -> Result<Response> {
