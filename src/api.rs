@@ -2,20 +2,24 @@
 //! in, what goes out, and the handlers. Errors are told by `app::answer`.
 mod accounts;
 mod audit;
+mod budgets;
 mod can;
 mod grants;
 mod invitations;
+mod invoices;
 mod keys;
 mod leaked;
 mod list;
 mod members;
 mod openapi;
+mod plan;
 mod requests;
 mod resources;
 mod roles;
 mod tag;
 mod teams;
 mod transfer;
+mod usage;
 mod verify;
 
 use crate::app::routes::Routes;
@@ -26,17 +30,21 @@ pub fn routes() -> Routes {
     [
         accounts::routes(),
         audit::routes(),
+        budgets::routes(),
         can::routes(),
         invitations::routes(),
+        invoices::routes(),
         keys::routes(),
         leaked::routes(),
         members::routes(),
+        plan::routes(),
         requests::routes(),
         openapi::routes(),
         resources::routes(),
         roles::routes(),
         teams::routes(),
         transfer::routes(),
+        usage::routes(),
         verify::routes(),
     ]
     .into_iter()

@@ -2,7 +2,9 @@
 pub mod agent;
 pub mod answer;
 pub mod assets;
+pub mod bill;
 pub mod call;
+pub mod chart;
 pub mod client;
 pub mod csv;
 pub mod error_pages;
@@ -31,10 +33,11 @@ use crate::{
     kit::Kit,
     model::id::{AccountId, KeyId, SessionId, TokenId},
     store::{keys, sessions, tokens},
+    till::{ByHand, Till},
 };
 use ipnet::IpNet;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use throttle::Throttle;
@@ -51,6 +54,7 @@ struct Inner {
     kit: Kit,
     mailbox: bool,
     proxies: Vec<IpNet>,
+    till: OnceLock<Arc<dyn Till>>,
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
@@ -96,11 +100,23 @@ impl App {
             limits: limits::Limits::default(),
             metrics: metrics::Metrics::default(),
             metrics_token,
+            till: OnceLock::new(),
         }))
     }
     /// The clock, the rules and the rest.
     pub fn kit(&self) -> &Kit {
         &self.0.kit
+    }
+    /// Takes payments by this till, and not by hand alone.
+    #[must_use]
+    pub fn paid_by(self, till: Arc<dyn Till>) -> App {
+        // Set once, before anything is served.
+        let _ = self.0.till.set(till);
+        self
+    }
+    /// How invoices are paid.
+    pub fn till(&self) -> &Arc<dyn Till> {
+        self.0.till.get_or_init(|| Arc::new(ByHand))
     }
     /// Whether `/dev/mail` is there.
     pub fn has_mailbox(&self) -> bool {

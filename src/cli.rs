@@ -2,12 +2,14 @@
 mod account;
 mod audit;
 mod check;
+mod invoices;
 mod key;
 mod open;
 mod openapi;
 mod out;
 mod serve;
 mod token;
+mod usage;
 mod user;
 
 use crate::settings::{Given, Settings};
@@ -39,6 +41,12 @@ enum Command {
     /// Service tokens, for the platform's own back end
     #[command(subcommand)]
     Token(token::Token),
+    /// Invoices
+    #[command(subcommand)]
+    Invoices(invoices::Invoices),
+    /// Usage: sums of days, and the events they are made of
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -71,6 +79,8 @@ pub async fn run() -> ExitCode {
         Command::Account(it) => it.run(&settings).await,
         Command::Key(it) => it.run(&settings).await,
         Command::Token(it) => it.run(&settings).await,
+        Command::Invoices(it) => it.run(&settings).await,
+        Command::Usage(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
         Command::Openapi => openapi::run(),
         Command::Check => check::run(&settings).await,

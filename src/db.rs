@@ -120,8 +120,15 @@ impl Db {
     }
     /// A transaction that may write. SQLite takes the write lock here, so that reading before writing never fails late.
     pub async fn begin(&self) -> Result<Conn> {
+        self.begin_by("pragma synchronous = normal; begin immediate").await
+    }
+    /// The same, and what is committed is on the disk: it outlives the machine's sudden end, not only the program's.
+    pub async fn begin_durable(&self) -> Result<Conn> {
+        self.begin_by("pragma synchronous = full; begin immediate").await
+    }
+    async fn begin_by(&self, lite: &'static str) -> Result<Conn> {
         Ok(match self {
-            Db::Sqlite { write, .. } => Conn::LiteTx(write.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Sqlite { write, .. } => Conn::LiteTx(write.begin_with(lite).await?),
             Db::Postgres(pool) => Conn::PgTx(pool.begin().await?),
         })
     }

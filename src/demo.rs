@@ -1,8 +1,10 @@
 //! A believable organization for `serve --demo`: told as a story of ninety days, by the same functions that the screens call.
+mod bills;
 mod chapters;
 mod people;
 mod stage;
 mod story;
+mod usage;
 
 use crate::{
     db::Db,

@@ -12,10 +12,12 @@ mod access;
 mod account;
 mod factors;
 mod identity;
+mod invoice;
 mod key;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod usage;
 mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
@@ -25,6 +27,7 @@ pub use account::{
 };
 pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
 pub use identity::identity_changed;
+pub use invoice::{Failure, Invoice, invoice_issued, payment_failed};
 pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,

@@ -13,6 +13,7 @@ pub mod letters;
 
 pub mod mail;
 pub mod store;
+pub mod till;
 
 pub mod app;
 

@@ -1,15 +1,22 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
+pub mod bill;
+pub mod budget;
+pub mod calendar;
 pub mod catalog;
 pub mod entry;
 pub mod grant;
 pub mod id;
+pub mod invoice;
+pub mod money;
 pub mod permission;
+pub mod quantity;
 pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod usage;
 pub mod verdict;
 pub mod why;
 pub mod window;

@@ -1,10 +1,12 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
 pub mod auth;
+pub mod billing;
 pub mod docs;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
+pub mod invoices;
 pub mod keys;
 pub mod leaked_key;
 pub mod mailbox;
@@ -24,6 +26,8 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod teams;
+pub mod usage;
+pub mod webhooks;
 pub mod why;
 
 use crate::app::routes::Routes;
@@ -32,11 +36,13 @@ use crate::app::routes::Routes;
 pub fn routes() -> Routes {
     let all = [
         audit::routes(),
+        billing::routes(),
         docs::routes(),
         auth::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
+        invoices::routes(),
         keys::routes(),
         leaked_key::routes(),
         mailbox::routes(),
@@ -54,6 +60,8 @@ pub fn routes() -> Routes {
         sign_in::routes(),
         sign_up::routes(),
         teams::routes(),
+        webhooks::routes(),
+        usage::routes(),
         why::routes(),
     ];
     all.into_iter().fold(Routes::default(), Routes::merge)

@@ -45,6 +45,29 @@ pub struct Given {
     /// A file that says what the platform sells: products, meters, plans [default: the built-in one]
     #[arg(long, global = true, value_name = "PATH", env = "GUILDHALL_CATALOG", hide_env_values = true)]
     pub catalog: Option<String>,
+    /// A file that holds Stripe's secret key, or set GUILDHALL_STRIPE_SECRET_KEY itself. Without one, invoices are paid by
+    /// hand: the operator marks them
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GUILDHALL_STRIPE_SECRET_KEY_FILE",
+        hide_env_values = true
+    )]
+    pub stripe_secret_key_file: Option<String>,
+    /// A file that holds the secret that signs what Stripe sends to /webhooks/stripe, or set GUILDHALL_STRIPE_WEBHOOK_SECRET
+    /// itself
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GUILDHALL_STRIPE_WEBHOOK_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub stripe_webhook_secret_file: Option<String>,
+    /// Where Stripe's API is [default: https://api.stripe.com]
+    #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_STRIPE_URL", hide_env_values = true)]
+    pub stripe_url: Option<String>,
     /// A file that holds the token with which Prometheus reads /metrics, or set GUILDHALL_METRICS_TOKEN itself. Without one,
     /// /metrics answers only where the base URL is loopback
     #[arg(
@@ -128,6 +151,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Whose catalogue it is: a path, or none for the built-in one.
     pub catalog_path: Option<PathBuf>,
+    /// Stripe's account, if cards are taken.
+    pub stripe: Option<Stripe>,
     /// What is logged.
     pub log: EnvFilter,
     /// Whether the log is JSON.
@@ -146,6 +171,17 @@ pub struct Settings {
     pub dns_resolver: Option<SocketAddr>,
     /// Who we are to Google and GitHub.
     pub social: crate::kit::social::Providers,
+}
+
+/// An account at Stripe.
+#[derive(Clone)]
+pub struct Stripe {
+    /// Where its API is.
+    pub url: String,
+    /// Its secret key.
+    pub secret_key: String,
+    /// What signs what it sends.
+    pub webhook_secret: String,
 }
 
 /// Where the data is.

@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod answers;
 pub mod audit;
+pub mod billing;
+pub mod budgets;
 pub mod demo;
 pub mod entry;
 pub mod factors;
@@ -10,6 +12,7 @@ pub mod grants;
 mod guarded;
 pub mod identities;
 pub mod invitations;
+pub mod invoices;
 pub mod keys;
 pub mod limits;
 pub mod links;
@@ -19,6 +22,8 @@ pub mod members;
 mod memberships;
 pub mod overview;
 pub mod passkeys;
+pub mod payments;
+pub mod plans;
 pub mod requests;
 pub mod resources;
 pub mod roles;
@@ -30,6 +35,7 @@ pub mod stale;
 pub mod teams;
 pub mod tokens;
 pub mod transfers;
+pub mod usage;
 pub mod users;
 pub mod verify;
 pub mod why;
@@ -297,7 +303,18 @@ impl Change<Visitor> {
 impl Change<Service> {
     /// For the platform's back end. A token that was revoked meanwhile changes nothing.
     pub async fn begin(db: &Db, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
-        let mut conn = db.begin().await?;
+        Self::with(db.begin().await?, token, kit, client).await
+    }
+    /// The same, for what must be on the disk before it is acknowledged.
+    pub async fn begin_durable(
+        db: &Db,
+        token: TokenId,
+        kit: &Kit,
+        client: &Client,
+    ) -> Result<Change<Service>> {
+        Self::with(db.begin_durable().await?, token, kit, client).await
+    }
+    async fn with(mut conn: Conn, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
         let who = tokens::in_force(&mut conn, token).await?.ok_or(Error::SignedOut)?;
         Ok(Change::of(conn, who, kit, client))
     }

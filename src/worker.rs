@@ -1,5 +1,6 @@
 //! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
 //! what one has taken, no other takes.
+mod collect;
 pub mod watch;
 
 use crate::{
@@ -10,10 +11,11 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, answers, keys,
+        Change, Client, Host, Scope, answers, invoices, keys,
         mails::{self, Due},
-        members, sessions, transfers,
+        members, plans, sessions, transfers, usage,
     },
+    till::{ByHand, Till},
 };
 use std::{
     future::Future,
@@ -31,6 +33,9 @@ const GLANCE: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 8;
 /// For one letter: shorter than the store's lease, so that it is not taken twice.
 const LONGEST: Duration = Duration::from_secs(100);
+/// Steps of deleting old events in one sweep, and the pause after each.
+const STEPS: usize = 50;
+const BREATH: Duration = Duration::from_millis(20);
 /// The longest pause while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -42,12 +47,18 @@ pub struct Worker {
     db: Db,
     kit: Kit,
     postman: Option<Arc<Postman>>,
+    till: Arc<dyn Till>,
 }
 
 impl Worker {
     /// On a database. Without a postman, mails stay in the database, where the mailbox shows them.
     pub fn new(db: Db, kit: Kit, postman: Option<Postman>) -> Worker {
-        Worker { db, kit, postman: postman.map(Arc::new) }
+        Worker { db, kit, postman: postman.map(Arc::new), till: Arc::new(ByHand) }
+    }
+    /// Takes payments by this till, and not by hand alone.
+    #[must_use]
+    pub fn paid_by(self, till: Arc<dyn Till>) -> Worker {
+        Worker { till, ..self }
     }
 
     /// Works until `stop`, and finishes then what is on its way.
@@ -82,11 +93,14 @@ impl Worker {
         while self.deliver(&mut on_the_way).await? > 0 {
             while on_the_way.join_next().await.is_some() {}
         }
+        self.collect(&mut on_the_way).await?;
+        while on_the_way.join_next().await.is_some() {}
         self.sweep().await
     }
 
     async fn glance(&self, on_the_way: &mut JoinSet<()>, swept: &mut Time) -> Result<()> {
         self.deliver(on_the_way).await?;
+        self.collect(on_the_way).await?;
         let now = self.kit.now();
         if now.minus(MINUTE) >= *swept {
             self.sweep().await?;
@@ -97,7 +111,7 @@ impl Worker {
 
     /// Sends off as many letters as there is room for; says how many.
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
-        let room = AT_ONCE - on_the_way.len();
+        let room = AT_ONCE.saturating_sub(on_the_way.len());
         // Looking needs no transaction, and mostly there is nothing.
         let next =
             mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
@@ -159,7 +173,20 @@ impl Worker {
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
         while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
-        self.apart(async |it| members::sweep(it).await).await
+        self.apart(async |it| members::sweep(it).await).await?;
+        // A plan that ends with a month is changed before the month is closed: its bill looks back.
+        self.apart(async |it| plans::sweep(it).await).await?;
+        invoices::close_due(&self.db, &self.kit, &NAME).await?;
+        // In small steps: nobody waits long for the writer.
+        for _ in 0..STEPS {
+            let mut gone = 0;
+            self.apart(async |it| Ok(gone = usage::sweep(it).await?)).await?;
+            if gone == 0 {
+                break;
+            }
+            sleep(BREATH).await;
+        }
+        Ok(())
     }
 
     /// In a transaction of its own.

@@ -1,6 +1,8 @@
 //! What `scripts/bench` measures against, and on: bare axum handlers, and a database full of members and keys.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
+mod usage;
+
 use axum::{
     Json, Router,
     extract::Path,
@@ -27,7 +29,12 @@ async fn main() {
     match args[..] {
         ["bare", listen] => bare(listen).await,
         ["fill", url, slug, many, keys] => fill(url, slug, many.parse().unwrap(), keys).await,
-        _ => panic!("bench bare LISTEN | bench fill URL SLUG MANY KEYS-FILE"),
+        ["usage-insert", url, many] => usage::insert(url, many.parse().unwrap()).await,
+        ["usage-report", base, token, slug, many] => usage::report(base, token, slug, many.parse().unwrap()),
+        ["usage-fill", url, slug, many] => usage::fill(url, slug, many.parse().unwrap()).await,
+        _ => panic!(
+            "bench bare LISTEN | bench fill URL SLUG MANY KEYS-FILE | bench usage-insert URL MANY | bench usage-report BASE TOKEN SLUG MANY | bench usage-fill URL SLUG MANY"
+        ),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         id::{AccountId, KeyId, UserId},
         permission::Permission,
         token::VerifyKeys,
-        verdict::{Asked, Known, Named, Seat, Verdict},
+        verdict::{Asked, Known, Named, Verdict},
     },
 };
 use axum::{
@@ -160,7 +160,7 @@ async fn judge(app: &App, known: &Known, it: Question) -> Result<(Verdict, Optio
     let (now, seat) = (app.kit().now(), &*known.seat);
     let refused = match known.fault(now) {
         Some(fault) => Some(fault),
-        None => refusal(app, seat, it.permission, it.product, it.resource).await?,
+        None => refusal(app, known, it.permission, it.product, it.resource).await?,
     };
     if let Some(code) = refused {
         return Ok((code, app.peek(seat.payer, &seat.plan).await?));
@@ -172,23 +172,21 @@ async fn judge(app: &App, known: &Known, it: Question) -> Result<(Verdict, Optio
 
 async fn refusal(
     app: &App,
-    seat: &Seat,
+    known: &Known,
     permission: Option<Permission>,
     product: Option<String>,
     resource: Option<Named>,
 ) -> Result<Option<Verdict>> {
     let spot = match resource {
-        Some(named) => Some(app.spot(seat.account, named).await?),
+        Some(named) => Some(app.spot(known.seat.account, named).await?),
         None => None,
     };
-    let now = app.kit().now();
+    let (now, seat) = (app.kit().now(), &known.seat);
     let asked = Asked { permission, product };
     if !seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
         return Ok(Some(Verdict::Forbidden));
     }
-    let product = spot.as_ref().and_then(Option::as_ref).map(|it| it.product.as_str());
-    let is_spent = seat.is_spent(product.or(asked.product.as_deref()), now);
-    Ok(is_spent.then_some(Verdict::QuotaExceeded))
+    Ok(known.is_spent(now).then_some(Verdict::QuotaExceeded))
 }
 
 fn answer<'a>(app: &App, known: &'a Known, code: Verdict, report: Option<Report>) -> Answer<'a> {

@@ -60,8 +60,8 @@ pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
 /// Writes out the error that a handler or a gate returned, and how the rate limit stands.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_program =
-        ["/api/", "/scim/"].iter().any(|it| path.starts_with(it)) && !path.starts_with("/api/docs");
+    let is_program = ["/api/", "/scim/", "/webhooks/"].iter().any(|it| path.starts_with(it))
+        && !path.starts_with("/api/docs");
     let (mut parts, body) = request.into_parts();
     let limited = Limited::default();
     if is_program {

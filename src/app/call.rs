@@ -14,6 +14,8 @@ pub struct Call {
     pub query: Option<Shape>,
     /// The JSON body.
     pub body: Option<Shape>,
+    /// The body in other forms, by content type.
+    pub bodies: Vec<(&'static str, Shape)>,
     /// What it gives when it goes well.
     pub answers: Vec<Answer>,
     /// Problems besides those that every call with its gate can have, by code.
@@ -35,6 +37,16 @@ pub struct Answer {
     /// Its content type.
     pub media: &'static str,
 }
+
+/// A table as CSV (RFC 4180).
+#[derive(ToSchema)]
+#[schema(value_type = String)]
+pub struct Csv(pub String);
+
+/// A document as PDF.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Pdf(pub String);
 
 /// A shape, and those that it is made of.
 pub struct Shape {
@@ -72,6 +84,12 @@ impl Call {
     pub fn takes<T: ToSchema>(self) -> Call {
         Call { body: Some(Shape::of::<T>()), ..self }
     }
+    /// Or takes this, in another form.
+    #[must_use]
+    pub fn takes_as<T: ToSchema>(mut self, media: &'static str) -> Call {
+        self.bodies.push((media, Shape::of::<T>()));
+        self
+    }
     /// Gives this as JSON.
     #[must_use]
     pub fn gives<T: ToSchema>(self, status: u16) -> Call {
@@ -86,6 +104,11 @@ impl Call {
     #[must_use]
     pub fn gives_nothing(self) -> Call {
         self.answer(204, None, "")
+    }
+    /// Will do it soon, and gives nothing: 202.
+    #[must_use]
+    pub fn gives_later(self) -> Call {
+        self.answer(202, None, "")
     }
     /// Gives a list, page by page: takes `limit` and `after`, tells `next` and `Link`.
     #[must_use]

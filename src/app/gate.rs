@@ -54,6 +54,10 @@ impl<P: Needs, V: Via> Door<P, V> {
     pub fn me(&self) -> &Entry {
         &self.entry
     }
+    /// The running program.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
     /// The account's slug.
     pub fn slug(&self) -> &str {
         &self.slug
@@ -210,6 +214,15 @@ impl<T: std::str::FromStr> FromRequestParts<App> for At<T> {
     }
 }
 
+/// `{number}` of the path: an invoice's.
+pub struct Number(pub String);
+impl FromRequestParts<App> for Number {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "number").await.map(Number)
+    }
+}
+
 /// `{token}` of the path: a secret out of a mail.
 pub struct Token(pub String);
 impl FromRequestParts<App> for Token {
@@ -231,8 +244,8 @@ mod sealed {
 pub trait Gate: sealed::Sealed {
     /// What must be held.
     const NEEDS: Option<Permission>;
-    /// What may be held instead.
-    const OR: Option<Permission> = None;
+    /// What may be held instead: any of these.
+    const OR: &'static [Permission] = &[];
     /// Under which every path of such a gate lies.
     const ROOT: &str;
     /// For the route table.
@@ -242,7 +255,7 @@ pub trait Gate: sealed::Sealed {
 impl<P, V> sealed::Sealed for Door<P, V> {}
 impl<P: Needs, V: Via> Gate for Door<P, V> {
     const NEEDS: Option<Permission> = P::PERMISSION;
-    const OR: Option<Permission> = P::OR;
+    const OR: &'static [Permission] = P::OR;
     const ROOT: &str = V::ROOT;
     const NAME: &'static str = V::NAME;
 }

@@ -127,7 +127,13 @@ impl App {
         let since = stale.since();
         let Some(read) = verify::key(&mut self.0.db.read().await?, hash).await? else { return Ok(None) };
         let (seat, sat) = memory.seat(read.alike, read.seat, since, stale);
-        let known = Known { id: read.id, is_revoked: read.is_revoked, expires_at: read.expires_at, seat };
+        let known = Known {
+            id: read.id,
+            is_revoked: read.is_revoked,
+            expires_at: read.expires_at,
+            seat,
+            spent_until: read.spent_until,
+        };
         let kept = Arc::new(Kept { key: Dated(known, since.min(sat)), used: AtomicI64::new(i64::MIN) });
         memory.keep(mark, kept.clone());
         Ok(Some(Found(kept)))

@@ -73,7 +73,8 @@ fn installation(path: &str) -> Vec<Section> {
         current,
         count: None,
     };
-    let is_accounts = path == "/operator" || path.starts_with("/operator/accounts");
+    let is_accounts = path == "/operator"
+        || ["/operator/accounts", "/operator/invoices"].iter().any(|it| path.starts_with(it));
     let items = vec![
         item("Accounts", "building-2", "/operator", is_accounts),
         item("Service tokens", "key-round", "/operator/tokens", path.starts_with("/operator/tokens")),
@@ -146,10 +147,20 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
         build.push(item("Resources", "boxes", "resources", None));
     }
     let mut insight = vec![];
+    if [Permission::ViewUsage, Permission::ViewAnalytics, Permission::OwnKeys].iter().any(|it| entry.may(*it))
+    {
+        insight.push(item("Usage", "chart-column", "usage", None));
+    }
     if entry.may(Permission::ViewAudit) {
         insight.push(item("Audit log", "scroll-text", "audit", None));
     }
-    let settings = vec![item("Settings", "settings", "settings", None)];
+    let mut settings = vec![];
+    if entry.may(Permission::ViewInvoices) || entry.may(Permission::ViewBilling) {
+        let mut billing = item("Plan & billing", "credit-card", "billing", None);
+        billing.current |= path.starts_with(&format!("{base}/invoices/"));
+        settings.push(billing);
+    }
+    settings.push(item("Settings", "settings", "settings", None));
     let title = match here.kind {
         account::Kind::Personal => "Personal account",
         account::Kind::Organization => "Organization",

@@ -233,6 +233,17 @@ fn render(partial: &impl Template) -> Result<String> {
     partial.render().map_err(|it| Error::Internal(it.to_string()))
 }
 
+/// A file to be saved under a name of letters, digits, dots and hyphens.
+pub fn attachment(name: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, disposition.as_str()),
+        (header::CACHE_CONTROL, "private, no-store"),
+    ];
+    (headers, bytes).into_response()
+}
+
 /// An instant as a template shows it: `{{ ui::time(at.iso, at.text) }}`.
 #[derive(Clone, Debug, Default)]
 pub struct When {

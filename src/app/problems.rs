@@ -67,18 +67,21 @@ pub const ALL: &[Problem] = &[
     ),
     problem("already_allowed", 409, "It is allowed already: there is nothing to ask for."),
     problem("already_member", 409, "They are a member already."),
+    problem("already_paid", 409, "The invoice is paid already. Nothing was charged."),
     problem("already_rotated", 409, "Another key takes its place already. Rotate that one."),
     problem(
         "answer_lost",
         409,
         "The first request with this `Idempotency-Key` was done, but its answer was lost with the process that did it. It is not done again: read what is there.",
     ),
+    problem("budget_exists", 409, "There is a budget for this and this meter already. Change that one."),
     problem("built_in", 409, "A built-in role is the same everywhere. Make one of your own from it."),
     problem(
         "changed_meanwhile",
         409,
         "Somebody changed it at the same time. Read it again, then repeat your change.",
     ),
+    problem("credited", 409, "The invoice was taken back by a credit note: nobody owes it."),
     problem(
         "in_flight",
         409,
@@ -87,6 +90,11 @@ pub const ALL: &[Problem] = &[
     problem("invitation_over", 409, "The invitation was accepted, declined or revoked. Send a new one."),
     problem("key_over", 409, "The key does not work any more: nothing can take its place. Create another."),
     problem("member_again", 409, "They are a member again. Change their roles instead."),
+    problem(
+        "no_card",
+        409,
+        "There is no card on file. Add one in the console first, or pay by hand as the invoice says.",
+    ),
     problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
     problem(
         "not_a_member",
@@ -116,12 +124,23 @@ pub const ALL: &[Problem] = &[
         409,
         "The owner cannot be removed, suspended, expired or demoted. Transfer the account first.",
     ),
+    problem(
+        "parent_pays",
+        409,
+        "A team has no plan and no bills of its own. Ask the account that pays for it.",
+    ),
+    problem(
+        "payment_under_way",
+        409,
+        "The payment of this invoice is under way already. It is charged once: read the invoice again.",
+    ),
     problem("personal", 409, "A personal account has one member, no invitations and no transfer."),
     problem("restored_already", 409, "The removal was taken back already."),
     problem("roles_of_organization", 409, "A team uses the roles of its organization. Change them there."),
     problem("self", 409, "Nobody changes their own membership in this way. Ask another administrator."),
     problem("slug_taken", 409, "Another account has or had this slug: a slug is given once. Choose another."),
     problem("team_in_team", 409, "A team has no teams of its own. Open it in the organization."),
+    problem("too_many_budgets", 409, "An account has at most 100 budgets. Delete one that is not needed."),
     problem("too_many_grants", 409, "A member holds at most 50 grants."),
     problem(
         "too_many_requests_wait",
@@ -138,12 +157,17 @@ pub const ALL: &[Problem] = &[
         409,
         "A removal can be taken back for ten minutes, which are over. Invite them again.",
     ),
+    problem("void", 409, "The invoice is void: nobody owes it."),
     problem(
         "precondition_failed",
         412,
         "It has changed since you read it: `If-Match` names another version. Read it again, then repeat your change.",
     ),
-    problem("too_large", 413, "A body has at most 1 MiB."),
+    problem(
+        "too_large",
+        413,
+        "A body has at most 1 MiB; one of usage events 16 MiB and 10,000 events. Send less at a time.",
+    ),
     problem("unsupported_media_type", 415, "Send JSON, with `Content-Type: application/json`."),
     problem(
         "idempotency_key_reused",
@@ -181,6 +205,7 @@ pub const FAULTS: &[(&str, &str)] = &[
 
 /// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
 pub const STATE: &[(&str, &str)] = &[
+    ("before_from", "It lies before `from`."),
     ("gives_it_not", "The grant does not give what is asked for."),
     ("in_the_past", "The time is over."),
     ("in_use", "It is still held: name a replacement."),
@@ -196,11 +221,16 @@ pub const STATE: &[(&str, &str)] = &[
     ("scope_not_allowed", "The role cannot be held over this scope."),
     ("sees_nothing", "They could not see what passes on to them."),
     ("taken", "Another has it already."),
+    ("too_many_rows", "There would be more than 10,000 rows."),
     ("unknown_account", "There is no such account, or you cannot enter it."),
+    ("unknown_key", "There is no such API key in this account."),
     ("unknown_kind", "The catalogue has no such kind in this product."),
     ("unknown_member", "There is no such member in this account."),
+    ("unknown_meter", "The catalogue has no such meter."),
     ("unknown_permission", "There is no such permission."),
+    ("unknown_plan", "The catalogue has no such plan."),
     ("unknown_product", "The catalogue has no such product."),
     ("unknown_resource", "There is no such resource in this account, or you do not see it."),
     ("unknown_role", "There is no such role in this account."),
+    ("unknown_team", "There is no such team in this account."),
 ];

@@ -18,8 +18,8 @@ pub struct Route {
     pub gate: &'static str,
     /// What must be held, if anything.
     pub needs: Option<Permission>,
-    /// What may be held instead.
-    pub or: Option<Permission>,
+    /// What may be held instead: any of these.
+    pub or: &'static [Permission],
     /// The noun that a call of the API is about.
     pub noun: Option<Noun>,
     /// What a call of the API is for.

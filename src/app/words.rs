@@ -18,6 +18,23 @@ pub fn sentence(event: &Event) -> String {
         "plan.changed" => {
             format!("changed the plan from {} to {}", text(before, "plan"), text(after, "plan"))
         }
+        "plan.scheduled" => match after["at"].as_str().and_then(Time::parse) {
+            Some(at) => format!("set the plan to change to {} on {}", text(after, "plan"), at.in_words()),
+            None => format!("set the plan to change to {}", text(after, "plan")),
+        },
+        "plan.schedule_withdrawn" => format!("took back the change of the plan to {}", text(before, "plan")),
+        "billing.details_changed" => "changed the billing details".to_owned(),
+        "invoice.issued" => format!("made {name} for {}: {}", text(after, "month"), text(after, "total")),
+        "invoice.paid" => format!("marked {name} as paid ({})", text(after, "note")),
+        "invoice.voided" => format!("voided {name}: {}", text(after, "reason")),
+        "invoice.credited" => format!("took {name} back: {}", text(after, "reason")),
+        "invoice.adjusted" => format!("put {} on the next invoice: {name}", text(after, "amount")),
+        "payment.asked" => format!("asked to charge the card with {} for {name}", text(after, "amount")),
+        "payment.failed" => format!("could not charge the card for {name}: {}", text(after, "detail")),
+        "card.changed" => match after["last4"].as_str() {
+            Some("") | None => "saw that there is no card any more".to_owned(),
+            Some(last4) => format!("took up the card that ends in {last4}"),
+        },
         "member.invited" => format!("invited {name} as {}", roles(&after["grants"])),
         "member.joined" => joined(&name, after),
         "member.left" => "left".to_owned(),
@@ -73,6 +90,9 @@ pub fn sentence(event: &Event) -> String {
             )
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
+        "budget.created" => format!("set a budget for {name}"),
+        "budget.updated" => format!("changed the budget for {name}"),
+        "budget.deleted" => format!("deleted the budget for {name}"),
         "service_token.created" => format!("created the service token “{name}”"),
         "service_token.leaked" => format!("reported the service token “{name}” as leaked, which revoked it"),
         "service_token.revoked" => format!("revoked the service token “{name}”"),

@@ -14,10 +14,11 @@ use crate::{
     mail::Postman,
     settings::Settings,
     store::{Change, Client, Host, Scope, users},
+    till::{ByHand, Stripe, Till},
     worker::{Worker, watch::Watch},
 };
 use clap::Args;
-use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -64,7 +65,8 @@ impl Serve {
             proxies: settings.trusted_proxies.clone(),
             metrics_token: settings.metrics_token.clone(),
         };
-        let app = App::new(db.clone(), kit.clone(), serving);
+        let till = till(settings)?;
+        let app = App::new(db.clone(), kit.clone(), serving).paid_by(till.clone());
         let mut watch = Watch::new(db.clone(), kit.clone(), app.clone());
         // Before the first request: who serves already counts with us from now on.
         if let Err(cause) = watch.glance().await {
@@ -76,7 +78,7 @@ impl Serve {
             .with_graceful_shutdown(over(stopped.clone()));
         let mut server = tokio::spawn(server.into_future());
         let watch = tokio::spawn(watch.run(over(stopped.clone())));
-        let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).run(over(stopped)));
+        let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).paid_by(till).run(over(stopped)));
         tokio::select! {
             () = told_to_stop() => {}
             ended = &mut server => {
@@ -94,6 +96,14 @@ impl Serve {
         let _ = timeout(Duration::from_millis(800), db.close()).await;
         Ok(())
     }
+}
+
+/// How invoices are paid: by card, or by hand.
+fn till(settings: &Settings) -> Done<Arc<dyn Till>> {
+    let Some(it) = &settings.stripe else { return Ok(Arc::new(ByHand)) };
+    let stripe = Stripe::new(&it.url, &it.secret_key, &it.webhook_secret);
+    let stripe = stripe.map_err(|it| Failed::Settings(format!("Stripe cannot be used: {it}.")))?;
+    Ok(Arc::new(stripe))
 }
 
 async fn over(mut stopped: watch::Receiver<()>) {

@@ -8,10 +8,11 @@ pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
         return sql.into();
     }
     let sql = LOCKS.iter().fold(sql, |sql, lock| sql.strip_suffix(lock).unwrap_or(sql));
-    if !["any($", "json_agg(", "uuid_send(", "json_array_elements("].iter().any(|it| sql.contains(it)) {
+    if !MARKS.iter().any(|it| sql.contains(it)) {
         return sql.into();
     }
-    let mut text = SPELLINGS.iter().fold(sql.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+    let sql = recordset(sql);
+    let mut text = SPELLINGS.iter().fold(sql, |text, (theirs, ours)| text.replace(theirs, ours));
     for n in 1..=9 {
         let one = format!("= any(${n}::text[])");
         text = text.replace(&one, &format!("in (select value from json_each(${n}))"));
@@ -31,8 +32,30 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("json_array_elements(cast($1 as json)) as it(value)", "json_each($1) as it"),
 ];
 
+/// What gives away that a statement needs another spelling.
+const MARKS: &[&str] = &["any($", "json_agg(", "uuid_send(", "json_array_elements(", "json_to_recordset("];
+
+/// Many rows in one value: `json_to_recordset($1::json) as e(name type, …)`.
+fn recordset(sql: &str) -> String {
+    let parts = || {
+        let (before, rest) = sql.split_once("json_to_recordset(")?;
+        let (value, rest) = rest.split_once("::json) as ")?;
+        let (alias, rest) = rest.split_once('(')?;
+        let (columns, after) = rest.split_once(')')?;
+        Some((before, value, alias, columns, after))
+    };
+    let Some((before, value, alias, columns, after)) = parts() else { return sql.to_owned() };
+    let column = |it: &str| match it.trim().split_once(' ') {
+        Some((name, "uuid")) => format!("unhex(value ->> '{name}') as {name}"),
+        Some((name, _)) => format!("value ->> '{name}' as {name}"),
+        None => it.to_owned(),
+    };
+    let columns: Vec<String> = columns.split(',').map(column).collect();
+    format!("{before}(select {} from json_each({value})) {alias}{after}", columns.join(", "))
+}
+
 /// SQLite has one writer: who may write has locked all.
-const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update"];
+const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update", " for share"];
 
 /// The highest `$n`.
 pub fn highest(sql: &str) -> usize {
@@ -82,6 +105,10 @@ mod tests {
         assert_eq!(lite("select 1 for no key update"), "select 1");
         assert_eq!(lite("a = any($2::text[])"), "a in (select value from json_each($2))");
         assert_eq!(lite("json_agg(encode(uuid_send(r.id), 'hex'))"), "json_group_array(lower(hex(r.id)))");
+        assert_eq!(
+            lite("select e.id from json_to_recordset($1::json) as e(id uuid, at bigint) where true"),
+            "select e.id from (select unhex(value ->> 'id') as id, value ->> 'at' as at from json_each($1)) e where true"
+        );
         assert_eq!(highest("$1 $12 $3"), 12);
     }
 

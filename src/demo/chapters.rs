@@ -29,6 +29,7 @@ pub enum Chapter {
     Ask,
     Part,
     Wait,
+    Bill,
 }
 
 impl Acme {
@@ -44,6 +45,7 @@ impl Acme {
             Chapter::Ask => self.ask(day).await,
             Chapter::Part => self.part(day).await,
             Chapter::Wait => self.wait(day).await,
+            Chapter::Bill => self.bill(day).await,
         }
     }
 
@@ -117,6 +119,7 @@ impl Acme {
         let (name, until) = (parse_name(name)?, (lasts > 0).then(|| self.stage.days(lasts)));
         let new = keys::New { name: &name, expires_at: until, permissions: None, resources: None };
         let (id, _) = self.stage.act(who, ACME, async |it| keys::create(it, &new, None).await).await?;
+        self.keys.push((at, id));
         if is_revoked {
             self.stage.act(who, ACME, async |it| keys::revoke(it, id).await).await?;
         }

@@ -6,6 +6,7 @@ use crate::{
     kit::{Clock, Kit, password},
     mail::Failure,
     model::{
+        calendar::{Day, Month},
         entry::{Entry, Person},
         id::{MembershipId, SessionId, UserId},
         text::{Email, Name},
@@ -67,6 +68,16 @@ impl Stage {
     pub fn at(&self, days_ago: u32, hour: u32, minute: u32) {
         let then = self.today.minus(DAY * days_ago).plus(HOUR * hour + MINUTE * minute);
         self.clock.fetch_max(then.0, Ordering::Relaxed);
+    }
+    /// The day on which the story ends.
+    pub fn today(&self) -> Day {
+        Day::of(self.today)
+    }
+    /// How many days ago each month began in which the story plays, the first left out.
+    pub fn months(&self) -> Vec<u32> {
+        let ago = |it: Month| u32::try_from(self.today().0 - it.first().0).unwrap_or(0);
+        let all = std::iter::successors(Some(self.today().month()), |it| Some(it.previous()));
+        all.map(ago).take_while(|it| *it < 88).collect()
     }
     /// A moment passes.
     pub fn soon(&self) {

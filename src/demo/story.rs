@@ -29,7 +29,10 @@ pub const BOUNCES: &str = "jordan.blake@acme-mail.test";
 pub struct Acme {
     pub stage: Stage,
     support: RoleId,
-    sources: Vec<ResourceId>,
+    pub sources: Vec<ResourceId>,
+    pub keys: Vec<super::usage::Made>,
+    /// How many days ago it was until which the work is told.
+    pub told: u32,
 }
 
 pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
@@ -45,6 +48,7 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
         (40, Chapter::Expire),
         (24, Chapter::Suspend),
     ]);
+    chapters.extend(acme.stage.months().into_iter().map(|it| (it, Chapter::Bill)));
     chapters.extend([(16, Chapter::Ask), (6, Chapter::Part), (2, Chapter::Wait)]);
     chapters.sort_by_key(|it| std::cmp::Reverse(it.0));
     for (day, chapter) in chapters {
@@ -54,6 +58,8 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     acme.second_organization().await?;
     acme.visits(now).await?;
     acme.stage.set(now);
+    acme.work(now).await?;
+    acme.budgets().await?;
     acme.stage.host(async |change| users::set_demo(change).await).await
 }
 
@@ -95,7 +101,7 @@ async fn open(mut stage: Stage) -> Result<Acme> {
             sources.push(id);
         }
     }
-    Ok(Acme { stage, support, sources })
+    Ok(Acme { stage, support, sources, keys: vec![], told: 90 })
 }
 
 impl Acme {

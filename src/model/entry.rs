@@ -138,7 +138,7 @@ impl Entry {
     /// What a gate asks.
     pub fn meets<P: Needs>(&self) -> Result<(), Permission> {
         match P::PERMISSION {
-            Some(it) if !self.may(it) && !P::OR.is_some_and(|or| self.may(or)) => Err(it),
+            Some(it) if !self.may(it) && !P::OR.iter().any(|or| self.may(*or)) => Err(it),
             _ => Ok(()),
         }
     }

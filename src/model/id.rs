@@ -45,8 +45,16 @@ ids! {
     KeyId
     /// Somebody's wish for a permission.
     RequestId
+    /// A budget.
+    BudgetId
     /// A service token.
     TokenId
+    /// An invoice, or a credit note.
+    InvoiceId
+    /// Something added to the next invoice, or taken off it.
+    AdjustmentId
+    /// One payment of an invoice by card.
+    ChargeId
     /// A passkey, as its owner sees it. Not what the authenticator calls it.
     PasskeyId
     /// A session, as its owner sees it. Not the secret in the cookie.

@@ -32,22 +32,36 @@ macro_rules! permissions {
 pub trait Needs: Send + Sync + 'static {
     /// What must be held; `None` asks for an active membership alone.
     const PERMISSION: Option<Permission>;
-    /// Another that does as well.
-    const OR: Option<Permission> = None;
+    /// Others, any of which does as well.
+    const OR: &'static [Permission] = &[];
 }
 
 /// The gate for the list of keys: one's own, or everybody's.
 pub struct SeeKeys;
 impl Needs for SeeKeys {
     const PERMISSION: Option<Permission> = Some(Permission::OwnKeys);
-    const OR: Option<Permission> = Some(Permission::ManageKeys);
+    const OR: &'static [Permission] = &[Permission::ManageKeys];
 }
 
 /// The gate for the list of roles: who holds them, or what they hold.
 pub struct SeeRoles;
 impl Needs for SeeRoles {
     const PERMISSION: Option<Permission> = Some(Permission::ViewMembers);
-    const OR: Option<Permission> = Some(Permission::ManageRoles);
+    const OR: &'static [Permission] = &[Permission::ManageRoles];
+}
+
+/// The gate for the page of usage: the account's, that of a scope, or that of one's own keys.
+pub struct SeeUsage;
+impl Needs for SeeUsage {
+    const PERMISSION: Option<Permission> = Some(Permission::ViewUsage);
+    const OR: &'static [Permission] = &[Permission::ViewAnalytics, Permission::OwnKeys];
+}
+
+/// The gate for usage in the API: the account's, or that of a scope.
+pub struct ReadUsage;
+impl Needs for ReadUsage {
+    const PERMISSION: Option<Permission> = Some(Permission::ViewUsage);
+    const OR: &'static [Permission] = &[Permission::ViewAnalytics];
 }
 
 /// The gate for what every active member may do, whatever their roles: look at their own membership, leave.

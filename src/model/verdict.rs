@@ -78,6 +78,8 @@ pub struct Known {
     pub expires_at: Option<Time>,
     /// Whose it is, and where.
     pub seat: Arc<Seat>,
+    /// Until when a hard budget of its is used up: the end of that month.
+    pub spent_until: Option<Time>,
 }
 
 /// A member in an account, with what keys of one make may do there. Shared by all such keys.
@@ -103,8 +105,6 @@ pub struct Seat {
     pub above: Option<Term>,
     /// What they may do with the key; grants whose time is over may be among them.
     pub rights: Rights,
-    /// Hard budgets that are used up.
-    pub spent: Vec<Spent>,
 }
 
 /// How long a membership lets in.
@@ -120,15 +120,6 @@ impl Term {
     fn is_active(self, now: Time) -> bool {
         !self.is_suspended && self.expires_at.is_none_or(|it| it > now)
     }
-}
-
-/// A hard budget that is used up.
-#[derive(Clone, Debug)]
-pub struct Spent {
-    /// Until when: the end of its month.
-    pub until: Time,
-    /// For one product alone.
-    pub product: Option<String>,
 }
 
 /// What a gateway asks of a key.
@@ -189,6 +180,10 @@ impl Known {
             && (!seat.is_under_organization || seat.above.is_some_and(|it| it.is_active(now)));
         (!is_active).then_some(Verdict::Suspended)
     }
+    /// Whether a hard budget is used up.
+    pub fn is_spent(&self, now: Time) -> bool {
+        self.spent_until.is_some_and(|it| it > now)
+    }
 }
 
 impl Seat {
@@ -231,11 +226,6 @@ impl Seat {
             (None, Some(product)) => rights.may_within(permission, product),
             (None, None) => asked.permission.is_none_or(|it| rights.may(it)),
         }
-    }
-    /// Whether a hard budget is used up.
-    pub fn is_spent(&self, product: Option<&str>, now: Time) -> bool {
-        let hits = |it: &Spent| it.until > now && it.product.as_deref().is_none_or(|it| Some(it) == product);
-        self.spent.iter().any(hits)
     }
 }
 
@@ -323,7 +313,6 @@ mod tests {
             own: Some(Term { is_suspended: false, expires_at: Some(Time(100)) }),
             above: None,
             rights: Rights::of(grants),
-            spent: vec![Spent { until: Time(50), product: Some("video".into()) }],
         }
     }
 
@@ -336,6 +325,7 @@ mod tests {
             is_revoked: false,
             expires_at: Some(Time(200)),
             seat: seat.clone(),
+            spent_until: Some(Time(50)),
         };
         assert_eq!(known.fault(Time(99)), None);
         assert_eq!(known.fault(Time(100)), Some(Verdict::Suspended));
@@ -344,8 +334,7 @@ mod tests {
         assert!(seat.allows(&asked, None, Time(20)) && !seat.allows(&asked, None, Time(21)));
         assert_eq!(seat.roles(Time(20)), ["admin", "accountant"]);
         assert_eq!(seat.roles(Time(21)), ["accountant"]);
-        assert!(seat.is_spent(Some("video"), Time(49)) && !seat.is_spent(Some("video"), Time(50)));
-        assert!(!seat.is_spent(Some("image"), Time(1)) && !seat.is_spent(None, Time(1)));
+        assert!(known.is_spent(Time(49)) && !known.is_spent(Time(50)));
     }
 
     #[test]

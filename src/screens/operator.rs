@@ -1,4 +1,5 @@
 //! The operator's list of accounts: numbers and owners, and the plan of each. It leads into none of them.
+mod account;
 mod tokens;
 
 use crate::{
@@ -22,6 +23,7 @@ pub fn routes() -> Routes {
     Routes::default()
         .get("/operator", list)
         .post("/operator/accounts/{id}/plan", set_plan)
+        .merge(account::routes())
         .merge(tokens::routes())
 }
 

@@ -1,4 +1,5 @@
 //! An account's first page: what is there, what wants attention, what to do next. Each visitor sees what they may see.
+mod pace;
 mod start;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     error::Result,
     model::{
         account::Kind,
+        calendar::Day,
         catalog::Plan,
         entry::Entry,
         permission::{Permission, ViewAccount},
@@ -39,6 +41,7 @@ struct Index {
     tint: u8,
     lede: String,
     stats: Vec<Stat>,
+    pace: Option<pace::Pace>,
     start: Option<start::Start>,
     may_invite: bool,
     plan: String,
@@ -103,7 +106,10 @@ impl Act {
 async fn show(can: Can<ViewAccount>, page: Page) -> Result<Response> {
     let me = can.me();
     let mut scope = can.read().await?;
-    let facts = overview::facts(&mut scope).await?;
+    let today = Day::of(can.kit().now());
+    let meter = can.kit().catalog.meters.first();
+    let since = pace::since(today);
+    let facts = overview::facts(&mut scope, meter.map_or("", |it| &it.id), since).await?;
     let zone = page.zone(me.time_zone.as_deref());
     let mut activity = None;
     if me.may(Permission::ViewAudit) {
@@ -120,6 +126,9 @@ async fn show(can: Can<ViewAccount>, page: Page) -> Result<Response> {
         tint: tint(&me.here.slug),
         lede: lede(me),
         stats: stats(me, &facts),
+        pace: meter
+            .filter(|_| me.may(Permission::ViewUsage))
+            .map(|it| pace::Pace::of(&it.name, &facts.days(), today)),
         start: start::Start::of(me, &facts, can.kit().now()),
         may_invite: me.may(Permission::InviteMembers),
         plan: catalog.plan_name(&me.here.plan).to_owned(),

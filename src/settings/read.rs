@@ -1,5 +1,5 @@
 //! From what was given to what is meant.
-use super::{Database, Given, Settings, key};
+use super::{Database, Given, Settings, Stripe, key};
 use crate::{db::Db, model::catalog::Catalog};
 use ipnet::IpNet;
 use std::{
@@ -35,6 +35,7 @@ impl Given {
         let listen = keep(&mut faults, listen(given(self.listen.as_ref())));
         let base_url = keep(&mut faults, given(self.base_url.as_ref()).map(origin).transpose());
         let catalog = keep(&mut faults, catalog(catalog_path.as_ref()));
+        let stripe = keep(&mut faults, self.stripe(env)).flatten();
         let log = keep(&mut faults, log(given(self.log.as_ref()).unwrap_or("info")));
         let log_json = one_of("GUILDHALL_LOG_FORMAT", self.log_format.as_ref(), &["text", "json"]);
         let log_json = keep(&mut faults, log_json).is_some_and(|it| it == 1);
@@ -60,6 +61,7 @@ impl Given {
                 secret_key,
                 catalog: catalog?,
                 catalog_path,
+                stripe,
                 log: log?,
                 log_json,
                 open_sign_up,
@@ -72,6 +74,30 @@ impl Given {
             })
         })();
         all.filter(|_| faults.is_empty()).ok_or(faults)
+    }
+}
+
+impl Given {
+    fn stripe(&self, env: impl Fn(&str) -> Option<String> + Copy) -> Result<Option<Stripe>, String> {
+        let (key, hook) = ("GUILDHALL_STRIPE_SECRET_KEY", "GUILDHALL_STRIPE_WEBHOOK_SECRET");
+        let secret_key = secret(env, key, self.stripe_secret_key_file.as_ref())?;
+        let webhook_secret = secret(env, hook, self.stripe_webhook_secret_file.as_ref())?;
+        let url = given(self.stripe_url.as_ref()).unwrap_or("https://api.stripe.com");
+        match (secret_key, webhook_secret) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(at(key, format!("it is not set, and {hook} is"))),
+            (Some(_), None) => {
+                Err(at(hook, format!("it is not set, and {key} is; Stripe shows it beside the webhook")))
+            }
+            (Some(secret_key), Some(webhook_secret)) => {
+                let is_url =
+                    Url::parse(url).is_ok_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host());
+                if !is_url {
+                    return Err(at("GUILDHALL_STRIPE_URL", "it is no web address"));
+                }
+                Ok(Some(Stripe { url: url.to_owned(), secret_key, webhook_secret }))
+            }
+        }
     }
 }
 

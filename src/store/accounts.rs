@@ -2,7 +2,7 @@
 use super::{
     Change, Host, Me, Scope, Who,
     audit::{self, Chain, Did},
-    memberships,
+    invoices, memberships, plans,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -204,6 +204,11 @@ pub async fn by_slug(scope: &mut Scope<Host>, slug: &str) -> Result<Option<Accou
     Ok(scope.sql(account!("where a.slug = $1")).bind(slug.to_owned()).maybe().await?)
 }
 
+/// Any account by its id: for operators.
+pub async fn by_id(scope: &mut Scope<Me>, id: AccountId) -> Result<Option<Account>> {
+    Ok(scope.sql(account!("where a.id = $1")).bind(id).maybe().await?)
+}
+
 /// A page of all accounts, newest first: for operators.
 pub async fn list<W: Who>(
     scope: &mut Scope<W>,
@@ -338,11 +343,7 @@ pub async fn operator_sets_plan(change: &mut Change<Me>, id: AccountId, plan: &s
 
 async fn write_plan<W: Who>(change: &mut Change<W>, account: &Account, plan: &str) -> Result<()> {
     let now = change.now();
-    let sql = "update accounts set plan = $2, updated_at = $3 where id = $1";
-    change.sql(sql).bind(account.id).bind(plan.to_owned()).bind(now).run().await?;
-    let did = Did::to("plan.changed", "account", account.id, &account.name);
-    let did = did.changed(json!({ "plan": account.plan }), json!({ "plan": plan }));
-    audit::write(change, Chain::Account(account.id), did).await
+    plans::set(change, account.id, &account.name, (&account.plan, plan), now).await
 }
 
 /// How much there is in the installation.
@@ -424,6 +425,10 @@ pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Resul
     for (email,) in told {
         let letter = letters::account_deleted(&super::site(&kit), &email, &deletion);
         change.post(&letter).await?;
+    }
+    // What is owed up to now is billed, for there is no account to bill later.
+    if here.kind != Kind::Team {
+        invoices::settle(change, here.id).await?;
     }
     let before =
         json!({ "slug": here.slug, "members": goes.members, "teams": goes.teams, "keys": goes.keys });

@@ -2,7 +2,7 @@
 use super::{
     Change, Me, Scope,
     audit::{self, Did},
-    factors,
+    factors, invoices,
     links::set_password,
     memberships, sessions, users,
 };
@@ -130,6 +130,10 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
             let now = change.now();
             memberships::remove(change, account, membership, None, now).await?;
         }
+    }
+    let sql = "select id from accounts where owner_id = $1 and kind = 'personal' for no key update";
+    if let Some((personal,)) = change.ask(sql).maybe::<(AccountId,)>().await? {
+        invoices::settle(change, personal).await?;
     }
     change.ask("delete from accounts where owner_id = $1 and kind = 'personal'").run().await?;
     change.ask("delete from users where id = $1").run().await?;

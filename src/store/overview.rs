@@ -2,7 +2,7 @@
 use super::Scope;
 use crate::{
     error::Result,
-    model::{permission::Permission, time::Time},
+    model::{calendar::Day, permission::Permission, quantity::Quantity, time::Time},
 };
 
 /// An account in numbers: those that the visitor may not see are counted for nobody.
@@ -32,12 +32,22 @@ pub struct Facts {
     pub is_offered_to_me: bool,
     /// Until when the offer holds.
     pub offered_until: Option<Time>,
+    days: String,
 }
 
-/// The account one is in.
-pub async fn facts(scope: &mut Scope) -> Result<Facts> {
+impl Facts {
+    /// How much of the meter was used on each day that it was; nothing for who may not see it.
+    pub fn days(&self) -> Vec<(Day, Quantity)> {
+        let days: Vec<[i64; 3]> = serde_json::from_str(&self.days).unwrap_or_default();
+        days.into_iter().map(|[day, whole, nanos]| (Day(day), Quantity::of(whole, nanos))).collect()
+    }
+}
+
+/// The account one is in; and of a meter, what was used since a day.
+pub async fn facts(scope: &mut Scope, meter: &str, since: Day) -> Result<Facts> {
     let (who, now) = (scope.who(), scope.now());
     let (me, all_teams) = (who.person.id, who.is_owner || who.may(Permission::ViewMembers));
+    let (top, teams, usage) = (who.here.top(), who.leads_teams(), who.may(Permission::ViewUsage));
     let (all_keys, invites) = (who.may(Permission::ManageKeys), who.may(Permission::InviteMembers));
     Ok(scope
         .ask(
@@ -52,7 +62,11 @@ pub async fn facts(scope: &mut Scope) -> Result<Facts> {
                     and i.expires_at > $3 and i.delivery = 'failed') as undelivered_count,
                 exists (select 1 from grants g where g.account_id = $1 and g.role = 'admin' and g.scope = 'account'
                     and g.membership_id is not null and coalesce(g.expires_at, $3) >= $3) as has_admin,
-                o.name as offered_to, coalesce(o.id = $2, false) as is_offered_to_me, f.expires_at as offered_until
+                o.name as offered_to, coalesce(o.id = $2, false) as is_offered_to_me, f.expires_at as offered_until,
+                coalesce((select '[' || string_agg('[' || d.day || ',' || d.whole || ',' || d.nanos || ']', ',') || ']' from (
+                    select day, cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos from usage_days
+                    where top_id = $7 and ($8 or account_id = $1) and $9 and meter = $10 and day >= $11 group by day
+                ) d), '[]') as days
              from accounts a join users u on u.id = a.owner_id
              left join transfers f on f.account_id = a.id and f.expires_at > $3
              left join memberships m on m.id = f.membership_id left join users o on o.id = m.user_id
@@ -63,6 +77,11 @@ pub async fn facts(scope: &mut Scope) -> Result<Facts> {
         .bind(all_teams)
         .bind(all_keys)
         .bind(invites)
+        .bind(top)
+        .bind(teams)
+        .bind(usage)
+        .bind(meter.to_owned())
+        .bind(since)
         .one()
         .await?)
 }

@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     model::{
         account::Kind,
+        calendar::Month,
         grant::{Grant, Rights},
         id::{AccountId, GrantId, KeyId, MembershipId, RoleId, UserId},
         permission::Permissions,
@@ -26,7 +27,10 @@ const KEY: &str = "select k.id, k.revoked_at, k.expires_at as key_expires_at, k.
         case when g.scope = 'resources' then (
             select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
             from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
-        ) end as listed
+        ) end as listed,
+        (select max(b.month) from budgets b where b.account_id in (a.id, p.id) and b.is_hard
+            and (b.used_whole > b.whole or (b.used_whole = b.whole and b.used_nanos >= b.nanos))
+            and (b.kind = 'account' or b.subject_id in (a.id, k.user_id, k.id))) as spent_month
     from api_keys k join accounts a on a.id = k.account_id
     left join accounts p on p.id = a.parent_id
     left join users u on u.id = k.user_id
@@ -68,6 +72,7 @@ struct Row {
     role_name: Option<String>,
     role_permissions: Option<String>,
     listed: Option<String>,
+    spent_month: Option<Month>,
 }
 
 /// A key as it was read.
@@ -80,6 +85,8 @@ pub struct Read {
     pub expires_at: Option<Time>,
     /// What keys have in common that share their seat: the member, and what they were made for.
     pub alike: (AccountId, Option<MembershipId>, Option<String>, Option<String>),
+    /// Until when a hard budget of its is used up.
+    pub spent_until: Option<Time>,
     /// The seat.
     pub seat: Seat,
 }
@@ -95,6 +102,7 @@ pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Read>> {
         is_revoked: first.revoked_at.is_some(),
         expires_at: first.key_expires_at,
         alike,
+        spent_until: first.spent_month.map(|it| it.next().first().start()),
         seat: first.seat(rights(&rows, first)),
     }))
 }
@@ -115,7 +123,6 @@ impl Row {
             own: term(self.membership_id, self.suspended_at, self.expires_at),
             above: term(self.top_id, self.top_suspended_at, self.top_expires_at),
             rights,
-            spent: vec![],
         }
     }
     fn grant(&self) -> Option<Grant> {

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["kit"],
     &["db", "letters"],
-    &["store", "mail"],
+    &["store", "mail", "till"],
     &["app"],
     &["screens", "api"],
     &["settings", "worker", "demo"],

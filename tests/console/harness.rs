@@ -30,6 +30,7 @@ use guildhall::{
         token,
     },
     store::{Change, Client, Host, Scope, accounts, keys, mails, tokens, users},
+    till::Till,
     worker::watch::Watch,
 };
 use std::{
@@ -107,10 +108,26 @@ pub async fn each_served_by_name(story: impl AsyncFn(&House)) {
     }
 }
 
+/// The same, where invoices are paid by this till, and the house is reached over a real socket.
+pub async fn each_paid_by(till: impl Fn() -> Arc<dyn Till>, story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let house = served_by(url, "127.0.0.1", Some(till())).await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
 async fn served(url: Option<String>, name: &str) -> House {
+    served_by(url, name, None).await
+}
+
+async fn served_by(url: Option<String>, name: &str, till: Option<Arc<dyn Till>>) -> House {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{name}:{}", listener.local_addr().unwrap().port());
-    let house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
+    let mut house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
+    if let Some(till) = till {
+        house.app = house.app.paid_by(till);
+    }
     let router = house.app.clone().router(guildhall::routes());
     let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
@@ -167,6 +184,12 @@ impl House {
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.ahead.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+    /// Lets time pass until then.
+    pub fn until(&self, then: Time) {
+        let now = self.kit.now();
+        assert!(then > now, "time goes on");
+        self.later(then.since(now));
     }
     /// A browser that nobody is signed in with.
     pub fn visitor(&self) -> Person {

@@ -43,6 +43,17 @@ impl<S: Serves> Service<S> {
         change.commit().await?;
         Ok(told)
     }
+    /// The same, and what was done is on the disk when this answers.
+    pub async fn change_durably<T>(
+        &self,
+        story: impl AsyncFnOnce(&mut Change<Token>) -> Result<T>,
+    ) -> Result<T> {
+        let begun = Change::<Token>::begin_durable(&self.app.0.db, self.token.id, self.kit(), &self.client);
+        let mut change = begun.await?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
 }
 
 impl<S> sealed::Sealed for Service<S> {}

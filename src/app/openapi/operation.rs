@@ -62,8 +62,7 @@ pub fn operation(route: &Route, shared: &mut Shared) -> Value {
         .told
         .unwrap_or_else(|| panic!("{} {} is not described: add .told(…)", route.method, route.path));
     let call = tell(Call::default());
-    let needs =
-        [route.needs, route.or].into_iter().flatten().map(|it| format!("`{}`", it.key())).collect::<Vec<_>>();
+    let needs = route.needs.iter().chain(route.or).map(|it| format!("`{}`", it.key())).collect::<Vec<_>>();
     let needs = match needs.as_slice() {
         [] => String::new(),
         all => format!("\n\nNeeds the permission {}.", all.join(" or ")),
@@ -81,6 +80,10 @@ pub fn operation(route: &Route, shared: &mut Shared) -> Value {
         let schema = shared.shape(&shape, Way::In);
         operation["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        for (media, shape) in &call.bodies {
+            let schema = shared.shape(shape, Way::In);
+            operation["requestBody"]["content"][*media] = json!({ "schema": schema });
+        }
     }
     operation
 }
@@ -191,11 +194,13 @@ fn responses(route: &Route, call: &Call, shared: &mut Shared) -> Map<String, Val
         headers.extend((call.tagged && shape.is_some()).then(|| header("ETag")));
         headers.extend((changes(route) && route.gate == "key").then(|| header("Idempotency-Replayed")));
         let says = if shape.is_some() { "It went well." } else { "It went well; there is nothing to say." };
-        let mut response = json!({ "description": says, "headers": headers });
+        // Another form of the same answer stands beside the first.
+        let first = all.remove(&status.to_string());
+        let mut response = first.unwrap_or_else(|| json!({ "description": says, "headers": headers }));
         if let Some(shape) = shape {
             let one = shared.shape(shape, Way::Out);
             let schema = if call.paged { page(&one) } else { one };
-            response["content"] = json!({ *media: { "schema": schema } });
+            response["content"][*media] = json!({ "schema": schema });
         }
         all.insert(status.to_string(), response);
     }

@@ -25,7 +25,7 @@ pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
         {
             continue;
         }
-        let mut path = route.path.replace("{slug}", "acme");
+        let mut path = route.path.replace("{slug}", "acme").replace("{number}", "upcoming");
         if path.contains("{id}") {
             let Some(id) = id_for(house, route.path).await else {
                 panic!("which id goes into {}?", route.path)
@@ -72,6 +72,9 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
             "select cast(r.id as text) from resources r join accounts a on a.id = r.account_id
              where a.slug = 'acme' order by r.id limit 1"
         }
+        it if it.contains("/budgets/{id}") => {
+            "select cast(b.id as text) from budgets b join accounts a on a.id = b.account_id where a.slug = 'acme' limit 1"
+        }
         it if it.contains("/roles/{id}") => {
             "select cast(r.id as text) from roles r join accounts a on a.id = r.account_id where a.slug = 'acme' limit 1"
         }
@@ -82,6 +85,12 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
         it if it.contains("/requests/{id}") => {
             "select cast(r.id as text) from access_requests r join accounts a on a.id = r.account_id
              where a.slug = 'acme' limit 1"
+        }
+        it if it.contains("/operator/accounts/{id}") => {
+            "select cast(id as text) from accounts where slug = 'acme'"
+        }
+        it if it.contains("/operator/invoices/{id}") => {
+            "select cast(id as text) from invoices where status = 'open' order by id desc limit 1"
         }
         it if it.contains("/dev/mail/{id}") => {
             "select cast(id as text) from mails where body is not null limit 1"
