@@ -10,6 +10,7 @@ mod list;
 mod members;
 mod resources;
 mod roles;
+mod sso;
 mod transfer;
 
 use crate::app::routes::Routes;
@@ -27,6 +28,7 @@ pub fn routes() -> Routes {
         members::routes(),
         resources::routes(),
         roles::routes(),
+        sso::routes(),
         transfer::routes(),
     ]
     .into_iter()

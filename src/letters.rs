@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 mod account;
+mod sso;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -17,6 +18,7 @@ mod user;
 
 pub use access::{Access, Given, access_declined, access_granted, access_requested};
 pub use account::{Deletion, Invitation, Removal, account_deleted, invitation, membership_removed};
+pub use sso::{join_requested, sso_code_used, sso_lifted, sso_linked};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

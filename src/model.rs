@@ -1,6 +1,7 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
 pub mod catalog;
+pub mod domain;
 pub mod entry;
 pub mod grant;
 pub mod id;

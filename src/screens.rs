@@ -19,6 +19,9 @@ pub mod roles;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod single_sign_on;
+pub mod sso;
+pub mod sso_domains;
 pub mod teams;
 pub mod why;
 
@@ -45,6 +48,9 @@ pub fn routes() -> Routes {
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
+        single_sign_on::routes(),
+        sso::routes(),
+        sso_domains::routes(),
         teams::routes(),
         why::routes(),
     ];

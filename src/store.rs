@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod demo;
+pub mod domains;
 pub mod entry;
 pub mod grants;
 mod guarded;
@@ -21,6 +22,7 @@ pub mod sessions;
 pub mod shell;
 pub mod sign_ups;
 pub mod sources;
+pub mod sso;
 pub mod teams;
 pub mod transfers;
 pub mod users;

@@ -8,9 +8,11 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope,
+        Change, Client, Host, Scope, domains,
         mails::{self, Due},
-        members, sessions, transfers,
+        members, sessions,
+        sso::enforce,
+        transfers,
     },
 };
 use std::{
@@ -155,7 +157,27 @@ impl Worker {
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
+        self.apart(async |it| enforce::sweep(it).await).await?;
+        self.look_at_domains().await?;
         self.apart(async |it| members::sweep(it).await).await
+    }
+
+    /// Asks the DNS again for domains that were proven a day ago. Where it does not answer, nothing is known.
+    async fn look_at_domains(&self) -> Result<()> {
+        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
+        let due = domains::take_due(&mut change).await?;
+        change.commit().await?;
+        let mut asked = JoinSet::new();
+        for it in due {
+            let outgoing = self.kit.outgoing.clone();
+            asked.spawn(async move { (outgoing.txt(&it.record()).await, it) });
+        }
+        while let Some(told) = asked.join_next().await {
+            let Ok((Ok(found), it)) = told else { continue };
+            let is_there = found.contains(&it.value());
+            self.apart(async |change| domains::looked_at(change, &it, is_there).await).await?;
+        }
+        Ok(())
     }
 
     /// In a transaction of its own.

@@ -2,7 +2,7 @@
 //! here, which knows the request, writes the answer.
 use super::{App, client::cookie, error_pages, page::Page, sign::session_cookie};
 use crate::{
-    error::{Error, Fault},
+    error::{Asked, Detour, Error, Fault, Way},
     model::{entry::Entry, id::ResourceId, permission::Permission},
     store::{
         Client, Scope,
@@ -108,6 +108,7 @@ fn title(error: &Error) -> &'static str {
     match error {
         Error::SignedOut => "Not signed in",
         Error::Forbidden(_) | Error::Barred { .. } | Error::Stale => "Not allowed",
+        Error::Detour(_) => "Another sign-in is needed",
         Error::NotFound | Error::Moved(_) => "Not found",
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
@@ -145,6 +146,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
             Some(response) => response,
             None => failed(&page, error, None),
         },
+        Error::Detour(it) => detour(&page, it, asked, app),
         Error::NotFound => {
             let home = error_pages::Link { label: "Go to your account".into(), href: "/".into() };
             page.whole("Not found", |frame| error_pages::not_found(frame, &home))
@@ -167,6 +169,39 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
 fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
     let (status, sentence) = (error.status(), error.to_string());
     page.whole(title(error), |frame| error_pages::failed(frame, status, title(error), &sentence, reference))
+}
+
+/// Offers the sign-in that is asked for, and comes back to where one was.
+fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
+    let base = &app.kit().rules.base_url;
+    let from = asked.headers.get(header::REFERER).and_then(|it| it.to_str().ok());
+    let back = match asked.method {
+        Method::GET => page.address(),
+        // Where the form stands.
+        _ => {
+            from.and_then(|it| it.strip_prefix(base.as_str())).filter(|it| it.starts_with('/')).unwrap_or("/")
+        }
+    };
+    let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    let next = next.replace("%2F", "/");
+    let (label, href) = match door.way {
+        Way::Own => ("Sign in as yourself".to_owned(), format!("/sign-in?own=1&next={next}")),
+        Way::Password => ("Sign in with your password".to_owned(), format!("/sign-in?own=1&next={next}")),
+        Way::Google => ("Continue with Google".to_owned(), format!("/auth/google?next={next}")),
+        Way::Github => ("Continue with GitHub".to_owned(), format!("/auth/github?next={next}")),
+        Way::Sso => {
+            let fresh = if door.why == Asked::Stale { "fresh=1&" } else { "" };
+            (format!("Continue with {} SSO", door.name), format!("/sso/{}?{fresh}next={next}", door.slug))
+        }
+    };
+    let body = error_pages::Detour {
+        sentence: door.to_string(),
+        go: error_pages::Link { label, href },
+        own: matches!(door.why, Asked::Own),
+    };
+    let status = StatusCode::FORBIDDEN;
+    page.solo(title(&Error::Detour(Box::new(door.clone()))), None, body)
+        .unwrap_or_else(|_| status.into_response())
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.

@@ -1,7 +1,7 @@
 //! The doors between a request and the data. Nothing else hands out a `Scope`.
 use super::{App, client::client};
 use crate::{
-    error::{Error, Result},
+    error::{Asked, Detour, Error, Result, Way},
     kit::{
         Kit, password,
         secret::{KeyKind, is_machine_key},
@@ -82,14 +82,17 @@ impl<P: Needs, V: Via> Door<P, V> {
         change.commit().await?;
         Ok(told)
     }
-    /// Whether a dangerous act needs the password again: then the form asks for it.
+    /// Whether a dangerous act needs the password again: then the form asks for it. Who came through an organization's
+    /// provider is sent there instead.
     pub fn is_stale(&self) -> bool {
-        self.entry.by.fresh(self.kit().now()).is_none()
+        self.entry.by.fresh(self.kit().now()).is_none() && self.entry.only_within().is_none()
     }
     /// Proof for a dangerous act: a fresh one, or the password that came with the form.
     pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        prove(&self.app, &self.by, &self.entry.by, self.entry.person.id.to_string(), password, &self.client)
-            .await
+        let (user, here) = (self.entry.person.id.to_string(), &self.entry.here);
+        let slug = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug);
+        let provider = Some((here.name.clone(), slug.clone()));
+        prove(&self.app, &self.by, &self.entry.by, user, password, &self.client, provider).await
     }
 }
 
@@ -100,10 +103,17 @@ async fn prove(
     user: String,
     password: &str,
     client: &Client,
+    provider: Option<(String, String)>,
 ) -> Result<Fresh> {
     let now = app.kit().now();
     if let Some(fresh) = by.fresh(now) {
         return Ok(fresh);
+    }
+    // Who came through a provider proves it there; they may have no password at all.
+    if let (By::Session(session), Some((name, slug))) = (by, provider)
+        && !session.is_own()
+    {
+        return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Sso, why: Asked::Stale })));
     }
     if password.is_empty() {
         return Err(Error::invalid(
@@ -197,6 +207,15 @@ impl<T: std::str::FromStr> FromRequestParts<App> for At<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
         param(parts, "id").await?.parse().map(At).map_err(|_| Error::NotFound)
+    }
+}
+
+/// `{slug}` of the path, where no account is entered by it.
+pub struct Named(pub String);
+impl FromRequestParts<App> for Named {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "slug").await.map(Named)
     }
 }
 
@@ -298,7 +317,7 @@ impl SignedIn {
     pub async fn prove(&self, password: &str) -> Result<Fresh> {
         let by = By::Session(self.me.session.clone());
         let credential = Credential::Session(self.hash.clone());
-        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client).await
+        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client, None).await
     }
 }
 impl sealed::Sealed for SignedIn {}
@@ -313,6 +332,10 @@ impl FromRequestParts<App> for SignedIn {
         let anyone = Anyone::from_request_parts(parts, app).await?;
         let Anyone { app, me, client, session } = anyone;
         let (hash, me) = me.ok_or(Error::SignedOut)?;
+        if !me.session.is_own() {
+            let (name, slug) = ("This page".to_owned(), String::new());
+            return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Own, why: Asked::Own })));
+        }
         app.touch(me.session.id, None);
         Ok(SignedIn { app, hash, me, client, session })
     }
@@ -353,9 +376,9 @@ impl Anyone {
     pub fn me(&self) -> Option<&Me> {
         self.me.as_ref().map(|it| &it.1)
     }
-    /// The signed-in user, as a gate of their own.
+    /// The signed-in user, as a gate of their own: not who is known by an organization's provider alone.
     pub fn signed_in(&self) -> Option<SignedIn> {
-        let (hash, me) = self.me.clone()?;
+        let (hash, me) = self.me.clone().filter(|it| it.1.session.is_own())?;
         let (app, client, session) = (self.app.clone(), self.client.clone(), self.session.clone());
         Some(SignedIn { app, hash, me, client, session })
     }
@@ -382,6 +405,25 @@ impl Anyone {
     /// One transaction: kept if the story ends well, undone if not.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>) -> Result<T> {
         let mut change = Change::<Visitor>::begin(&self.app.0.db, self.kit(), &self.client).await?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+}
+impl Anyone {
+    /// One transaction in an account of the signed-in user's, in which they must hold `permission`: for what ends outside of it.
+    pub async fn change_in<T>(
+        &self,
+        slug: &str,
+        permission: Permission,
+        story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+    ) -> Result<T> {
+        let (hash, _) = self.me.as_ref().ok_or(Error::SignedOut)?;
+        let by = Credential::Session(hash.clone());
+        let mut change = Change::<Entry>::begin(&self.app.0.db, &by, slug, self.kit(), &self.client).await?;
+        if !change.who().may(permission) {
+            return Err(Error::Forbidden(permission));
+        }
         let told = story(&mut change).await?;
         change.commit().await?;
         Ok(told)

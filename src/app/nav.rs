@@ -144,7 +144,11 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
     if entry.may(Permission::ViewAudit) {
         insight.push(item("Audit log", "scroll-text", "audit", None));
     }
-    let settings = vec![item("Settings", "settings", "settings", None)];
+    let mut settings = vec![];
+    if entry.may(Permission::ManageSso) && here.kind == account::Kind::Organization {
+        settings.push(item("Security & SSO", "fingerprint", "sso", None));
+    }
+    settings.push(item("Settings", "settings", "settings", None));
     let title = match here.kind {
         account::Kind::Personal => "Personal account",
         account::Kind::Organization => "Organization",

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::{
+        account::Kind,
         entry::{Entry, Person},
         time::{self, Time},
     },
@@ -125,8 +126,12 @@ impl Page {
             shell::partial(&self.frame(title), &body)
         } else {
             let user = scope.who().person().id;
-            let seats = seats(scope, user).await?;
+            let mut seats = seats(scope, user).await?;
             let who = scope.who();
+            // A provider vouches for one organization: what else the person has is not shown.
+            if let Some(top) = who.entry().and_then(Entry::only_within) {
+                seats.retain(|it| it.id == top || it.parent_id == Some(top) || it.kind == Kind::Personal);
+            }
             let shell =
                 nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
             shell::page(&self.frame(title), &shell, &body)

@@ -2,10 +2,17 @@
 use super::{App, client::cookie, gate::Anyone, page::Page};
 use crate::{
     error::{Error, Result},
-    model::id::UserId,
-    store::sessions::held,
+    model::{account::LoginType, id::UserId, time::Time},
+    store::{
+        sessions::{held, secret_hash},
+        sso::{
+            self,
+            proofs::{self, Proof},
+        },
+    },
 };
 use axum::http::HeaderMap;
+use std::time::Duration;
 use tower_sessions::{Session, session};
 
 /// What the session's cookie is called. The prefix makes browsers refuse it from anywhere but this very host.
@@ -22,8 +29,38 @@ fn fault(it: session::Error) -> Error {
     Error::Unavailable(it.to_string())
 }
 
-/// Signs a user in: a new session, whose secret nobody has seen before.
+/// Signs a user in who showed on their own who they are: a new session, whose secret nobody has seen before. What an
+/// organization's provider said of the same user in this browser still holds.
 pub async fn enter(anyone: &Anyone, user: UserId, method: &str) -> Result<()> {
+    let proofs = shown(anyone, user).await?;
+    renew(anyone, user, method, None, &proofs).await
+}
+
+/// Lets a user in whom an organization's provider vouches for. Who is signed in on their own stays so.
+pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> Result<()> {
+    let mut proofs = shown(anyone, user).await?;
+    proofs.retain(|it| it.account_id != proof.account_id);
+    proofs.push(proof);
+    let mine = anyone.me().filter(|it| it.person.id == user && it.session.is_own());
+    let method = mine.map_or(LoginType::Sso.word().to_owned(), |it| it.session.method.clone());
+    let proved = mine.map(|it| it.session.proved_at);
+    renew(anyone, user, &method, proved, &proofs).await
+}
+
+async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
+    match anyone.me().filter(|it| it.person.id == user) {
+        Some(me) => proofs::of(&mut anyone.read().await?, me.session.id).await,
+        None => Ok(vec![]),
+    }
+}
+
+async fn renew(
+    anyone: &Anyone,
+    user: UserId,
+    method: &str,
+    proved: Option<Time>,
+    proofs: &[Proof],
+) -> Result<()> {
     let session = anyone.session();
     session.clear().await;
     session.cycle_id().await.map_err(fault)?;
@@ -37,14 +74,37 @@ pub async fn enter(anyone: &Anyone, user: UserId, method: &str) -> Result<()> {
     ] {
         session.insert(name, value).await.map_err(fault)?;
     }
+    if let Some(at) = proved {
+        session.insert(held::PROVED, at.0.to_string()).await.map_err(fault)?;
+    }
     // Written now: a page that follows at once, perhaps from another replica, finds it.
-    session.save().await.map_err(fault)
+    session.save().await.map_err(fault)?;
+    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+    anyone.change(async |change| proofs::note(change, &secret_hash(id), proofs).await).await
 }
 
 /// Signs the browser out: the session is gone.
 pub async fn leave(session: &Session) -> Result<()> {
     session.flush().await.map_err(fault)
 }
+
+/// Where one signs out at the organization's provider too, if that is how this session began.
+pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
+    let Some(me) = anyone.me().filter(|it| !it.session.is_own()) else { return Ok(None) };
+    let mut scope = anyone.read().await?;
+    let Some(proof) = proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
+    let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
+    drop(scope);
+    // A provider that is away keeps nobody from signing out here.
+    let asked = tokio::time::timeout(Duration::from_secs(2), anyone.kit().oidc.find(&client.issuer)).await;
+    let Ok(Ok(found)) = asked else { return Ok(None) };
+    let token = proof.token.and_then(|it| anyone.kit().seal.open(TOKEN, &it));
+    let token = token.and_then(|it| String::from_utf8(it).ok());
+    Ok(found.sign_out(&client.id, token.as_deref(), &anyone.kit().url("/sign-in")))
+}
+
+/// Where a provider's token is sealed.
+pub const TOKEN: &str = "sso token";
 
 /// Notes in this browser which sign-up it began.
 pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {

@@ -206,7 +206,21 @@ pub fn fold(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slug(String);
 
-const RESERVED: &[&str] = &["a", "api", "dev", "guildhall", "me", "new", "operator", "static", "sso", "auth"];
+const RESERVED: &[&str] = &[
+    "a",
+    "api",
+    "dev",
+    "guildhall",
+    "me",
+    "new",
+    "operator",
+    "static",
+    "sso",
+    "auth",
+    "callback",
+    "backchannel",
+    "link",
+];
 
 impl Slug {
     /// As typed.

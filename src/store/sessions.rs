@@ -35,6 +35,8 @@ pub mod held {
     pub const IP: &str = "ip";
     /// With what.
     pub const AGENT: &str = "agent";
+    /// When they last showed on their own who they are, if not just now: microseconds.
+    pub const PROVED: &str = "proved";
     /// The sign-up that this browser began.
     pub const SIGN_UP: &str = "sign_up";
 }
@@ -71,7 +73,7 @@ impl Sessions {
         let made = conn
             .query(
                 "insert into sessions (hash, id, user_id, data, method, ip, agent, created_at, seen_at, proved_at, expires_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8, $9) on conflict (hash) do nothing",
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $10, $9) on conflict (hash) do nothing",
             )
             .bind(secret_hash(record.id))
             .bind(self.kit.id())
@@ -82,6 +84,7 @@ impl Sessions {
             .bind(text(held::AGENT))
             .bind(now)
             .bind(now.plus(IDLE))
+            .bind(text(held::PROVED).parse().map_or(now, Time))
             .run()
             .await?;
         conn.commit().await?;
