@@ -3,6 +3,7 @@ pub mod audit;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
+pub mod join;
 pub mod keys;
 pub mod mailbox;
 pub mod matrix;
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
+        join::routes(),
         keys::routes(),
         mailbox::routes(),
         me::routes(),

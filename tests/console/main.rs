@@ -6,6 +6,7 @@ mod audit;
 mod browser {
     mod driver;
     mod pages;
+    mod sso;
     mod story;
 }
 mod commands;
@@ -26,6 +27,7 @@ mod roles;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod sso;
 mod teams;
 mod transfer;
 mod why;
