@@ -74,6 +74,27 @@ pub fn sentence(event: &Event) -> String {
         "transfer.expired" => format!("ended the offer of ownership to {}: it expired", text(after, "owner")),
         "transfer.inherited" => format!("made {} the owner, whose predecessor left", text(after, "owner")),
         "transfer.withdrawn" => format!("withdrew the offer of ownership to {}", text(after, "owner")),
+        "user.created" => format!("created the user {name}"),
+        "user.deleted" => format!("deleted the user {name}"),
+        "user.renamed" => {
+            format!("changed their name from “{}” to “{}”", text(before, "name"), text(after, "name"))
+        }
+        "user.password_changed" => format!("changed the password of {name}"),
+        "user.email_change_asked" => format!("asked to change their address to {}", text(after, "email")),
+        "user.email_changed" => {
+            format!(
+                "confirmed the new address {} in place of {}",
+                text(after, "email"),
+                text(before, "email")
+            )
+        }
+        other => single_sign_on(other, &name, before, after)
+            .unwrap_or_else(|| format!("{} · {name}", other.replace(['.', '_'], " "))),
+    }
+}
+
+fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Option<String> {
+    Some(match action {
         "sso.saved" => format!("set up single sign-on with {}", text(after, "issuer")),
         "sso.removed" => "took single sign-on away".to_owned(),
         "sso.tested" if after["ok"] == true => "tested single sign-on: it works".to_owned(),
@@ -106,22 +127,8 @@ pub fn sentence(event: &Event) -> String {
             count(&after["grants"]),
             count(&before["grants"])
         ),
-        "user.created" => format!("created the user {name}"),
-        "user.deleted" => format!("deleted the user {name}"),
-        "user.renamed" => {
-            format!("changed their name from “{}” to “{}”", text(before, "name"), text(after, "name"))
-        }
-        "user.password_changed" => format!("changed the password of {name}"),
-        "user.email_change_asked" => format!("asked to change their address to {}", text(after, "email")),
-        "user.email_changed" => {
-            format!(
-                "confirmed the new address {} in place of {}",
-                text(after, "email"),
-                text(before, "email")
-            )
-        }
-        unknown => format!("{} · {name}", unknown.replace(['.', '_'], " ")),
-    }
+        _ => return None,
+    })
 }
 
 fn count(list: &Value) -> usize {

@@ -119,8 +119,8 @@ async fn issuers(db: &Db, kit: &Kit) -> Vec<Finding> {
     let mut found = vec![];
     for some in all.chunks(8) {
         let mut asked: JoinSet<Finding> = JoinSet::new();
-        for (slug, issuer) in some.iter().cloned() {
-            let oidc = kit.oidc.clone();
+        for (slug, issuer) in some {
+            let (oidc, slug, issuer) = (kit.oidc.clone(), slug.clone(), issuer.clone());
             asked.spawn(async move {
                 match oidc.look(&issuer).await {
                     Ok(it) => Ok(format!("{issuer} of {slug} answers, with {} keys", it.key_count())),

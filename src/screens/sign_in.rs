@@ -30,7 +30,7 @@ pub fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Next {
+struct Asked {
     next: String,
     email: String,
     /// Asks for the person's own sign-in, whoever is signed in.
@@ -87,7 +87,7 @@ async fn home(anyone: Anyone, page: Page) -> Result<Response> {
     Ok(page.to(&format!("/a/{slug}/overview")))
 }
 
-async fn show(anyone: Anyone, page: Page, Query(it): Query<Next>) -> Result<Response> {
+async fn show(anyone: Anyone, page: Page, Query(it): Query<Asked>) -> Result<Response> {
     if anyone.me().is_some() && it.own.is_empty() {
         return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
     }
@@ -167,7 +167,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     Ok(response.into_response())
 }
 
-async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Next>) -> Result<Response> {
+async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Asked>) -> Result<Response> {
     let farewell = sign::farewell(&anyone).await?;
     sign::leave(anyone.session()).await?;
     match farewell {

@@ -88,11 +88,8 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
     }
     let zone = page.zone(can.me().time_zone.as_deref());
     let mut scope = can.read().await?;
-    let connection = sso::here(&mut scope).await?;
     let custom = roles::list(&mut scope).await?;
-    let (linked, used, refused) = sso::usage(&mut scope).await?;
-    let domains = crate::store::domains::list(&mut scope).await?;
-    let members = crate::store::requests::counts(&mut scope).await?.0;
+    let (connection, usage) = sso::overview(&mut scope, &custom).await?;
     let picker = RolePicker::offer(can.me(), &kit.catalog, &custom);
     let held = connection.as_ref().map(|it| it.default_grants.clone()).unwrap_or_default();
     let picker = match &typed {
@@ -116,15 +113,15 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
         faults,
         is_stale: can.is_stale(),
         is_saved: connection.is_some(),
-        has_domain: domains.iter().any(|it| it.verified_at.is_some()),
+        has_domain: usage.has_domain,
         is_enforced: connection.as_ref().is_some_and(|it| it.is_enforced(now)),
         typed: typed.unwrap_or_else(|| Typed::of(connection.as_ref())),
         is_tested: tested.as_ref().is_some_and(|it| it.ok),
         test: tested,
-        linked,
-        members,
-        used: used.map(|it| When::minute(it, &zone)),
-        refused,
+        linked: usage.linked,
+        members: usage.members,
+        used: usage.used_at.map(|it| When::minute(it, &zone)),
+        refused: usage.refused,
     };
     page.show(&mut scope, "Security & SSO", index).await
 }
@@ -247,9 +244,9 @@ async fn ask_remove(can: Can<ManageSso>, page: Page) -> Result<Response> {
 
 async fn ask_again(can: &Can<ManageSso>, page: &Page, faults: Faults) -> Result<Response> {
     let mut scope = can.read().await?;
-    sso::here(&mut scope).await?.ok_or(Error::NotFound)?;
-    let (linked, ..) = sso::usage(&mut scope).await?;
-    let it = Remove { slug: can.slug().to_owned(), linked, is_stale: can.is_stale(), faults };
+    let (connection, usage) = sso::overview(&mut scope, &[]).await?;
+    connection.ok_or(Error::NotFound)?;
+    let it = Remove { slug: can.slug().to_owned(), linked: usage.linked, is_stale: can.is_stale(), faults };
     page.show(&mut scope, "Remove single sign-on", it).await
 }
 

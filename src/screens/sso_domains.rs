@@ -14,15 +14,13 @@ use crate::{
         permission::{InviteMembers, ManageSso},
     },
     store::{
-        domains,
-        sso::{
-            self, break_glass,
-            enforce::{self, Touched},
-        },
+        domains::{self, Touched},
+        sso::{break_glass, enforce},
     },
 };
 use askama::Template;
 use axum::response::Response;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 /// The routes of this screen.
@@ -95,11 +93,10 @@ struct Touch {
     why: String,
 }
 
-fn touch(it: Touched, page: &Page, zone: Option<&str>) -> Touch {
-    let zone = page.zone(zone);
+fn touch(it: Touched, zone: &TimeZone) -> Touch {
     let why = match it.used_at {
         None => "Never used SSO".to_owned(),
-        Some(at) => format!("Last used SSO {}", When::day(at, &zone).text),
+        Some(at) => format!("Last used SSO {}", When::day(at, zone).text),
     };
     let method = it
         .method
@@ -121,14 +118,10 @@ async fn ask(
     if can.me().here.kind != Kind::Organization {
         return Err(Error::NotFound);
     }
-    let chosen = can.me().time_zone.clone();
-    let zone = page.zone(chosen.as_deref());
+    let zone = page.zone(can.me().time_zone.as_deref());
     let mut scope = can.read().await?;
-    let connection = sso::here(&mut scope).await?;
-    let domains = domains::list(&mut scope).await?;
-    let (joining, asking) = domains::joining(&mut scope).await?;
-    let rehearsal = enforce::rehearse(&mut scope).await?;
-    let (codes_left, _) = break_glass::left(&mut scope).await?;
+    let domains::Overview { domains, state } = domains::overview(&mut scope).await?;
+    let (asking, touched) = domains::people(&mut scope).await?;
     let now = can.kit().now();
     let row = |it: domains::Claimed| Row {
         note: match (it.vouched, it.checked_at) {
@@ -151,7 +144,7 @@ async fn ask(
         is_stale: can.is_stale(),
         is_owner: can.me().is_owner,
         domains: domains.into_iter().map(row).collect(),
-        joining,
+        joining: state.joining.clone(),
         asking: asking
             .into_iter()
             .map(|it| Asking {
@@ -161,15 +154,15 @@ async fn ask(
                 at: When::day(it.created_at, &zone),
             })
             .collect(),
-        is_connected: connection.is_some(),
-        is_enforced: connection.as_ref().is_some_and(|it| it.is_enforced(now)),
-        confirm_by: connection.as_ref().and_then(|it| it.confirm_by).map(|it| When::minute(it, &zone)),
-        since: connection.as_ref().and_then(|it| it.enforced_at).map(|it| When::day(it, &zone)),
-        all: rehearsal.all,
-        locked_out: rehearsal.locked_out,
-        touched: rehearsal.touched.into_iter().map(|it| touch(it, page, chosen.as_deref())).collect(),
+        is_connected: state.is_connected,
+        is_enforced: state.is_enforced(now),
+        confirm_by: state.confirm_by.map(|it| When::minute(it, &zone)),
+        since: state.enforced_at.map(|it| When::day(it, &zone)),
+        all: state.people,
+        locked_out: state.locked_out,
+        touched: touched.into_iter().map(|it| touch(it, &zone)).collect(),
         codes,
-        codes_left,
+        codes_left: state.codes_left,
     };
     page.show(&mut scope, "Security & SSO", index).await
 }

@@ -9,6 +9,7 @@ use super::{
     Change, Scope, Who,
     audit::{self, Did},
     grants::{self, Wanted},
+    roles::Role,
 };
 use crate::{
     error::{Error, Result},
@@ -97,25 +98,86 @@ struct Row {
     updated_at: Time,
 }
 
+impl Row {
+    async fn read<W: Who>(self, scope: &mut Scope<W>, custom: Option<&[Role]>) -> Result<Connection> {
+        let it = self;
+        let stored = [it.default_grants.as_str(), it.group_grants.as_str()];
+        let (default_grants, group_grants) = held::read(scope, it.account_id, stored, custom).await?;
+        Ok(Connection {
+            account: it.account_id,
+            issuer: it.issuer,
+            client_id: it.client_id,
+            groups_claim: it.groups_claim,
+            default_grants,
+            group_grants,
+            enforced_at: it.enforced_at,
+            confirm_by: it.confirm_by,
+            last_test: it.last_test.and_then(|it| serde_json::from_str(&it).ok()),
+            updated_at: it.updated_at,
+        })
+    }
+}
+
+macro_rules! connection {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "select a.id as account_id, coalesce(c.issuer, '') as issuer, coalesce(c.client_id, '') as client_id,
+                coalesce(c.groups_claim, '') as groups_claim, coalesce(c.default_grants, '[]') as default_grants,
+                coalesce(c.group_grants, '{}') as group_grants, c.enforced_at, c.confirm_by, c.last_test,
+                coalesce(c.updated_at, 0) as updated_at", $more, "
+             from accounts a ", $rest
+        )
+    };
+}
+
 /// Of an account. A team's is that of its organization.
 pub async fn of<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Option<Connection>> {
-    let sql = "select account_id, issuer, client_id, groups_claim, default_grants, group_grants, enforced_at, confirm_by,
-            last_test, updated_at from sso_connections where account_id = $1";
-    let Some(it) = scope.sql(sql).bind(account).maybe::<Row>().await? else { return Ok(None) };
-    let (default_grants, group_grants) =
-        held::read(scope, account, &it.default_grants, &it.group_grants).await?;
-    Ok(Some(Connection {
-        account: it.account_id,
-        issuer: it.issuer,
-        client_id: it.client_id,
-        groups_claim: it.groups_claim,
-        default_grants,
-        group_grants,
-        enforced_at: it.enforced_at,
-        confirm_by: it.confirm_by,
-        last_test: it.last_test.and_then(|it| serde_json::from_str(&it).ok()),
-        updated_at: it.updated_at,
-    }))
+    let sql = connection!("", "join sso_connections c on c.account_id = a.id where a.id = $1");
+    match scope.sql(sql).bind(account).maybe::<Row>().await? {
+        Some(it) => it.read(scope, None).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What the page of the connection shows besides it.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct Usage {
+    /// Members whom the provider knows.
+    pub linked: i64,
+    /// All members.
+    pub members: i64,
+    /// The last sign-in.
+    pub used_at: Option<Time>,
+    /// Refused sign-ins in seven days.
+    pub refused: i64,
+    /// Whether a domain is proven.
+    pub has_domain: bool,
+    is_connected: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Seen {
+    #[sqlx(flatten)]
+    row: Row,
+    #[sqlx(flatten)]
+    usage: Usage,
+}
+
+/// The connection of the organization that one is in, and its use: one statement. `custom` are the organization's roles.
+pub async fn overview(scope: &mut Scope, custom: &[Role]) -> Result<(Option<Connection>, Usage)> {
+    let since = scope.now().minus(7 * crate::model::time::DAY);
+    let sql = connection!(
+        ", c.account_id is not null as is_connected, a.member_count as members,
+            (select count(distinct i.user_id) from sso_identities i join memberships m
+                on m.account_id = i.account_id and m.user_id = i.user_id where i.account_id = $1) as linked,
+            (select max(used_at) from sso_identities where account_id = $1) as used_at,
+            (select count(*) from audit_events where chain = $1 and action = 'sso.refused' and at > $2) as refused,
+            exists (select 1 from domains where account_id = $1 and verified_at is not null) as has_domain",
+        "left join sso_connections c on c.account_id = a.id where a.id = $1"
+    );
+    let Seen { row, usage } = scope.ask(sql).bind(since).one().await?;
+    let connection = if usage.is_connected { Some(row.read(scope, Some(custom)).await?) } else { None };
+    Ok((connection, usage))
 }
 
 /// The connection of the organization that one is in.
@@ -316,16 +378,4 @@ pub async fn tested(change: &mut Change, test: &Test) -> Result<()> {
     let (account, name) = (change.who().here.id, change.who().here.name.clone());
     let did = Did::to("sso.tested", "account", account, name).changed(Value::Null, json!({ "ok": test.ok }));
     audit::here(change, did).await
-}
-
-/// What the page says of its use: members with an identity there, the last sign-in, refusals in seven days.
-pub async fn usage(scope: &mut Scope) -> Result<(i64, Option<Time>, i64)> {
-    let since = scope.now().minus(7 * crate::model::time::DAY);
-    let sql = "select
-            (select count(distinct i.user_id) from sso_identities i join memberships m
-                on m.account_id = i.account_id and m.user_id = i.user_id where i.account_id = $1),
-            (select max(used_at) from sso_identities where account_id = $1),
-            (select count(*) from audit_events where chain = $1 and action = 'sso.refused' and at > $2)
-        from accounts where id = $1";
-    Ok(scope.ask(sql).bind(since).one().await?)
 }

@@ -1,4 +1,4 @@
-//! Back-channel logout (OpenID Connect Back-Channel Logout 1.0): the provider's server tells ours that a session is over.
+//! Back-channel logout (`OpenID` Connect Back-Channel Logout 1.0): the provider's server tells ours that a session is over.
 use crate::{
     app::{form::Form, gate::Anyone, routes::Routes},
     error::Result,

@@ -234,7 +234,7 @@ async fn join<W: Who>(
         }
         None => {
             grants::insert(change, account, Of::Membership(member), &starting(&connection.default_grants))
-                .await?
+                .await?;
         }
     }
     accounts::remember(change, person.id, account).await?;

@@ -59,13 +59,6 @@ pub async fn make(change: &mut Change, _: &Fresh) -> Result<Vec<String>> {
     Ok(codes)
 }
 
-/// How many are left, and since when.
-pub async fn left(scope: &mut Scope) -> Result<(i64, Option<Time>)> {
-    let sql =
-        "select count(*), max(created_at) from break_glass_codes where account_id = $1 and used_at is null";
-    Ok(scope.ask(sql).one().await?)
-}
-
 /// The organization of that slug, if the signed-in user owns it.
 pub async fn owned(scope: &mut Scope<Me>, slug: &str) -> Result<(AccountId, String)> {
     let sql = "select a.id, a.name from accounts a where a.owner_id = $1 and a.slug = $2 and a.kind = 'organization'";

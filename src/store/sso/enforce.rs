@@ -1,7 +1,7 @@
 //! Enforcement: rehearsed first, then on, and off again by itself unless an administrator shows in time that it works.
 use super::{
     super::{
-        Change, Host, Scope, Who,
+        Change, Host, Who,
         audit::{self, Chain, Did},
         domains, members, site,
     },
@@ -13,70 +13,13 @@ use crate::{
     model::{
         entry::Fresh,
         id::{AccountId, MembershipId},
-        time::{MINUTE, Time},
+        time::MINUTE,
     },
 };
 use serde_json::{Value, json};
 
 /// How long an administrator has to sign in through the provider.
 pub const TRIAL: std::time::Duration = MINUTE.saturating_mul(15);
-
-/// Somebody whom enforcement touches.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Touched {
-    /// Which member.
-    pub id: MembershipId,
-    /// Their name.
-    pub name: String,
-    /// Their address.
-    pub email: String,
-    /// When they last came through the provider; none: never, they would be locked out.
-    pub used_at: Option<Time>,
-    /// How they last signed in otherwise; none: not lately.
-    pub method: Option<String>,
-}
-
-/// What enforcing would do.
-#[derive(Clone, Debug)]
-pub struct Rehearsal {
-    /// Members at verified domains.
-    pub all: i64,
-    /// Those who never came through the provider.
-    pub locked_out: i64,
-    /// They, and those whose last sign-in was not through it, the first hundred.
-    pub touched: Vec<Touched>,
-}
-
-/// Looks at the members at verified domains.
-pub async fn rehearse(scope: &mut Scope) -> Result<Rehearsal> {
-    let (all, locked_out): (i64, i64) = scope
-        .ask(
-            "select count(*), cast(coalesce(sum(case when exists (select 1 from sso_identities i
-                    where i.account_id = $1 and i.user_id = m.user_id) then 0 else 1 end), 0) as bigint)
-             from memberships m join users u on u.id = m.user_id
-             where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
-                where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)",
-        )
-        .one()
-        .await?;
-    let touched = scope
-        .ask(
-            "select it.id, it.name, it.email, it.used_at, it.method from (
-                select m.id, m.name_key, u.name, u.email,
-                    (select max(i.used_at) from sso_identities i where i.account_id = $1 and i.user_id = m.user_id) as used_at,
-                    (select s.method from sessions s where s.user_id = m.user_id and s.method <> 'sso'
-                        order by s.created_at desc limit 1) as method,
-                    (select max(s.created_at) from sessions s where s.user_id = m.user_id and s.method <> 'sso') as other_at
-                from memberships m join users u on u.id = m.user_id
-                where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
-                    where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
-             ) it where it.used_at is null or it.other_at > it.used_at
-             order by case when it.used_at is null then 0 else 1 end, it.name_key, it.id limit 100",
-        )
-        .all()
-        .await?;
-    Ok(Rehearsal { all, locked_out, touched })
-}
 
 /// Switches it on, on trial.
 pub async fn begin(change: &mut Change, _: &Fresh) -> Result<()> {

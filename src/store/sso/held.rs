@@ -55,16 +55,21 @@ pub fn lists(groups: &BTreeMap<String, Vec<Grant>>) -> String {
 pub async fn read<W: Who>(
     scope: &mut Scope<W>,
     account: AccountId,
-    list: &str,
-    groups: &str,
+    [list, groups]: [&str; 2],
+    custom: Option<&[super::super::roles::Role]>,
 ) -> Result<(Vec<Grant>, BTreeMap<String, Vec<Grant>>)> {
     let list: Vec<Held> = serde_json::from_str(list).unwrap_or_default();
     let groups: BTreeMap<String, Vec<Held>> = serde_json::from_str(groups).unwrap_or_default();
     let all = || list.iter().chain(groups.values().flatten());
-    let mut custom: Vec<(RoleId, String, String)> = vec![];
-    if all().any(|it| BuiltIn::parse(&it.role).is_none()) {
-        let sql = "select id, name, permissions from roles where account_id = $1 limit 1000";
-        custom = scope.sql(sql).bind(account).all().await?;
+    let mut roles: Vec<(RoleId, String, Permissions)> = vec![];
+    match custom {
+        Some(known) => roles.extend(known.iter().map(|it| (it.id, it.name.clone(), it.permissions))),
+        None if all().any(|it| BuiltIn::parse(&it.role).is_none()) => {
+            let sql = "select id, name, permissions from roles where account_id = $1 limit 1000";
+            let found: Vec<(RoleId, String, String)> = scope.sql(sql).bind(account).all().await?;
+            roles.extend(found.into_iter().map(|(id, name, all)| (id, name, Permissions::from_json(&all))));
+        }
+        None => {}
     }
     let ids: Vec<Uuid> = all().filter_map(|it| it.resources.as_ref()).flatten().copied().collect();
     let mut resources: Vec<(ResourceId, String)> = vec![];
@@ -78,8 +83,8 @@ pub async fn read<W: Who>(
             Some(BuiltIn::Owner) => return None,
             Some(it) => (Role::BuiltIn(it), it.permissions(true)),
             None => {
-                let (id, name, allows) = custom.iter().find(|(id, ..)| id.to_string() == it.role)?;
-                (Role::Custom(*id, name.clone()), Permissions::from_json(allows))
+                let (id, name, allows) = roles.iter().find(|(id, ..)| id.to_string() == it.role)?;
+                (Role::Custom(*id, name.clone()), *allows)
             }
         };
         let listed = |all: &Vec<Uuid>| -> Vec<Listed> {

@@ -44,7 +44,7 @@ async fn come(house: &House) -> Browser {
     cy.wait_for("uses single sign-on").await;
     cy.click("Continue with Acme SSO").await;
     at_provider(&cy, "cy@acme.test").await;
-    cy.wait_for("Overview").await;
+    cy.wait_for("Your access").await;
     assert!(cy.url().await.ends_with("/a/acme/overview"));
     cy.goto(&house.url("/me/security")).await;
     cy.wait_for("needs your own sign-in").await;
