@@ -8,13 +8,16 @@ mod invitations;
 mod keys;
 mod list;
 mod members;
+mod openapi;
+mod requests;
 mod resources;
 mod roles;
 mod sso;
+mod tag;
 mod transfer;
+mod verify;
 
 use crate::app::routes::Routes;
-use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Deserializer};
 
 /// Every call.
@@ -26,10 +29,13 @@ pub fn routes() -> Routes {
         invitations::routes(),
         keys::routes(),
         members::routes(),
+        requests::routes(),
+        openapi::routes(),
         resources::routes(),
         roles::routes(),
         sso::routes(),
         transfer::routes(),
+        verify::routes(),
     ]
     .into_iter()
     .fold(Routes::default(), Routes::merge)
@@ -51,12 +57,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{it:02x}");
         text
     })
-}
-
-/// Whether `If-Match`, if it is there, names this version. A proxy that compresses makes a tag weak: that is forgiven.
-fn matches(fields: &HeaderMap, tag: &str) -> bool {
-    let mut asked = fields.get_all(header::IF_MATCH).iter().peekable();
-    let is_it = |it: &str| it == "*" || it.trim_start_matches("W/").trim_matches('"') == tag;
-    asked.peek().is_none()
-        || asked.filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(',')).any(|it| is_it(it.trim()))
 }

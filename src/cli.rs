@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod key;
 mod open;
+mod openapi;
 mod out;
 mod serve;
 mod token;
@@ -41,6 +42,8 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Print the OpenAPI document of the JSON API
+    Openapi,
     /// Check settings, database, mail server and catalogue, and say how to mend what is wrong
     Check,
 }
@@ -69,6 +72,7 @@ pub async fn run() -> ExitCode {
         Command::Key(it) => it.run(&settings).await,
         Command::Token(it) => it.run(&settings).await,
         Command::Audit(it) => it.run(&settings).await,
+        Command::Openapi => openapi::run(),
         Command::Check => check::run(&settings).await,
     };
     match done {

@@ -1,9 +1,11 @@
 //! One SQL text, two engines. A query is text and arguments already encoded for the engine at hand; the engine is chosen
 //! in exactly one place (`on!`). Nothing above this module knows which one it is talking to.
 mod dialect;
+mod listen;
 mod migrate;
 mod value;
 
+pub use listen::Ear;
 pub use value::{List, Record, Value};
 
 use dialect::{highest, spell};
@@ -123,6 +125,13 @@ impl Db {
             Db::Postgres(pool) => Conn::PgTx(pool.begin().await?),
         })
     }
+    /// Connections that are open, and those of them that nobody uses now.
+    pub fn connections(&self) -> (u32, usize) {
+        match self {
+            Db::Sqlite { read, write } => (read.size() + write.size(), read.num_idle() + write.num_idle()),
+            Db::Postgres(pool) => (pool.size(), pool.num_idle()),
+        }
+    }
     /// Brings the schema up to date; safe to run from many replicas at once.
     pub async fn migrate(&self) -> Result<()> {
         migrate::run(self).await
@@ -144,7 +153,8 @@ impl Db {
 }
 
 impl Conn {
-    fn dialect(&self) -> Dialect {
+    /// Which engine.
+    pub fn dialect(&self) -> Dialect {
         match self {
             Conn::Lite(_) | Conn::LiteTx(_) => Dialect::Sqlite,
             Conn::Pg(_) | Conn::PgTx(_) => Dialect::Postgres,

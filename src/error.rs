@@ -161,6 +161,15 @@ impl Error {
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Error {
         Error::Conflict { code, detail: detail.into() }
     }
+    /// The same, of fields that stand in no such part of what was sent.
+    #[must_use]
+    pub fn without(self, prefix: &str) -> Error {
+        let Error::Invalid(mut faults) = self else { return self };
+        for it in &mut faults {
+            it.field = it.field.strip_prefix(prefix).unwrap_or(&it.field).to_owned();
+        }
+        Error::Invalid(faults)
+    }
     /// Says which field a refusal is about.
     pub fn at(field: &'static str) -> impl FnOnce(Refusal) -> Error {
         move |it| Error::invalid(field, it.code, it.detail)

@@ -4,10 +4,13 @@ pub mod oidc;
 pub mod outgoing;
 pub mod password;
 pub mod secret;
+pub mod sieve;
+pub mod stale;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;
 use secret::Seal;
+use stale::Stale;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -95,6 +98,8 @@ pub struct Kit {
     pub outgoing: Outgoing,
     /// Asks identity providers.
     pub oidc: oidc::Oidc,
+    /// What this process may not remember any longer.
+    pub stale: Arc<Stale>,
     last: Arc<Mutex<u64>>,
 }
 
@@ -104,7 +109,8 @@ impl Kit {
         let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, last: Arc::default() }
+        let (stale, last) = (Arc::default(), Arc::default());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, stale, last }
     }
     /// The same by another clock.
     #[must_use]

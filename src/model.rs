@@ -10,4 +10,7 @@ pub mod resource;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod token;
+pub mod verdict;
 pub mod why;
+pub mod window;

@@ -9,6 +9,7 @@ pub mod grants;
 mod guarded;
 pub mod invitations;
 pub mod keys;
+pub mod limits;
 pub mod links;
 pub mod mails;
 pub mod me;
@@ -23,9 +24,12 @@ pub mod shell;
 pub mod sign_ups;
 pub mod sources;
 pub mod sso;
+pub mod stale;
 pub mod teams;
+pub mod tokens;
 pub mod transfers;
 pub mod users;
+pub mod verify;
 pub mod why;
 
 pub use guarded::{Allowed, Guarded};
@@ -33,12 +37,13 @@ pub use guarded::{Allowed, Guarded};
 use crate::{
     db::{Conn, Db, Query},
     error::{Error, Result},
-    kit::Kit,
+    kit::{Kit, stale::Mark},
     letters::Letter,
     model::{
         entry::{By, Entry, Person, Session},
-        id::UserId,
+        id::{TokenId, UserId},
         time::Time,
+        token::Scopes,
     },
 };
 use entry::Credential;
@@ -75,10 +80,21 @@ pub struct Visitor;
 #[derive(Clone, Debug)]
 pub struct Host(pub &'static str);
 
+/// The platform's own back end, by a service token.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The token.
+    pub id: TokenId,
+    /// What it is called.
+    pub name: String,
+    /// What it is for.
+    pub scopes: Scopes,
+}
+
 /// Who acts, as the audit log remembers them.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `user`, `key`, `visitor`, `host`.
+    /// `user`, `key`, `service`, `visitor`, `host`.
     pub kind: &'static str,
     /// The user's or the key's id.
     pub id: Option<Uuid>,
@@ -130,6 +146,14 @@ impl Who for Host {
         Uuid::nil()
     }
 }
+impl Who for Service {
+    fn actor(&self) -> Actor {
+        Actor { kind: "service", id: Some(self.id.0), name: self.name.clone() }
+    }
+    fn first(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
 fn user(it: &Person) -> Actor {
     Actor { kind: "user", id: Some(it.id.0), name: it.email.clone() }
 }
@@ -173,15 +197,37 @@ impl<W: Who> Scope<W> {
 
 /// A transaction. Dropped without `commit`, it never was.
 #[must_use]
-pub struct Change<W = Entry>(Scope<W>);
+pub struct Change<W = Entry>(Scope<W>, Vec<Mark>);
 
 impl<W: Who> Change<W> {
     async fn open(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Change<W>> {
-        Ok(Change(Scope { conn: db.begin().await?, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(db.begin().await?, who, kit, client))
     }
-    /// Keeps what was done.
+    fn of(conn: Conn, who: W, kit: &Kit, client: &Client) -> Change<W> {
+        Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }, vec![])
+    }
+    /// Keeps what was done, and lets nobody remember how it was: here at once, elsewhere within a second.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.0.conn.commit().await?)
+        let Change(mut scope, marks) = self;
+        let now = scope.now();
+        stale::tell(&mut scope.conn, &marks, now).await?;
+        scope.conn.commit().await?;
+        scope.kit.stale.tell(&marks);
+        Ok(())
+    }
+    /// An account or a user is no longer what it was. Whatever is audited in an account says so of itself.
+    fn changed(&mut self, id: Uuid) {
+        self.mark(Mark::Changed(id));
+    }
+    /// A key or a token with this hash was made.
+    fn made(&mut self, hash: &[u8]) {
+        let first = hash.first_chunk().expect("a hash has 32 bytes");
+        self.mark(Mark::Made(*first));
+    }
+    fn mark(&mut self, mark: Mark) {
+        if !self.1.contains(&mark) {
+            self.1.push(mark);
+        }
     }
     /// Sends a letter once the change is kept, and not otherwise.
     pub async fn post(&mut self, letter: &Letter) -> Result<()> {
@@ -204,7 +250,7 @@ impl Change<Entry> {
             .run()
             .await?;
         let who = entry::find(&mut conn, by, slug, kit.now()).await?;
-        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(conn, who, kit, client))
     }
     /// Takes two accounts of one family for what passes from one to the other: the one at the top first, so that two who
     /// move things opposite ways wait for each other. Says who this is in each.
@@ -229,7 +275,7 @@ impl Change<Entry> {
             }
             other => other,
         })?;
-        Ok((Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }), there))
+        Ok((Change::of(conn, who, kit, client), there))
     }
 }
 impl Change<Me> {
@@ -237,13 +283,21 @@ impl Change<Me> {
     pub async fn begin(db: &Db, session: &[u8], kit: &Kit, client: &Client) -> Result<Change<Me>> {
         let mut conn = db.begin().await?;
         let who = entry::me(&mut conn, session, kit.now()).await?.ok_or(Error::SignedOut)?;
-        Ok(Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }))
+        Ok(Change::of(conn, who, kit, client))
     }
 }
 impl Change<Visitor> {
     /// For who is not signed in.
     pub async fn begin(db: &Db, kit: &Kit, client: &Client) -> Result<Change<Visitor>> {
         Change::open(db, Visitor, kit, client).await
+    }
+}
+impl Change<Service> {
+    /// For the platform's back end. A token that was revoked meanwhile changes nothing.
+    pub async fn begin(db: &Db, token: TokenId, kit: &Kit, client: &Client) -> Result<Change<Service>> {
+        let mut conn = db.begin().await?;
+        let who = tokens::in_force(&mut conn, token).await?.ok_or(Error::SignedOut)?;
+        Ok(Change::of(conn, who, kit, client))
     }
 }
 impl Change<Host> {

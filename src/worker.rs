@@ -1,5 +1,7 @@
 //! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
 //! what one has taken, no other takes.
+pub mod watch;
+
 use crate::{
     db::Db,
     error::Result,

@@ -1,9 +1,11 @@
 //! The account itself.
-use super::{given, hex, matches};
+use super::{
+    given,
+    tag::{IfMatch, Tagged, Versioned},
+};
 use crate::{
     app::{form, gate::Key, routes::Routes},
     error::{Error, Result},
-    kit::secret::hash,
     model::{
         account::{AccountRef, Kind},
         id::AccountId,
@@ -13,90 +15,110 @@ use crate::{
     },
     store::accounts,
 };
-use axum::{
-    Json,
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
-};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}";
-    Routes::default().get(path, show).patch(path, update)
+    Routes::default()
+        .get(path, show)
+        .told(|it| it.says("Read the account", "Its name, plan and size.").gives::<Account>(200).tagged())
+        .patch(path, update)
+        .told(|it| {
+            it.says(
+                "Change the account",
+                "Its name, its slug, its policy. An old slug leads to the new one for ever.",
+            )
+            .takes::<Patch>()
+            .gives::<Account>(200)
+            .tagged()
+            .fails(&["slug_taken"])
+        })
+        .about(
+            "Account",
+            "What owns things: a person’s own account, an organization, or a team under either.",
+        )
 }
 
-#[derive(Serialize)]
+/// What owns things.
+#[derive(Serialize, ToSchema)]
 struct Account {
+    /// Its id.
     id: AccountId,
+    /// Its word in addresses.
+    #[schema(example = "acme")]
     slug: String,
+    /// Its name.
+    #[schema(example = "Acme")]
     name: String,
+    /// What kind of account it is.
     kind: Kind,
+    /// What a team belongs to, and who pays for it.
     parent: Option<AccountRef>,
+    /// Its own plan, or that of the parent which pays for it.
+    #[schema(example = "developer")]
     plan: String,
+    /// Since when it is there.
     created_at: Time,
+    /// How many members it has.
     member_count: i64,
+    #[serde(skip)]
+    version: Time,
 }
 
-/// An account and its version.
-struct Tagged {
-    account: Account,
-    tag: String,
+impl Versioned for Account {
+    const PASSING: &[&str] = &["member_count"];
+    fn besides(&self) -> String {
+        self.version.to_string()
+    }
 }
 
-impl From<accounts::Account> for Tagged {
-    fn from(it: accounts::Account) -> Tagged {
+impl From<accounts::Account> for Account {
+    fn from(it: accounts::Account) -> Account {
         let parent = it.parent();
         let accounts::Account { id, slug, name, kind, plan, created_at, member_count, .. } = it;
-        let account = Account { id, slug, name, kind, parent, plan, created_at, member_count };
-        let json = serde_json::to_string(&account).expect("words and numbers are JSON");
-        let tag = hex(&hash(&format!("{} {json}", it.updated_at))[..16]);
-        Tagged { account, tag }
+        Account { id, slug, name, kind, parent, plan, created_at, member_count, version: it.updated_at }
     }
 }
 
-impl IntoResponse for Tagged {
-    fn into_response(self) -> Response {
-        let mut response = Json(self.account).into_response();
-        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.tag)) {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        response
-    }
+async fn show(key: Key<ViewAccount>) -> Result<Tagged<Account>> {
+    Ok(Tagged(accounts::here(&mut key.read().await?).await?.into()))
 }
 
-async fn show(key: Key<ViewAccount>) -> Result<Tagged> {
-    Ok(accounts::here(&mut key.read().await?).await?.into())
-}
-
-#[derive(Deserialize)]
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountPatch)]
 struct Patch {
+    /// A new name.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
+    /// A new word in addresses.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Slug>, nullable = false)]
     slug: Option<String>,
+    /// Whether admins may delete the account: for the owner to decide.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     admins_may_delete: Option<bool>,
 }
 
 async fn update(
     key: Key<UpdateAccount>,
-    fields: HeaderMap,
+    version: IfMatch,
     form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged> {
+) -> Result<Tagged<Account>> {
     let update = accounts::Update {
         name: asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
         slug: asked.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
         admins_may_delete: asked.admins_may_delete,
     };
     key.change(async |change| {
-        let before = Tagged::from(accounts::here(change).await?);
-        if !matches(&fields, &before.tag) {
-            return Err(Error::Changed);
-        }
+        version.holds(&Account::from(accounts::here(change).await?))?;
         accounts::update(change, update).await?;
-        Ok(accounts::here(change).await?.into())
+        Ok(Tagged(accounts::here(change).await?.into()))
     })
     .await
 }

@@ -11,48 +11,92 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The calls.
 pub fn routes() -> Routes {
-    Routes::default().get("/api/v1/accounts/{slug}/audit", list)
+    Routes::default()
+        .get("/api/v1/accounts/{slug}/audit", list)
+        .told(|it| {
+            it.says("List audit events", "Who did what to what, when, from where; newest first.")
+                .asks::<Wish>()
+                .lists::<Event>()
+        })
+        .about(
+            "Audit log",
+            "What was done in the account. It is only ever added to, and each event seals the one before.",
+        )
 }
 
-#[derive(Serialize)]
+/// Something that was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 struct Event {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
     id: Uuid,
+    /// When.
     at: Time,
+    /// Who did it.
     actor: Actor,
+    /// What was done.
+    #[schema(example = "member.role_changed")]
     action: String,
+    /// To what.
     target: Target,
+    /// Where.
     account: AccountRef,
+    /// From which address; empty where there is none.
+    #[schema(example = "203.0.113.7")]
     ip: String,
+    /// What it was before, and what after.
     changes: Changes,
+    /// Seals this event and all before it.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     hash: String,
 }
 
-#[derive(Serialize)]
+/// Who did it.
+#[derive(Serialize, ToSchema)]
 struct Actor {
+    /// `user`, `key`, `visitor` or `host`: a person, a program, somebody not signed in, the machine's operator.
     #[serde(rename = "type")]
+    #[schema(example = "user")]
     kind: String,
+    /// Their id, if they have one.
+    #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Uuid>,
+    /// A name that says something when they are gone.
+    #[schema(example = "ada@acme.test")]
     name: String,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+/// To what it was done.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 struct Target {
+    /// What kind of thing.
     #[serde(rename = "type")]
+    #[schema(required, example = "member")]
     kind: String,
+    /// Its id.
+    #[schema(required)]
     id: String,
+    /// Its name then.
+    #[schema(required)]
     name: String,
 }
 
 /// What they hold depends on the action.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 struct Changes {
+    /// What it was.
+    #[schema(required)]
     before: Value,
+    /// What it is.
+    #[schema(required)]
     after: Value,
 }
 
@@ -72,12 +116,16 @@ impl Event {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
+    /// Only what was done in this way: `member.removed`.
     action: String,
+    /// Only what this one did: an address, a name, or a part of it.
     actor: String,
+    /// Not before this time.
     from: Option<Time>,
+    /// Before this time.
     to: Option<Time>,
 }
 

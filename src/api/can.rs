@@ -15,29 +15,50 @@ use crate::{
 };
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
-    Routes::default().get("/api/v1/accounts/{slug}/can", show)
+    Routes::default()
+        .get("/api/v1/accounts/{slug}/can", show)
+        .told(|it| {
+            it.says(
+                "Ask whether a member may",
+                "Whether a member may do something here or to a resource: through which grant, or what is missing and which roles \
+                 have it. About oneself for every member; about others for `members.view`.",
+            )
+            .asks::<Asked>()
+            .gives::<Can>(200)
+            .fails(&["permission_missing"])
+        })
+        .about("Permissions", "Who may do what, and why.")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// Without one, what this key itself may do.
     #[serde(default)]
     member: Option<MembershipId>,
+    /// What they would do.
+    #[schema(value_type = Permission)]
     permission: String,
+    /// To which resource; without one, in the account as a whole.
     #[serde(default)]
+    #[schema(value_type = Option<ResourceId>)]
     resource: Option<String>,
 }
 
-#[derive(Serialize)]
+/// Why.
+#[derive(Serialize, ToSchema)]
 struct Can {
+    /// Whether they may.
     allowed: bool,
+    /// The grant by which they may.
     because: Option<Grant>,
+    /// The permission that they lack.
     missing: Option<Permission>,
-    /// Narrowest first: built-in roles' words, custom roles' ids.
+    /// The roles that have it. Narrowest first: built-in roles' words, custom roles' ids.
     granted_by: Vec<String>,
 }
 

@@ -5,23 +5,40 @@ use crate::model::{
     time::Time,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A role held over a scope.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Grant {
+    /// A built-in role's word, or a custom role's id.
+    #[schema(example = "developer")]
     role: String,
+    /// Until when.
     expires_at: Option<Time>,
+    /// Over what.
     scope: Scope,
+    /// Role and scope in a word.
+    #[schema(example = "developer")]
     label: String,
 }
 
-/// Over what.
-#[derive(Serialize)]
+/// Over what a role is held.
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Scope {
+    /// The whole account.
     Account,
-    Product { product: String },
-    Resources { resources: Vec<ResourceId> },
+    /// One product.
+    Product {
+        /// Its word in the catalogue.
+        #[schema(example = "video")]
+        product: String,
+    },
+    /// These resources.
+    Resources {
+        /// Their ids.
+        resources: Vec<ResourceId>,
+    },
 }
 
 impl From<&grant::Grant> for Grant {

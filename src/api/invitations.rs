@@ -23,6 +23,7 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
@@ -30,30 +31,77 @@ pub fn routes() -> Routes {
     let one = "/api/v1/accounts/{slug}/invitations/{id}";
     Routes::default()
         .get(all, list)
+        .told(|it| it.says("List invitations", "Newest first.").asks::<Wish>().lists::<Invitation>())
         .post(all, invite)
+        .told(|it| {
+            it.says(
+                "Invite people",
+                "Each address gets a mail with a link that holds for seven days. Inviting an address again replaces the invitation \
+                 before. An address that cannot be invited is told in `rejected`; the others are invited all the same.",
+            )
+            .takes::<New>()
+            .gives::<Made>(200)
+            .fails(&["permission_missing", "personal"])
+        })
         .get(one, show)
+        .told(|it| it.says("Read an invitation", "What became of it, and of its mail.").gives::<Invitation>(200))
         .delete(one, revoke)
+        .told(|it| it.says("Revoke an invitation", "Its link stops working.").gives_nothing().fails(&["invitation_over"]))
         .post("/api/v1/accounts/{slug}/invitations/{id}/resend", resend)
+        .told(|it| {
+            it.says("Send an invitation again", "With a new link, and seven days from now.")
+                .gives::<Invitation>(200)
+                .fails(&["invitation_over", "permission_missing"])
+        })
+        .about("Invitations", "People asked to join, by e-mail.")
 }
 
-#[derive(Serialize)]
+/// Somebody asked to join.
+#[derive(Serialize, ToSchema)]
 struct Invitation {
+    /// Its id.
     id: InvitationId,
+    /// Who is asked.
+    #[schema(example = "bob@acme.test")]
     email: String,
+    /// What they will hold.
     grants: Vec<Grant>,
+    /// How they must sign in.
     login_type: LoginType,
+    /// What became of it.
+    #[schema(value_type = Status)]
     status: &'static str,
+    /// What became of its mail.
+    #[schema(value_type = Delivery)]
     delivery: String,
+    /// The mail server's words, if it was not delivered.
     delivery_detail: Option<String>,
+    /// Who asked, if they are still a user.
     invited_by: Option<Inviter>,
+    /// When.
     created_at: Time,
+    /// Until when its link works.
     expires_at: Time,
 }
 
-#[derive(Serialize)]
+/// Who asked.
+#[derive(Serialize, ToSchema)]
 struct Inviter {
+    /// Their id.
     id: UserId,
+    /// Their name.
+    #[schema(example = "Ada Byron")]
     name: String,
+}
+
+/// What became of a mail.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the words in which the store tells it")]
+enum Delivery {
+    Queued,
+    Sent,
+    Failed,
 }
 
 impl From<invitations::Invitation> for Invitation {
@@ -73,14 +121,17 @@ impl From<invitations::Invitation> for Invitation {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
+    /// Only those.
     status: Option<Status>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What became of an invitation.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = InvitationStatus)]
 enum Status {
     Pending,
     Accepted,
@@ -108,11 +159,18 @@ async fn list(key: Key<InviteMembers>, ask: Ask<Wish>) -> Result<List<Invitation
     Ok(ask.page(rows, |it| it.id.to_string(), Invitation::from))
 }
 
-#[derive(Deserialize)]
+/// Who is invited, and to what.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewInvitations)]
 struct New {
+    /// Their addresses.
+    #[schema(min_items = 1, max_items = 200, example = json!(["bob@acme.test"]))]
     emails: Vec<String>,
+    /// What they will hold.
+    #[schema(min_items = 1, max_items = 50)]
     grants: Vec<Wanted>,
+    /// How they must sign in.
     #[serde(default = "any")]
     login_type: LoginType,
 }
@@ -121,16 +179,27 @@ const fn any() -> LoginType {
     LoginType::Any
 }
 
-#[derive(Serialize)]
+/// What became of each address.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewInvitationsMade)]
 struct Made {
+    /// Those who were invited.
     created: Vec<Invitation>,
+    /// Those who were not.
     rejected: Vec<Rejected>,
 }
 
-#[derive(Serialize)]
+/// Why an address was not invited.
+#[derive(Serialize, ToSchema)]
 struct Rejected {
+    /// The address.
+    #[schema(example = "ada@acme.test")]
     email: String,
+    /// Stable.
+    #[schema(example = "already_member")]
     code: &'static str,
+    /// A sentence.
+    #[schema(example = "ada@acme.test is a member of Acme already.")]
     detail: String,
 }
 

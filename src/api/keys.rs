@@ -2,6 +2,7 @@
 use super::{
     Nullable, given,
     list::{Ask, List},
+    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
     app::{
@@ -20,32 +21,84 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/keys";
     let one = "/api/v1/accounts/{slug}/keys/{id}";
-    Routes::default().get(all, list).post(all, create).delete(one, revoke)
+    Routes::default()
+        .get(all, list)
+        .told(|it| {
+            it.says("List API keys", "One’s own, or everyone’s for `keys.manage`; newest first.").asks::<Wish>().lists::<Key>()
+        })
+        .post(all, create)
+        .told(|it| {
+            it.says("Make an API key", "A key of this key’s member. Its secret is told here once, and kept nowhere.")
+                .takes::<New>()
+                .gives::<Made>(201)
+                .fails(&["not_a_member", "permission_missing"])
+        })
+        .get(one, show)
+        .told(|it| it.says("Read an API key", "All but its secret.").gives::<Key>(200).tagged())
+        .delete(one, revoke)
+        .told(|it| {
+            it.says("Revoke an API key", "At once, for good. A key can always revoke itself.").gives_nothing().tagged()
+        })
+        .about("API keys", "Secrets of members for programs. A key opens one account, and never does more than its member may.")
 }
 
-#[derive(Serialize)]
+/// A secret of a member for a program.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 struct Key {
+    /// Its id.
     id: KeyId,
+    /// What its maker called it.
+    #[schema(example = "Nightly import")]
     name: String,
+    /// Its last four characters.
+    #[schema(example = "x7Qa")]
     last4: String,
+    /// Whose it is; `null` when they are gone.
     member: Option<Member>,
+    /// What it is for; `null`: all that its member may, but for what is ticked by hand.
     permissions: Option<Permissions>,
+    /// The resources that it is for; `null`: all.
     resources: Option<Vec<ResourceId>>,
+    /// When it was made.
     created_at: Time,
+    /// Until when it holds; `null`: for good.
     expires_at: Option<Time>,
+    /// When it was last used, to the minute.
     last_used_at: Option<Time>,
+    /// Whether it works.
+    #[schema(value_type = Status)]
     status: &'static str,
 }
 
+impl Versioned for Key {
+    const PASSING: &[&str] = &["last_used_at", "status"];
+}
+
+/// Whether a key works.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyStatus, rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the words in which the store tells it")]
+enum Status {
+    Active,
+    Expired,
+    Revoked,
+}
+
 /// Whose it is; none when they are gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyMember)]
 struct Member {
+    /// Their membership's id.
     id: MembershipId,
+    /// Their address.
+    #[schema(example = "ada@acme.test")]
     email: String,
 }
 
@@ -67,7 +120,7 @@ impl Key {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {}
 
@@ -78,24 +131,36 @@ async fn list(key: Gate<SeeKeys>, ask: Ask<Wish>) -> Result<List<Key>> {
     Ok(ask.page(rows, |it| it.id.to_string(), |it| Key::of(it, now)))
 }
 
-#[derive(Deserialize)]
+/// A key that is to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey)]
 struct New {
+    /// What to call it.
+    #[schema(value_type = Name)]
     name: String,
-    /// Absent: twelve months. `null`: never.
+    /// Until when it holds. Absent: twelve months. `null`: for good.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Time>)]
     expires_at: Option<Nullable<Time>>,
+    /// What it is for. Absent or `null`: all that its member may, but for what is ticked by hand.
     #[serde(default)]
+    #[schema(min_items = 1)]
     permissions: Option<Vec<Permission>>,
+    /// The resources that it is for. Absent or `null`: all.
     #[serde(default)]
+    #[schema(min_items = 1)]
     resources: Option<Vec<ResourceId>>,
 }
 
 /// The one time that the secret is told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyMade)]
 struct Made {
     #[serde(flatten)]
     key: Key,
+    /// The key itself.
+    #[schema(example = "gh_key_…")]
     secret: String,
 }
 
@@ -118,7 +183,19 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
     Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, now), secret })))
 }
 
-async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<StatusCode> {
-    key.change(async |change| keys::revoke(change, id).await).await?;
+async fn show(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<Tagged<Key>> {
+    let found = keys::find(&mut key.read().await?, id).await?;
+    Ok(Tagged(Key::of(found, key.kit().now())))
+}
+
+async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>, version: IfMatch) -> Result<StatusCode> {
+    let now = key.kit().now();
+    key.change(async |change| {
+        if version.is_given() {
+            version.holds(&Key::of(keys::find(change, id).await?, now))?;
+        }
+        keys::revoke(change, id).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,7 @@ use super::{
     Nullable, given,
     grants::Grant,
     list::{Ask, List},
+    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
     app::{
@@ -14,8 +15,9 @@ use crate::{
     error::Result,
     model::{
         account::LoginType,
+        grant,
         id::{MembershipId, UserId},
-        permission::{RemoveMembers, UpdateMembers, ViewMembers},
+        permission::{InviteMembers, RemoveMembers, UpdateMembers, ViewMembers},
         time::Time,
     },
     store::{
@@ -25,38 +27,94 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let one = "/api/v1/accounts/{slug}/members/{id}";
     Routes::default()
         .get("/api/v1/accounts/{slug}/members", list)
+        .told(|it| it.says("List members", "Searched, filtered and sorted.").asks::<Wish>().lists::<Member>())
         .get(one, show)
+        .told(|it| it.says("Read a member", "Who they are, and what they hold.").gives::<Member>(200).tagged())
         .patch(one, update)
+        .told(|it| {
+            it.says(
+                "Change a member",
+                "Their grants, their status, their end, how they sign in. `grants` replaces all that they hold. Nobody grants what \
+                 they do not hold, and nobody changes a member who holds what they lack.",
+            )
+            .takes::<Patch>()
+            .gives::<Member>(200)
+            .tagged()
+            .fails(&["owner", "self", "personal", "too_many_grants", "not_a_member"])
+        })
         .delete(one, remove)
+        .told(|it| {
+            it.says(
+                "Remove a member",
+                "They lose access and their keys at once. Teams that they own and private resources that they made pass to `heir`, or to the owner.",
+            )
+            .asks::<Removal>()
+            .gives_nothing()
+            .tagged()
+            .fails(&["owner", "self", "personal", "not_a_member"])
+        })
+        .post("/api/v1/accounts/{slug}/members/{id}/restore", restore)
+        .told(|it| {
+            it.says(
+                "Take back a removal",
+                "Within ten minutes: membership, grants, keys, teams and resources come back as far as nobody changed them since. What \
+                 could not come back is listed.",
+            )
+            .gives::<Undone>(200)
+            .fails(&["member_again", "not_in_organization", "restored_already", "self", "undo_over"])
+        })
+        .about("Members", "The people in an account, and what each may do there.")
 }
 
-#[derive(Serialize)]
+/// A person in an account.
+#[derive(Serialize, ToSchema)]
 struct Member {
+    /// Their membership's id.
     id: MembershipId,
+    /// Who they are.
     user: User,
+    /// Whether they may enter.
     status: Status,
+    /// How they must sign in.
     login_type: LoginType,
+    /// What they hold.
     grants: Vec<Grant>,
+    /// Since when.
     joined_at: Time,
+    /// When they were last here.
     last_active_at: Time,
+    /// Until when; `null`: for good.
     expires_at: Option<Time>,
 }
 
-#[derive(Serialize)]
+impl Versioned for Member {
+    const PASSING: &[&str] = &["last_active_at"];
+}
+
+/// A person.
+#[derive(Serialize, ToSchema)]
 struct User {
+    /// Their id.
     id: UserId,
+    /// Their name.
+    #[schema(example = "Ada Byron")]
     name: String,
+    /// Their address.
+    #[schema(example = "ada@acme.test")]
     email: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Whether a member may enter: inactive ones are suspended, or past their end.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = MemberStatus)]
 enum Status {
     Active,
     Inactive,
@@ -77,19 +135,24 @@ impl From<members::Member> for Member {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
 struct Wish {
+    /// The beginning of an address, or of any word of a name.
     q: String,
+    /// Only who holds it: a built-in role's word, a custom role's id.
     role: String,
+    /// Only those.
     status: Option<Status>,
+    /// Only who is in this team: its slug.
     team: String,
+    /// In which order.
     sort: Sort,
 }
 
 /// By what, and with a hyphen from the other end.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MemberSort)]
 enum Sort {
     #[serde(rename = "name")]
     Name,
@@ -136,31 +199,42 @@ async fn list(key: Key<ViewMembers>, ask: Ask<Wish>) -> Result<List<Member>> {
     Ok(ask.list(items, page.next.map(|it| it.to_string())))
 }
 
-async fn show(key: Key<ViewMembers>, At(id): At<MembershipId>) -> Result<Json<Member>> {
+async fn show(key: Key<ViewMembers>, At(id): At<MembershipId>) -> Result<Tagged<Member>> {
     let member = members::find(&mut key.read().await?, id).await?;
-    Ok(Json(member.into()))
+    Ok(Tagged(member.into()))
 }
 
-#[derive(Deserialize)]
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MemberPatch)]
 struct Patch {
+    /// All that they hold from now on.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_items = 1, max_items = 50)]
     grants: Option<Vec<Wanted>>,
+    /// Whether they may enter.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     status: Option<Status>,
-    /// `null`: for good.
+    /// Until when; `null`: for good.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Time>)]
     expires_at: Option<Nullable<Time>>,
+    /// How they must sign in.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     login_type: Option<LoginType>,
 }
 
 async fn update(
     key: Key<UpdateMembers>,
     At(id): At<MembershipId>,
+    version: IfMatch,
     form::Json(asked): form::Json<Patch>,
-) -> Result<Json<Member>> {
+) -> Result<Tagged<Member>> {
     key.change(async |change| {
+        version.holds(&Member::from(members::find(change, id).await?))?;
         if let Some(wanted) = &asked.grants {
             let wanted = grants::parse(change, wanted).await?;
             members::set_grants(change, id, &wanted).await?;
@@ -176,15 +250,15 @@ async fn update(
         if let Some(Nullable(expires_at)) = asked.expires_at {
             members::set_expiry(change, id, expires_at).await?;
         }
-        Ok(Json(members::find(change, id).await?.into()))
+        Ok(Tagged(members::find(change, id).await?.into()))
     })
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Removal {
-    /// Who takes over the teams that the member owns.
+    /// Who takes over the teams that the member owns, and the private resources that they made.
     #[serde(default)]
     heir: Option<MembershipId>,
 }
@@ -192,8 +266,55 @@ struct Removal {
 async fn remove(
     key: Key<RemoveMembers>,
     At(id): At<MembershipId>,
+    version: IfMatch,
     Params(asked): Params<Removal>,
 ) -> Result<StatusCode> {
-    key.change(async |change| members::remove(change, id, asked.heir).await).await?;
+    key.change(async |change| {
+        version.holds(&Member::from(members::find(change, id).await?))?;
+        members::remove(change, id, asked.heir).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an undo brought back, and what not.
+#[derive(Serialize, ToSchema)]
+struct Undone {
+    /// As they are now.
+    member: Member,
+    /// What came back.
+    restored: Restored,
+    /// What did not, and why.
+    not_restored: Vec<members::Missing>,
+}
+
+/// What came back.
+#[derive(Serialize, ToSchema)]
+struct Restored {
+    /// Labels of the roles.
+    grants: Vec<String>,
+    /// How many API keys work again.
+    keys: i64,
+    /// How many private resources are theirs again.
+    resources: i64,
+    /// Names of the teams.
+    teams: Vec<String>,
+    /// Those of them that they own again.
+    owned_teams: Vec<String>,
+}
+
+/// Takes back a removal, by the id that the membership had.
+async fn restore(key: Key<InviteMembers>, At(id): At<MembershipId>) -> Result<Json<Undone>> {
+    key.change(async |change| {
+        let (member, told) = members::restore(change, id).await?;
+        let restored = Restored {
+            grants: member.grants.iter().map(grant::Grant::label).collect(),
+            keys: told.keys,
+            resources: told.resources,
+            teams: told.teams,
+            owned_teams: told.owned,
+        };
+        Ok(Json(Undone { member: member.into(), restored, not_restored: told.missing }))
+    })
+    .await
 }

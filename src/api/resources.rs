@@ -2,7 +2,7 @@
 use super::{
     given,
     list::{Ask, List},
-    matches,
+    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
     app::{
@@ -24,30 +24,73 @@ use crate::{
         resources::{self, Credentials, Cursor, Filter, Order, Update},
     },
 };
-use axum::{
-    Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/resources";
     let one = "/api/v1/accounts/{slug}/resources/{id}";
-    Routes::default().get(all, list).post(all, create).get(one, show).patch(one, update).delete(one, delete)
+    Routes::default()
+        .get(all, list)
+        .told(|it| {
+            it.says("List resources", "Those that this key sees; an organization’s include those of its teams for its administrators.")
+                .asks::<Wish>()
+                .lists::<Resource>()
+        })
+        .post(all, create)
+        .told(|it| {
+            it.says("Register a resource", "A thing of the platform, in this account. Who registers it is its creator.")
+                .takes::<New>()
+                .gives::<Resource>(201)
+                .tagged()
+                .fails(&["permission_missing"])
+        })
+        .get(one, show)
+        .told(|it| it.says("Read a resource", "What it is, and where.").gives::<Resource>(200).tagged())
+        .patch(one, update)
+        .told(|it| {
+            it.says("Change a resource", "Its name, its external id, who sees it, the key to its storage.")
+                .takes::<Patch>()
+                .gives::<Resource>(200)
+                .tagged()
+                .fails(&["permission_missing", "not_yours"])
+        })
+        .delete(one, delete)
+        .told(|it| {
+            it.says("Delete a resource", "With the grants that name it alone.")
+                .gives_nothing()
+                .tagged()
+                .fails(&["permission_missing", "not_yours"])
+        })
+        .about("Resources", "The things of the platform, each registered in one account.")
 }
 
-#[derive(Serialize)]
+/// A thing of the platform.
+#[derive(Serialize, ToSchema)]
 struct Resource {
+    /// Its id.
     id: ResourceId,
+    /// Its product in the catalogue.
+    #[schema(example = "video")]
     product: String,
+    /// Its kind in the catalogue.
+    #[schema(example = "index")]
     kind: String,
+    /// Its name.
+    #[schema(example = "Interviews")]
     name: String,
+    /// The platform's own id.
+    #[schema(example = "idx_8f2c")]
     external_id: String,
+    /// Who sees it.
     visibility: Visibility,
+    /// The team that owns it, if it is not the account itself.
     team: Option<AccountRef>,
+    /// Who registered it, if they are still a user.
     created_by: Option<UserId>,
+    /// When it was registered.
     created_at: Time,
     #[serde(skip)]
     version: Time,
@@ -70,37 +113,33 @@ impl From<resources::Resource> for Resource {
     }
 }
 
-/// The version, as `ETag` and `If-Match` tell it.
-fn tag(version: Time) -> String {
-    format!("{:x}", version.0)
-}
-
-/// A resource and its version.
-struct Tagged(Resource);
-impl IntoResponse for Tagged {
-    fn into_response(self) -> Response {
-        let tag = HeaderValue::from_str(&format!("\"{}\"", tag(self.0.version)));
-        let mut response = Json(self.0).into_response();
-        if let Ok(tag) = tag {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        response
+/// A changed key to its storage is another version too, and is not shown.
+impl Versioned for Resource {
+    fn besides(&self) -> String {
+        self.version.to_string()
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
+    /// The beginning of an external id, or of any word of a name.
     q: String,
+    /// Only of this product.
     product: String,
+    /// Only of this kind.
     kind: String,
+    /// Only those.
     visibility: Option<Visibility>,
+    /// Only of this team: its slug.
     team: String,
+    /// In which order.
     sort: Sort,
 }
 
 /// By what, and with a hyphen from the other end.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResourceSort)]
 enum Sort {
     #[serde(rename = "name")]
     Name,
@@ -143,16 +182,27 @@ async fn list(key: Key<ViewResources>, ask: Ask<Wish>) -> Result<List<Resource>>
     Ok(ask.list(items, page.next.map(|it| it.to_string())))
 }
 
-#[derive(Deserialize)]
+/// A resource that is to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewResource)]
 struct New {
+    /// Its product in the catalogue.
+    #[schema(example = "video")]
     product: String,
+    /// Its kind in the catalogue.
+    #[schema(example = "index")]
     kind: String,
+    /// Its name.
+    #[schema(value_type = Name)]
     name: String,
+    /// The platform's own id: once in this account, for a product and kind.
+    #[schema(value_type = ExternalId)]
     external_id: String,
+    /// Who sees it.
     #[serde(default)]
     visibility: Visibility,
-    /// Written, never read.
+    /// The key to its storage, for kinds that have one. Written, never read.
     #[serde(default)]
     credentials: Option<Credentials>,
 }
@@ -160,7 +210,7 @@ struct New {
 async fn create(
     key: Key<CreateResources>,
     form::Json(asked): form::Json<New>,
-) -> Result<(StatusCode, Tagged)> {
+) -> Result<(StatusCode, Tagged<Resource>)> {
     let mut faults = vec![];
     let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
     let name = Name::parse(&asked.name).map_err(|it| fault("name", it)).ok();
@@ -183,34 +233,44 @@ async fn create(
     Ok((StatusCode::CREATED, Tagged(made.into())))
 }
 
-async fn show(key: Key<ViewResources>, At(id): At<ResourceId>) -> Result<Tagged> {
+async fn show(key: Key<ViewResources>, At(id): At<ResourceId>) -> Result<Tagged<Resource>> {
     read(&mut key.read().await?, id).await
 }
 
-async fn read(scope: &mut Scope, id: ResourceId) -> Result<Tagged> {
+async fn read(scope: &mut Scope, id: ResourceId) -> Result<Tagged<Resource>> {
     let found = resources::find(scope, id).await?;
     Ok(Tagged(scope.on::<ViewResources, _>(found)?.into_inner().into()))
 }
 
-#[derive(Deserialize)]
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ResourcePatch)]
 struct Patch {
+    /// A new name.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
+    /// Another id of the platform's own.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<ExternalId>, nullable = false)]
     external_id: Option<String>,
+    /// Who sees it.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     visibility: Option<Visibility>,
+    /// Another key to its storage.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     credentials: Option<Credentials>,
 }
 
 async fn update(
     key: Key<UpdateResources>,
     At(id): At<ResourceId>,
-    fields: HeaderMap,
+    version: IfMatch,
     form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged> {
+) -> Result<Tagged<Resource>> {
     let update = Update {
         name: asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
         external_id: asked
@@ -225,22 +285,18 @@ async fn update(
     key.change(async |change| {
         let found = resources::find(change, id).await?;
         let it = change.on(found)?;
-        if !matches(&fields, &tag(it.updated_at)) {
-            return Err(Error::Changed);
-        }
+        version.holds(&Resource::from(it.clone()))?;
         resources::update(change, it, update, None).await?;
         read(change, id).await
     })
     .await
 }
 
-async fn delete(key: Key<DeleteResources>, At(id): At<ResourceId>, fields: HeaderMap) -> Result<StatusCode> {
+async fn delete(key: Key<DeleteResources>, At(id): At<ResourceId>, version: IfMatch) -> Result<StatusCode> {
     key.change(async |change| {
         let found = resources::find(change, id).await?;
         let it = change.on(found)?;
-        if !matches(&fields, &tag(it.updated_at)) {
-            return Err(Error::Changed);
-        }
+        version.holds(&Resource::from(it.clone()))?;
         resources::delete(change, it).await
     })
     .await?;

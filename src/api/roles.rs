@@ -2,7 +2,7 @@
 use super::{
     given,
     list::{Ask, List},
-    matches,
+    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
     app::{
@@ -20,26 +20,79 @@ use crate::{
     },
     store::roles::{self, Edit, Held, New},
 };
-use axum::{
-    Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let (all, one) = ("/api/v1/accounts/{slug}/roles", "/api/v1/accounts/{slug}/roles/{id}");
-    Routes::default().get(all, list).post(all, create).get(one, show).patch(one, update).delete(one, delete)
+    Routes::default()
+        .get(all, list)
+        .told(|it| {
+            it.says("List roles", "The built-in ones first, then the organization’s own by name.").asks::<Wish>().lists::<Role>()
+        })
+        .post(all, create)
+        .told(|it| {
+            it.says("Make a role", "A role of the organization’s own, for it and its teams. Nobody puts into it what they do not hold.")
+                .takes::<Post>()
+                .gives::<Role>(201)
+                .tagged()
+                .fails(OWN)
+        })
+        .get(one, show)
+        .told(|it| it.says("Read a role", "What it allows, and how many hold it.").named(ID).gives::<Role>(200).tagged())
+        .patch(one, update)
+        .told(|it| {
+            it.says("Change a role", "For all who hold it, at once. Built-in roles stay as they are.")
+                .named(ID)
+                .takes::<Patch>()
+                .gives::<Role>(200)
+                .tagged()
+                .fails(OWN)
+        })
+        .delete(one, delete)
+        .told(|it| {
+            it.says("Delete a role", "Its holders get `replacement`; a role that nobody holds needs none.")
+                .named(ID)
+                .asks::<Removal>()
+                .gives_nothing()
+                .tagged()
+                .fails(OWN)
+        })
+        .about("Roles", "Named sets of permissions: the built-in ones, and the organization’s own.")
 }
 
-#[derive(Serialize)]
+/// A built-in role's word, or the id of one of the organization's own.
+const ID: &str = "^([a-z-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
+
+/// What can stand in the way of a role of the organization's own.
+const OWN: &[&str] = &[
+    "built_in",
+    "changed_meanwhile",
+    "not_an_organization",
+    "permission_missing",
+    "roles_of_organization",
+    "too_many_roles",
+];
+
+/// A named set of permissions.
+#[derive(Serialize, ToSchema)]
 struct Role {
+    /// A built-in role's word, or an id.
+    #[schema(example = "developer")]
     id: String,
+    /// Its name.
+    #[schema(example = "Developer")]
     name: String,
+    /// What it is for.
+    #[schema(example = "Create, change, delete and use resources.")]
     description: String,
+    /// Whether it is the same everywhere.
     built_in: bool,
+    /// What it allows.
     permissions: Permissions,
+    /// How many members hold it.
     holders: i64,
     #[serde(skip)]
     version: Option<Time>,
@@ -73,19 +126,12 @@ impl Role {
         let held = roles::holders(scope).await?;
         Ok(Role::custom(it.role, &held, Some(it.version)))
     }
-    fn tag(&self) -> Option<String> {
-        self.version.map(|it| it.0.to_string())
-    }
 }
 
-impl IntoResponse for Role {
-    fn into_response(self) -> Response {
-        let tag = self.tag().and_then(|it| HeaderValue::from_str(&format!("\"{it}\"")).ok());
-        let mut response = Json(self).into_response();
-        if let Some(tag) = tag {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        response
+impl Versioned for Role {
+    const PASSING: &[&str] = &["holders"];
+    fn besides(&self) -> String {
+        self.version.map(|it| it.to_string()).unwrap_or_default()
     }
 }
 
@@ -93,7 +139,7 @@ fn count(held: &[Held], is_it: impl Fn(&&Held) -> bool) -> i64 {
     held.iter().find(is_it).map_or(0, |it| it.holders)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {}
 
@@ -114,20 +160,26 @@ async fn list(key: Key<SeeRoles>, ask: Ask<Wish>) -> Result<List<Role>> {
     Ok(ask.page(rest, |it| it.id.clone(), |it| it))
 }
 
-async fn show(key: Key<SeeRoles>, At(id): At<String>) -> Result<Role> {
+async fn show(key: Key<SeeRoles>, At(id): At<String>) -> Result<Tagged<Role>> {
     let mut scope = key.read().await?;
     if let Some(it) = BuiltIn::parse(&id) {
         let held = roles::holders(&mut scope).await?;
-        return Ok(Role::built_in(it, key.me().here.admins_may_delete, &held));
+        return Ok(Tagged(Role::built_in(it, key.me().here.admins_may_delete, &held)));
     }
-    Role::find(&mut scope, id.parse().map_err(|_| Error::NotFound)?).await
+    Ok(Tagged(Role::find(&mut scope, id.parse().map_err(|_| Error::NotFound)?).await?))
 }
 
-#[derive(Deserialize)]
+/// A role that is to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRole)]
 struct Post {
+    /// Its name: once in the organization.
+    #[schema(value_type = Name)]
     name: String,
+    /// What it is for.
     #[serde(default)]
+    #[schema(max_length = 300)]
     description: String,
     /// Without them, those of `base` as far as they are held.
     #[serde(default)]
@@ -137,7 +189,10 @@ struct Post {
     base: Option<String>,
 }
 
-async fn create(key: Key<ManageRoles>, form::Json(asked): form::Json<Post>) -> Result<(StatusCode, Role)> {
+async fn create(
+    key: Key<ManageRoles>,
+    form::Json(asked): form::Json<Post>,
+) -> Result<(StatusCode, Tagged<Role>)> {
     let new = New {
         name: Name::parse(&asked.name).map_err(Error::at("name"))?,
         description: asked.description,
@@ -148,17 +203,25 @@ async fn create(key: Key<ManageRoles>, form::Json(asked): form::Json<Post>) -> R
         let id = roles::create(change, &new).await?;
         Role::find(change, id).await
     });
-    Ok((StatusCode::CREATED, made.await?))
+    Ok((StatusCode::CREATED, Tagged(made.await?)))
 }
 
-#[derive(Deserialize)]
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RolePatch)]
 struct Patch {
+    /// A new name.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
+    /// What it is for.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_length = 300)]
     description: Option<String>,
+    /// All that it allows from now on.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     permissions: Option<Vec<Permission>>,
 }
 
@@ -176,17 +239,14 @@ fn own(id: &str) -> Result<RoleId> {
 async fn update(
     key: Key<ManageRoles>,
     At(id): At<String>,
-    fields: HeaderMap,
+    version: IfMatch,
     form::Json(asked): form::Json<Patch>,
-) -> Result<Role> {
+) -> Result<Tagged<Role>> {
     let id = own(&id)?;
     let name = asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?;
     key.change(async |change| {
-        let before = roles::find(change, id).await?;
-        if !matches(&fields, &before.version.0.to_string()) {
-            return Err(Error::Changed);
-        }
-        let had = before.role;
+        version.holds(&Role::find(change, id).await?)?;
+        let had = roles::find(change, id).await?.role;
         let edit = Edit {
             name: match &name {
                 Some(it) => it.clone(),
@@ -197,13 +257,14 @@ async fn update(
             version: None,
         };
         roles::update(change, id, &edit).await?;
-        Role::find(change, id).await
+        Ok(Tagged(Role::find(change, id).await?))
     })
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RoleRemoval)]
 struct Removal {
     /// The role that its holders get.
     #[serde(default)]
@@ -213,9 +274,16 @@ struct Removal {
 async fn delete(
     key: Key<ManageRoles>,
     At(id): At<String>,
+    version: IfMatch,
     Params(asked): Params<Removal>,
 ) -> Result<StatusCode> {
     let id = own(&id)?;
-    key.change(async |change| roles::delete(change, id, asked.replacement.as_deref()).await).await?;
+    key.change(async |change| {
+        if version.is_given() {
+            version.holds(&Role::find(change, id).await?)?;
+        }
+        roles::delete(change, id, asked.replacement.as_deref()).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

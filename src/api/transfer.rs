@@ -11,29 +11,79 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}/transfer";
     Routes::default()
         .get(path, show)
+        .told(|it| {
+            it.says(
+                "Read the offer of ownership",
+                "For the owner and for the one to whom it is offered; to others there is none.",
+            )
+            .gives::<Offer>(200)
+        })
         .post(path, offer)
+        .told(|it| {
+            it.says(
+                "Offer the ownership",
+                "To an active member, who accepts or declines it. Until then nothing changes.",
+            )
+            .takes::<New>()
+            .gives::<Offer>(201)
+            .fails(&[
+                "offer_pending",
+                "personal",
+                "organization_limit",
+                "key_limited",
+                "permission_missing",
+            ])
+        })
         .delete(path, withdraw)
+        .told(|it| {
+            it.says("Withdraw the offer", "Nobody can take it any more.").gives_nothing().fails(&["no_offer"])
+        })
         .post("/api/v1/accounts/{slug}/transfer/accept", accept)
+        .told(|it| {
+            it.says("Accept the ownership", "At once: the old owner becomes an admin.")
+                .gives_nothing()
+                .fails(OFFERED)
+        })
         .post("/api/v1/accounts/{slug}/transfer/decline", decline)
+        .told(|it| {
+            it.says("Decline the ownership", "The account stays whose it is.").gives_nothing().fails(OFFERED)
+        })
+        .about("Transfer", "The offer of an account’s ownership to another member.")
 }
 
-#[derive(Serialize)]
+/// What can stand in the way of the one to whom it is offered.
+const OFFERED: &[&str] =
+    &["no_offer", "not_offered_to_you", "organization_limit", "key_limited", "not_a_member"];
+
+/// An offer of ownership.
+#[derive(Serialize, ToSchema)]
 struct Offer {
+    /// To whom.
     to: To,
+    /// When.
     offered_at: Time,
+    /// Until when it can be taken.
     expires_at: Time,
 }
 
-#[derive(Serialize)]
+/// To whom an ownership is offered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OfferedTo)]
 struct To {
+    /// Their membership's id.
     id: MembershipId,
+    /// Their name.
+    #[schema(example = "Bob Hale")]
     name: String,
+    /// Their address.
+    #[schema(example = "bob@acme.test")]
     email: String,
 }
 
@@ -55,9 +105,12 @@ async fn show(key: Key<Inside>) -> Result<Json<Offer>> {
     Ok(Json(offer.into()))
 }
 
-#[derive(Deserialize)]
+/// To whom it is to be offered.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewOffer)]
 struct New {
+    /// Their membership's id.
     to: MembershipId,
 }
 

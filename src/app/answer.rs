@@ -1,6 +1,13 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
-use super::{App, client::cookie, error_pages, page::Page, sign::session_cookie};
+use super::{
+    App,
+    client::cookie,
+    error_pages,
+    limits::{Report, whole},
+    page::Page,
+    sign::session_cookie,
+};
 use crate::{
     error::{Asked, Detour, Error, Fault, Way},
     model::{entry::Entry, id::ResourceId, permission::Permission},
@@ -13,12 +20,15 @@ use crate::{
 };
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tower_sessions::session::Id;
 
 #[derive(Clone)]
@@ -33,12 +43,41 @@ impl IntoResponse for Error {
     }
 }
 
-/// Writes out the error that a handler or a gate returned.
+/// Where a gate says how the rate limit stands, for the answer.
+#[derive(Clone, Default)]
+struct Limited(Arc<OnceLock<Report>>);
+
+/// The answer to this request says how the rate limit stands; or that is all that it says.
+pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
+    let refusal = (!report.admitted).then(|| Error::TooMany(Duration::from_secs(whole(report.retry))));
+    if let Some(Limited(place)) = parts.extensions.get() {
+        // One request has one key.
+        let _ = place.set(report);
+    }
+    refusal.map_or(Ok(()), Err)
+}
+
+/// Writes out the error that a handler or a gate returned, and how the rate limit stands.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let is_program = ["/api/", "/scim/"].iter().any(|it| request.uri().path().starts_with(it));
+    let (mut parts, body) = request.into_parts();
+    let limited = Limited::default();
+    if is_program {
+        parts.extensions.insert(limited.clone());
+    }
     let asked = parts.clone();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    let is_program = ["/api/", "/scim/"].iter().any(|it| asked.uri.path().starts_with(it));
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let mut told = tell(&app, asked, response, is_program).await;
+    if let Some(report) = limited.0.get() {
+        for (name, value) in report.fields() {
+            told.headers_mut()
+                .extend(HeaderValue::from_str(&value).ok().map(|it| (HeaderName::from_static(name), it)));
+        }
+    }
+    told
+}
+
+async fn tell(app: &App, asked: Parts, mut response: Response, is_program: bool) -> Response {
     let Some(Told(error)) = response.extensions_mut().remove::<Told>() else {
         if is_program {
             let fields = response.headers_mut();
@@ -51,7 +90,7 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
         tracing::error!(cause, reference, method = %asked.method, "a request failed");
     }
     let mut told =
-        if is_program { problem(&error, &asked) } else { person(&app, &error, &asked, reference).await };
+        if is_program { problem(&error, &asked) } else { person(app, &error, &asked, reference).await };
     if let Some(seconds) = retry_after(&error) {
         told.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -81,7 +120,7 @@ fn problem(error: &Error, asked: &Parts) -> Response {
         json!({ "pointer": pointer, "code": it.code, "detail": it.detail })
     };
     let mut body = json!({
-        "type": format!("/api/docs#{}", error.code()),
+        "type": format!("/api/docs/problems#{}", error.code()),
         "title": title(error),
         "status": error.status(),
         "code": error.code(),
@@ -236,13 +275,14 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     let by = Credential::Session(secret_hash(id));
     let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
     let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
-    let givers = members::leaders(&mut scope).await.ok()?;
+    let may_be_given = *permission != Permission::TransferAccount;
+    let givers = if may_be_given { members::leaders(&mut scope).await.ok()? } else { vec![] };
     let who = scope.who();
     let says = permission.says();
     let act = says[..1].to_lowercase() + &says[1..];
     let base = format!("/a/{}", who.here.slug);
     let about = resource.map(|it| format!("&resource={it}")).unwrap_or_default();
-    let may_ask = who.membership.is_some() && *permission != Permission::TransferAccount;
+    let may_ask = who.membership.is_some() && may_be_given;
     let body = error_pages::Forbidden {
         act,
         account: who.here.name.clone(),

@@ -1,10 +1,14 @@
 //! The doors between a request and the data. Nothing else hands out a `Scope`.
-use super::{App, client::client};
+mod service;
+
+pub use service::Service;
+
+use super::{App, answer, client::client};
 use crate::{
     error::{Asked, Detour, Error, Result, Way},
     kit::{
         Kit, password,
-        secret::{KeyKind, is_machine_key},
+        secret::{KeyKind, hash, is_machine_key},
     },
     model::{
         entry::{By, Entry, Fresh},
@@ -171,13 +175,17 @@ impl Via for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, key) = field.split_once(' ')?;
-        let key = key.trim();
-        // What is no key by its checksum is not looked up.
-        let is_key = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(KeyKind::Key, key);
-        is_key.then(|| Credential::key(key))
+        bearer(KeyKind::Key, parts).map(Credential::Key)
     }
+}
+
+/// The hash of the secret that a program presents. What is none by its checksum is not looked up.
+fn bearer(kind: KeyKind, parts: &Parts) -> Option<Vec<u8>> {
+    let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = field.split_once(' ')?;
+    let secret = secret.trim();
+    let is_one = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(kind, secret);
+    is_one.then(|| hash(secret))
 }
 
 impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
@@ -185,13 +193,24 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let slug = param(parts, "slug").await?;
         let by = V::credential(parts).ok_or(Error::SignedOut)?;
+        // A key that nobody made costs no look-up.
+        if let Credential::Key(hash) = &by
+            && app.kit().stale.is_unknown(hash)
+        {
+            return Err(Error::SignedOut);
+        }
         // The connection goes back before the body is read: a slow upload must not hold one.
         let entry = entry::find(&mut app.0.db.read().await?, &by, &slug, app.kit().now()).await?;
-        entry.meets::<P>().map_err(Error::Forbidden)?;
         match &entry.by {
             By::Session(session) => app.touch(session.id, Some(entry.here.id)),
-            By::Key { id, .. } => app.use_key(*id),
+            By::Key { id, .. } => {
+                app.use_key(*id);
+                if let Some(report) = app.call(entry.here.id).await? {
+                    answer::limited(parts, report)?;
+                }
+            }
         }
+        entry.meets::<P>().map_err(Error::Forbidden)?;
         Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
     }
 }
@@ -235,7 +254,7 @@ mod sealed {
 /// What a handler's first argument must be.
 #[diagnostic::on_unimplemented(
     message = "the first argument of a handler must be a gate",
-    note = "`Can<P>`, `Key<P>`, `SignedIn`, `Operator`, or `Anyone` for a public page"
+    note = "`Can<P>`, `Key<P>`, `Service<S>`, `SignedIn`, `Operator`, or `Anyone` for a public page"
 )]
 pub trait Gate: sealed::Sealed {
     /// What must be held.

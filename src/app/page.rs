@@ -3,7 +3,7 @@ use super::{
     App,
     client::cookie,
     nav,
-    shell::{self, Frame, Theme, Toast},
+    shell::{self, Frame, Theme, Toast, Undo},
 };
 use crate::{
     error::{Error, Result},
@@ -182,6 +182,10 @@ impl Page {
     /// On to another page, which says once what was done.
     pub fn done(&self, path: &str, text: impl Into<String>) -> Response {
         self.toasted(path, &Toast { text: text.into(), ..Toast::default() })
+    }
+    /// The same, with a way back.
+    pub fn undoable(&self, path: &str, text: impl Into<String>, undo: Undo) -> Response {
+        self.toasted(path, &Toast { text: text.into(), undo: Some(undo), ..Toast::default() })
     }
     /// On to another page, which says once what was not done.
     pub fn failed(&self, path: &str, text: impl Into<String>) -> Response {

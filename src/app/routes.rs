@@ -1,5 +1,5 @@
 //! A router that only takes handlers whose first argument is a gate, and remembers which.
-use super::{App, gate::Gate};
+use super::{App, call::Call, gate::Gate};
 use crate::model::permission::Permission;
 use axum::{
     Router,
@@ -14,12 +14,28 @@ pub struct Route {
     pub method: &'static str,
     /// `/a/{slug}/members`.
     pub path: &'static str,
-    /// Which gate: `member`, `key`, `signed in`, `anyone`, `operator`.
+    /// Which gate: `member`, `key`, `service`, `signed in`, `anyone`, `operator`.
     pub gate: &'static str,
     /// What must be held, if anything.
     pub needs: Option<Permission>,
     /// What may be held instead.
     pub or: Option<Permission>,
+    /// The noun that a call of the API is about.
+    pub noun: Option<Noun>,
+    /// What a call of the API is for.
+    pub told: Option<Tell>,
+}
+
+/// Describes a call. A function, so that nothing is described before somebody reads.
+pub type Tell = fn(Call) -> Call;
+
+/// What calls are about: a chapter of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// Such as "Members".
+    pub name: &'static str,
+    /// What it is, in a sentence or two.
+    pub says: &'static str,
 }
 
 /// Routes, and the table of them.
@@ -56,6 +72,22 @@ macro_rules! methods {
 impl Routes {
     methods! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
 
+    /// Describes the call that was added last.
+    #[must_use]
+    pub fn told(mut self, tell: Tell) -> Routes {
+        if let Some(last) = self.table.last_mut() {
+            last.told = Some(tell);
+        }
+        self
+    }
+    /// Says what all these calls are about.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, says: &'static str) -> Routes {
+        for it in &mut self.table {
+            it.noun.get_or_insert(Noun { name, says });
+        }
+        self
+    }
     /// All rows.
     pub fn table(&self) -> &[Route] {
         &self.table
@@ -71,7 +103,15 @@ impl Routes {
     }
     fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
         assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
-        self.table.push(Route { method, path, gate: G::NAME, needs: G::NEEDS, or: G::OR });
+        self.table.push(Route {
+            method,
+            path,
+            gate: G::NAME,
+            needs: G::NEEDS,
+            or: G::OR,
+            noun: None,
+            told: None,
+        });
         Routes { router: self.router.route(path, to), table: self.table }
     }
 }

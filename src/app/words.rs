@@ -22,6 +22,7 @@ pub fn sentence(event: &Event) -> String {
         "member.joined" => joined(&name, after),
         "member.left" => "left".to_owned(),
         "member.removed" => format!("removed {name}"),
+        "member.restored" => format!("took back the removal of {name}"),
         "member.suspended" => format!("suspended {name}"),
         "member.reactivated" => format!("reactivated {name}"),
         "member.role_changed" => {
@@ -65,6 +66,7 @@ pub fn sentence(event: &Event) -> String {
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
+        "service_token.revoked" => format!("revoked the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
         "operator.added" => format!("made {name} an operator"),
@@ -73,6 +75,7 @@ pub fn sentence(event: &Event) -> String {
         "transfer.declined" => format!("declined the ownership that {} offered", text(before, "owner")),
         "transfer.expired" => format!("ended the offer of ownership to {}: it expired", text(after, "owner")),
         "transfer.inherited" => format!("made {} the owner, whose predecessor left", text(after, "owner")),
+        "transfer.returned" => format!("gave the ownership back to {}", text(after, "owner")),
         "transfer.withdrawn" => format!("withdrew the offer of ownership to {}", text(after, "owner")),
         "user.created" => format!("created the user {name}"),
         "user.deleted" => format!("deleted the user {name}"),

@@ -14,7 +14,7 @@ use crate::{
     mail::Postman,
     settings::Settings,
     store::{Change, Client, Host, Scope, users},
-    worker::Worker,
+    worker::{Worker, watch::Watch},
 };
 use clap::Args;
 use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
@@ -60,11 +60,16 @@ impl Serve {
 
         let has_mailbox = postman.is_none() && kit.rules.loopback;
         let serving = Serving { mailbox: has_mailbox, proxies: settings.trusted_proxies.clone() };
-        let router = App::new(db.clone(), kit.clone(), serving).router(crate::routes());
+        let app = App::new(db.clone(), kit.clone(), serving);
+        let mut watch = Watch::new(db.clone(), kit.clone(), app.clone());
+        // Before the first request: who serves already counts with us from now on.
+        watch.glance().await?;
+        let router = app.router(crate::routes());
         let (stop, stopped) = watch::channel(());
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(over(stopped.clone()));
         let mut server = tokio::spawn(server.into_future());
+        let watch = tokio::spawn(watch.run(over(stopped.clone())));
         let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).run(over(stopped)));
         tokio::select! {
             () = told_to_stop() => {}
@@ -75,7 +80,7 @@ impl Serve {
         }
         tracing::info!("stopping");
         drop(stop);
-        if timeout(GRACE, async { (server.await, worker.await) }).await.is_err() {
+        if timeout(GRACE, async { (server.await, worker.await, watch.await) }).await.is_err() {
             tracing::warn!(
                 "stopped before all was done: what was not finished is undone, and mails are sent later"
             );

@@ -3,7 +3,11 @@ use super::{
     open::{House, Missing},
     out::{Done, say},
 };
-use crate::{model::text::Name, settings::Settings, store::keys};
+use crate::{
+    model::{text::Name, token::Scopes},
+    settings::Settings,
+    store::tokens,
+};
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -21,6 +25,8 @@ impl Token {
         let Token::Create { name } = self;
         let name = Name::parse(&name)?;
         let house = House::open(settings, Missing::Make, "guildhall token create").await?;
-        say(house.change(async |change| Ok(keys::create_service(change, &name).await?)).await?)
+        let made =
+            house.change(async |change| Ok(tokens::create(change, &name, Scopes::ALL, None).await?)).await?;
+        say(made.1)
     }
 }

@@ -8,7 +8,7 @@ pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
         return sql.into();
     }
     let sql = LOCKS.iter().fold(sql, |sql, lock| sql.strip_suffix(lock).unwrap_or(sql));
-    if !sql.contains("any($") && !sql.contains("json_agg(") && !sql.contains("uuid_send(") {
+    if !["any($", "json_agg(", "uuid_send(", "json_array_elements("].iter().any(|it| sql.contains(it)) {
         return sql.into();
     }
     let mut text = SPELLINGS.iter().fold(sql.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
@@ -21,12 +21,14 @@ pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
     text.into()
 }
 
-/// As Postgres says it, as SQLite says it. The last two are the id in 32 hexadecimal digits.
+/// As Postgres says it, as SQLite says it. The id is in 32 hexadecimal digits; rows come in
+/// as one JSON array.
 const SPELLINGS: &[(&str, &str)] = &[
     ("json_agg(", "json_group_array("),
     ("json_build_object(", "json_object("),
     ("encode(uuid_send(", "lower(hex("),
     ("), 'hex')", "))"),
+    ("json_array_elements(cast($1 as json)) as it(value)", "json_each($1) as it"),
 ];
 
 /// SQLite has one writer: who may write has locked all.

@@ -13,6 +13,8 @@ const ALL: &[(&str, &str)] = &[
     ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
     ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
+    ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
+    ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -72,6 +72,32 @@ pub fn membership_removed(site: &Site<'_>, to: &str, it: &Removal<'_>) -> Letter
     .letter(site, to)
 }
 
+/// A membership that is there again.
+#[derive(Clone, Copy, Debug)]
+pub struct Return<'a> {
+    /// The account's name.
+    pub account: &'a str,
+    /// "organization" or "team".
+    pub kind: &'a str,
+    /// The account.
+    pub link: &'a str,
+}
+
+/// Tells `to` that their removal was taken back.
+pub fn membership_restored(site: &Site<'_>, to: &str, it: &Return<'_>) -> Letter {
+    let Return { account, kind, link } = it;
+    Draft {
+        subject: format!("You are a member of {account} again"),
+        title: format!("You are a member of {account} again"),
+        lead: format!("The removal of {to} from the {kind} {account} was taken back."),
+        lines: vec!["Your roles are there again, and the API keys that still can work again.".to_owned()],
+        action: Some(Action::new("Open it", *link)),
+        closing: format!("Is something missing? Ask the administrators of {account}."),
+        ..Draft::default()
+    }
+    .letter(site, to)
+}
+
 /// The end of an account.
 #[derive(Clone, Copy, Debug)]
 pub struct Deletion<'a> {

@@ -67,6 +67,7 @@ fn all(name: &str) -> Vec<Letter> {
         invitation(s, to, &invite),
         invitation(s, to, &Invitation { roles: &[], may: &[], organization: None, ..invite }),
         membership_removed(s, to, &Removal { account: name, kind: "team" }),
+        membership_restored(s, to, &Return { account: name, kind: "team", link: transfer.link }),
         account_deleted(s, to, &Deletion { account: name, kind: "team", by: person, at: link.until }),
         transfer_offered(s, to, &transfer),
         transfer_offered_owner(s, to, &transfer),

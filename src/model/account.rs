@@ -1,11 +1,13 @@
 //! What owns things.
 use super::id::AccountId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The three kinds of account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AccountKind)]
 pub enum Kind {
     /// One user's own.
     Personal,
@@ -35,11 +37,12 @@ impl Kind {
 }
 
 /// An account by the names that people and programs use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountRef {
     /// Its id.
     pub id: AccountId,
     /// Its word in addresses.
+    #[schema(example = "acme")]
     pub slug: String,
     /// Its name.
     #[serde(skip)]
@@ -47,7 +50,7 @@ pub struct AccountRef {
 }
 
 /// How a member must have signed in to enter an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum LoginType {

@@ -15,6 +15,13 @@ pub struct Catalog {
     pub meters: Vec<Meter>,
     /// The plans, cheapest first. A new account is on the first.
     pub plans: Vec<Plan>,
+    /// The rate limits of our own API, for each account.
+    #[serde(default = "api")]
+    pub api: Vec<RateLimit>,
+}
+
+fn api() -> Vec<RateLimit> {
+    vec![RateLimit { requests: 1200, seconds: 60, name: None }]
 }
 
 /// A product of the platform.
@@ -72,13 +79,48 @@ pub struct Plan {
 }
 
 /// So many in so long.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// At most.
     pub requests: u32,
     /// Within this many seconds.
     pub seconds: u32,
+    /// What programs are told that it is called; `minute` and the like if nothing is said.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl RateLimit {
+    /// What programs are told that it is called.
+    pub fn name(&self) -> String {
+        let usual = match self.seconds {
+            1 => "second",
+            60 => "minute",
+            3600 => "hour",
+            86_400 => "day",
+            other => return self.name.clone().unwrap_or_else(|| format!("{other}s")),
+        };
+        self.name.clone().unwrap_or_else(|| usual.to_owned())
+    }
+}
+
+/// What is wrong with the dimensions of one rate limit.
+fn faulty(limits: &[RateLimit]) -> Option<&'static str> {
+    let is_word = |it: &String| {
+        (1..=40).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    let twice = |at: usize| limits[..at].iter().any(|it| it.seconds == limits[at].seconds);
+    if limits.iter().any(|it| !(1..=31 * 86_400).contains(&it.seconds)) {
+        return Some("a limit's window has 1 to 2678400 seconds");
+    }
+    if (0..limits.len()).any(twice) {
+        return Some("two limits have the same window");
+    }
+    limits
+        .iter()
+        .any(|it| !it.name.as_ref().is_none_or(is_word))
+        .then_some("a limit's name has 1 to 40 letters, digits, hyphens and underscores")
 }
 
 impl Plan {
@@ -129,6 +171,11 @@ impl Catalog {
         if it.products.is_empty() || it.plans.is_empty() {
             return Err("a catalogue needs at least one product and one plan".into());
         }
+        for limits in it.plans.iter().map(|it| &it.limits).chain([&it.api]) {
+            if let Some(fault) = faulty(limits) {
+                return Err(fault.into());
+            }
+        }
         let unknown = it.kinds.iter().flat_map(|kind| &kind.products).find(|id| it.product(id).is_none());
         if let Some(id) = unknown {
             return Err(format!("a kind names the product “{id}”, which is not among the products"));
@@ -172,7 +219,8 @@ mod tests {
     #[test]
     fn limits_read_as_people_say_them() {
         let says = |limits: &[(u32, u32)]| {
-            let limits = limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1 }).collect();
+            let limits =
+                limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1, name: None }).collect();
             Plan { id: String::new(), name: String::new(), price: 0, limits }.limits_in_words()
         };
         assert_eq!(says(&[(60, 60), (10_000, 86_400)]), "60 requests a minute, 10,000 a day");

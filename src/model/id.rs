@@ -1,13 +1,15 @@
 //! Ids: opaque, ordered by the time they were made (UUIDv7), and not to be mixed up.
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, Serialize, Deserialize, ToSchema)]
         #[sqlx(transparent)]
         #[serde(transparent)]
+        #[schema(value_type = String, format = "uuid")]
         pub struct $name(pub Uuid);
 
         impl std::fmt::Display for $name {
@@ -43,6 +45,8 @@ ids! {
     KeyId
     /// Somebody's wish for a permission.
     RequestId
+    /// A service token.
+    TokenId
     /// A session, as its owner sees it. Not the secret in the cookie.
     SessionId
     /// A person as an identity provider knows them.

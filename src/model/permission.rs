@@ -1,5 +1,9 @@
 //! The closed list of permissions: one table makes the enum, its keys, its sentences and its marker types.
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::ArrayBuilder},
+};
 
 macro_rules! permissions {
     ($($name:ident $key:literal $says:literal)*) => {
@@ -111,6 +115,15 @@ impl<'de> Deserialize<'de> for Permission {
     }
 }
 
+impl PartialSchema for Permission {
+    fn schema() -> RefOr<Schema> {
+        let words = Permission::ALL.iter().map(|it| it.key());
+        let says = "One thing that may be done.";
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).description(Some(says)).into()
+    }
+}
+impl ToSchema for Permission {}
+
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(u64);
@@ -162,6 +175,16 @@ impl Permissions {
     /// A JSON array of keys.
     pub fn to_json(self) -> String {
         serde_json::to_string(&self).expect("keys are plain words")
+    }
+}
+impl PartialSchema for Permissions {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(utoipa::openapi::Ref::from_schema_name("Permission")).into()
+    }
+}
+impl ToSchema for Permissions {
+    fn schemas(all: &mut Vec<(String, RefOr<Schema>)>) {
+        all.push((Permission::name().into_owned(), Permission::schema()));
     }
 }
 impl Serialize for Permissions {

@@ -8,10 +8,11 @@ use super::{
     text::{Refusal, fold, name_words, refuse},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Who sees a resource, besides needing the permission.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::Type, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
@@ -37,7 +38,8 @@ impl Visibility {
 }
 
 /// The platform's own id of a resource: one line of 1 to 200 visible characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[!-~]+$", example = "vid_8f2c")]
 pub struct ExternalId(String);
 
 impl ExternalId {

@@ -1,6 +1,7 @@
 //! Text that people type, parsed at the door: nothing below checks it again.
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
+use utoipa::ToSchema;
 
 /// Why a field was refused: a stable code for programs, a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub fn refuse<T>(code: &'static str, detail: impl Into<String>) -> Result<T, Ref
 }
 
 /// A name of a person, an account, a role or a key: one line, 1 to 100 characters, no control characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 100, pattern = r"^[^\p{Cc}\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*[\p{L}\p{N}][^\p{Cc}\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*$", example = "Northlight Studios")]
 pub struct Name(String);
 
 impl Name {
@@ -203,7 +205,8 @@ pub fn fold(text: &str) -> String {
 }
 
 /// An account's word in addresses: `a-z`, `0-9` and single hyphens, 2 to 40 characters, not one of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, min_length = 2, max_length = 40, pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$", example = "north-light")]
 pub struct Slug(String);
 
 const RESERVED: &[&str] = &[

@@ -2,10 +2,12 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// An instant. Written as RFC 3339 in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
+#[schema(value_type = String, format = DateTime, example = "2026-10-01T09:30:00Z")]
 pub struct Time(pub i64);
 
 /// One minute.
@@ -74,6 +76,10 @@ impl Time {
     /// `Nov 21, 2026, 14:32` in a zone.
     pub fn minute(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M").to_string()
+    }
+    /// `14:32` in a zone.
+    pub fn clock(self, zone: &TimeZone) -> String {
+        self.stamp().to_zoned(zone.clone()).strftime("%H:%M").to_string()
     }
     /// `Nov 21, 2026, 14:32:08` in a zone.
     pub fn second(self, zone: &TimeZone) -> String {

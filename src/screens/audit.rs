@@ -129,7 +129,7 @@ impl Actor {
     fn of(it: &Event) -> Actor {
         let icon = match it.actor_type.as_str() {
             "user" => "",
-            "key" => "key-round",
+            "key" | "service" => "key-round",
             "visitor" => "user",
             _ => "server",
         };

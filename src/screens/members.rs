@@ -1,10 +1,13 @@
 //! Members: listed, searched, exported, changed one by one or many at once, removed; and leaving.
 mod bulk;
+mod ends;
 mod export;
 mod leave;
 mod list;
 mod member;
 mod remove;
+mod restore;
+mod suspend;
 
 use crate::app::routes::Routes;
 
@@ -19,12 +22,15 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/members/leave", leave::leave)
         .get("/a/{slug}/members/{id}", member::show)
         .post("/a/{slug}/members/{id}/roles", member::set_roles)
-        .post("/a/{slug}/members/{id}/suspend", member::suspend)
-        .post("/a/{slug}/members/{id}/reactivate", member::reactivate)
+        .get("/a/{slug}/members/{id}/suspend", suspend::ask)
+        .post("/a/{slug}/members/{id}/suspend", suspend::suspend)
+        .post("/a/{slug}/members/{id}/reactivate", suspend::reactivate)
         .post("/a/{slug}/members/{id}/expiry", member::set_expiry)
         .post("/a/{slug}/members/{id}/login-type", member::set_login_type)
         .get("/a/{slug}/members/{id}/remove", remove::ask)
         .post("/a/{slug}/members/{id}/remove", remove::remove)
+        .post("/a/{slug}/members/{id}/restore", restore::restore)
+        .get("/a/{slug}/members/{id}/restored", restore::show)
 }
 
 /// `1 key`, `2 keys`.

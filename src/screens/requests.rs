@@ -13,15 +13,13 @@ use crate::{
         grant::Grant,
         id::{RequestId, ResourceId},
         permission::{Inside, Permission, UpdateMembers},
-        resource::Located,
         text::shorten,
         time::Time,
     },
     screens::matrix::label,
     store::{
-        Change, Scope,
+        Change,
         requests::{self, Request, Wish},
-        roles,
     },
 };
 use askama::Template;
@@ -202,19 +200,6 @@ fn value(grant: &Grant) -> String {
     }
 }
 
-/// What would do and the visitor may give, narrowest first.
-async fn choices(scope: &mut Scope, request: &Request) -> Result<Vec<Grant>> {
-    let about = requests::about(scope, request).await?;
-    let catalog = scope.kit().catalog.clone();
-    let is_source = about
-        .as_ref()
-        .is_some_and(|it| catalog.kinds.iter().any(|kind| kind.id == it.kind && kind.is_source));
-    let on = about.as_ref().map(|it| it.place().listed());
-    let offer = roles::offer(scope).await?;
-    let all = offer.allowing(request.permission, on.as_ref(), is_source);
-    Ok(all.into_iter().filter(|it| scope.who().rights.cover(it).is_ok()).collect())
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Typed {
@@ -236,7 +221,7 @@ async fn draw(
     let who = can.me();
     let mut scope = can.read().await?;
     let request = requests::find(&mut scope, id).await?;
-    let all = choices(&mut scope, &request).await?;
+    let all = requests::choices(&mut scope, &request).await?;
     let choice = |it: &Grant| Choice { value: value(it), title: title(it), says: it.says() };
     let first = all.first().map(value).unwrap_or_default();
     let now = scope.now();
@@ -272,7 +257,8 @@ async fn grant(
     let zone = page.zone(can.me().time_zone.as_deref());
     let story = async |change: &mut Change| {
         let request = requests::find(change, id).await?;
-        let chosen = choices(change, &request).await?.into_iter().find(|had| value(had) == it.grant);
+        let chosen =
+            requests::choices(change, &request).await?.into_iter().find(|had| value(had) == it.grant);
         let unknown = || Error::invalid("grant", "unknown", "Choose one of these roles.");
         let expires_at = match it.expires_at.trim() {
             "" => None,

@@ -90,7 +90,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
     let mut scope = can.read().await?;
     let custom = roles::list(&mut scope).await?;
     let (connection, usage) = sso::overview(&mut scope, &custom).await?;
-    let picker = RolePicker::offer(can.me(), &kit.catalog, &custom);
+    let picker = RolePicker::offer(can.me(), &kit.catalog, &custom, &[], String::new());
     let held = connection.as_ref().map(|it| it.default_grants.clone()).unwrap_or_default();
     let picker = match &typed {
         None => picker.holding(&held),
@@ -150,7 +150,8 @@ impl Typed {
         }
     }
     fn roles(&self) -> Roles {
-        Roles { role: self.role.clone(), product: self.product.clone(), keep: self.keep.clone() }
+        let (role, product, keep) = (self.role.clone(), self.product.clone(), self.keep.clone());
+        Roles { role, product, keep, ..Roles::default() }
     }
     /// The groups, by their lines. Custom roles are called by their names.
     fn by_group(&self, custom: &[roles::Role]) -> Result<BTreeMap<String, Vec<Wanted>>> {

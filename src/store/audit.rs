@@ -62,6 +62,7 @@ struct Head {
 /// Appends an event.
 pub async fn write<W: Who>(change: &mut Change<W>, chain: Chain, did: Did) -> Result<()> {
     let chain = chain.id();
+    change.changed(chain);
     let find = "select count, hash, seal from audit_heads where chain = $1 for no key update";
     let mut head: Option<Head> = change.sql(find).bind(chain).maybe().await?;
     if head.is_none() {

@@ -106,7 +106,7 @@ pub async fn way<W: Who>(scope: &mut Scope<W>, email: &Email) -> Result<Option<W
 /// Claims a domain for the organization that one is in: its record is told, nothing is proven yet.
 pub async fn add(change: &mut Change, _: &Fresh, domain: &Domain) -> Result<DomainId> {
     if change.who().here.kind != Kind::Organization {
-        return Err(Error::conflict("organization_only", "Domains belong to organizations."));
+        return Err(Error::conflict("not_an_organization", "Domains belong to organizations."));
     }
     let (count,): (i64,) = change.ask("select count(*) from domains where account_id = $1").one().await?;
     if count >= MOST {

@@ -265,7 +265,7 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
 }
 
 /// What a personal account does not have: other members, and a life apart from its user's.
-const NOT_PERSONAL: Permissions = Permissions::of(&[
+pub(super) const NOT_PERSONAL: Permissions = Permissions::of(&[
     Permission::InviteMembers,
     Permission::UpdateMembers,
     Permission::RemoveMembers,

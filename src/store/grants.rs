@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A grant as a row tells it.
@@ -59,14 +60,19 @@ fn listed(json: Option<&str>) -> Vec<Listed> {
         let id = ResourceId(id.parse::<Uuid>().ok()?);
         Some(Listed { id, product: product.to_owned() })
     };
-    all.iter().filter_map(parse).collect()
+    let mut found: Vec<Listed> = all.iter().filter_map(parse).collect();
+    // In the order in which a wish is read: the same list is the same grant.
+    found.sort_by_key(|it| it.id);
+    found
 }
 
 /// A grant as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewGrant)]
 pub struct Wanted {
     /// A built-in role's word, a custom role's id, or a label such as `video-developer`.
+    #[schema(example = "developer")]
     pub role: String,
     /// Over what; the whole account if not said.
     #[serde(default)]
@@ -77,7 +83,8 @@ pub struct Wanted {
 }
 
 /// Over what, as somebody asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = NewScope)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedScope {
     /// The whole account.
@@ -85,11 +92,13 @@ pub enum WantedScope {
     /// One product.
     Product {
         /// Its word in the catalogue.
+        #[schema(example = "video")]
         product: String,
     },
     /// These resources.
     Resources {
         /// Their ids.
+        #[schema(value_type = Vec<ResourceId>)]
         resources: Vec<Uuid>,
     },
 }

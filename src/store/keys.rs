@@ -1,9 +1,9 @@
-//! API keys of members, and the service tokens of the platform's own back end.
+//! API keys of members.
 use super::{
     Change, Host, Scope,
     audit::{self, Chain, Did},
     entry::EVERYDAY,
-    grants,
+    grants, members,
 };
 use crate::{
     db::Db,
@@ -205,6 +205,8 @@ async fn insert<W: super::Who>(
     let resources = resources.as_ref().map(|it| serde_json::to_string(it).expect("ids are plain words"));
     let (kit, now) = (change.kit().clone(), change.now());
     let (id, secret) = (KeyId(kit.id()), machine_key(KeyKind::Key, &kit.chance));
+    let hashed = hash(&secret);
+    change.made(&hashed);
     change
         .sql(
             "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, resources, created_at, expires_at)
@@ -215,7 +217,7 @@ async fn insert<W: super::Who>(
         .bind(membership)
         .bind(user)
         .bind(name.as_str())
-        .bind(hash(&secret))
+        .bind(hashed.clone())
         .bind(&secret[secret.len() - 4..])
         .bind(permissions.map(Permissions::to_json))
         .bind(resources)
@@ -252,7 +254,7 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         return Err(if is_mine { Error::Forbidden(Permission::OwnKeys) } else { Error::NotFound });
     }
     if revoked_at.is_some() {
-        return Ok(());
+        return members::key_stays_revoked(change, id).await;
     }
     let now = change.now();
     change
@@ -262,22 +264,4 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
         .run()
         .await?;
     audit::here(change, Did::to("key.revoked", "key", id, name)).await
-}
-
-/// Makes a service token; the secret is answered once, and kept nowhere.
-pub async fn create_service(change: &mut Change<Host>, name: &Name) -> Result<String> {
-    let (kit, now) = (change.kit().clone(), change.now());
-    let (id, secret) = (kit.id(), machine_key(KeyKind::Service, &kit.chance));
-    change
-        .sql("insert into service_tokens (id, name, hash, last4, created_at) values ($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(name.as_str())
-        .bind(hash(&secret))
-        .bind(&secret[secret.len() - 4..])
-        .bind(now)
-        .run()
-        .await?;
-    audit::write(change, Chain::Installation, Did::to("service_token.created", "service_token", id, name))
-        .await?;
-    Ok(secret)
 }

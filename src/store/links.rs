@@ -152,6 +152,7 @@ pub async fn confirm_email_change(change: &mut Change<Visitor>, secret: &str) ->
     }
     let person = Person { id: it.user_id, name: it.name.clone(), email: email.as_str().to_owned() };
     memberships::rename(change, &person).await?;
+    change.changed(person.id.0);
     change.sql("delete from sign_ups where email_key = $1").bind(email.key()).run().await?;
     let (kit, now) = (change.kit().clone(), change.now());
     let told = letters::EmailChange { old: &it.old, new: email.as_str(), at: &now.in_words() };

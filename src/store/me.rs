@@ -111,10 +111,12 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
         let action = if is_owner { "user.deleted" } else { "member.left" };
         audit::write(change, chain, Did::to(action, "user", person.id, &person.email)).await?;
         if !is_owner {
-            memberships::remove(change, account, membership).await?;
+            let now = change.now();
+            memberships::remove(change, account, membership, None, now).await?;
         }
     }
     change.ask("delete from accounts where owner_id = $1 and kind = 'personal'").run().await?;
     change.ask("delete from users where id = $1").run().await?;
+    change.changed(person.id.0);
     Ok(())
 }

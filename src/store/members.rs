@@ -1,26 +1,32 @@
 //! Members of an account: looked at, changed, suspended, removed.
 mod departure;
 mod detail;
+mod leaving;
 mod list;
+mod removal;
+mod restore;
 
-pub use departure::{Departure, Heir, HeldKey, Losses, Seat, departure, losses};
+pub use departure::{Departure, Heir, HeldKey, Losses, Made, Seat, departure, losses};
 pub use detail::{Detail, Given, detail};
-pub use list::{Around, Cursor, Filter, Named, Order, Page, Sort, around, list, some};
+use leaving::pass_teams;
+pub use leaving::{leave, may_leave, remove, sweep};
+pub use list::{Around, Cursor, Filter, Named, Order, Page, Removed, Sort, around, list, some};
 pub(super) use list::{LAST, end};
+pub(super) use removal::key_stays_revoked;
+pub use removal::{Missing, Restored, UNDO, outcome};
+pub use restore::restore;
 
 use super::{
     Change, Host, Scope, Who,
-    audit::{self, Chain, Did},
+    audit::{self, Did},
     grants::{self, Of},
-    memberships, site,
 };
 use crate::{
     db::List,
     error::{Error, Result},
-    letters,
     model::{
         account::{Kind, LoginType},
-        entry::{Entry, Person},
+        entry::Person,
         grant::{Grant, Rights},
         id::{AccountId, MembershipId, UserId},
         role::BuiltIn,
@@ -235,138 +241,6 @@ pub async fn set_login_type(change: &mut Change, id: MembershipId, login_type: L
     let did = Did::to("member.login_type_changed", "member", id, &member.person.email);
     let did = did.changed(json!({ "login_type": member.login_type }), json!({ "login_type": login_type }));
     audit::here(change, did).await
-}
-
-/// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
-/// teams too. Teams that they own pass to `heir`, else to the owner of the account.
-pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
-    let member = find(change, id).await?;
-    may_change(change, &member)?;
-    take_out(change, &member, heir, "member.removed").await?;
-    let (kit, here) = (change.kit().clone(), change.who().here.clone());
-    let removal = letters::Removal { account: &here.name, kind: here.kind.noun() };
-    let letter = letters::membership_removed(&site(&kit), &member.person.email, &removal);
-    change.post(&letter).await
-}
-
-/// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
-pub fn may_leave(who: &Entry) -> Result<MembershipId> {
-    if who.here.kind == Kind::Personal {
-        let detail = "Nobody leaves their personal account. Delete your user in your profile.";
-        return Err(Error::conflict("personal", detail));
-    }
-    if who.is_owner {
-        let detail = "The owner cannot leave. Hand the ownership over in the settings first.";
-        return Err(Error::conflict("owner", detail));
-    }
-    who.membership.ok_or_else(|| {
-        let detail = "You are here as an administrator of the organization, not as a member.";
-        Error::conflict("not_a_member", detail)
-    })
-}
-
-/// The member leaves of their own will.
-pub async fn leave(change: &mut Change) -> Result<()> {
-    let id = may_leave(change.who())?;
-    let member = find(change, id).await?;
-    take_out(change, &member, None, "member.left").await
-}
-
-async fn take_out(
-    change: &mut Change,
-    member: &Member,
-    heir: Option<MembershipId>,
-    action: &'static str,
-) -> Result<()> {
-    let here = change.who().here.clone();
-    let user = member.person.id;
-    let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
-    if here.kind == Kind::Organization {
-        let heir = find_heir(change, user, heir).await?;
-        pass_teams(change, here.id, user, heir).await?;
-        let seats: Vec<(AccountId, MembershipId)> = change
-            .ask(
-                "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
-                  where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
-            )
-            .bind(user)
-            .all()
-            .await?;
-        for (team, seat) in seats {
-            memberships::remove(change, team, seat).await?;
-            let did = Did::to(action, "member", seat, &member.person.email);
-            audit::write(change, Chain::Account(team), did).await?;
-        }
-    }
-    memberships::remove(change, here.id, member.id).await?;
-    let did = Did::to(action, "member", member.id, &member.person.email).changed(before, Value::Null);
-    audit::here(change, did).await
-}
-
-/// Who is named to take over the teams.
-async fn find_heir(change: &mut Change, from: UserId, heir: Option<MembershipId>) -> Result<Option<Person>> {
-    let Some(id) = heir else { return Ok(None) };
-    let it = match find(change, id).await {
-        Err(Error::NotFound) => {
-            return Err(Error::invalid("heir", "unknown_member", "Choose a member of this account."));
-        }
-        found => found?,
-    };
-    if !it.is_active || it.person.id == from {
-        return Err(Error::invalid("heir", "inactive", "Choose an active member to take over the teams."));
-    }
-    Ok(Some(it.person))
-}
-
-/// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
-/// they are in are held first, so that no offer of ownership slips in between.
-async fn pass_teams<W: Who>(
-    change: &mut Change<W>,
-    organization: AccountId,
-    from: UserId,
-    heir: Option<Person>,
-) -> Result<()> {
-    let sql = "select 1 from accounts where parent_id = $1
-        and id in (select account_id from memberships where user_id = $2) order by id for no key update";
-    change.sql(sql).bind(organization).bind(from).run().await?;
-    let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
-    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).all().await?;
-    if teams.is_empty() {
-        return Ok(());
-    }
-    let to = if let Some(it) = heir {
-        it
-    } else {
-        let sql =
-            "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
-        let (id, name, email): (UserId, String, String) = change.sql(sql).bind(organization).one().await?;
-        Person { id, name, email }
-    };
-    for (team, name) in teams {
-        memberships::add(change, team, &to, false, LoginType::Any).await?;
-        change.sql("delete from transfers where account_id = $1").bind(team).run().await?;
-        set_owner(change, team, from, to.id).await?;
-        make_admin(change, team, from).await?;
-        let did = Did::to("transfer.inherited", "account", team, &name);
-        audit::write(change, Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email })))
-            .await?;
-    }
-    Ok(())
-}
-
-/// Members of organizations whose time is over own no teams any more.
-pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
-    let now = change.now();
-    let sql = "select distinct m.account_id, m.user_id from memberships m
-        join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
-        join accounts a on a.id = m.account_id and a.kind = 'organization'
-        where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
-    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).all().await?;
-    for (organization, user) in over {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).run().await?;
-        pass_teams(change, organization, user, None).await?;
-    }
-    Ok(())
 }
 
 /// Ownership passes in one step: between the statements there is no owner, which the database would not keep. The new

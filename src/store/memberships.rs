@@ -7,6 +7,7 @@ use crate::{
         entry::Person,
         id::{AccountId, MembershipId, UserId},
         text::{Email, fold, search_words},
+        time::Time,
     },
 };
 
@@ -44,13 +45,19 @@ pub(super) async fn add<W: Who>(
     Ok(made.map(|(id,)| id))
 }
 
-/// Takes a member away, and revokes their keys for this account in the same breath. Their grants go with the row.
+/// Takes a member away, and revokes their keys for this account in the same breath. Their grants go with the row; private
+/// resources that they made pass to `heir`, else to the account's owner; as of `now`, which is their new version.
 pub(super) async fn remove<W: Who>(
     change: &mut Change<W>,
     account: AccountId,
     id: MembershipId,
+    heir: Option<UserId>,
+    now: Time,
 ) -> Result<()> {
-    let now = change.now();
+    let sql = "update resources set created_by = coalesce($3, (select owner_id from accounts where id = $1)),
+            updated_at = case when updated_at < $4 then $4 else updated_at + 1 end
+        where account_id = $1 and visibility = 'private' and created_by = (select user_id from memberships where id = $2)";
+    change.sql(sql).bind(account).bind(id).bind(heir).bind(now).run().await?;
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
     change.sql(sql).bind(id).bind(now).run().await?;
     if change.sql("delete from memberships where id = $1 and not is_owner").bind(id).run().await? == 0 {
@@ -62,6 +69,33 @@ pub(super) async fn remove<W: Who>(
         .run()
         .await?;
     Ok(())
+}
+
+/// A membership as it was.
+pub(super) struct Former<'a> {
+    pub id: MembershipId,
+    pub account: AccountId,
+    pub person: &'a Person,
+    pub login_type: LoginType,
+    pub suspended_at: Option<Time>,
+    pub expires_at: Option<Time>,
+    pub joined_at: Time,
+    pub active_at: Time,
+}
+
+/// Puts back a member who was taken away. False if they are one again already.
+pub(super) async fn put_back<W: Who>(change: &mut Change<W>, it: &Former<'_>) -> Result<bool> {
+    let sql = "insert into memberships (id, account_id, user_id, is_owner, login_type, name_key, suspended_at, expires_at,
+            joined_at, active_at) values ($1, $2, $3, false, $4, $5, $6, $7, $8, $9) on conflict (account_id, user_id) do nothing";
+    let query = change.sql(sql).bind(it.id).bind(it.account).bind(it.person.id).bind(it.login_type);
+    let query = query.bind(fold(&it.person.name)).bind(it.suspended_at).bind(it.expires_at);
+    if query.bind(it.joined_at).bind(it.active_at).run().await? == 0 {
+        return Ok(false);
+    }
+    let sql = "update accounts set member_count = member_count + 1 where id = $1";
+    change.sql(sql).bind(it.account).run().await?;
+    write_words(change, it.id, it.person).await?;
+    Ok(true)
 }
 
 /// A user's name or address changed: they are found and sorted by the new one everywhere.

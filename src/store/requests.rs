@@ -2,19 +2,21 @@
 use super::{
     Change, Scope,
     audit::{self, Did},
-    grants, members, site, why,
+    grants, members, roles, site, why,
 };
 use crate::{
     error::{Error, Result},
     letters,
     model::{
-        grant::{Grant, Over},
+        grant::{Grant, Over, Weight},
         id::{MembershipId, RequestId, ResourceId, UserId},
         permission::Permission,
+        resource::Located as _,
         time::Time,
     },
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 use why::{About, Subject};
 
 /// A wish that waits for an answer.
@@ -88,7 +90,7 @@ macro_rules! select {
 
 /// Those that wait, oldest first.
 pub async fn list(scope: &mut Scope, after: Option<RequestId>, limit: i64) -> Result<Vec<Request>> {
-    let after = after.unwrap_or(RequestId(uuid::Uuid::nil()));
+    let after = after.unwrap_or(RequestId(Uuid::nil()));
     let sql = select!("and r.id > $2 order by r.id limit $3");
     let rows: Vec<Row> = scope.ask(sql).bind(after).bind(limit).all().await?;
     Ok(rows.into_iter().filter_map(Row::request).collect())
@@ -203,9 +205,38 @@ pub async fn about(scope: &mut Scope, request: &Request) -> Result<Option<About>
     }
 }
 
+/// What would do and the visitor may give, narrowest first.
+pub async fn choices(scope: &mut Scope, request: &Request) -> Result<Vec<Grant>> {
+    let about = about(scope, request).await?;
+    let is_source = |it: &About| scope.kit().catalog.kind(&it.kind).is_some_and(|it| it.is_source);
+    let is_source = about.as_ref().is_some_and(is_source);
+    let on = about.as_ref().map(|it| it.place().listed());
+    let offer = roles::offer(scope).await?;
+    let all = offer.allowing(request.permission, on.as_ref(), is_source);
+    Ok(all.into_iter().filter(|it| scope.who().rights.cover(it).is_ok()).collect())
+}
+
+/// What the visitor asks for themselves, if it waits.
+pub async fn mine(scope: &mut Scope, wish: &Wish) -> Result<Option<Request>> {
+    let Some(me) = scope.who().membership else { return Ok(None) };
+    let on = wish.resource.filter(|_| wish.permission.is_of_resources()).map_or(Uuid::nil(), |it| it.0);
+    let sql = select!(
+        "and r.membership_id = $2 and r.permission = $3 and coalesce(r.resource_id, $4) = $4
+         and (r.resource_id is null) = ($4 = $5)"
+    );
+    let query = scope.ask(sql).bind(me).bind(wish.permission.key()).bind(on).bind(Uuid::nil());
+    let row: Option<Row> = query.maybe().await?;
+    Ok(row.and_then(Row::request))
+}
+
 /// Grants a request: the member gets this beside what they hold.
 pub async fn grant(change: &mut Change, id: RequestId, grant: &Grant) -> Result<Request> {
     let request = find(change, id).await?;
+    let on = about(change, &request).await?.map(|it| it.place().listed());
+    if grant.weigh(request.permission, on.as_ref()) != Weight::Gives {
+        let detail = format!("{} does not give {} there.", grant.title(), request.permission.key());
+        return Err(Error::invalid("role", "gives_it_not", detail));
+    }
     let member = members::find(change, request.membership).await?;
     members::may_change(change, &member)?;
     grants::check(change.who(), std::slice::from_ref(grant))?;

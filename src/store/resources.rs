@@ -130,7 +130,7 @@ pub async fn made(change: &mut Change, id: ResourceId) -> Result<Resource> {
 }
 
 /// An access key of somebody else's storage. It goes in, and never comes out.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// Its id.

@@ -29,7 +29,8 @@ use std::collections::BTreeMap;
 pub const CALLBACK: &str = "/sso/callback";
 
 /// One step of a test: what was done, whether it went well, what came back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = SsoStep)]
 pub struct Step {
     /// `Discovery document`.
     pub title: String,
@@ -40,7 +41,8 @@ pub struct Step {
 }
 
 /// The last test of a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = SsoTest)]
 pub struct Test {
     /// When.
     pub at: Time,
@@ -259,7 +261,7 @@ pub async fn save(change: &mut Change, _: &Fresh, wish: Wish) -> Result<()> {
     let before = of(change, account).await?;
     let mut faults = vec![];
     let issuer = change.kit().oidc.issuer(&wish.issuer);
-    let issuer = issuer.map_err(|it| faults.push(crate::error::Fault::new("issuer", it.code, it.detail)));
+    let issuer = issuer.map_err(|it| faults.push(crate::error::Fault::new("issuer", "invalid", it.detail)));
     text(&mut faults, "client_id", &wish.client_id, 300);
     text(&mut faults, "groups_claim", &wish.groups_claim, 100);
     match &wish.client_secret {
@@ -350,7 +352,7 @@ fn organizations_only(who: &Entry) -> Result<()> {
         return Ok(());
     }
     let detail = "Single sign-on belongs to an organization: its teams and their people use it too.";
-    Err(Error::conflict("organization_only", detail))
+    Err(Error::conflict("not_an_organization", detail))
 }
 
 /// Takes the connection away, and with it what it proved. Its people sign in as themselves again.

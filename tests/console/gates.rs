@@ -5,7 +5,10 @@ use crate::harness::{House, Person, Program, Said, each};
 use axum::{body::Body, http::Method};
 use guildhall::{
     app::routes::Route,
-    model::permission::{Needs as _, Permission, TransferAccount},
+    model::{
+        permission::{Needs as _, Permission, TransferAccount},
+        token::Scope,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -148,6 +151,7 @@ async fn cast(house: &House) -> Cast {
     people.insert("nobody", house.visitor());
     keys.insert("nobody", house.program(""));
     keys.insert("garbage", house.program("gh_key_nonsense"));
+    keys.insert("service", house.service(&Scope::ALL).await);
 
     let mut only = BTreeMap::new();
     for permission in Permission::ALL.iter().filter(|it| Some(**it) != TransferAccount::PERMISSION) {
@@ -167,7 +171,9 @@ fn wanted(row: &Route, who: &str) -> Answer {
         ("operator", "nobody") => Answer::SignIn,
         ("operator", "operator") => Answer::In,
         ("operator", _) => Answer::NotFound,
-        ("key", "nobody" | "garbage" | "removed") => Answer::Unauthorized,
+        ("key", "nobody" | "garbage" | "removed" | "service") => Answer::Unauthorized,
+        ("service", "service") => Answer::In,
+        ("service", _) => Answer::Unauthorized,
         ("member", "nobody") => Answer::SignIn,
         (_, "suspended") => Answer::Forbidden,
         (_, "removed" | "foreign" | "operator") => Answer::NotFound,
@@ -182,7 +188,7 @@ async fn every_route_as_everybody() {
     each(async |house| {
         let cast = cast(house).await;
         for row in rows() {
-            if row.gate == "key" {
+            if ["key", "service"].contains(&row.gate) {
                 for (who, key) in &cast.keys {
                     check(&row, who, &by_key(key, &row).await, &wanted(&row, who));
                 }
@@ -202,10 +208,12 @@ async fn every_route_as_everybody() {
                     }
                     check(&row, who, &said, &wanted(&row, who));
                 }
-                // A key never authorizes a screen.
-                let said = by_key(&cast.keys["owner"], &row).await;
-                let is_out = row.gate == "anyone" || [303, 403].contains(&said.status);
-                assert!(is_out, "{} {} with a key: {}", row.method, row.path, said.status);
+                // A key never authorizes a screen, and a service token does not either.
+                for who in ["owner", "service"] {
+                    let said = by_key(&cast.keys[who], &row).await;
+                    let is_out = row.gate == "anyone" || [303, 403].contains(&said.status);
+                    assert!(is_out, "{} {} with the key of {who}: {}", row.method, row.path, said.status);
+                }
             }
             for (held, (person, key)) in &cast.only {
                 if !["member", "key"].contains(&row.gate) {

@@ -11,7 +11,9 @@
 //!     .await;
 //! }
 //! ```
+mod described;
 mod dns;
+pub mod machine;
 mod person;
 mod provider;
 
@@ -29,8 +31,9 @@ use guildhall::{
         id::{MembershipId, UserId},
         text::{Email, Name},
         time::Time,
+        token,
     },
-    store::{Change, Client, Host, Scope, accounts, keys, mails, users},
+    store::{Change, Client, Host, Scope, accounts, keys, mails, tokens, users},
 };
 use std::{
     sync::{
@@ -200,6 +203,13 @@ impl House {
             })
             .await;
         Program::new(self.app.clone(), secret)
+    }
+    /// A program of the platform's own back end.
+    pub async fn service(&self, scopes: &[token::Scope]) -> Program {
+        let name = Name::parse("Gateway").unwrap();
+        let scopes = token::Scopes::of(scopes);
+        let make = async |change: &mut _| tokens::create(change, &name, scopes, None).await.unwrap().1;
+        Program::new(self.app.clone(), self.host(make).await)
     }
     /// A program with this secret.
     pub fn program(&self, secret: &str) -> Program {

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The mail server of `servers/smtp.py`, which keeps what it takes in a directory.
-struct Server {
+pub struct Server {
     dir: tempfile::TempDir,
     child: Child,
     port: String,
@@ -28,7 +28,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Server {
+    pub fn start() -> Server {
         let dir = tempfile::tempdir().unwrap();
         let command =
             std::env::var("SMTP_SERVER").expect("SMTP_SERVER runs a mail server: run ./scripts/test");
@@ -46,9 +46,12 @@ impl Server {
         let (port, ca) = (word("PORT="), word("CA="));
         Server { dir, child, port, ca }
     }
+    /// Its address, as the program takes it.
+    pub fn url(&self) -> String {
+        format!("smtp://guildhall:a%20secret@localhost:{}?tls=required&ca={}", self.port, self.ca)
+    }
     fn postman(&self) -> Postman {
-        let url = format!("smtp://guildhall:a%20secret@localhost:{}?tls=required&ca={}", self.port, self.ca);
-        Postman::new(&url, "Guildhall <no-reply@acme.test>").unwrap()
+        Postman::new(&self.url(), "Guildhall <no-reply@acme.test>").unwrap()
     }
     fn taken(&self) -> Vec<Value> {
         let files = std::fs::read_dir(self.dir.path()).unwrap().map(|it| it.unwrap().path());
@@ -56,7 +59,8 @@ impl Server {
         files.sort();
         files.iter().map(|it| serde_json::from_str(&std::fs::read_to_string(it).unwrap()).unwrap()).collect()
     }
-    fn to(&self) -> Vec<String> {
+    /// To whom it was, oldest first.
+    pub fn to(&self) -> Vec<String> {
         self.taken().iter().map(|it| it["to"][0].as_str().unwrap().to_owned()).collect()
     }
 }

@@ -6,11 +6,15 @@ mod audit;
 mod browser {
     mod driver;
     mod pages;
+    pub mod pages;
     mod sso;
     mod story;
 }
 mod commands;
+mod departure;
+mod faults;
 mod floors;
+mod garbage;
 mod gates;
 mod harness;
 mod invariants;
@@ -21,6 +25,7 @@ mod me;
 mod members;
 mod operator;
 mod overview;
+mod permissions;
 mod requests;
 mod resources;
 mod roles;

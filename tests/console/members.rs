@@ -190,7 +190,12 @@ async fn many_are_changed_and_the_rest_is_told() {
             [("id", ada_seat.as_str()), ("id", &bob_seat), ("id", &cyd_seat), ("back", "members?sort=name")];
         let with = |act: &'static str| [&[("act", act)], all.as_slice()].concat();
 
-        let said = bob.post(bulk, &with("suspend")).await.is(303).to("/a/acme/members?sort=name");
+        // Without the question, it is asked.
+        let asked = bob.post(bulk, &with("suspend")).await.is(303).location();
+        bob.get(&asked).await.is(200).says("Suspend 1 member?").says("Access ends at once");
+        cyd.get("/a/acme/overview").await.is(200);
+        let sure = [with("suspend"), vec![("confirm", "on")]].concat();
+        let said = bob.post(bulk, &sure).await.is(303).to("/a/acme/members?sort=name");
         assert!(said.toast().starts_with("Suspended 1 member. Not Ada: The owner"), "{}", said.toast());
         assert!(said.toast().contains("Not Bob: Nobody changes their own"), "{}", said.toast());
         cyd.get("/a/acme/overview").await.is(403);
@@ -216,7 +221,8 @@ async fn many_are_changed_and_the_rest_is_told() {
         cyd.get("/a/acme/overview").await.is(200);
         let sure = [with("remove"), vec![("confirm", "on")]].concat();
         let said = bob.post(bulk, &sure).await.is(303);
-        assert!(said.toast().starts_with("Removed 1 member. Not Ada"), "{}", said.toast());
+        assert!(said.toast().starts_with("Removed 1 member, which can be undone"), "{}", said.toast());
+        assert!(said.toast().contains("Not Ada"), "{}", said.toast());
         cyd.get("/a/acme/overview").await.is(404);
         let live = "select count(*) from api_keys where revoked_at is null";
         assert_eq!(house.count(live).await, 0);
@@ -321,13 +327,45 @@ async fn roles_are_several_and_kept() {
             .await;
         house.tamper("insert into grant_resources (grant_id, resource_id) select id, id from resources").await;
         let said = ada.get(&page).await.is(200).says("Image source-specific press-kit · since");
-        assert!(said.text().contains("Keep Image source-specific"));
+        assert!(said.body.contains("value=\"source-specific\" selected"), "it can be changed");
+        assert!(said.body.contains(&format!("value=\"0:{seat}\" checked")));
         let listed = "select count(*) from grants where role = 'source-specific'";
         let saved = [("role", "accountant"), ("product", ""), ("keep", &seat.to_string())];
         ada.post(&roles, &saved).await.is(303);
         assert_eq!(house.count(listed).await, 1);
         ada.post(&roles, &[("role", "accountant"), ("product", "")]).await.is(303);
         assert_eq!(house.count(listed).await, 0);
+
+        // Ticked in the form, found by name, and refused in words.
+        let tick = format!("0:{seat}");
+        let base = [("role", "accountant"), ("product", ""), ("listed_new", "0")];
+        let with = |more: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+            base.iter().chain(more).map(|it| (it.0, it.1.to_owned())).collect()
+        };
+        let post = async |more: &[(&'static str, &str)]| {
+            let form = with(more);
+            let form: Vec<(&str, &str)> = form.iter().map(|it| (it.0, it.1.as_str())).collect();
+            ada.post(&roles, &form).await
+        };
+        post(&[("listed_role", "source-specific")]).await.is(422).says("needs a list of at least one resource");
+        let said = post(&[("listed_role", ""), ("listed", &tick)]).await.is(422);
+        assert!(said.says("Choose the role that is held over").body.contains(&format!("value=\"{tick}\" checked")));
+        let nil = format!("0:{}", Uuid::nil());
+        for gone in [nil.as_str(), "0:nonsense"] {
+            let said = post(&[("listed_role", "source-specific"), ("listed", gone), ("listed", &tick)]).await.is(422);
+            assert!(said.says("not in this account").body.contains("id=\"listed-1-e\""));
+        }
+        let look = format!("{page}?role=analyst&product=video&listed_role=source-specific&listed={tick}&listed_new=0&find=nothing");
+        let said = ada.get(&look).await.is(200);
+        assert!(said.body.contains("value=\"analyst\" selected") && said.body.contains(&format!("value=\"{tick}\" checked")));
+        ada.get(&format!("{page}?find=PRESS")).await.is(200).says("press-kit");
+        post(&[("listed_role", "source-specific"), ("listed", &tick)]).await.is(303);
+        assert_eq!(house.count(listed).await, 1);
+        let bulk = [("act", "role"), ("id", &seat.to_string()), ("listed_role", "source-specific"), ("listed", &tick), ("listed_new", "0")];
+        ada.post("/a/acme/members/bulk", &bulk).await.is(303);
+        ada.get(&page).await.is(200).says("Image source-specific").hides("Accountant Over everything");
+        ada.post(&roles, &[("role", "accountant"), ("product", ""), ("listed_role", ""), ("listed", &tick), ("listed_new", "1")]).await.is(303);
+        assert_eq!(house.count(listed).await, 0, "no role is no grant, whatever is ticked");
 
         // Nor an end: what a line cannot say is kept while it is ticked.
         house.tamper("update grants set expires_at = 4102444800000000 where role = 'accountant'").await;

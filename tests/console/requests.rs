@@ -1,5 +1,7 @@
 //! Access requests: asked for on the page that refuses, granted or declined by who may change members.
-use crate::harness::{House, Person, each};
+use crate::harness::{House, Person, Said, each};
+use axum::http::Method;
+use serde_json::{Value, json};
 
 async fn acme(house: &House) -> (Person, Person) {
     let ada = house.user("Ada Byron", "ada@acme.test").await;
@@ -89,6 +91,63 @@ async fn a_request_is_declined_or_refused() {
         cy.post(&format!("{at}/grant"), &[("grant", "admin@account")]).await.is(422);
         let eve = house.user("Eve", "eve@x.test").await;
         eve.post("/a/acme/requests", &[("permission", "audit.view")]).await.is(404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_ask_and_answer() {
+    each(async |house| {
+        let (ada, bob) = acme(house).await;
+        let (key, own) = (house.key("acme", &ada).await, house.key("acme", &bob).await);
+        let api = "/api/v1/accounts/acme/requests";
+        let refused = own.get("/api/v1/accounts/acme/audit").await.is(403).json();
+        assert_eq!(
+            (&refused["code"], &refused["permission"]),
+            (&json!("permission_missing"), &json!("audit.view"))
+        );
+        let wish = json!({ "permission": refused["permission"], "note": "For the review" });
+        let made = own.call(Method::POST, api, &wish).await.is(201).json();
+        assert_eq!((&made["status"], &made["member"]["email"]), (&json!("pending"), &json!("bob@acme.test")));
+        assert_eq!(own.call(Method::POST, api, &wish).await.is(200).json()["id"], made["id"]);
+        own.get(api).await.is(403);
+        let listed = key.get(api).await.is(200).json();
+        assert_eq!((&listed["items"], &listed["next"]), (&json!([made]), &json!(null)));
+
+        let at = |what: &str| format!("{api}/{}/{what}", made["id"].as_str().unwrap());
+        let grant = async |body: Value| key.call(Method::POST, &at("grant"), &body).await;
+        let code = |said: Said| said.is(422).json()["errors"][0]["code"].clone();
+        assert_eq!(code(grant(json!({ "role": "accountant" })).await), "gives_it_not");
+        assert_eq!(code(grant(json!({ "role": "king" })).await), "unknown_role");
+        assert_eq!(code(grant(json!({ "expires_at": "2001-01-01T00:00:00Z" })).await), "in_the_past");
+        assert_eq!(code(grant(json!({ "scope": { "type": "account" } })).await), "required");
+        own.call(Method::POST, &at("grant"), &json!({})).await.is(403);
+        let role = json!({ "name": "Auditor", "permissions": ["audit.view"] });
+        key.call(Method::POST, "/api/v1/accounts/acme/roles", &role).await.is(201);
+        let until = house.kit.now().plus(std::time::Duration::from_secs(3600));
+        let done = grant(json!({ "expires_at": until })).await.is(200).json();
+        assert_eq!(done["status"], "granted");
+        own.get("/api/v1/accounts/acme/audit").await.is(200);
+        let seat = made["member"]["id"].as_str().unwrap();
+        let held = key.get(&format!("/api/v1/accounts/acme/members/{seat}")).await.is(200).json();
+        assert_eq!(held["grants"][1]["label"], "Auditor", "the narrowest");
+        assert_eq!(held["grants"][1]["expires_at"], json!(until));
+        grant(json!({})).await.is(404);
+
+        let again = own.call(Method::POST, api, &json!({ "permission": "usage.view" })).await.is(201).json();
+        let decline = format!("{api}/{}/decline", again["id"].as_str().unwrap());
+        own.call(Method::POST, &decline, &json!({})).await.is(403);
+        assert_eq!(key.call(Method::POST, &decline, &json!({})).await.is(200).json()["status"], "declined");
+        key.call(Method::POST, &decline, &json!({})).await.is(404);
+        for (body, code) in [
+            (json!({ "permission": "no.such" }), "unknown_permission"),
+            (json!({ "permission": "account.transfer" }), "owner_only"),
+            (json!({ "permission": "resources.run", "resource": uuid::Uuid::nil() }), "unknown_resource"),
+        ] {
+            assert_eq!(own.call(Method::POST, api, &body).await.is(422).json()["errors"][0]["code"], code);
+        }
+        let held = own.call(Method::POST, api, &json!({ "permission": "keys.own" })).await.is(409).json();
+        assert_eq!(held["code"], "already_allowed");
     })
     .await;
 }

@@ -1,5 +1,5 @@
 //! Why: the model, the API and the pages are of one mind, whatever is granted.
-use crate::harness::{House, Person, each};
+use crate::harness::{House, Person, Program, each};
 use axum::http::Method;
 use guildhall::{
     kit::Kit,
@@ -97,23 +97,133 @@ fn random_grants(dice: &mut Dice, custom: &[String], things: &[Thing]) -> Vec<Va
     grants
 }
 
+/// Pages that open for who holds this, and the calls beside them.
+const PAGES: &[(&str, &str, &str)] = &[
+    ("members.view", "/a/acme/members", "/members"),
+    ("members.update", "/a/acme/requests", "/requests"),
+    ("members.invite", "/a/acme/invitations", "/invitations"),
+    ("roles.manage", "/a/acme/roles/new", ""),
+    ("audit.view", "/a/acme/audit", "/audit"),
+    ("keys.own", "/a/acme/keys/new", ""),
+    ("account.transfer", "/a/acme/settings/transfer", ""),
+    ("account.delete", "/a/acme/settings/delete", ""),
+    ("account.view", "/a/acme/overview", ""),
+];
+
+/// Somebody whose roles change all the time.
+struct Subject {
+    person: Person,
+    seat: MembershipId,
+    /// Of the owner, and their own.
+    key: Program,
+    own: Program,
+    dice: Dice,
+}
+
+impl Subject {
+    async fn can(&self, query: &str) -> bool {
+        let said = self.key.get(&format!("{API}/can?member={}&{query}", self.seat)).await.is(200).json();
+        let allowed = said["allowed"] == true;
+        assert_eq!(
+            (said["because"].is_null(), said["missing"].is_null()),
+            (!allowed, allowed),
+            "{query}: {said}"
+        );
+        let by_self = self.own.get(&format!("{API}/can?{query}")).await.is(200).json();
+        assert_eq!(by_self["allowed"], allowed, "{query}");
+        allowed
+    }
+
+    /// The model decides; `can`, the page that says why, and the pages and calls themselves are of that mind.
+    async fn compare(&mut self, house: &House, things: &[Thing], grants: &[Value]) {
+        let entry = entry_of(house, &house.kit, &self.person).await;
+        let may_on = |permission: Permission, it: &Thing| {
+            let Thing { id, product, visibility, creator } = *it;
+            let place = Place { product, id, visibility, creator: Some(creator) };
+            entry.rights.may_at(self.person.id, permission, &place)
+        };
+        for _ in 0..2 {
+            let (permission, it) = (*self.dice.pick(Permission::ALL), self.dice.pick(things));
+            let (decided, about) = if permission.is_of_resources() && self.dice.roll(4) > 0 {
+                (may_on(permission, it), format!("&resource={}", it.id))
+            } else {
+                (entry.may(permission), String::new())
+            };
+            let query = format!("permission={}{about}", permission.key());
+            assert_eq!(self.can(&query).await, decided, "{query}: {grants:?}");
+            let page = self.person.get(&format!("/a/acme/why?{query}")).await.is(200);
+            page.says(if decided { "Yes. You may" } else { "No. You may not" });
+        }
+        let it = self.dice.pick(things);
+        let sees = may_on(Permission::ViewResources, it);
+        let (permission, word, page) = *self.dice.pick(&[
+            (Permission::ViewResources, "view", ""),
+            (Permission::UpdateResources, "update", "/edit"),
+            (Permission::DeleteResources, "delete", "/delete"),
+        ]);
+        let may = may_on(permission, it);
+        assert_eq!(
+            self.can(&format!("permission=resources.{word}&resource={}", it.id)).await,
+            may,
+            "{grants:?}"
+        );
+        let status = match (entry.may(permission), sees, may) {
+            (false, ..) => 403,
+            (true, false, _) => 404,
+            (true, true, may) => {
+                if may {
+                    200
+                } else {
+                    403
+                }
+            }
+        };
+        let said = self.person.get(&format!("/a/acme/resources/{}{page}", it.id)).await;
+        assert_eq!(said.status, status, "{word} {}: {grants:?}", it.id);
+        if word == "view" {
+            self.own.get(&format!("{API}/resources/{}", it.id)).await.is(status);
+            // A list shows what can be seen, and nothing else.
+            let list = self.own.get(&format!("{API}/resources")).await;
+            assert_eq!(list.status == 200, entry.may(permission));
+            let items = if list.status == 200 { list.json()["items"].clone() } else { json!([]) };
+            for it in things {
+                let is_listed = items.as_array().unwrap().iter().any(|had| had["id"] == it.id.to_string());
+                assert_eq!(is_listed, may_on(permission, it), "{}: {grants:?}", it.id);
+            }
+        }
+        let (needed, page, call) = *self.dice.pick(PAGES);
+        let status = if self.can(&format!("permission={needed}")).await { 200 } else { 403 };
+        self.person.get(page).await.is(status);
+        if !call.is_empty() {
+            self.own.get(&format!("{API}{call}")).await.is(status);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_and_api_and_can_are_of_one_mind() {
     each(async |house| {
         let ada = house.user("Ada Byron", "ada@acme.test").await;
         house.organization(&ada, "Acme").await;
         let key = house.key("acme", &ada).await;
-        let bob = house.user("Bob", "bob@acme.test").await;
-        let seat: MembershipId = house.join(&ada, "acme", &bob, &["member"]).await;
-        let own = house.key("acme", &bob).await;
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut subjects = vec![];
+        for seed in
+            [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0x2545_f491_4f6c_dd1d]
+        {
+            let person = house.user("Bob", &format!("bob.{}@acme.test", subjects.len())).await;
+            let seat = house.join(&ada, "acme", &person, &["member"]).await;
+            let own = house.key("acme", &person).await;
+            subjects.push(Subject { person, seat, key: key.clone(), own, dice: Dice(seed) });
+        }
         let mut things = vec![];
         for product in ["video", "image"] {
             things.push(thing(house, product, Visibility::Shared, ada.id).await);
             things.push(thing(house, product, Visibility::Private, ada.id).await);
-            things.push(thing(house, product, Visibility::Private, bob.id).await);
+            things.push(thing(house, product, Visibility::Private, subjects[0].person.id).await);
+            things.push(thing(house, product, Visibility::Private, subjects[1].person.id).await);
         }
         let mut custom = vec![];
+        let dice = &mut subjects[0].dice;
         for n in 0..8 {
             let all = Permission::ALL.iter().filter(|it| **it != Permission::TransferAccount);
             let some: Vec<&str> = all.filter(|_| dice.roll(3) == 0).map(|it| it.key()).collect();
@@ -121,65 +231,16 @@ async fn pages_and_api_and_can_are_of_one_mind() {
             let made = key.call(Method::POST, &format!("{API}/roles"), &body).await.is(201).json();
             custom.push(made["id"].as_str().unwrap().to_owned());
         }
-        // Pages that open for who holds this, and the calls beside them.
-        let pages = [
-            ("members.view", "/a/acme/members", "/members"),
-            ("members.update", "/a/acme/requests", ""),
-            ("members.invite", "/a/acme/invitations", "/invitations"),
-            ("roles.manage", "/a/acme/roles/new", ""),
-            ("audit.view", "/a/acme/audit", "/audit"),
-            ("keys.own", "/a/acme/keys/new", ""),
-        ];
-        for _ in 0..100 {
-            let grants = random_grants(&mut dice, &custom, &things);
-            let path = format!("{API}/members/{seat}");
-            key.call(Method::PATCH, &path, &json!({ "grants": grants })).await.is(200);
-            let entry = entry_of(house, &house.kit, &bob).await;
-            for _ in 0..3 {
-                let (permission, it) = (*dice.pick(Permission::ALL), dice.pick(&things));
-                let place = Place {
-                    product: it.product,
-                    id: it.id,
-                    visibility: it.visibility,
-                    creator: Some(it.creator),
-                };
-                let (decided, about) = if permission.is_of_resources() && dice.roll(4) > 0 {
-                    let decided = entry.rights.may_at(bob.id, permission, &place);
-                    (decided, format!("&resource={}", it.id))
-                } else {
-                    (entry.may(permission), String::new())
-                };
-                let query = format!("permission={}{about}", permission.key());
-                let said = key.get(&format!("{API}/can?member={seat}&{query}")).await.is(200).json();
-                assert_eq!(said["allowed"], decided, "{query}: {grants:?}");
-                assert_eq!(said["because"].is_null(), !decided);
-                assert_eq!(said["missing"].is_null(), decided);
-                let by_self = own.get(&format!("{API}/can?member={seat}&{query}")).await.is(200).json();
-                assert_eq!(by_self["allowed"], decided);
-                let page = bob.get(&format!("/a/acme/why?{query}")).await.is(200);
-                page.says(if decided { "Yes. You may" } else { "No. You may not" });
+        let (custom, things) = (&custom, &things);
+        let stories = subjects.iter_mut().map(async |it| {
+            for _ in 0..75 {
+                let grants = random_grants(&mut it.dice, custom, things);
+                let path = format!("{API}/members/{}", it.seat);
+                it.key.call(Method::PATCH, &path, &json!({ "grants": grants })).await.is(200);
+                it.compare(house, things, &grants).await;
             }
-            // The pages of a resource: not seen is not found.
-            let it = dice.pick(&things);
-            for (needed, page) in [("view", ""), ("update", "/edit"), ("delete", "/delete")] {
-                let can = async |needed: &str| {
-                    let query = format!("member={seat}&permission=resources.{needed}&resource={}", it.id);
-                    key.get(&format!("{API}/can?{query}")).await.is(200).json()["allowed"] == true
-                };
-                let (sees, may) = (can("view").await, can(needed).await);
-                let said = bob.get(&format!("/a/acme/resources/{}{page}", it.id)).await;
-                assert_eq!(said.status == 200, may, "{needed} {}: {grants:?}", it.id);
-                assert!(sees || said.status != 200, "{}", said.status);
-                assert!([200, 403, 404].contains(&said.status), "{}", said.status);
-            }
-            let (needed, page, call) = dice.pick(&pages);
-            let said = key.get(&format!("{API}/can?member={seat}&permission={needed}")).await.json();
-            let status = if said["allowed"] == true { 200 } else { 403 };
-            bob.get(page).await.is(status);
-            if !call.is_empty() {
-                own.get(&format!("{API}{call}")).await.is(status);
-            }
-        }
+        });
+        futures_util::future::join_all(stories).await;
     })
     .await;
 }

@@ -112,6 +112,7 @@ async fn show(can: Can<ViewAudit>, page: Page, At(id): At<Uuid>) -> Result<Respo
         kind: match event.actor_type.as_str() {
             "user" => "signed in",
             "key" => "by an API key",
+            "service" => "by a service token",
             "host" => "at the command line, or the program itself",
             _ => "not signed in",
         },

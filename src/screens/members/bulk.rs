@@ -18,7 +18,7 @@ use crate::{
     store::{
         Change,
         members::{self, Losses, Member},
-        roles,
+        sources,
     },
 };
 use askama::Template;
@@ -35,6 +35,10 @@ pub(super) struct Bulk {
     back: String,
     role: Vec<String>,
     product: Vec<String>,
+    listed_role: Vec<String>,
+    listed: Vec<String>,
+    listed_new: String,
+    find: String,
     confirm: String,
 }
 
@@ -70,8 +74,13 @@ struct Who {
 }
 
 #[derive(Template)]
-#[template(path = "members/ask_remove.html")]
-struct AskRemove {
+#[template(path = "members/ask_end.html")]
+struct AskEnd {
+    /// `remove` or `suspend`.
+    act: &'static str,
+    /// `Remove`, `Suspend`.
+    verb: &'static str,
+    is_removal: bool,
     base: String,
     back: String,
     list: String,
@@ -121,24 +130,26 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         return Ok(page.failed(&list, none(&who)));
     }
     let base = can.path("members");
-    if it.act == "remove" {
-        let losses = members::losses(&mut scope, &open).await?;
-        let losses = losses_in_words(losses);
-        let noun = can.me().here.kind.noun();
-        let title = format!("Remove {how_many}?");
-        let ask = AskRemove { base, back: it.back.clone(), list, noun, members: how_many, who, losses };
+    if it.act != "role" {
+        let is_removal = it.act == "remove";
+        let (act, verb) = if is_removal { ("remove", "Remove") } else { ("suspend", "Suspend") };
+        let losses = losses_in_words(members::losses(&mut scope, &open).await?, is_removal);
+        let (noun, back) = (can.me().here.kind.noun(), it.back.clone());
+        let title = format!("{verb} {how_many}?");
+        let ask = AskEnd { act, verb, is_removal, base, back, list, noun, members: how_many, who, losses };
         return page.show(&mut scope, &title, ask).await;
     }
-    let custom = roles::list(&mut scope).await?;
-    let mut picker = RolePicker::offer(can.me(), &can.kit().catalog, &custom);
-    if !it.role.is_empty() {
-        picker = picker.typed(&typed(it), &[], faults);
+    let typed = typed(it);
+    let (custom, found) = sources::with_roles(&mut scope, &typed.find, &typed.ticked()).await?;
+    let look = format!("{base}/bulk");
+    let mut picker = RolePicker::offer(can.me(), &can.kit().catalog, &custom, &found, look);
+    if !typed.is_empty() {
+        picker = picker.typed(&typed, &[], faults);
     }
-    let problem = if picker.error.is_empty() && picker.lines.iter().all(|it| it.error.is_empty()) {
-        faults.beside(&[])
-    } else {
-        String::new()
-    };
+    let is_said = picker.lines.iter().any(|it| !it.error.is_empty())
+        || picker.lists.iter().any(|it| !it.error.is_empty())
+        || !picker.error.is_empty();
+    let problem = if is_said { String::new() } else { faults.beside(&[]) };
     let title = format!("Change the roles of {how_many}");
     let ask = AskRoles { base, back: it.back.clone(), list, members: how_many, who, picker, problem };
     page.show(&mut scope, &title, ask).await
@@ -151,25 +162,40 @@ fn none(who: &[Who]) -> String {
     }
 }
 
-fn losses_in_words(it: Losses) -> Vec<(&'static str, String)> {
+fn losses_in_words(it: Losses, is_removal: bool) -> Vec<(&'static str, String)> {
     let mut all = vec![("log-out", "Access ends at once, in the teams too".to_owned())];
     if it.keys > 0 {
-        all.push(("key-round", format!("{} revoked", count(it.keys, "API key is", "API keys are"))));
+        let (one, many, done) = match is_removal {
+            true => ("API key is", "API keys are", "revoked"),
+            false => ("API key stops", "API keys stop", "working until they are reactivated"),
+        };
+        all.push(("key-round", format!("{} {done}", count(it.keys, one, many))));
     }
     if it.seats > 0 {
-        all.push((
-            "users-round",
-            format!("{} given up", count(it.seats, "place in a team is", "places in teams are")),
-        ));
+        let done = if is_removal { "given up" } else { "closed to them" };
+        let seats = count(it.seats, "place in a team is", "places in teams are");
+        all.push(("users-round", format!("{seats} {done}")));
     }
     if it.owned_teams > 0 {
         all.push(("crown", format!("{} to the owner", count(it.owned_teams, "team passes", "teams pass"))));
+    }
+    if it.resources > 0 && is_removal {
+        let resources = count(it.resources, "private resource passes", "private resources pass");
+        all.push(("lock", format!("{resources} to the owner, those of a team to its owner")));
     }
     all
 }
 
 fn typed(it: &Bulk) -> Typed {
-    Typed { role: it.role.clone(), product: it.product.clone(), keep: vec![] }
+    Typed {
+        role: it.role.clone(),
+        product: it.product.clone(),
+        keep: vec![],
+        listed_role: it.listed_role.clone(),
+        listed: it.listed.clone(),
+        listed_new: it.listed_new.clone(),
+        find: it.find.clone(),
+    }
 }
 
 /// Whether the visitor may do that at all.
@@ -189,7 +215,7 @@ pub(super) async fn run(can: Can<ViewMembers>, page: Page, Form(it): Form<Bulk>)
     if ids.is_empty() {
         return Ok(page.failed(&list, "Choose at least one member first."));
     }
-    if it.act == "remove" && it.confirm.is_empty() {
+    if ["remove", "suspend"].contains(&it.act.as_str()) && it.confirm.is_empty() {
         return Ok(page.to(&can.path(&it.question())));
     }
     let done = can
@@ -230,7 +256,7 @@ fn verb(act: &str, done: i64) -> String {
         "suspend" => format!("Suspended {members}"),
         "reactivate" => format!("Reactivated {members}"),
         "role" => format!("Changed the roles of {members}"),
-        _ => format!("Removed {members}"),
+        _ => format!("Removed {members}, which can be undone for 10 minutes"),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Leaving an account of one's own will.
-use super::remove::Ends;
+use super::ends::{Ending, Ends};
 use crate::{
     app::{gate::Can, page::Page},
     error::Result,
@@ -30,7 +30,13 @@ pub(super) async fn ask(can: Can<Inside>, page: Page) -> Result<Response> {
         action: can.path("members/leave"),
         stay: can.path(&stay),
         account: me.here.name.clone(),
-        ends: Ends::of(&departure, &page.zone(me.time_zone.as_deref())),
+        ends: Ends::of(
+            &departure,
+            Ending::Leave,
+            true,
+            &can.kit().catalog,
+            &page.zone(me.time_zone.as_deref()),
+        ),
     };
     page.show(&mut scope, &format!("Leave {}", me.here.name), leave).await
 }

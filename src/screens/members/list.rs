@@ -147,6 +147,15 @@ struct Index {
     said: String,
     newer: String,
     older: String,
+    removals: Vec<Removal>,
+}
+
+/// A removal that can still be taken back.
+struct Removal {
+    name: String,
+    until: When,
+    /// Where its form is posted.
+    action: String,
 }
 
 pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
@@ -164,6 +173,12 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
     let clear = [("q", ""), ("role", ""), ("status", ""), ("team", "")];
     let clear_here =
         if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() };
+    let removals = around.removals.iter().map(|it| Removal {
+        name: it.name.clone(),
+        until: When { text: it.until().clock(&zone), ..When::minute(it.until(), &zone) },
+        action: format!("{base}/{}/restore", it.id()),
+    });
+    let removals: Vec<Removal> = removals.collect();
     let index = Index {
         invitations_href: can.path("invitations"),
         requests_href: can.path("requests"),
@@ -194,6 +209,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         rows,
         newer,
         older,
+        removals: if me.may(Permission::InviteMembers) { removals } else { vec![] },
         base,
         asked,
     };

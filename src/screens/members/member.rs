@@ -1,8 +1,8 @@
 //! The page of one member, and the forms on it.
-use super::{back, count};
+use super::count;
 use crate::{
     app::{
-        form::Form,
+        form::{Form, Query},
         gate::{At, Can},
         page::{Faults, Page, When},
         shell::tint,
@@ -60,6 +60,7 @@ struct Index {
     name: String,
     email: String,
     tint: u8,
+    why_href: String,
     noun: &'static str,
     you: bool,
     is_active: bool,
@@ -91,8 +92,16 @@ struct Refused {
     faults: Faults,
 }
 
-pub(super) async fn show(can: Can<ViewMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
-    draw(&can, page, id, Refused::default()).await
+/// The address may hold roles that are not saved: who searches for a source keeps what they chose.
+pub(super) async fn show(
+    can: Can<ViewMembers>,
+    page: Page,
+    At(id): At<MembershipId>,
+    Query(it): Query<Roles>,
+) -> Result<Response> {
+    let typed = it.typed();
+    let roles = (!typed.is_empty()).then_some(typed);
+    draw(&can, page, id, Refused { roles, ..Refused::default() }).await
 }
 
 async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Refused) -> Result<Response> {
@@ -100,11 +109,16 @@ async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Ref
     me.meets::<ViewMembers>().map_err(Error::Forbidden)?;
     let mut scope = can.read().await?;
     let member = members::find(&mut scope, id).await?;
-    let detail = members::detail(&mut scope, &member).await?;
+    let (find, ticked) = match &refused.roles {
+        Some(it) => (it.find.as_str(), it.ticked()),
+        None => ("", vec![]),
+    };
+    let detail = members::detail(&mut scope, &member, find, &ticked).await?;
     let (zone, now) = (page.zone(me.time_zone.as_deref()), scope.now());
     let catalog = &can.kit().catalog;
     let may_change = members::may_change(&scope, &member).is_ok();
-    let picker = RolePicker::offer(me, catalog, &detail.roles);
+    let look = can.path(&format!("members/{id}"));
+    let picker = RolePicker::offer(me, catalog, &detail.roles, &detail.sources, look);
     let picker = match &refused.roles {
         Some(typed) => picker.typed(typed, &member.grants, &refused.faults),
         None => picker.holding(&member.grants),
@@ -116,6 +130,7 @@ async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Ref
         name: member.person.name.clone(),
         email: member.person.email.clone(),
         tint: tint(&member.person.id.to_string()),
+        why_href: can.path(&format!("why?member={id}")),
         noun: me.here.kind.noun(),
         you: me.is(id),
         is_active: member.is_active,
@@ -197,6 +212,17 @@ pub(super) struct Roles {
     role: Vec<String>,
     product: Vec<String>,
     keep: Vec<String>,
+    listed_role: Vec<String>,
+    listed: Vec<String>,
+    listed_new: String,
+    find: String,
+}
+
+impl Roles {
+    fn typed(self) -> Typed {
+        let Roles { role, product, keep, listed_role, listed, listed_new, find } = self;
+        Typed { role, product, keep, listed_role, listed, listed_new, find }
+    }
 }
 
 pub(super) async fn set_roles(
@@ -205,7 +231,7 @@ pub(super) async fn set_roles(
     At(id): At<MembershipId>,
     Form(it): Form<Roles>,
 ) -> Result<Response> {
-    let typed = Typed { role: it.role, product: it.product, keep: it.keep };
+    let typed = it.typed();
     let story = async |change: &mut Change| {
         let member = members::find(change, id).await?;
         members::may_change(change, &member)?;
@@ -220,41 +246,6 @@ pub(super) async fn set_roles(
                 .await
         }
     }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct From {
-    back: String,
-}
-
-pub(super) async fn suspend(
-    can: Can<UpdateMembers>,
-    page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
-) -> Result<Response> {
-    let story = async |change: &mut Change| {
-        members::suspend(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
-    };
-    let name = can.change(story).await?;
-    let to = can.path(&back(&it.back, &format!("members/{id}")));
-    Ok(page.done(&to, format!("{name} is suspended: their sessions and keys no longer open this account.")))
-}
-
-pub(super) async fn reactivate(
-    can: Can<UpdateMembers>,
-    page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
-) -> Result<Response> {
-    let story = async |change: &mut Change| {
-        members::reactivate(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
-    };
-    let name = can.change(story).await?;
-    Ok(page.done(&can.path(&back(&it.back, &format!("members/{id}"))), format!("{name} is active again.")))
 }
 
 #[derive(Default, Deserialize)]

@@ -1,22 +1,21 @@
 //! Removing one member: the page says first what ends.
-use super::count;
+use super::ends::{Ending, Ends};
 use crate::{
     app::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
-        shell::tint,
+        page::{Faults, Page},
+        shell::{Undo, tint},
     },
     error::{Error, Result},
     model::{
         id::MembershipId,
         permission::{Permission, RemoveMembers},
     },
-    store::members::{self, Departure},
+    store::members,
 };
 use askama::Template;
 use axum::response::Response;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -41,69 +40,6 @@ struct Remove {
     faults: Faults,
 }
 
-/// What ends, as templates show it.
-pub(super) struct Ends {
-    pub key_count: String,
-    pub keys: Vec<Key>,
-    pub more_keys: String,
-    pub seats: String,
-    pub teams: Vec<Team>,
-    pub owned: String,
-}
-
-/// A key that stops.
-pub(super) struct Key {
-    pub name: String,
-    pub last4: String,
-    pub account: String,
-    pub used: Option<When>,
-}
-
-/// A team that is left.
-pub(super) struct Team {
-    pub name: String,
-    pub tint: u8,
-    pub owns: bool,
-    pub members: String,
-}
-
-impl Ends {
-    pub(super) fn of(it: &Departure, zone: &TimeZone) -> Ends {
-        let len = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let key = |it: &members::HeldKey| Key {
-            name: it.name.clone(),
-            last4: it.last4.clone(),
-            account: it.account.clone(),
-            used: it.used_at().map(|at| When::minute(at, zone)),
-        };
-        let team = |it: &members::Seat| Team {
-            name: it.name.clone(),
-            tint: tint(&it.slug),
-            owns: it.is_owner(),
-            members: count(it.member_count, "member", "members"),
-        };
-        let more = it.key_count - len(it.keys.len());
-        let owned: Vec<&str> =
-            it.teams.iter().filter(|it| it.is_owner()).map(|it| it.name.as_str()).collect();
-        Ends {
-            key_count: if it.key_count == 0 {
-                String::new()
-            } else {
-                count(it.key_count, "API key", "API keys")
-            },
-            keys: it.keys.iter().map(key).collect(),
-            more_keys: if more > 0 { count(more, "more key", "more keys") } else { String::new() },
-            seats: if it.teams.is_empty() {
-                String::new()
-            } else {
-                count(len(it.teams.len()), "team", "teams")
-            },
-            teams: it.teams.iter().map(team).collect(),
-            owned: owned.join(", "),
-        }
-    }
-}
-
 pub(super) async fn ask(can: Can<RemoveMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
     question(&can, page, id, String::new(), Faults::default()).await
 }
@@ -120,7 +56,8 @@ async fn question(
     members::may_change(&scope, &member)?;
     let departure = members::departure(&mut scope, &member).await?;
     let me = can.me();
-    let ends = Ends::of(&departure, &page.zone(me.time_zone.as_deref()));
+    let zone = page.zone(me.time_zone.as_deref());
+    let ends = Ends::of(&departure, Ending::Removal, me.is_administrator(), &can.kit().catalog, &zone);
     let heirs = departure.heirs.iter().map(|it| (it.id().to_string(), format!("{} ({})", it.name, it.email)));
     let remove = Remove {
         list: can.path("members"),
@@ -157,6 +94,11 @@ pub(super) async fn remove(
         })
         .await;
     match done {
+        Ok(name) if can.me().may(Permission::InviteMembers) => {
+            let action = can.path(&format!("members/{id}/restore"));
+            let undo = Undo { label: "Undo".into(), action };
+            Ok(page.undoable(&can.path("members"), format!("{name} was removed."), undo))
+        }
         Ok(name) => Ok(page.done(&can.path("members"), format!("{name} was removed."))),
         Err(Error::Invalid(faults)) => question(&can, page.with(422), id, it.heir, Faults(faults)).await,
         Err(error) => Err(error),

@@ -47,6 +47,7 @@ struct Index {
     /// Since when credentials are stored; none for kinds without.
     credentials: Option<String>,
     seen: Seen,
+    why_href: String,
     /// None for who may not see the members.
     lines: Option<Vec<Line>>,
     /// Whether a form is shown, or only said.
@@ -115,6 +116,7 @@ async fn draw<P: crate::model::permission::Needs>(
         changed: When::minute(it.updated_at, &zone),
         credentials: (has_credentials || it.secret_at.is_some()).then(|| stored(it.secret_at)),
         lines: me.may(Permission::ViewMembers).then(|| seen.groups.iter().map(|it| line(it, me)).collect()),
+        why_href: can.path(&format!("why?permission=resources.view&resource={id}")),
         seen,
         may_update: me.may_on(Permission::UpdateResources, &it),
         may_delete: me.may_on(Permission::DeleteResources, &it),

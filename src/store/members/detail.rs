@@ -7,9 +7,14 @@ use crate::{
         permission::Permissions,
         time::Time,
     },
-    store::{Scope, roles::Role},
+    store::{
+        Scope,
+        roles::Role,
+        sources::{self, Source, Terms, offered},
+    },
 };
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// What the page of one member adds.
 #[derive(Clone, Debug)]
@@ -24,6 +29,8 @@ pub struct Detail {
     pub teams: Vec<Seat>,
     /// The custom roles that can be held here, by name.
     pub roles: Vec<Role>,
+    /// The resources that a role can list, those that their roles list first.
+    pub sources: Vec<Source>,
 }
 
 /// How a grant came about.
@@ -62,9 +69,10 @@ struct Row {
     keys: Option<String>,
     teams: Option<String>,
     roles: Option<String>,
+    sources: Option<String>,
 }
 
-const DETAIL: &str = "select
+const DETAIL: &str = concat!("select
     (select cast(json_agg(json_build_object('grant', encode(uuid_send(g.id), 'hex'), 'at', g.created_at, 'by', u.name,
             'resources', '' || (select cast(json_agg(t.name) as text)
                 from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id))) as text)
@@ -82,12 +90,17 @@ const DETAIL: &str = "select
             where a.parent_id = $1 and x.user_id = $3 order by a.name, a.id limit 200) t) as teams,
     (select cast(json_agg(json_build_object('id', encode(uuid_send(r.id), 'hex'), 'name', r.name, 'description', r.description,
             'permissions', r.permissions)) as text)
-        from (select id, name, description, permissions from roles where account_id = $5 order by name limit 200) r) as roles";
+        from (select id, name, description, permissions from roles where account_id = $5 order by name limit 200) r) as roles,
+    ", offered!("$6", "$7", "$8", "$9", "t.id in (select x.resource_id from grant_resources x
+        join grants g on g.id = x.grant_id where g.membership_id = $2)"), " as sources");
 
 /// How a member's grants came about, their keys and teams, and the roles that they can be given: one statement.
-pub async fn detail(scope: &mut Scope, member: &Member) -> Result<Detail> {
+/// `search` is for a source by name, `chosen` what is ticked.
+pub async fn detail(scope: &mut Scope, member: &Member, search: &str, chosen: &[Uuid]) -> Result<Detail> {
+    let terms = Terms::of(scope, search, chosen);
     let (now, top) = (scope.now(), scope.who().here.top());
-    let row: Row = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top).one().await?;
+    let query = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top);
+    let row: Row = terms.bind(query).one().await?;
     let given = |it: GivenRow| {
         let mut resources: Vec<String> = read(it.resources)?;
         resources.sort();
@@ -103,5 +116,6 @@ pub async fn detail(scope: &mut Scope, member: &Member) -> Result<Detail> {
         keys: read(row.keys)?,
         teams: read(row.teams)?,
         roles: read(row.roles)?.into_iter().map(role).collect(),
+        sources: sources::read(row.sources, scope.who())?,
     })
 }

@@ -131,6 +131,29 @@ pub struct Around {
     pub teams: Vec<Named>,
     /// The custom roles that can be held here, by name.
     pub roles: Vec<Named>,
+    /// Removals that can still be taken back, newest first.
+    pub removals: Vec<Removed>,
+}
+
+/// A removal that can still be taken back.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Removed {
+    /// The membership that was, in hexadecimal digits.
+    id: String,
+    /// Who.
+    pub name: String,
+    until: i64,
+}
+
+impl Removed {
+    /// The membership that was.
+    pub fn id(&self) -> MembershipId {
+        MembershipId(self.id.parse().unwrap_or(Uuid::nil()))
+    }
+    /// Until when.
+    pub fn until(&self) -> Time {
+        Time(self.until)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -141,6 +164,7 @@ struct AroundRow {
     requests: i64,
     teams: Option<String>,
     roles: Option<String>,
+    removals: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -269,7 +293,7 @@ macro_rules! counted {
 }
 
 macro_rules! around {
-    ($count:expr, $top:literal) => {
+    ($count:expr, $top:literal, $now:literal) => {
         concat!(
             "select ", $count, " as count, a.member_count as total,
                 (select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) i)
@@ -279,7 +303,13 @@ macro_rules! around {
                 (select cast(json_agg(json_build_object('word', t.slug, 'name', t.name)) as text)
                     from (select slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
                 (select cast(json_agg(json_build_object('word', encode(uuid_send(r.id), 'hex'), 'name', r.name)) as text)
-                    from (select id, name from roles where account_id = ", $top, " order by name limit 200) r) as roles
+                    from (select id, name from roles where account_id = ", $top, " order by name limit 200) r) as roles,
+                (select cast(json_agg(json_build_object('id', encode(uuid_send(x.membership_id), 'hex'), 'name', x.name, 'until', x.expires_at))
+                        as text)
+                    from (select r.membership_id, u.name, r.expires_at from removals r join users u on u.id = r.user_id
+                        where r.account_id = $1 and r.expires_at > ", $now, " and r.outcome is null and not exists (
+                            select 1 from memberships m where m.account_id = $1 and m.user_id = r.user_id)
+                        order by r.expires_at desc, r.id desc limit 25) x) as removals
              from accounts a where a.id = $1"
         )
     };
@@ -291,13 +321,14 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
     let row: AroundRow = if filter.is_narrow() {
         let terms = Terms::of(scope, filter);
         let sql = if terms.searches {
-            around!(counted!(found!()), "$13")
+            around!(counted!(found!()), "$13", "$2")
         } else {
-            around!(counted!(all!()), "$13")
+            around!(counted!(all!()), "$13", "$2")
         };
         terms.bind(scope.ask(sql)).bind(top).one().await?
     } else {
-        scope.ask(around!("a.member_count", "$2")).bind(top).one().await?
+        let now = scope.now();
+        scope.ask(around!("a.member_count", "$2", "$3")).bind(top).bind(now).one().await?
     };
     let mut roles: Vec<Named> = read(row.roles)?;
     for it in &mut roles {
@@ -311,6 +342,7 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
         requests: row.requests,
         teams,
         roles,
+        removals: read(row.removals)?,
     })
 }
 

@@ -14,7 +14,7 @@ const YUKI: &str = "yuki.tanaka@acme.test";
 const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
 
 /// Every address that answers HTML, with ids that are there.
-async fn addresses(house: &House, ada: &Person) -> Vec<String> {
+pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     let mut found = BTreeSet::new();
     for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
         // Pages of their own links are seen in the stories.
@@ -56,6 +56,9 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
     let member = "select cast(m.id as text) from memberships m join accounts a on a.id = m.account_id
         where a.slug = 'acme' and not m.is_owner order by m.joined_at limit 1";
     let sql = match path {
+        it if it.ends_with("/restored") => {
+            "select cast(membership_id as text) from removals where outcome is not null"
+        }
         it if it.contains("/members/{id}") => member,
         it if it.contains("/audit/{id}") => {
             "select cast(e.id as text) from audit_events e join accounts a on a.id = e.chain
@@ -82,6 +85,14 @@ async fn id_for(house: &House, path: &str) -> Option<String> {
     let found: Option<(uuid::Uuid,)> =
         house.db.read().await.unwrap().query(Box::leak(sql.into_boxed_str())).maybe().await.unwrap();
     found.map(|it| it.0.to_string())
+}
+
+/// The membership in Acme of who has this before the @.
+async fn seat(house: &House, name: &str) -> uuid::Uuid {
+    let sql = "select m.id from memberships m join users u on u.id = m.user_id join accounts a on a.id = m.account_id
+        where a.slug = 'acme' and u.email_key = $1";
+    let mut conn = house.db.read().await.unwrap();
+    conn.query(sql).bind(format!("{name}@acme.test")).one::<(uuid::Uuid,)>().await.unwrap().0
 }
 
 async fn signed_in(house: &House, theme: Theme, width: u32) -> Browser {
@@ -125,9 +136,8 @@ async fn faults(browser: &Browser, path: &str, theme: Theme, width: u32) -> Vec<
     all.into_iter().map(|it| format!("{path} ({theme:?}, {width}): {it}")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_sound() {
-    let house = one_served().await;
+/// The demonstration, with Ada as its operator, signed in, and with somebody's request before her.
+pub async fn furnished(house: &House) -> Person {
     guildhall::demo::fill(&house.db, &house.kit).await.unwrap();
     house.tamper("update users set operator = true where email = 'ada@acme.test'").await;
     house.set_password(ADA, PASSWORD).await;
@@ -148,6 +158,21 @@ async fn every_page_is_sound() {
     ];
     ada.post("/a/acme/sso", &provider).await.is(303);
     ada.post("/a/acme/sso/domains", &[("domain", "acme.test")]).await.is(303);
+    // Somebody who is removed and comes back, and somebody who can still come back.
+    for (name, is_undone) in [("mateo.ibanez", true), ("seun.adeyemi", false)] {
+        let seat = seat(house, name).await;
+        ada.post(&format!("/a/acme/members/{seat}/remove"), &[]).await.is(303);
+        if is_undone {
+            ada.post(&format!("/a/acme/members/{seat}/restore"), &[]).await.is(303);
+        }
+    }
+    ada
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_sound() {
+    let house = one_served().await;
+    let ada = furnished(&house).await;
     let paths = addresses(&house, &ada).await;
     assert!(paths.len() > 20, "{paths:?}");
 

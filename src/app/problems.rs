@@ -1,0 +1,192 @@
+//! Every problem that the API can answer with, by its stable code: what it means, and what to do. The document and the pages at
+//! `/api/docs/problems` are made from it, and a test holds it against the source.
+
+/// One problem.
+pub struct Problem {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// HTTP's number.
+    pub status: u16,
+    /// What happened, and what to do.
+    pub says: &'static str,
+}
+
+const fn problem(code: &'static str, status: u16, says: &'static str) -> Problem {
+    Problem { code, status, says }
+}
+
+/// By its code.
+pub fn find(code: &str) -> Option<&'static Problem> {
+    ALL.iter().find(|it| it.code == code)
+}
+
+/// All of them, by status and code.
+pub const ALL: &[Problem] = &[
+    problem(
+        "malformed",
+        400,
+        "The request could not be read: cut off, not JSON, or with a NUL character in it. Mend it before you send it again.",
+    ),
+    problem(
+        "unauthenticated",
+        401,
+        "There is no key, or none that is known and in force: revoked, expired, mistyped. Send `Authorization: Bearer` with a key of this account.",
+    ),
+    problem(
+        "key_limited",
+        403,
+        "This key was made for less than its member holds, and this act needs all of it. Use a key without limits, or the console.",
+    ),
+    problem("login_type", 403, "The account demands another way to sign in from this member."),
+    problem(
+        "member_inactive",
+        403,
+        "The membership is suspended or has expired. Its keys work again when an administrator reactivates it.",
+    ),
+    problem(
+        "permission_missing",
+        403,
+        "The key or its member lacks the permission that `permission` names. `GET …/can` says which roles have it.",
+    ),
+    problem("not_found", 404, "It is not there, or not for this key to see: the two are told alike."),
+    problem(
+        "method_not_allowed",
+        405,
+        "This address does not take that method. `Allow` says which it takes.",
+    ),
+    problem("already_allowed", 409, "It is allowed already: there is nothing to ask for."),
+    problem("already_member", 409, "They are a member already."),
+    problem(
+        "answer_lost",
+        409,
+        "The first request with this `Idempotency-Key` was done, but its answer was lost with the process that did it. It is not done again: read what is there.",
+    ),
+    problem("built_in", 409, "A built-in role is the same everywhere. Make one of your own from it."),
+    problem(
+        "changed_meanwhile",
+        409,
+        "Somebody changed it at the same time. Read it again, then repeat your change.",
+    ),
+    problem(
+        "in_flight",
+        409,
+        "A request with this `Idempotency-Key` is being done now. Ask again after `Retry-After` for its answer.",
+    ),
+    problem("invitation_over", 409, "The invitation was accepted, declined or revoked. Send a new one."),
+    problem("member_again", 409, "They are a member again. Change their roles instead."),
+    problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
+    problem("no_verified_domain", 409, "No domain of the organization is proven. Prove one first."),
+    problem(
+        "not_a_member",
+        409,
+        "The key's user is here without a membership of their own, or the one to be changed is no member.",
+    ),
+    problem("not_an_organization", 409, "Only an organization has this."),
+    problem(
+        "not_in_organization",
+        409,
+        "They are not in the organization any more, and a team takes its members only. Invite them there first.",
+    ),
+    problem(
+        "not_offered_to_you",
+        409,
+        "The ownership is offered to another member. Only they can take or decline it.",
+    ),
+    problem("not_yours", 409, "It belongs to a team. Change it there."),
+    problem("offer_pending", 409, "An ownership is on offer already. Withdraw that offer first."),
+    problem(
+        "organization_limit",
+        409,
+        "The one who would own this owns as many organizations as a user may.",
+    ),
+    problem(
+        "owner",
+        409,
+        "The owner cannot be removed, suspended, expired or demoted. Transfer the account first.",
+    ),
+    problem("personal", 409, "A personal account has one member, no invitations and no transfer."),
+    problem("restored_already", 409, "The removal was taken back already."),
+    problem("roles_of_organization", 409, "A team uses the roles of its organization. Change them there."),
+    problem("self", 409, "Nobody changes their own membership in this way. Ask another administrator."),
+    problem("slug_taken", 409, "Another account has or had this slug: a slug is given once. Choose another."),
+    problem("team_in_team", 409, "A team has no teams of its own. Open it in the organization."),
+    problem("too_many_grants", 409, "A member holds at most 50 grants."),
+    problem(
+        "too_many_requests_wait",
+        409,
+        "Enough of the member's requests for access wait. They ask for more when those are answered.",
+    ),
+    problem(
+        "too_many_roles",
+        409,
+        "An organization has at most 200 roles of its own. Delete one that is not used.",
+    ),
+    problem(
+        "undo_over",
+        409,
+        "A removal can be taken back for ten minutes, which are over. Invite them again.",
+    ),
+    problem(
+        "precondition_failed",
+        412,
+        "It has changed since you read it: `If-Match` names another version. Read it again, then repeat your change.",
+    ),
+    problem("too_large", 413, "A body has at most 1 MiB."),
+    problem("unsupported_media_type", 415, "Send JSON, with `Content-Type: application/json`."),
+    problem(
+        "idempotency_key_reused",
+        422,
+        "This `Idempotency-Key` was used for another request: another method, address or body. Use a new one for each act.",
+    ),
+    problem(
+        "invalid",
+        422,
+        "Some fields need another look: `errors` has each with a JSON pointer, a code and a sentence. Query parameters are pointed at like fields of a body.",
+    ),
+    problem("too_many_requests", 429, "Too many requests. Ask again after `Retry-After`."),
+    problem(
+        "internal",
+        500,
+        "A mistake of ours. Nothing was changed. The log has the cause under the answer's `X-Request-Id`.",
+    ),
+    problem(
+        "unavailable",
+        503,
+        "The database cannot be reached or written now. Nothing was changed. Ask again after `Retry-After`.",
+    ),
+];
+
+/// What `errors` says of one field, by code.
+pub const FAULTS: &[(&str, &str)] = &[
+    ("required", "It is missing or empty."),
+    ("invalid", "It has the wrong type or form."),
+    ("unknown_field", "There is no such field. A field that is not known is never ignored."),
+    ("too_long", "It has too many characters."),
+    ("too_many", "It has too many items."),
+    ("out_of_range", "It is a number outside of what is taken."),
+    ("reserved", "It is a word that Guildhall keeps for itself."),
+    ("not_allowed", "It does not go together with the rest."),
+];
+
+/// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
+pub const STATE: &[(&str, &str)] = &[
+    ("gives_it_not", "The grant does not give what is asked for."),
+    ("in_the_past", "The time is over."),
+    ("in_use", "It is still held: name a replacement."),
+    ("inactive", "The member is suspended or has expired."),
+    ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
+    ("not_a_member", "They are no member."),
+    ("owner", "They own the account already."),
+    ("owner_only", "Only the owner may, and no role can."),
+    ("permission_missing", "You lack a permission there."),
+    ("scope_not_allowed", "The role cannot be held over this scope."),
+    ("sees_nothing", "They could not see what passes on to them."),
+    ("taken", "Another has it already."),
+    ("unknown_account", "There is no such account, or you cannot enter it."),
+    ("unknown_kind", "The catalogue has no such kind in this product."),
+    ("unknown_member", "There is no such member in this account."),
+    ("unknown_permission", "There is no such permission."),
+    ("unknown_product", "The catalogue has no such product."),
+    ("unknown_resource", "There is no such resource in this account, or you do not see it."),
+    ("unknown_role", "There is no such role in this account."),
+];

@@ -1,0 +1,351 @@
+//! What a gateway is told about a key: one verdict, the first that applies.
+use super::{
+    account::Kind,
+    grant::{Grant, Over, Rights},
+    id::{AccountId, KeyId, ResourceId, UserId},
+    permission::Permission,
+    resource::{Place, Visibility},
+    time::Time,
+};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::{borrow::Cow, fmt, sync::Arc};
+use uuid::Uuid;
+
+/// In the order in which they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// No such key.
+    NotFound,
+    /// Revoked, or its member left.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// Its member is suspended, or their membership's time is over; there, or in the organization above.
+    Suspended,
+    /// The key or its member may not do this, or not there.
+    Forbidden,
+    /// A hard budget is used up.
+    QuotaExceeded,
+    /// The account's rate limit is reached.
+    RateLimited,
+    /// Let it pass.
+    Valid,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 8] = [
+        Verdict::NotFound,
+        Verdict::Revoked,
+        Verdict::Expired,
+        Verdict::Suspended,
+        Verdict::Forbidden,
+        Verdict::QuotaExceeded,
+        Verdict::RateLimited,
+        Verdict::Valid,
+    ];
+    /// Its word: `NOT_FOUND`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::NotFound => "NOT_FOUND",
+            Verdict::Revoked => "REVOKED",
+            Verdict::Expired => "EXPIRED",
+            Verdict::Suspended => "SUSPENDED",
+            Verdict::Forbidden => "FORBIDDEN",
+            Verdict::QuotaExceeded => "QUOTA_EXCEEDED",
+            Verdict::RateLimited => "RATE_LIMITED",
+            Verdict::Valid => "VALID",
+        }
+    }
+}
+
+/// A key, as it was when it was read. What depends on the time is judged at each answer.
+#[derive(Debug)]
+pub struct Known {
+    /// Which.
+    pub id: KeyId,
+    /// Whether it was revoked.
+    pub is_revoked: bool,
+    /// When it ends.
+    pub expires_at: Option<Time>,
+    /// Whose it is, and where.
+    pub seat: Arc<Seat>,
+}
+
+/// A member in an account, with what keys of one make may do there. Shared by all such keys.
+#[derive(Debug)]
+pub struct Seat {
+    /// The account.
+    pub account: AccountId,
+    /// Its word in addresses.
+    pub slug: String,
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its plan, or its payer's.
+    pub plan: String,
+    /// Who pays for it: itself, or a team's parent.
+    pub payer: AccountId,
+    /// Whether the payer is an organization above, whose suspensions hold here.
+    pub is_under_organization: bool,
+    /// Who; none when they are gone.
+    pub user: Option<(UserId, String)>,
+    /// Their membership; none when it was removed.
+    pub own: Option<Term>,
+    /// Their membership in the organization above.
+    pub above: Option<Term>,
+    /// What they may do with the key; grants whose time is over may be among them.
+    pub rights: Rights,
+    /// Hard budgets that are used up.
+    pub spent: Vec<Spent>,
+}
+
+/// How long a membership lets in.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    /// Whether it is suspended.
+    pub is_suspended: bool,
+    /// When it ends.
+    pub expires_at: Option<Time>,
+}
+
+impl Term {
+    fn is_active(self, now: Time) -> bool {
+        !self.is_suspended && self.expires_at.is_none_or(|it| it > now)
+    }
+}
+
+/// A hard budget that is used up.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// Until when: the end of its month.
+    pub until: Time,
+    /// For one product alone.
+    pub product: Option<String>,
+}
+
+/// What a gateway asks of a key.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// To do what; none: to be in force.
+    pub permission: Option<Permission>,
+    /// With a resource of which product, or in which product.
+    pub product: Option<String>,
+}
+
+/// A resource, as a gateway names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Named {
+    /// By our id.
+    Id(ResourceId),
+    /// By the platform's own.
+    External {
+        /// Its product.
+        product: String,
+        /// Its kind.
+        kind: String,
+        /// The platform's own id.
+        external_id: String,
+    },
+    /// By what is no id: it names nothing.
+    Nothing,
+}
+
+/// Where a resource is, kept.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Spot {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its product.
+    pub product: String,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+}
+
+impl Spot {
+    fn place(&self) -> Place<'_> {
+        Place { product: &self.product, id: self.id, visibility: self.visibility, creator: self.created_by }
+    }
+}
+
+impl Known {
+    /// What is wrong with the key itself, whatever it is asked for.
+    pub fn fault(&self, now: Time) -> Option<Verdict> {
+        let seat = &self.seat;
+        let Some(own) = seat.own.filter(|_| !self.is_revoked) else { return Some(Verdict::Revoked) };
+        if self.expires_at.is_some_and(|it| it <= now) {
+            return Some(Verdict::Expired);
+        }
+        let is_active = own.is_active(now)
+            && (!seat.is_under_organization || seat.above.is_some_and(|it| it.is_active(now)));
+        (!is_active).then_some(Verdict::Suspended)
+    }
+}
+
+impl Seat {
+    /// Of whom this must be told when they change.
+    pub fn about(&self) -> [Uuid; 3] {
+        [self.account.0, self.payer.0, self.user.as_ref().map_or(self.account.0, |it| it.0.0)]
+    }
+    /// The grants in force.
+    fn grants(&self, now: Time) -> impl Iterator<Item = &Grant> {
+        self.rights.grants.iter().filter(move |it| it.expires_at.is_none_or(|end| end >= now))
+    }
+    fn rights(&self, now: Time) -> Cow<'_, Rights> {
+        if self.grants(now).count() == self.rights.grants.len() {
+            return Cow::Borrowed(&self.rights);
+        }
+        Cow::Owned(Rights { grants: self.grants(now).cloned().collect(), ..self.rights.clone() })
+    }
+    /// What the member is called by platform people: `admin`, `video-developer`.
+    pub fn roles(&self, now: Time) -> Vec<String> {
+        let mut labels: Vec<String> = vec![];
+        for it in self.grants(now).map(Grant::label) {
+            if !labels.contains(&it) {
+                labels.push(it);
+            }
+        }
+        labels
+    }
+    /// Whether the key may do it. `spot` is the resource that was named: within, none for one that is not there. What is
+    /// asked without a permission is whether it is seen.
+    pub fn allows(&self, asked: &Asked, spot: Option<Option<&Spot>>, now: Time) -> bool {
+        let rights = self.rights(now);
+        let permission = asked.permission.unwrap_or(Permission::ViewResources);
+        match (spot, &asked.product) {
+            (Some(None), _) => false,
+            (Some(Some(spot)), product) => {
+                let is_it = product.as_ref().is_none_or(|it| *it == spot.product);
+                is_it
+                    && self.user.as_ref().is_some_and(|(id, _)| rights.may_at(*id, permission, &spot.place()))
+            }
+            (None, Some(product)) => rights.may_within(permission, product),
+            (None, None) => asked.permission.is_none_or(|it| rights.may(it)),
+        }
+    }
+    /// Whether a hard budget is used up.
+    pub fn is_spent(&self, product: Option<&str>, now: Time) -> bool {
+        let hits = |it: &Spent| it.until > now && it.product.as_deref().is_none_or(|it| Some(it) == product);
+        self.spent.iter().any(hits)
+    }
+}
+
+impl Rights {
+    /// Over something of a product at least; to make something new there, over all of it. A permission of the account is
+    /// over no product.
+    pub fn may_within(&self, it: Permission, product: &str) -> bool {
+        if it == Permission::CreateResources {
+            return self.may_in(it, product);
+        }
+        if !it.is_of_resources() {
+            return self.may(it);
+        }
+        self.giving(it).any(|grant| match &grant.over {
+            Over::Account => true,
+            Over::Product(mine) => mine == product,
+            Over::Resources(listed) => listed.iter().any(|it| it.product == product),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Named, D::Error> {
+        struct Either;
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct External {
+            product: String,
+            kind: String,
+            external_id: String,
+        }
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = Named;
+            fn expecting(&self, to: &mut fmt::Formatter) -> fmt::Result {
+                to.write_str("a resource's id, or {product, kind, external_id}")
+            }
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Named, E> {
+                Ok(id.parse().map_or(Named::Nothing, Named::Id))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Named, A::Error> {
+                let it = External::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let External { product, kind, external_id } = it;
+                Ok(Named::External { product, kind, external_id })
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{grant::Listed, role::BuiltIn};
+
+    fn seat(grants: Vec<Grant>) -> Seat {
+        Seat {
+            account: AccountId(Uuid::from_u128(1)),
+            slug: "acme".into(),
+            kind: Kind::Organization,
+            plan: "free".into(),
+            payer: AccountId(Uuid::from_u128(1)),
+            is_under_organization: false,
+            user: Some((UserId(Uuid::from_u128(9)), "ada@acme.test".into())),
+            own: Some(Term { is_suspended: false, expires_at: Some(Time(100)) }),
+            above: None,
+            rights: Rights::of(grants),
+            spent: vec![Spent { until: Time(50), product: Some("video".into()) }],
+        }
+    }
+
+    #[test]
+    fn what_time_does_is_judged_at_each_answer() {
+        let until = Grant { expires_at: Some(Time(20)), ..Grant::whole(BuiltIn::Admin, true) };
+        let seat = Arc::new(seat(vec![until, Grant::whole(BuiltIn::Accountant, true)]));
+        let known = Known {
+            id: KeyId(Uuid::nil()),
+            is_revoked: false,
+            expires_at: Some(Time(200)),
+            seat: seat.clone(),
+        };
+        assert_eq!(known.fault(Time(99)), None);
+        assert_eq!(known.fault(Time(100)), Some(Verdict::Suspended));
+        assert_eq!(known.fault(Time(200)), Some(Verdict::Expired));
+        let asked = Asked { permission: Some(Permission::ViewMembers), product: None };
+        assert!(seat.allows(&asked, None, Time(20)) && !seat.allows(&asked, None, Time(21)));
+        assert_eq!(seat.roles(Time(20)), ["admin", "accountant"]);
+        assert_eq!(seat.roles(Time(21)), ["accountant"]);
+        assert!(seat.is_spent(Some("video"), Time(49)) && !seat.is_spent(Some("video"), Time(50)));
+        assert!(!seat.is_spent(Some("image"), Time(1)) && !seat.is_spent(None, Time(1)));
+    }
+
+    #[test]
+    fn a_product_is_reached_in_part_or_whole() {
+        let listed = vec![Listed { id: ResourceId(Uuid::from_u128(5)), product: "video".into() }];
+        let some =
+            seat(vec![Grant { over: Over::Resources(listed), ..Grant::whole(BuiltIn::Developer, true) }]);
+        let may = |it, product: &str| {
+            let asked = Asked { permission: Some(it), product: Some(product.into()) };
+            some.allows(&asked, None, Time(0))
+        };
+        assert!(may(Permission::RunResources, "video") && !may(Permission::RunResources, "image"));
+        assert!(!may(Permission::CreateResources, "video"));
+        assert!(may(Permission::ViewAccount, "image"));
+        assert!(!some.allows(&Asked::default(), Some(None), Time(0)));
+    }
+
+    #[test]
+    fn a_resource_is_named_in_two_ways() {
+        let read = |text: &str| serde_json::from_str::<Named>(text);
+        let id = Uuid::from_u128(5);
+        assert_eq!(read(&format!("\"{id}\"")).unwrap(), Named::Id(ResourceId(id)));
+        assert_eq!(read("\"nonsense\"").unwrap(), Named::Nothing);
+        assert!(read(r#"{"product":"video","kind":"index","external_id":"x"}"#).is_ok());
+        for bad in
+            ["7", "[]", r#"{"product":"video"}"#, r#"{"product":"v","kind":"k","external_id":"e","x":1}"#]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Suspending one member, the page says first what stops; and letting them in again.
+use super::{
+    back,
+    ends::{Ending, Ends},
+};
+use crate::{
+    app::{
+        form::Form,
+        gate::{At, Can},
+        page::Page,
+        shell::tint,
+    },
+    error::Result,
+    model::{id::MembershipId, permission::UpdateMembers},
+    store::{Change, members},
+};
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "member/suspend.html")]
+struct Suspend {
+    list: String,
+    href: String,
+    name: String,
+    tint: u8,
+    account: String,
+    ends: Ends,
+}
+
+pub(super) async fn ask(can: Can<UpdateMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
+    let mut scope = can.read().await?;
+    let member = members::find(&mut scope, id).await?;
+    members::may_change(&scope, &member)?;
+    let href = can.path(&format!("members/{id}"));
+    if member.suspended_at.is_some() {
+        return Ok(page.failed(&href, format!("{} is suspended already.", member.person.name)));
+    }
+    let departure = members::departure(&mut scope, &member).await?;
+    let me = can.me();
+    let zone = page.zone(me.time_zone.as_deref());
+    let suspend = Suspend {
+        list: can.path("members"),
+        href,
+        name: member.person.name.clone(),
+        tint: tint(&member.person.id.to_string()),
+        account: me.here.name.clone(),
+        ends: Ends::of(&departure, Ending::Suspension, me.is_administrator(), &can.kit().catalog, &zone),
+    };
+    page.show(&mut scope, &format!("Suspend {}", member.person.name), suspend).await
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct From {
+    back: String,
+}
+
+pub(super) async fn suspend(
+    can: Can<UpdateMembers>,
+    page: Page,
+    At(id): At<MembershipId>,
+    Form(it): Form<From>,
+) -> Result<Response> {
+    let story = async |change: &mut Change| {
+        members::suspend(change, id).await?;
+        Ok(members::find(change, id).await?.person.name)
+    };
+    let name = can.change(story).await?;
+    let to = can.path(&back(&it.back, &format!("members/{id}")));
+    Ok(page.done(&to, format!("{name} is suspended: their sessions and keys no longer open this account.")))
+}
+
+pub(super) async fn reactivate(
+    can: Can<UpdateMembers>,
+    page: Page,
+    At(id): At<MembershipId>,
+    Form(it): Form<From>,
+) -> Result<Response> {
+    let story = async |change: &mut Change| {
+        members::reactivate(change, id).await?;
+        Ok(members::find(change, id).await?.person.name)
+    };
+    let name = can.change(story).await?;
+    Ok(page.done(&can.path(&back(&it.back, &format!("members/{id}"))), format!("{name} is active again.")))
+}

@@ -1,0 +1,118 @@
+//! What was admitted under rate limits, by pieces of time: shared by replicas, and kept over a restart.
+use crate::{
+    db::{Db, Dialect},
+    error::Result,
+    kit::Kit,
+    model::time::Time,
+};
+use serde::Serialize;
+
+/// A replica that was not heard of for so long is gone.
+const GONE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How much was admitted under a limit in one piece of time, by all replicas.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct Piece {
+    /// The limit's window, in seconds.
+    pub span: i64,
+    /// Which piece.
+    pub piece: i64,
+    /// So much.
+    pub taken: i64,
+}
+
+/// More, or less if negative, in one piece.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delta {
+    /// A limit, and whom it counts.
+    #[serde(rename = "s")]
+    pub subject: String,
+    /// The limit's window, in seconds.
+    #[serde(rename = "w")]
+    pub span: i64,
+    /// Which piece.
+    #[serde(rename = "p")]
+    pub piece: i64,
+    /// So much.
+    #[serde(rename = "t")]
+    pub taken: i64,
+    /// When it counts no more.
+    #[serde(rename = "u")]
+    pub until: i64,
+}
+
+const READ: &str = "select span, piece, taken from admissions where subject = $1 and until > $2";
+const ADD: &str = "insert into admissions (subject, span, piece, taken, until)
+    select it.value->>'s', cast(it.value->>'w' as bigint), cast(it.value->>'p' as bigint), cast(it.value->>'t' as bigint),
+        cast(it.value->>'u' as bigint)
+    from json_array_elements(cast($1 as json)) as it(value) where true
+    on conflict (subject, span, piece) do update set taken = admissions.taken + excluded.taken";
+
+/// What was admitted, by everybody who wrote it down.
+pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Piece>> {
+    Ok(db.read().await?.query(READ).bind(subject).bind(now).all().await?)
+}
+
+/// Writes down what was admitted.
+pub async fn add(db: &Db, deltas: &[Delta]) -> Result<()> {
+    if deltas.is_empty() {
+        return Ok(());
+    }
+    let mut conn = db.begin().await?;
+    conn.query(ADD).bind(spell(deltas)).run().await?;
+    Ok(conn.commit().await?)
+}
+
+/// Takes a share: `decide` is shown what all replicas took, alone with it, and says what more is taken.
+pub async fn share(
+    db: &Db,
+    subject: &str,
+    now: Time,
+    decide: impl FnOnce(&[Piece]) -> Vec<Delta>,
+) -> Result<()> {
+    let mut conn = db.begin().await?;
+    if conn.dialect() == Dialect::Postgres {
+        let lock = "select 1 from (select pg_advisory_xact_lock(723648, hashtext($1))) it";
+        conn.query(lock).bind(subject).run().await?;
+        // A share that a crash of the server forgets is at most the last half second's.
+        conn.query("set local synchronous_commit = off").run().await?;
+    }
+    let pieces: Vec<Piece> = conn.query(READ).bind(subject).bind(now).all().await?;
+    let deltas = decide(&pieces);
+    if !deltas.is_empty() {
+        conn.query(ADD).bind(spell(&deltas)).run().await?;
+    }
+    Ok(conn.commit().await?)
+}
+
+/// In one order, so that two who write do not wait for each other.
+fn spell(deltas: &[Delta]) -> String {
+    let mut sorted: Vec<&Delta> = deltas.iter().collect();
+    sorted.sort_by(|a, b| (&a.subject, a.span, a.piece).cmp(&(&b.subject, b.span, b.piece)));
+    serde_json::to_string(&sorted).expect("words and numbers are JSON")
+}
+
+/// Says that this replica serves, and answers how many do.
+pub async fn attend(db: &Db, replica: uuid::Uuid, now: Time) -> Result<usize> {
+    let mut conn = db.begin().await?;
+    let sql = "insert into replicas (id, seen_at) values ($1, $2) on conflict (id) do update set seen_at = excluded.seen_at";
+    conn.query(sql).bind(replica).bind(now).run().await?;
+    conn.query("delete from replicas where seen_at < $1").bind(now.minus(GONE)).run().await?;
+    let (many,): (i64,) = conn.query("select count(*) from replicas").one().await?;
+    conn.commit().await?;
+    Ok(usize::try_from(many).unwrap_or(1))
+}
+
+/// This replica serves no more.
+pub async fn leave(db: &Db, replica: uuid::Uuid) -> Result<()> {
+    let mut conn = db.begin().await?;
+    conn.query("delete from replicas where id = $1").bind(replica).run().await?;
+    Ok(conn.commit().await?)
+}
+
+/// Forgets what counts no more.
+pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
+    let mut conn = db.begin().await?;
+    conn.query("delete from admissions where until <= $1").bind(kit.now()).run().await?;
+    Ok(conn.commit().await?)
+}

@@ -1,0 +1,182 @@
+//! How members go: removed or of their own will; what they lead passes on first.
+use super::{Member, find, make_admin, may_change, removal, set_owner};
+use crate::{
+    error::{Error, Result},
+    letters,
+    model::{
+        account::{Kind, LoginType},
+        entry::{Entry, Person},
+        grant::Rights,
+        id::{AccountId, MembershipId, UserId},
+        permission::Permission,
+    },
+    store::{
+        Change, Host, Scope, Who,
+        audit::{self, Chain, Did},
+        memberships, site,
+    },
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
+/// teams too. Teams that they own and private resources that they made pass to `heir`, else to the owner of the account.
+/// For `UNDO` it can be taken back.
+pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
+    let member = find(change, id).await?;
+    may_change(change, &member)?;
+    let heir = find_heir(change, &member, heir).await?;
+    let removal = removal::note(change, &member, heir.as_ref()).await?;
+    take_out(change, &member, heir, Some(removal)).await?;
+    let (kit, here) = (change.kit().clone(), change.who().here.clone());
+    let removal = letters::Removal { account: &here.name, kind: here.kind.noun() };
+    let letter = letters::membership_removed(&site(&kit), &member.person.email, &removal);
+    change.post(&letter).await
+}
+
+/// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
+pub fn may_leave(who: &Entry) -> Result<MembershipId> {
+    if who.here.kind == Kind::Personal {
+        let detail = "Nobody leaves their personal account. Delete your user in your profile.";
+        return Err(Error::conflict("personal", detail));
+    }
+    if who.is_owner {
+        let detail = "The owner cannot leave. Hand the ownership over in the settings first.";
+        return Err(Error::conflict("owner", detail));
+    }
+    who.membership.ok_or_else(|| {
+        let detail = "You are here as an administrator of the organization, not as a member.";
+        Error::conflict("not_a_member", detail)
+    })
+}
+
+/// The member leaves of their own will.
+pub async fn leave(change: &mut Change) -> Result<()> {
+    let id = may_leave(change.who())?;
+    let member = find(change, id).await?;
+    take_out(change, &member, None, None).await
+}
+
+/// With a removal that can be taken back, or for good.
+async fn take_out(
+    change: &mut Change,
+    member: &Member,
+    heir: Option<Person>,
+    removal: Option<Uuid>,
+) -> Result<()> {
+    let action = if removal.is_some() { "member.removed" } else { "member.left" };
+    let (here, now) = (change.who().here.clone(), change.now());
+    let user = member.person.id;
+    let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
+    let heir_id = heir.as_ref().map(|it| it.id);
+    if here.kind == Kind::Organization {
+        pass_teams(change, here.id, user, heir).await?;
+        let seats: Vec<(AccountId, MembershipId)> = change
+            .ask(
+                "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
+                  where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
+            )
+            .bind(user)
+            .all()
+            .await?;
+        for (team, seat) in seats {
+            if let Some(removal) = removal {
+                removal::hold(change, removal, team, seat, None, now).await?;
+            }
+            // What was private in a team stays in it: its owner takes it over.
+            memberships::remove(change, team, seat, None, now).await?;
+            let did = Did::to(action, "member", seat, &member.person.email);
+            audit::write(change, Chain::Account(team), did).await?;
+        }
+    }
+    if let Some(removal) = removal {
+        removal::hold(change, removal, here.id, member.id, heir_id, now).await?;
+    }
+    memberships::remove(change, here.id, member.id, heir_id, now).await?;
+    let did = Did::to(action, "member", member.id, &member.person.email).changed(before, Value::Null);
+    audit::here(change, did).await
+}
+
+/// Who is named to take over teams and private resources.
+async fn find_heir(change: &mut Change, from: &Member, heir: Option<MembershipId>) -> Result<Option<Person>> {
+    let Some(id) = heir else { return Ok(None) };
+    let it = match find(change, id).await {
+        Err(Error::NotFound) => {
+            return Err(Error::invalid("heir", "unknown_member", "Choose a member of this account."));
+        }
+        found => found?,
+    };
+    if !it.is_active || it.id == from.id {
+        return Err(Error::invalid("heir", "inactive", "Choose an active member to take over."));
+    }
+    let sql = "select distinct product from resources where account_id = $1 and created_by = $2 and visibility = 'private'";
+    let products: Vec<(String,)> = change.ask(sql).bind(from.person.id).all().await?;
+    let now = change.now();
+    let held = it.grants.into_iter().filter(|it| it.expires_at.is_none_or(|end| end > now));
+    let rights = Rights::of(held.collect());
+    if let Some((product,)) = products.iter().find(|it| !rights.may_in(Permission::ViewResources, &it.0)) {
+        let product = change.kit().catalog.product_name(product);
+        let detail = format!(
+            "{} does not see all {product} resources, and could not use those that pass on. Choose somebody else.",
+            it.person.name
+        );
+        return Err(Error::invalid("heir", "sees_nothing", detail));
+    }
+    Ok(Some(it.person))
+}
+
+/// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
+/// they are in are held first, so that no offer of ownership slips in between.
+pub(super) async fn pass_teams<W: Who>(
+    change: &mut Change<W>,
+    organization: AccountId,
+    from: UserId,
+    heir: Option<Person>,
+) -> Result<()> {
+    let sql = "select 1 from accounts where parent_id = $1
+        and id in (select account_id from memberships where user_id = $2) order by id for no key update";
+    change.sql(sql).bind(organization).bind(from).run().await?;
+    let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
+    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).all().await?;
+    if teams.is_empty() {
+        return Ok(());
+    }
+    let to = match heir {
+        Some(it) => it,
+        None => owner(change, organization).await?,
+    };
+    for (team, name) in teams {
+        memberships::add(change, team, &to, false, LoginType::Any).await?;
+        change.sql("delete from transfers where account_id = $1").bind(team).run().await?;
+        set_owner(change, team, from, to.id).await?;
+        make_admin(change, team, from).await?;
+        let did = Did::to("transfer.inherited", "account", team, &name);
+        audit::write(change, Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email })))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Who owns an account.
+pub(super) async fn owner<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Person> {
+    let sql =
+        "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
+    let (id, name, email): (UserId, String, String) = scope.sql(sql).bind(account).one().await?;
+    Ok(Person { id, name, email })
+}
+
+/// Members of organizations whose time is over own no teams any more; removals that are over are forgotten.
+pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
+    let now = change.now();
+    let sql = "select distinct m.account_id, m.user_id from memberships m
+        join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
+        join accounts a on a.id = m.account_id and a.kind = 'organization'
+        where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
+    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).all().await?;
+    for (organization, user) in over {
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).run().await?;
+        pass_teams(change, organization, user, None).await?;
+    }
+    change.sql("delete from removals where expires_at <= $1").bind(now).run().await?;
+    Ok(())
+}

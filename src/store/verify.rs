@@ -1,0 +1,173 @@
+//! What a gateway's questions need to know of a key, a member and a resource: each in one statement, kept in memory above.
+use super::{
+    entry::{EVERYDAY, NOT_PERSONAL},
+    grants::Listing,
+};
+use crate::{
+    db::Conn,
+    error::Result,
+    model::{
+        account::Kind,
+        grant::{Grant, Rights},
+        id::{AccountId, GrantId, KeyId, MembershipId, RoleId, UserId},
+        permission::Permissions,
+        role::BuiltIn,
+        time::Time,
+        verdict::{Named, Seat, Spot, Term},
+    },
+};
+
+const KEY: &str = "select k.id, k.revoked_at, k.expires_at as key_expires_at, k.permissions as key_permissions, k.resources as key_resources,
+        u.id as user_id, u.email, a.id as account_id, a.kind, a.slug, coalesce(p.plan, a.plan) as plan, a.admins_may_delete,
+        p.id as parent_id, p.kind as parent_kind, m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at,
+        q.id as top_id, q.suspended_at as top_suspended_at, q.expires_at as top_expires_at,
+        g.id as grant_id, g.role, g.scope, g.product, g.expires_at as grant_expires_at,
+        r.id as role_id, r.name as role_name, r.permissions as role_permissions,
+        case when g.scope = 'resources' then (
+            select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
+            from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
+        ) end as listed
+    from api_keys k join accounts a on a.id = k.account_id
+    left join accounts p on p.id = a.parent_id
+    left join users u on u.id = k.user_id
+    left join memberships m on m.id = k.membership_id
+    left join memberships q on q.account_id = p.id and q.user_id = k.user_id
+    left join grants g on g.membership_id = m.id
+    left join roles r on r.id = g.role_id
+    where k.hash = $1 order by g.id";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: KeyId,
+    revoked_at: Option<Time>,
+    key_expires_at: Option<Time>,
+    key_permissions: Option<String>,
+    key_resources: Option<String>,
+    user_id: Option<UserId>,
+    email: Option<String>,
+    account_id: AccountId,
+    kind: Kind,
+    slug: String,
+    plan: String,
+    admins_may_delete: bool,
+    parent_id: Option<AccountId>,
+    parent_kind: Option<Kind>,
+    membership_id: Option<MembershipId>,
+    is_owner: Option<bool>,
+    suspended_at: Option<Time>,
+    expires_at: Option<Time>,
+    top_id: Option<MembershipId>,
+    top_suspended_at: Option<Time>,
+    top_expires_at: Option<Time>,
+    grant_id: Option<GrantId>,
+    role: Option<String>,
+    scope: Option<String>,
+    product: Option<String>,
+    grant_expires_at: Option<Time>,
+    role_id: Option<RoleId>,
+    role_name: Option<String>,
+    role_permissions: Option<String>,
+    listed: Option<String>,
+}
+
+/// A key as it was read.
+pub struct Read {
+    /// Which.
+    pub id: KeyId,
+    /// Whether it was revoked.
+    pub is_revoked: bool,
+    /// When it ends.
+    pub expires_at: Option<Time>,
+    /// What keys have in common that share their seat: the member, and what they were made for.
+    pub alike: (AccountId, Option<MembershipId>, Option<String>, Option<String>),
+    /// The seat.
+    pub seat: Seat,
+}
+
+/// The key whose secret has this hash, whatever became of it.
+pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Read>> {
+    let rows: Vec<Row> = conn.query(KEY).bind(hash).all().await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let alike =
+        (first.account_id, first.membership_id, first.key_permissions.clone(), first.key_resources.clone());
+    Ok(Some(Read {
+        id: first.id,
+        is_revoked: first.revoked_at.is_some(),
+        expires_at: first.key_expires_at,
+        alike,
+        seat: first.seat(rights(&rows, first)),
+    }))
+}
+
+impl Row {
+    fn seat(&self, rights: Rights) -> Seat {
+        let term = |id: Option<MembershipId>, suspended: Option<Time>, expires_at| {
+            id.map(|_| Term { is_suspended: suspended.is_some(), expires_at })
+        };
+        Seat {
+            account: self.account_id,
+            slug: self.slug.clone(),
+            kind: self.kind,
+            plan: self.plan.clone(),
+            payer: self.parent_id.unwrap_or(self.account_id),
+            is_under_organization: self.parent_kind == Some(Kind::Organization),
+            user: self.user_id.zip(self.email.clone()),
+            own: term(self.membership_id, self.suspended_at, self.expires_at),
+            above: term(self.top_id, self.top_suspended_at, self.top_expires_at),
+            rights,
+            spent: vec![],
+        }
+    }
+    fn grant(&self) -> Option<Grant> {
+        let listing = Listing {
+            id: self.grant_id?,
+            role: self.role.clone(),
+            role_id: self.role_id,
+            role_name: self.role_name.clone(),
+            permissions: self.role_permissions.clone(),
+            scope: self.scope.clone()?,
+            product: self.product.clone(),
+            listed: self.listed.clone(),
+            expires_at: self.grant_expires_at,
+        };
+        listing.grant(self.admins_may_delete)
+    }
+}
+
+/// As at the console's own gate, but for grants whose time is over: they are left to who asks.
+fn rights(rows: &[Row], first: &Row) -> Rights {
+    let mut grants: Vec<Grant> = if first.is_owner == Some(true) {
+        vec![Grant::whole(BuiltIn::Owner, true)]
+    } else {
+        rows.iter().filter_map(Row::grant).collect()
+    };
+    if first.kind == Kind::Personal {
+        for it in &mut grants {
+            it.allows = it.allows.without(NOT_PERSONAL);
+        }
+    }
+    Rights {
+        grants,
+        only: Some(first.key_permissions.as_deref().map_or(EVERYDAY, Permissions::from_json)),
+        only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
+    }
+}
+
+/// Where a resource of the account is, by one of its names.
+pub async fn spot(conn: &mut Conn, account: AccountId, named: &Named) -> Result<Option<Spot>> {
+    let found = match named {
+        Named::Nothing => None,
+        Named::Id(id) => {
+            let sql =
+                "select id, product, visibility, created_by from resources where account_id = $1 and id = $2";
+            conn.query(sql).bind(account).bind(*id).maybe().await?
+        }
+        Named::External { product, kind, external_id } => {
+            let sql = "select id, product, visibility, created_by from resources
+                where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
+            let query = conn.query(sql).bind(account).bind(product).bind(kind);
+            query.bind(external_id).maybe().await?
+        }
+    };
+    Ok(found)
+}
