@@ -6,6 +6,7 @@ mod can;
 mod grants;
 mod invitations;
 mod keys;
+mod leaked;
 mod list;
 mod members;
 mod openapi;
@@ -14,6 +15,7 @@ mod resources;
 mod roles;
 mod sso;
 mod tag;
+mod teams;
 mod transfer;
 mod verify;
 
@@ -28,12 +30,14 @@ pub fn routes() -> Routes {
         can::routes(),
         invitations::routes(),
         keys::routes(),
+        leaked::routes(),
         members::routes(),
         requests::routes(),
         openapi::routes(),
         resources::routes(),
         roles::routes(),
         sso::routes(),
+        teams::routes(),
         transfer::routes(),
         verify::routes(),
     ]

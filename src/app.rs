@@ -1,4 +1,5 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
+pub mod agent;
 pub mod answer;
 pub mod assets;
 pub mod call;
@@ -8,12 +9,17 @@ pub mod error_pages;
 pub mod form;
 pub mod gate;
 pub mod layers;
+pub mod leaked;
 pub mod limits;
 pub mod memory;
+pub mod metrics;
 pub mod nav;
+pub mod once;
 pub mod openapi;
 pub mod page;
+pub mod passkeys;
 pub mod problems;
+pub mod prove;
 pub mod routes;
 pub mod shell;
 pub mod sign;
@@ -27,8 +33,14 @@ use crate::{
     store::{keys, sessions, tokens},
 };
 use ipnet::IpNet;
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use throttle::Throttle;
+
+/// Uses of keys wait for each other so long before they are written down.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// The running program, as requests see it.
 #[derive(Clone)]
@@ -42,9 +54,13 @@ struct Inner {
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
+    /// Keys whose use is about to be written down.
+    waiting: Mutex<Vec<KeyId>>,
     served: moka::sync::Cache<TokenId, ()>,
     memory: memory::Memory,
     limits: limits::Limits,
+    metrics: metrics::Metrics,
+    metrics_token: Option<String>,
 }
 
 /// What the operator chose for serving.
@@ -54,6 +70,8 @@ pub struct Serving {
     pub mailbox: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
+    /// Who presents it may read `/metrics`; without one, everybody may where the base URL is loopback.
+    pub metrics_token: Option<String>,
 }
 
 impl App {
@@ -63,7 +81,7 @@ impl App {
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
         let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
-        let Serving { mailbox, proxies } = serving;
+        let Serving { mailbox, proxies, metrics_token } = serving;
         App(Arc::new(Inner {
             db,
             kit,
@@ -72,9 +90,12 @@ impl App {
             throttle: Throttle::default(),
             touched,
             used,
+            waiting: Mutex::default(),
             served,
             memory: memory::Memory::default(),
             limits: limits::Limits::default(),
+            metrics: metrics::Metrics::default(),
+            metrics_token,
         }))
     }
     /// The clock, the rules and the rest.
@@ -92,8 +113,8 @@ impl App {
     /// Puts the layers around the routes: the whole program as a service.
     pub fn router(self, routes: routes::Routes) -> axum::Router {
         let book = openapi::Book::of(routes.table());
-        let router = routes.into_router().layer(axum::Extension(book));
-        layers::around(router, &self).with_state(self)
+        let (router, quick) = routes.into_routers();
+        layers::around(router.layer(axum::Extension(book)), quick, &self).with_state(self)
     }
     /// A session was used. Written down now and then, beside the request.
     fn touch(&self, session: SessionId, account: Option<AccountId>) {
@@ -109,15 +130,28 @@ impl App {
         });
     }
     /// A key was used. Written down now and then, beside the request.
-    pub fn use_key(&self, key: KeyId) {
-        if self.0.used.contains_key(&key) {
+    fn use_key(&self, key: KeyId) {
+        if !self.0.used.contains_key(&key) {
+            self.0.used.insert(key, ());
+            self.write_use(key);
+        }
+    }
+    /// Writes down a key's use soon, with those of others.
+    fn write_use(&self, key: KeyId) {
+        let is_first = {
+            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(key);
+            waiting.len() == 1
+        };
+        if !is_first {
             return;
         }
-        self.0.used.insert(key, ());
         let app = self.clone();
         tokio::spawn(async move {
-            if let Err(cause) = keys::touch(&app.0.db, &app.0.kit, key).await {
-                tracing::warn!(%cause, "a key's use was not written down");
+            tokio::time::sleep(TOGETHER).await;
+            let keys = std::mem::take(&mut *app.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Err(cause) = keys::touch(&app.0.db, &app.0.kit, &keys).await {
+                tracing::warn!(%cause, "the use of keys was not written down");
             }
         });
     }

@@ -36,6 +36,8 @@ pub enum Error {
     },
     /// It is no longer what it was when the caller read it.
     Changed,
+    /// The `Idempotency-Key` was used for another request.
+    Reused,
     /// A dangerous act needs a fresh proof of who one is.
     Stale,
     /// Too often; again after so long.
@@ -189,6 +191,7 @@ impl Error {
             Error::NotFound | Error::Moved(_) => "not_found",
             Error::Invalid(_) => "invalid",
             Error::Changed => "precondition_failed",
+            Error::Reused => "idempotency_key_reused",
             Error::Stale => "proof_required",
             Error::TooMany(_) => "too_many_requests",
             Error::Malformed { status: 405, .. } => "method_not_allowed",
@@ -212,7 +215,7 @@ impl Error {
             Error::SignedOut => 401,
             Error::Forbidden(_) | Error::Barred { .. } | Error::Detour(_) | Error::Stale => 403,
             Error::NotFound | Error::Moved(_) => 404,
-            Error::Invalid(_) => 422,
+            Error::Invalid(_) | Error::Reused => 422,
             Error::Conflict { .. } => 409,
             Error::Changed => 412,
             Error::TooMany(_) => 429,
@@ -241,6 +244,9 @@ impl std::fmt::Display for Error {
             }
             Error::Changed => {
                 f.write_str("It has changed since you read it. Read it again, then repeat your change.")
+            }
+            Error::Reused => {
+                f.write_str("This Idempotency-Key was used for another request. Use a new one for each act.")
             }
             Error::Stale => f.write_str("Confirm who you are with your password, then try again."),
             Error::TooMany(after) => {

@@ -1,11 +1,15 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
+pub mod github;
 pub mod oidc;
 pub mod outgoing;
+pub mod passkey;
 pub mod password;
 pub mod secret;
 pub mod sieve;
+pub mod social;
 pub mod stale;
+pub mod totp;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;
@@ -79,6 +83,20 @@ pub struct Rules {
     pub allow_private_addresses: bool,
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: social::Providers,
+}
+
+impl Rules {
+    /// Whether people reach us on this machine alone.
+    pub fn is_local(&self) -> bool {
+        match url::Url::parse(&self.base_url).ok().as_ref().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(it)) => it.is_loopback(),
+            Some(url::Host::Ipv6(it)) => it.is_loopback(),
+            None => false,
+        }
+    }
 }
 
 /// All of it.
@@ -98,6 +116,8 @@ pub struct Kit {
     pub outgoing: Outgoing,
     /// Asks identity providers.
     pub oidc: oidc::Oidc,
+    /// Asks Google and GitHub.
+    pub social: social::Social,
     /// What this process may not remember any longer.
     pub stale: Arc<Stale>,
     last: Arc<Mutex<u64>>,
@@ -107,10 +127,11 @@ impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
         let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
+        let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
         let (stale, last) = (Arc::default(), Arc::default());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, stale, last }
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, last }
     }
     /// The same by another clock.
     #[must_use]

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 mod account;
+mod factors;
+mod identity;
+mod key;
 mod sso;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,9 @@ pub use account::{
     Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
     membership_restored,
 };
+pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
+pub use identity::identity_changed;
+pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
 pub use sso::{join_requested, sso_code_used, sso_lifted, sso_linked};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,

@@ -1,14 +1,18 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
+pub mod auth;
+pub mod docs;
 pub mod forgot_password;
 pub mod health;
 pub mod invitations;
 pub mod join;
 pub mod keys;
+pub mod leaked_key;
 pub mod mailbox;
 pub mod matrix;
 pub mod me;
 pub mod members;
+pub mod metrics;
 pub mod new_organization;
 pub mod new_team;
 pub mod operator;
@@ -32,14 +36,18 @@ use crate::app::routes::Routes;
 pub fn routes() -> Routes {
     let all = [
         audit::routes(),
+        docs::routes(),
+        auth::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
         join::routes(),
         keys::routes(),
+        leaked_key::routes(),
         mailbox::routes(),
         me::routes(),
         members::routes(),
+        metrics::routes(),
         new_organization::routes(),
         new_team::routes(),
         operator::routes(),

@@ -1,6 +1,7 @@
 //! What the operator decides: flags and environment variables, read once, each fault in one sentence.
 mod key;
 mod read;
+mod social;
 
 use crate::model::catalog::Catalog;
 use clap::Args;
@@ -44,6 +45,16 @@ pub struct Given {
     /// A file that says what the platform sells: products, meters, plans [default: the built-in one]
     #[arg(long, global = true, value_name = "PATH", env = "GUILDHALL_CATALOG", hide_env_values = true)]
     pub catalog: Option<String>,
+    /// A file that holds the token with which Prometheus reads /metrics, or set GUILDHALL_METRICS_TOKEN itself. Without one,
+    /// /metrics answers only where the base URL is loopback
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GUILDHALL_METRICS_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub metrics_token_file: Option<String>,
     /// What is logged: error, warn, info, debug, or a list such as "warn,guildhall=debug" [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "GUILDHALL_LOG", hide_env_values = true)]
     pub log: Option<String>,
@@ -93,6 +104,9 @@ pub struct Given {
         hide_env_values = true
     )]
     pub dns_resolver: Option<String>,
+    /// Who we are to Google and GitHub
+    #[command(flatten)]
+    pub social: social::Social,
 }
 
 /// The settings, understood.
@@ -124,10 +138,14 @@ pub struct Settings {
     pub max_organizations_per_user: u32,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The token with which `/metrics` is read.
+    pub metrics_token: Option<String>,
     /// Whether issuers and webhooks may be on private networks.
     pub allow_private_addresses: bool,
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
+    /// Who we are to Google and GitHub.
+    pub social: crate::kit::social::Providers,
 }
 
 /// Where the data is.

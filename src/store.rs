@@ -1,12 +1,15 @@
 //! All SQL. A function takes a `Scope` to read and a `Change` to change; both know who asks, and only the gates and the
 //! commands make them.
 pub mod accounts;
+pub mod answers;
 pub mod audit;
 pub mod demo;
 pub mod domains;
 pub mod entry;
+pub mod factors;
 pub mod grants;
 mod guarded;
+pub mod identities;
 pub mod invitations;
 pub mod keys;
 pub mod limits;
@@ -16,6 +19,7 @@ pub mod me;
 pub mod members;
 mod memberships;
 pub mod overview;
+pub mod passkeys;
 pub mod requests;
 pub mod resources;
 pub mod roles;

@@ -10,7 +10,7 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, domains,
+        Change, Client, Host, Scope, answers, domains, keys,
         mails::{self, Due},
         members, sessions,
         sso::enforce,
@@ -156,11 +156,13 @@ impl Worker {
     }
 
     async fn sweep(&self) -> Result<()> {
+        self.apart(async |it| answers::sweep(it).await).await?;
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
         self.apart(async |it| enforce::sweep(it).await).await?;
         self.look_at_domains().await?;
+        while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
         self.apart(async |it| members::sweep(it).await).await
     }
 
@@ -183,10 +185,11 @@ impl Worker {
     }
 
     /// In a transaction of its own.
-    async fn apart(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<()>) -> Result<()> {
+    async fn apart<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<T>) -> Result<T> {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        story(&mut change).await?;
-        change.commit().await
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
     }
 }
 

@@ -4,17 +4,22 @@ use super::{
     tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
-    app::{form, gate::Key, routes::Routes},
+    app::{
+        form::{self, Params},
+        gate::Key,
+        routes::Routes,
+    },
     error::{Error, Result},
     model::{
         account::{AccountRef, Kind},
         id::AccountId,
-        permission::{UpdateAccount, ViewAccount},
+        permission::{DeleteAccount, Inside, UpdateAccount, ViewAccount},
         text::{Name, Slug},
         time::Time,
     },
-    store::accounts,
+    store::{accounts, members},
 };
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +39,25 @@ pub fn routes() -> Routes {
             .gives::<Account>(200)
             .tagged()
             .fails(&["slug_taken"])
+        })
+        .delete(path, delete)
+        .told(|it| {
+            it.says(
+                "Delete the account",
+                "For good, with its teams, members, keys, resources and invitations. Its members are told by mail; its slug is \
+                 never given again. This key ends with it.",
+            )
+            .asks::<Confirmed>()
+            .gives_nothing()
+            .tagged()
+            .fails(&["personal"])
+        })
+        .post("/api/v1/accounts/{slug}/leave", leave)
+        .told(|it| {
+            it.says("Leave the account", "The key’s member goes of their own will; their keys, this one too, end at once.")
+                .takes::<Leaving>()
+                .gives_nothing()
+                .fails(&["owner", "personal", "not_a_member"])
         })
         .about(
             "Account",
@@ -103,6 +127,10 @@ struct Patch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     admins_may_delete: Option<bool>,
+    /// Whether members must have signed in with a second factor. Keys work all the same.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    requires_second_factor: Option<bool>,
 }
 
 async fn update(
@@ -115,10 +143,57 @@ async fn update(
         slug: asked.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
         admins_may_delete: asked.admins_may_delete,
     };
+    let fresh = key.prove("").await?;
     key.change(async |change| {
         version.holds(&Account::from(accounts::here(change).await?))?;
         accounts::update(change, update).await?;
+        if let Some(on) = asked.requires_second_factor {
+            accounts::require_second_factor(change, &fresh, on).await?;
+        }
         Ok(Tagged(accounts::here(change).await?.into()))
     })
     .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {
+    /// The account's slug again: nothing is deleted by a slip.
+    #[schema(example = "acme")]
+    confirm: String,
+}
+
+async fn delete(
+    key: Key<DeleteAccount>,
+    version: IfMatch,
+    Params(asked): Params<Confirmed>,
+) -> Result<StatusCode> {
+    let fresh = key.prove("").await?;
+    key.change(async |change| {
+        version.holds(&Account::from(accounts::here(change).await?))?;
+        accounts::delete(change, &fresh, &asked.confirm).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who leaves means it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Leaving {
+    /// The account's slug again: nobody leaves by a slip.
+    #[schema(example = "acme")]
+    confirm: String,
+}
+
+async fn leave(key: Key<Inside>, form::Json(asked): form::Json<Leaving>) -> Result<StatusCode> {
+    key.change(async |change| {
+        let slug = &change.who().here.slug;
+        if asked.confirm.trim() != slug {
+            return Err(Error::invalid("confirm", "mismatch", format!("Send {slug} to leave it.")));
+        }
+        members::leave(change).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -4,11 +4,15 @@ use super::{
     list::{Ask, List},
 };
 use crate::{
-    app::{gate::Key, routes::Routes},
-    error::Result,
+    app::{
+        gate::{At, Key},
+        routes::Routes,
+    },
+    error::{Error, Result},
     model::{account::AccountRef, permission::ViewAudit, time::Time},
     store::audit::{self, Filter},
 };
+use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -23,6 +27,8 @@ pub fn routes() -> Routes {
                 .asks::<Wish>()
                 .lists::<Event>()
         })
+        .get("/api/v1/accounts/{slug}/audit/{id}", show)
+        .told(|it| it.says("Read an audit event", "One event, with what it changed.").gives::<Event>(200))
         .about(
             "Audit log",
             "What was done in the account. It is only ever added to, and each event seals the one before.",
@@ -139,7 +145,15 @@ async fn list(key: Key<ViewAudit>, ask: Ask<Wish>) -> Result<List<Event>> {
         limit: ask.one_more(),
     };
     let rows = audit::list(&mut key.read().await?, &filter).await?;
+    Ok(ask.page(rows, |it| it.seq.to_string(), |it| Event::of(it, here(&key))))
+}
+
+fn here(key: &Key<ViewAudit>) -> AccountRef {
     let here = &key.me().here;
-    let account = || AccountRef { id: here.id, slug: here.slug.clone(), name: here.name.clone() };
-    Ok(ask.page(rows, |it| it.seq.to_string(), |it| Event::of(it, account())))
+    AccountRef { id: here.id, slug: here.slug.clone(), name: here.name.clone() }
+}
+
+async fn show(key: Key<ViewAudit>, At(id): At<Uuid>) -> Result<Json<Event>> {
+    let found = audit::find(&mut key.read().await?, id).await?;
+    Ok(Json(Event::of(found.ok_or(Error::NotFound)?, here(&key))))
 }

@@ -53,6 +53,16 @@ pub fn routes() -> Routes {
                 .gives::<Invitation>(200)
                 .fails(&["invitation_over", "permission_missing"])
         })
+        .post("/api/v1/accounts/{slug}/invitations/{id}/link", link)
+        .told(|it| {
+            it.says(
+                "Make a link of an invitation",
+                "To pass on by yourself. It proves nothing: who uses it signs in as the invited address, or confirms it. A link \
+                 made before stops working; the mailed one stays.",
+            )
+            .gives::<Link>(200)
+            .fails(&["invitation_over"])
+        })
         .about("Invitations", "People asked to join, by e-mail.")
 }
 
@@ -236,6 +246,25 @@ async fn resend(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Jso
     key.change(async |change| {
         invitations::resend(change, id).await?;
         Ok(Json(invitations::find(change, id).await?.into()))
+    })
+    .await
+}
+
+/// A link to pass on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvitationLink)]
+struct Link {
+    /// Where it leads.
+    #[schema(example = "https://console.example.com/invitations/…")]
+    url: String,
+    /// Until when it works.
+    expires_at: Time,
+}
+
+async fn link(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Json<Link>> {
+    key.change(async |change| {
+        let url = invitations::copy_link(change, id).await?;
+        Ok(Json(Link { url, expires_at: invitations::find(change, id).await?.expires_at }))
     })
     .await
 }

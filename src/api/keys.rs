@@ -21,12 +21,14 @@ use crate::{
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/keys";
     let one = "/api/v1/accounts/{slug}/keys/{id}";
+    let again = "/api/v1/accounts/{slug}/keys/{id}/rotate";
     Routes::default()
         .get(all, list)
         .told(|it| {
@@ -41,9 +43,21 @@ pub fn routes() -> Routes {
         })
         .get(one, show)
         .told(|it| it.says("Read an API key", "All but its secret.").gives::<Key>(200).tagged())
+        .patch(one, rename)
+        .told(|it| it.says("Rename an API key", "One’s own.").takes::<Rename>().gives::<Key>(200).tagged())
         .delete(one, revoke)
         .told(|it| {
             it.says("Revoke an API key", "At once, for good. A key can always revoke itself.").gives_nothing().tagged()
+        })
+        .post(again, rotate)
+        .told(|it| {
+            it.says(
+                "Rotate an API key",
+                "A key with the same name, permissions, resources and term takes this one’s place. For a while both work. The new \
+                 secret is told here once, and kept nowhere.",
+            )
+            .takes::<Rotation>()
+            .gives::<Made>(201)
         })
         .about("API keys", "Secrets of members for programs. A key opens one account, and never does more than its member may.")
 }
@@ -75,6 +89,8 @@ struct Key {
     /// Whether it works.
     #[schema(value_type = Status)]
     status: &'static str,
+    /// The key that took its place.
+    replaced_by: Option<KeyId>,
 }
 
 impl Versioned for Key {
@@ -116,6 +132,7 @@ impl Key {
             expires_at: it.expires_at,
             last_used_at: it.used_at,
             status,
+            replaced_by: it.successor_id,
         }
     }
 }
@@ -186,6 +203,59 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
 async fn show(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<Tagged<Key>> {
     let found = keys::find(&mut key.read().await?, id).await?;
     Ok(Tagged(Key::of(found, key.kit().now())))
+}
+
+/// What it is called from now on.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyName)]
+struct Rename {
+    /// Its name.
+    #[schema(value_type = Name)]
+    name: String,
+}
+
+async fn rename(
+    key: Gate<OwnKeys>,
+    At(id): At<KeyId>,
+    version: IfMatch,
+    form::Json(it): form::Json<Rename>,
+) -> Result<Tagged<Key>> {
+    let name = Name::parse(&it.name).map_err(Error::at("name"))?;
+    let renamed = key
+        .change(async |change| {
+            version.holds(&Key::of(keys::find(change, id).await?, change.now()))?;
+            keys::rename(change, id, &name).await?;
+            keys::find(change, id).await
+        })
+        .await?;
+    Ok(Tagged(Key::of(renamed, key.kit().now())))
+}
+
+/// How it passes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyRotation)]
+struct Rotation {
+    /// How long both work. Absent: a day.
+    #[serde(default)]
+    grace_seconds: Option<u32>,
+}
+
+async fn rotate(
+    key: Gate<OwnKeys>,
+    At(id): At<KeyId>,
+    form::Json(it): form::Json<Rotation>,
+) -> Result<(StatusCode, Json<Made>)> {
+    let fresh = key.prove("").await?;
+    let grace = it.grace_seconds.map_or(keys::DEFAULT_GRACE, |it| Duration::from_secs(it.into()));
+    let (made, secret) = key
+        .change(async |change| {
+            let (id, secret) = keys::rotate(change, id, grace, Some(&fresh)).await?;
+            Ok((keys::find(change, id).await?, secret))
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, key.kit().now()), secret })))
 }
 
 async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>, version: IfMatch) -> Result<StatusCode> {

@@ -21,23 +21,47 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The call.
 pub fn routes() -> Routes {
-    Routes::default().post("/api/v1/keys/verify", verify)
+    Routes::default()
+        .post("/api/v1/keys/verify", verify)
+        .told(|it| {
+            it.says(
+                "Verify an API key",
+                "For gateways: whether to let a request pass, whose it is, and how the rate limit stands. Answered from memory that \
+                 is never more than a second old. The answer is always 200; `code` is the first that applies, in the order of \
+                 its list. Only `VALID` takes from the rate limit.",
+            )
+            .takes::<Question>()
+            .gives::<Answer>(200)
+        })
+        .about("Gateway", "What the platform's own back end asks and reports, with a service token.")
+        .quick()
 }
 
-#[derive(Deserialize)]
+/// What a gateway wants to know of a key.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = KeyQuestion)]
 struct Question {
+    /// The key that was presented, whatever it looks like.
+    #[schema(example = "gh_key_6kZ0…")]
     key: String,
+    /// What the request does. None: any key in force will do.
     #[serde(default)]
     permission: Option<Permission>,
+    /// With what: our id, or the platform's own. What is not there is `FORBIDDEN`.
     #[serde(default)]
     resource: Option<Named>,
+    /// In which product, where no resource is named.
     #[serde(default)]
+    #[schema(example = "video")]
     product: Option<String>,
+    /// How much it takes from the rate limits, if it is valid.
     #[serde(default = "one")]
+    #[schema(default = 1)]
     cost: u32,
 }
 
@@ -45,36 +69,59 @@ fn one() -> u32 {
     1
 }
 
-#[derive(Serialize)]
+/// The verdict on a key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyVerdict)]
 struct Answer<'a> {
+    /// Whether to let it pass: `code` is `VALID`.
     valid: bool,
+    /// The first that applies.
     code: Verdict,
+    /// Which key; `null` for one that nobody made.
     key_id: Option<KeyId>,
+    /// The account that it opens.
     account: Option<Account<'a>>,
+    /// Whose it is; `null` when they are gone.
     user: Option<User<'a>>,
+    /// What the member is called there; nothing where the key lets nobody in.
+    #[schema(example = json!(["video-developer"]))]
     roles: Vec<String>,
+    /// How the account's rate limit stands: of several dimensions, the one with the fewest remaining. `null` where there is none.
     ratelimit: Option<RateLimit>,
 }
 
-#[derive(Serialize)]
+/// An account, as far as a gateway needs to know it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyAccount)]
 struct Account<'a> {
+    /// Its id.
     id: AccountId,
+    /// Its word in addresses.
     slug: &'a str,
+    /// What kind it is.
     kind: Kind,
+    /// Its plan; a team's is that of who pays for it.
     plan: &'a str,
 }
 
-#[derive(Serialize)]
+/// The member whose key it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyUser)]
 struct User<'a> {
+    /// Their id.
     id: UserId,
+    /// Their address.
     email: &'a str,
 }
 
-/// How the tightest dimension stands. `reset`: in so many seconds there is more, or enough for what was refused.
-#[derive(Serialize)]
+/// How a rate limit stands.
+#[derive(Serialize, ToSchema)]
 struct RateLimit {
+    /// At most so many.
     limit: u32,
+    /// So many are left.
     remaining: u64,
+    /// In so many seconds there are more, or enough for what was refused.
     reset: u64,
 }
 
@@ -84,10 +131,14 @@ async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Questio
         true => app.known(&hash(&it.key)).await?,
         false => None,
     };
-    let Some(known) = known else { return Ok(Json(nobody()).into_response()) };
+    let Some(known) = known else {
+        app.metrics().verdict(Verdict::NotFound);
+        return Ok(Json(nobody()).into_response());
+    };
     let (code, report) = judge(app, &known, it).await?;
+    app.metrics().verdict(code);
     if code == Verdict::Valid {
-        app.use_key(known.id);
+        app.used(&known);
     }
     Ok(Json(answer(app, &known, code, report)).into_response())
 }

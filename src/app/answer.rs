@@ -6,7 +6,7 @@ use super::{
     error_pages,
     limits::{Report, whole},
     page::Page,
-    sign::session_cookie,
+    sign::{safe_next, session_cookie},
 };
 use crate::{
     error::{Asked, Detour, Error, Fault, Way},
@@ -59,7 +59,9 @@ pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
 
 /// Writes out the error that a handler or a gate returned, and how the rate limit stands.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_program = ["/api/", "/scim/"].iter().any(|it| request.uri().path().starts_with(it));
+    let path = request.uri().path();
+    let is_program =
+        ["/api/", "/scim/"].iter().any(|it| path.starts_with(it)) && !path.starts_with("/api/docs");
     let (mut parts, body) = request.into_parts();
     let limited = Limited::default();
     if is_program {
@@ -111,7 +113,8 @@ fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
-fn problem(error: &Error, asked: &Parts) -> Response {
+/// A problem document.
+pub fn problem(error: &Error, asked: &Parts) -> Response {
     if let Error::Moved(slug) = error {
         return moved(slug, asked);
     }
@@ -152,6 +155,7 @@ fn title(error: &Error) -> &'static str {
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
         Error::Changed => "Changed meanwhile",
+        Error::Reused => "Used for another request",
         Error::TooMany(_) => "Too many tries",
         Error::Malformed { status: 405, .. } => "Method not allowed",
         Error::Malformed { status: 413, .. } => "Too large",
@@ -181,6 +185,12 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
     match error {
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
+        Error::Barred { code: entry::SECOND_FACTOR, detail } => {
+            let next: String =
+                url::form_urlencoded::byte_serialize(back(&page, asked, app).as_bytes()).collect();
+            let step = format!("/sign-in/second?next={}", next.replace("%2F", "/"));
+            page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
+        }
         Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
             Some(response) => response,
             None => failed(&page, error, None),
@@ -200,6 +210,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::Invalid(_)
         | Error::Conflict { .. }
         | Error::Changed
+        | Error::Reused
         | Error::Malformed { .. }
         | Error::Stale => failed(&page, error, None),
     }
@@ -212,16 +223,7 @@ fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
 
 /// Offers the sign-in that is asked for, and comes back to where one was.
 fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
-    let base = &app.kit().rules.base_url;
-    let from = asked.headers.get(header::REFERER).and_then(|it| it.to_str().ok());
-    let back = match asked.method {
-        Method::GET => page.address(),
-        // Where the form stands.
-        _ => {
-            from.and_then(|it| it.strip_prefix(base.as_str())).filter(|it| it.starts_with('/')).unwrap_or("/")
-        }
-    };
-    let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    let next: String = url::form_urlencoded::byte_serialize(back(page, asked, app).as_bytes()).collect();
     let next = next.replace("%2F", "/");
     let (label, href) = match door.way {
         Way::Own => ("Sign in as yourself".to_owned(), format!("/sign-in?own=1&next={next}")),
@@ -241,6 +243,17 @@ fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
     let status = StatusCode::FORBIDDEN;
     page.solo(title(&Error::Detour(Box::new(door.clone()))), None, body)
         .unwrap_or_else(|_| status.into_response())
+}
+
+/// Where to come back to: what was asked for; where that was a change, the page with its form, or the account's first.
+fn back(page: &Page, asked: &Parts, app: &App) -> String {
+    if asked.method == Method::GET {
+        return page.address().to_owned();
+    }
+    let from = asked.headers.get(header::REFERER).and_then(|it| it.to_str().ok());
+    let form = from.and_then(|it| it.strip_prefix(app.kit().rules.base_url.as_str())).and_then(safe_next);
+    let slug = asked.uri.path().strip_prefix("/a/").and_then(|it| it.split('/').next());
+    form.map_or_else(|| slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview")), str::to_owned)
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.

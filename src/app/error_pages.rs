@@ -61,6 +61,11 @@ pub fn too_many(frame: &Frame, retry_after: u64) -> String {
     draw(&TooMany { frame, wait })
 }
 
+/// 403: the account opens only to who signed in with a second factor. `step` is where one shows it, or sets one up.
+pub fn second_factor(frame: &Frame, sentence: &str, step: &str) -> String {
+    draw(&SecondFactor { frame, sentence, step })
+}
+
 /// Any other failure. With a reference, it is ours and in the log; without, the sentence says what was wrong with
 /// the request.
 pub fn failed(frame: &Frame, status: u16, title: &str, sentence: &str, reference: Option<&str>) -> String {
@@ -103,6 +108,14 @@ struct Unavailable<'a> {
 struct TooMany<'a> {
     frame: &'a Frame,
     wait: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "error/second_factor.html")]
+struct SecondFactor<'a> {
+    frame: &'a Frame,
+    sentence: &'a str,
+    step: &'a str,
 }
 
 #[derive(Template)]

@@ -3,11 +3,16 @@ mod service;
 
 pub use service::Service;
 
-use super::{App, answer, client::client};
+use super::{
+    App, answer,
+    client::client,
+    once::Once,
+    prove::{Claim, Given, Proof},
+};
 use crate::{
     error::{Asked, Detour, Error, Result, Way},
     kit::{
-        Kit, password,
+        Kit,
         secret::{KeyKind, hash, is_machine_key},
     },
     model::{
@@ -15,15 +20,15 @@ use crate::{
         permission::{Needs, Permission},
     },
     store::{
-        Change, Client, Me, Scope, Visitor,
+        Change, Client, Me, Scope, Visitor, answers,
         entry::{self, Credential},
-        me,
-        sessions::{self, secret_hash},
+        factors,
+        sessions::secret_hash,
     },
 };
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use std::marker::PhantomData;
 use tower_sessions::Session;
@@ -35,6 +40,8 @@ pub struct Door<P, V> {
     slug: String,
     entry: Entry,
     client: Client,
+    claim: Option<answers::Claim>,
+    session: Option<Session>,
     proof: PhantomData<(P, V)>,
 }
 /// A signed-in member.
@@ -69,7 +76,7 @@ impl<P: Needs, V: Via> Door<P, V> {
             Change::<Entry>::begin(&self.app.0.db, &self.by, &self.slug, self.kit(), &self.client).await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
     }
     /// The same, taking another account of the family too: for what moves there. Tells who this is there.
@@ -83,69 +90,46 @@ impl<P: Needs, V: Via> Door<P, V> {
         let (mut change, there) = begun.await?;
         change.who().meets::<P>().map_err(Error::Forbidden)?;
         let told = story(&mut change, &there).await?;
-        change.commit().await?;
+        self.finish(change).await?;
         Ok(told)
+    }
+    /// Keeps what was done, and in the same transaction that it was done.
+    async fn finish(&self, mut change: Change) -> Result<()> {
+        if let Some(claim) = &self.claim {
+            answers::done(&mut change, claim).await?;
+        }
+        change.commit().await
     }
     /// Whether a dangerous act needs the password again: then the form asks for it. Who came through an organization's
     /// provider is sent there instead.
     pub fn is_stale(&self) -> bool {
         self.entry.by.fresh(self.kit().now()).is_none() && self.entry.only_within().is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        let (user, here) = (self.entry.person.id.to_string(), &self.entry.here);
-        let slug = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug);
-        let provider = Some((here.name.clone(), slug.clone()));
-        prove(&self.app, &self.by, &self.entry.by, user, password, &self.client, provider).await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.entry.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
     }
-}
-
-async fn prove(
-    app: &App,
-    credential: &Credential,
-    by: &By,
-    user: String,
-    password: &str,
-    client: &Client,
-    provider: Option<(String, String)>,
-) -> Result<Fresh> {
-    let now = app.kit().now();
-    if let Some(fresh) = by.fresh(now) {
-        return Ok(fresh);
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = self.entry.by.fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        let (Credential::Session(hash), Some(session)) = (&self.by, &self.session) else {
+            return Err(Error::Stale);
+        };
+        // Who came through a provider proves it there; they may have nothing else.
+        if self.entry.only_within().is_some() {
+            let here = &self.entry.here;
+            let slug = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug).clone();
+            let (name, way, why) = (here.name.clone(), Way::Sso, Asked::Stale);
+            return Err(Error::Detour(Box::new(Detour { name, slug, way, why })));
+        }
+        Claim { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
     }
-    // Who came through a provider proves it there; they may have no password at all.
-    if let (By::Session(session), Some((name, slug))) = (by, provider)
-        && !session.is_own()
-    {
-        return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Sso, why: Asked::Stale })));
-    }
-    if password.is_empty() {
-        return Err(Error::invalid(
-            "password",
-            "proof_required",
-            "Enter your password to confirm that it is you.",
-        ));
-    }
-    let attempt = app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
-    let Credential::Session(hash) = credential else { return Err(Error::Stale) };
-    let mut scope = {
-        let mut conn = app.0.db.read().await?;
-        let who = entry::me(&mut conn, hash, now).await?.ok_or(Error::SignedOut)?;
-        drop(conn);
-        Scope::read(&app.0.db, who, app.kit(), client).await?
-    };
-    let stored = me::password(&mut scope).await?;
-    drop(scope);
-    if !password::matches(password, stored.as_deref()).await? {
-        return Err(Error::invalid("password", "wrong", "That is not your password."));
-    }
-    attempt.forgive();
-    let mut change = Change::<Me>::begin(&app.0.db, hash, app.kit(), client).await?;
-    sessions::proved(&mut change).await?;
-    change.commit().await?;
-    let mut conn = app.0.db.read().await?;
-    let who = entry::me(&mut conn, hash, app.kit().now()).await?.ok_or(Error::SignedOut)?;
-    By::Session(who.session).fresh(app.kit().now()).ok_or(Error::Stale)
 }
 
 /// How a visitor proves who they are.
@@ -175,13 +159,13 @@ impl Via for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        bearer(KeyKind::Key, parts).map(Credential::Key)
+        bearer(KeyKind::Key, &parts.headers).map(Credential::Key)
     }
 }
 
 /// The hash of the secret that a program presents. What is none by its checksum is not looked up.
-fn bearer(kind: KeyKind, parts: &Parts) -> Option<Vec<u8>> {
-    let field = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<Vec<u8>> {
+    let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = field.split_once(' ')?;
     let secret = secret.trim();
     let is_one = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(kind, secret);
@@ -211,7 +195,12 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             }
         }
         entry.meets::<P>().map_err(Error::Forbidden)?;
-        Ok(Door { app: app.clone(), by, slug, entry, client: client(parts, app), proof: PhantomData })
+        let claim = match (&entry.by, parts.extensions.get::<Once>()) {
+            (By::Key { id, .. }, Some(once)) => Some(once.claim(app, *id).await?),
+            _ => None,
+        };
+        let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
+        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, proof: PhantomData })
     }
 }
 
@@ -297,6 +286,10 @@ impl SignedIn {
     pub fn kit(&self) -> &Kit {
         self.app.kit()
     }
+    /// Where it comes from.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
     /// The browser's session.
     pub fn session(&self) -> &Session {
         &self.session
@@ -332,11 +325,25 @@ impl SignedIn {
     pub fn is_stale(&self) -> bool {
         By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
     }
-    /// Proof for a dangerous act: a fresh one, or the password that came with the form.
-    pub async fn prove(&self, password: &str) -> Result<Fresh> {
-        let by = By::Session(self.me.session.clone());
-        let credential = Credential::Session(self.hash.clone());
-        prove(&self.app, &credential, &by, self.me.person.id.to_string(), password, &self.client, None).await
+    /// What a form for a dangerous act asks for.
+    pub async fn proof(&self) -> Result<Proof> {
+        if !self.is_stale() {
+            return Ok(Proof::fresh());
+        }
+        let ways = factors::ways(&mut self.read().await?, self.me.person.id).await?;
+        Ok(Proof::of(&self.app, ways))
+    }
+    /// Proof for a dangerous act: a fresh one, or by what came with the form.
+    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
+        if let Some(fresh) = By::Session(self.me.session.clone()).fresh(self.kit().now()) {
+            return Ok(fresh);
+        }
+        self.prove_anew(given.into()).await
+    }
+    /// Proof by what came with the form, however fresh the last one is.
+    pub async fn prove_anew(&self, given: Given) -> Result<Fresh> {
+        let (app, hash, session, client) = (&self.app, &self.hash, &self.session, &self.client);
+        Claim { app, hash, session, client }.prove(given).await
     }
 }
 impl sealed::Sealed for SignedIn {}

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets, sign::session_cookie};
+use super::{App, answer, assets, metrics, once, sign::session_cookie};
 use crate::{error::Error, store::sessions::Sessions};
 use axum::{
     Router,
@@ -19,7 +19,7 @@ use tower_http::{
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 /// The most that a request may bring.
-const BODY: usize = 1 << 20;
+pub const BODY: usize = 1 << 20;
 /// The longest that a request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,8 +27,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The layers, the innermost first.
-pub fn around(router: Router<App>, app: &App) -> Router<App> {
+/// What holds for whoever asks: no body too large, no panic, no request without an end.
+fn bounded(router: Router<App>) -> Router<App> {
+    router
+        .method_not_allowed_fallback(async || Error::Malformed {
+            status: 405,
+            detail: "This address does not take that method.".into(),
+        })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(CatchPanicLayer::custom(|_| Error::Internal("a handler panicked".into()).into_response()))
+        .layer(middleware::from_fn(in_time))
+}
+
+/// The layers, the innermost first. What is quick passes none that is there for browsers.
+pub fn around(router: Router<App>, quick: Router<App>, app: &App) -> Router<App> {
     let kit = app.kit().clone();
     let https = kit.rules.base_url.starts_with("https:");
     let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
@@ -41,22 +53,18 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
         .no_br()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(1024));
-    router
-        .fallback(async || Error::NotFound)
-        .method_not_allowed_fallback(async || Error::Malformed {
-            status: 405,
-            detail: "This address does not take that method.".into(),
-        })
-        .layer(DefaultBodyLimit::max(BODY))
-        .layer(CatchPanicLayer::custom(|_| Error::Internal("a handler panicked".into()).into_response()))
-        .layer(middleware::from_fn(in_time))
+    let told = middleware::from_fn_with_state(app.clone(), answer::layer);
+    bounded(router.fallback(async || Error::NotFound))
         .layer(sessions)
         .layer(middleware::from_fn_with_state(app.clone(), same_site))
         .layer(middleware::from_fn(no_nul))
-        .layer(middleware::from_fn_with_state(app.clone(), answer::layer))
+        .layer(told.clone())
+        .layer(middleware::from_fn_with_state(app.clone(), once::layer))
         .layer(fast)
+        .merge(bounded(quick).layer(told))
         .merge(assets::routes())
         .layer(middleware::from_fn_with_state(https, headers))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::layer))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(Ids(kit)))

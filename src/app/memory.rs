@@ -8,12 +8,15 @@ use crate::{
         id::{AccountId, MembershipId},
         verdict::{Known, Named, Seat, Spot},
     },
-    store::{Service, tokens, verify},
+    store::{Service, keys::TOUCH, tokens, verify},
 };
 use moka::sync::Cache;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -30,7 +33,7 @@ const SHELVES: usize = 64;
 type Mark = [u8; 16];
 /// A member, and what their keys were made for.
 type Alike = (AccountId, Option<MembershipId>, Option<String>, Option<String>);
-type Shelf = HashMap<Mark, Arc<Dated<Known>>>;
+type Shelf = HashMap<Mark, Arc<Kept>>;
 
 /// Something, and when it was read.
 struct Dated<T>(T, Since);
@@ -65,17 +68,18 @@ impl Memory {
         let at = usize::from(mark[0]) % SHELVES;
         self.keys[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn key(&self, mark: Mark, stale: &Stale) -> Option<Arc<Dated<Known>>> {
+    fn key(&self, mark: Mark, stale: &Stale) -> Option<Arc<Kept>> {
         let found = self.shelf(mark).get(&mark).cloned()?;
-        let holds = stale.is_trusted() && stale.holds(found.1, &found.0.seat.about());
+        let Dated(known, since) = &found.key;
+        let holds = stale.is_trusted() && stale.holds(*since, &known.seat.about());
         holds.then_some(found)
     }
-    fn keep(&self, mark: Mark, it: Arc<Dated<Known>>) {
+    fn keep(&self, mark: Mark, it: Arc<Kept>) {
         let mut shelf = self.shelf(mark);
         // A full shelf loses any one: the order of a hash map is chance.
         if shelf.len() >= KEYS / SHELVES && !shelf.contains_key(&mark) {
             let any = shelf.keys().next().copied();
-            any.map(|it| shelf.remove(&it));
+            any.and_then(|it| shelf.remove(&it));
         }
         shelf.insert(mark, it);
     }
@@ -90,13 +94,19 @@ impl Memory {
     }
 }
 
+/// A key that is kept, and when its use was written down last.
+struct Kept {
+    key: Dated<Known>,
+    used: AtomicI64,
+}
+
 /// A key that is remembered, or was read just now.
 #[derive(Clone)]
-pub struct Found(Arc<Dated<Known>>);
+pub struct Found(Arc<Kept>);
 impl std::ops::Deref for Found {
     type Target = Known;
     fn deref(&self) -> &Known {
-        &self.0.0
+        &self.0.key.0
     }
 }
 
@@ -118,9 +128,17 @@ impl App {
         let Some(read) = verify::key(&mut self.0.db.read().await?, hash).await? else { return Ok(None) };
         let (seat, sat) = memory.seat(read.alike, read.seat, since, stale);
         let known = Known { id: read.id, is_revoked: read.is_revoked, expires_at: read.expires_at, seat };
-        let dated = Arc::new(Dated(known, since.min(sat)));
-        memory.keep(mark, dated.clone());
-        Ok(Some(Found(dated)))
+        let kept = Arc::new(Kept { key: Dated(known, since.min(sat)), used: AtomicI64::new(i64::MIN) });
+        memory.keep(mark, kept.clone());
+        Ok(Some(Found(kept)))
+    }
+    /// A gateway let a key pass. Written down now and then, beside the request.
+    pub fn used(&self, key: &Found) {
+        let (now, last) = (self.kit().now(), &key.0.used);
+        if last.load(Relaxed) <= now.minus(TOUCH).0 {
+            last.store(now.0, Relaxed);
+            self.write_use(key.id);
+        }
     }
     /// Where a resource of the account is.
     pub async fn spot(&self, account: AccountId, named: Named) -> Result<Option<Spot>> {
@@ -164,6 +182,7 @@ impl App {
         Ok(found)
     }
     async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        self.metrics().lookup();
         self.0.memory.lookups.acquire().await.map_err(|it| Error::Internal(it.to_string()))
     }
 }

@@ -66,14 +66,19 @@ fn is_installation(path: &str) -> bool {
 }
 
 fn installation(path: &str) -> Vec<Section> {
-    let accounts = Item {
-        label: "Accounts".into(),
-        icon: "building-2",
-        href: "/operator".into(),
-        current: path == "/operator" || path.starts_with("/operator/accounts"),
+    let item = |label: &str, icon, href: &str, current| Item {
+        label: label.into(),
+        icon,
+        href: href.into(),
+        current,
         count: None,
     };
-    vec![Section { title: "Installation".into(), items: vec![accounts] }]
+    let is_accounts = path == "/operator" || path.starts_with("/operator/accounts");
+    let items = vec![
+        item("Accounts", "building-2", "/operator", is_accounts),
+        item("Service tokens", "key-round", "/operator/tokens", path.starts_with("/operator/tokens")),
+    ];
+    vec![Section { title: "Installation".into(), items }]
 }
 
 fn kind(it: account::Kind) -> Kind {

@@ -100,6 +100,10 @@ fn tidy(schema: &mut Value, way: Way) {
                     it.insert(name.clone(), value.clone());
                 }
             }
+            let says_more = ["pattern", "enum", "format"].iter().any(|word| it.contains_key(*word));
+            if way == Way::In && !says_more && is_text(it.get("type")) {
+                it.insert("pattern".into(), json!(NO_NUL));
+            }
             let Some(Value::Object(properties)) = it.get("properties") else { return };
             if way == Way::In {
                 it.insert("additionalProperties".into(), json!(false));
@@ -114,6 +118,15 @@ fn tidy(schema: &mut Value, way: Way) {
         Value::Array(all) => all.iter_mut().for_each(|it| tidy(it, way)),
         _ => {}
     }
+}
+
+/// No text that comes in holds a NUL: Postgres has none with one in it.
+const NO_NUL: &str = r"^[^\u0000]*$";
+
+fn is_text(kind: Option<&Value>) -> bool {
+    kind.is_some_and(|it| {
+        it == "string" || it.as_array().is_some_and(|all| all.iter().any(|it| it == "string"))
+    })
 }
 
 fn takes_null(schema: &Value) -> bool {

@@ -12,7 +12,10 @@ use crate::{
         entry::{Entry, Person},
         time::{self, Time},
     },
-    store::{Me, Scope, Who, shell::seats},
+    store::{
+        Me, Scope, Who,
+        shell::{Seat, seats},
+    },
 };
 use askama::Template;
 use axum::{
@@ -121,22 +124,34 @@ impl Page {
         title: &str,
         partial: impl Template,
     ) -> Result<Response> {
+        if self.bare {
+            return Ok(self.answer(shell::partial(&self.frame(title), &render(&partial)?)));
+        }
+        let user = scope.who().person().id;
+        let seats = seats(scope, user).await?;
+        self.show_among(scope, &seats, title, partial)
+    }
+    /// The same, where the seats of the signed-in user were read already.
+    pub fn show_among<W: Framed>(
+        &self,
+        scope: &Scope<W>,
+        seats: &[Seat],
+        title: &str,
+        partial: impl Template,
+    ) -> Result<Response> {
         let body = render(&partial)?;
-        let html = if self.bare {
-            shell::partial(&self.frame(title), &body)
-        } else {
-            let user = scope.who().person().id;
-            let mut seats = seats(scope, user).await?;
-            let who = scope.who();
-            // A provider vouches for one organization: what else the person has is not shown.
-            if let Some(top) = who.entry().and_then(Entry::only_within) {
-                seats.retain(|it| it.id == top || it.parent_id == Some(top) || it.kind == Kind::Personal);
-            }
-            let shell =
-                nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
-            shell::page(&self.frame(title), &shell, &body)
+        if self.bare {
+            return Ok(self.answer(shell::partial(&self.frame(title), &body)));
+        }
+        let who = scope.who();
+        // A provider vouches for one organization: what else the person has is not shown.
+        let within = who.entry().and_then(Entry::only_within);
+        let is_shown = |it: &&Seat| {
+            within.is_none_or(|top| it.id == top || it.parent_id == Some(top) || it.kind == Kind::Personal)
         };
-        Ok(self.answer(html))
+        let seats: Vec<Seat> = seats.iter().filter(is_shown).cloned().collect();
+        let shell = nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
+        Ok(self.answer(shell::page(&self.frame(title), &shell, &body)))
     }
     /// Signed out: a form beside the picture of the street.
     pub fn plain(&self, title: &str, partial: impl Template) -> Result<Response> {
@@ -191,8 +206,14 @@ impl Page {
     pub fn failed(&self, path: &str, text: impl Into<String>) -> Response {
         self.toasted(path, &Toast { text: text.into(), bad: true, ..Toast::default() })
     }
+    /// The same answer, and the page to which it leads says this once.
+    pub fn saying(&self, response: Response, text: impl Into<String>) -> Response {
+        self.with_toast(response, &Toast { text: text.into(), ..Toast::default() })
+    }
     fn toasted(&self, path: &str, toast: &Toast) -> Response {
-        let mut response = self.to(path);
+        self.with_toast(self.to(path), toast)
+    }
+    fn with_toast(&self, mut response: Response, toast: &Toast) -> Response {
         let text = crate::model::text::shorten(&toast.text, 600);
         let json = serde_json::to_vec(&Toast { text, ..toast.clone() }).unwrap_or_default();
         self.set_cookie(response.headers_mut(), TOAST, &BASE64_URL_SAFE_NO_PAD.encode(json), 60);

@@ -48,6 +48,11 @@ pub const ALL: &[Problem] = &[
         403,
         "The key or its member lacks the permission that `permission` names. `GET …/can` says which roles have it.",
     ),
+    problem(
+        "scope_missing",
+        403,
+        "The service token is not for this. An operator can make another with the scope that `detail` names.",
+    ),
     problem("not_found", 404, "It is not there, or not for this key to see: the two are told alike."),
     problem(
         "method_not_allowed",
@@ -165,7 +170,6 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("too_many", "It has too many items."),
     ("out_of_range", "It is a number outside of what is taken."),
     ("reserved", "It is a word that Guildhall keeps for itself."),
-    ("not_allowed", "It does not go together with the rest."),
 ];
 
 /// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
@@ -175,7 +179,10 @@ pub const STATE: &[(&str, &str)] = &[
     ("in_use", "It is still held: name a replacement."),
     ("inactive", "The member is suspended or has expired."),
     ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
+    ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
+    ("not_allowed", "What it belongs to has no such thing."),
+    ("organizations_only", "Only an organization has it."),
     ("owner", "They own the account already."),
     ("owner_only", "Only the owner may, and no role can."),
     ("permission_missing", "You lack a permission there."),

@@ -42,6 +42,7 @@ pub struct Noun {
 #[derive(Default)]
 pub struct Routes {
     router: Router<App>,
+    quick: Router<App>,
     table: Vec<Route>,
 }
 
@@ -96,10 +97,17 @@ impl Routes {
     #[must_use]
     pub fn merge(mut self, other: Routes) -> Routes {
         self.table.extend(other.table);
-        Routes { router: self.router.merge(other.router), table: self.table }
+        let (router, quick) = (self.router.merge(other.router), self.quick.merge(other.quick));
+        Routes { router, quick, table: self.table }
     }
-    pub(super) fn into_router(self) -> Router<App> {
-        self.router
+    /// All of these are asked by programs for every request of theirs: they pass no layer that is there for browsers.
+    #[must_use]
+    pub fn quick(self) -> Routes {
+        Routes { router: Router::new(), quick: self.quick.merge(self.router), table: self.table }
+    }
+    /// Those that pass all layers, and those that pass few.
+    pub(super) fn into_routers(self) -> (Router<App>, Router<App>) {
+        (self.router, self.quick)
     }
     fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
         assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
@@ -112,6 +120,6 @@ impl Routes {
             noun: None,
             told: None,
         });
-        Routes { router: self.router.route(path, to), table: self.table }
+        Routes { router: self.router.route(path, to), ..self }
     }
 }

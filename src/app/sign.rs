@@ -1,17 +1,30 @@
-//! Signing a browser in and out.
-use super::{App, client::cookie, gate::Anyone, page::Page};
+//! Signing a browser in and out: with one factor or two, at once or in two steps.
+use super::{
+    App, agent,
+    client::cookie,
+    gate::{Anyone, SignedIn},
+    page::Page,
+};
 use crate::{
     error::{Error, Result},
-    model::{account::LoginType, id::UserId, time::Time},
+    kit::secret::hash,
+    model::{
+        account::LoginType,
+        id::UserId,
+        time::{MINUTE, Time},
+    },
     store::{
-        sessions::{held, secret_hash},
+        Change, Me, Visitor, factors,
+        sessions::{self, held, secret_hash},
         sso::{
             self,
             proofs::{self, Proof},
         },
+        users,
     },
 };
-use axum::http::HeaderMap;
+use axum::{http::HeaderMap, response::Response};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use tower_sessions::{Session, session};
 
@@ -24,16 +37,19 @@ pub fn session_cookie(app: &App) -> &'static str {
 const KNOWN: &str = "known";
 const YEAR: u32 = 365 * 86_400;
 
-fn fault(it: session::Error) -> Error {
+/// How long the second factor is waited for behind the first.
+const PATIENCE: Duration = MINUTE.saturating_mul(10);
+
+pub(super) fn fault(it: session::Error) -> Error {
     // A session store that does not answer is a database that does not.
     Error::Unavailable(it.to_string())
 }
 
-/// Signs a user in who showed on their own who they are: a new session, whose secret nobody has seen before. What an
-/// organization's provider said of the same user in this browser still holds.
-pub async fn enter(anyone: &Anyone, user: UserId, method: &str) -> Result<()> {
+/// A new session, of who showed on their own who they are. What an organization's provider said of the same user in this
+/// browser still holds.
+async fn begin(anyone: &Anyone, user: UserId, method: &str, two_factors: bool) -> Result<()> {
     let proofs = shown(anyone, user).await?;
-    renew(anyone, user, method, None, &proofs).await
+    renew(anyone, user, &Shown { method, two_factors, at: None }, &proofs).await
 }
 
 /// Lets a user in whom an organization's provider vouches for. Who is signed in on their own stays so.
@@ -43,8 +59,9 @@ pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> R
     proofs.push(proof);
     let mine = anyone.me().filter(|it| it.person.id == user && it.session.is_own());
     let method = mine.map_or(LoginType::Sso.word().to_owned(), |it| it.session.method.clone());
-    let proved = mine.map(|it| it.session.proved_at);
-    renew(anyone, user, &method, proved, &proofs).await
+    let two_factors = mine.is_some_and(|it| it.session.two_factors);
+    let at = mine.map(|it| it.session.proved_at);
+    renew(anyone, user, &Shown { method: &method, two_factors, at }, &proofs).await
 }
 
 async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
@@ -54,13 +71,16 @@ async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
     }
 }
 
-async fn renew(
-    anyone: &Anyone,
-    user: UserId,
-    method: &str,
-    proved: Option<Time>,
-    proofs: &[Proof],
-) -> Result<()> {
+/// How somebody showed who they are.
+struct Shown<'a> {
+    method: &'a str,
+    two_factors: bool,
+    /// When, if not just now.
+    at: Option<Time>,
+}
+
+/// A session whose secret nobody has seen before.
+async fn renew(anyone: &Anyone, user: UserId, by: &Shown<'_>, proofs: &[Proof]) -> Result<()> {
     let session = anyone.session();
     session.clear().await;
     session.cycle_id().await.map_err(fault)?;
@@ -68,15 +88,16 @@ async fn renew(
     let user = user.to_string();
     for (name, value) in [
         (held::USER, user.as_str()),
-        (held::METHOD, method),
+        (held::METHOD, by.method),
         (held::IP, &client.ip),
         (held::AGENT, &client.agent),
     ] {
         session.insert(name, value).await.map_err(fault)?;
     }
-    if let Some(at) = proved {
+    if let Some(at) = by.at {
         session.insert(held::PROVED, at.0.to_string()).await.map_err(fault)?;
     }
+    session.insert(held::TWO_FACTORS, by.two_factors).await.map_err(fault)?;
     // Written now: a page that follows at once, perhaps from another replica, finds it.
     session.save().await.map_err(fault)?;
     let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
@@ -106,6 +127,117 @@ pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
 /// Where a provider's token is sealed.
 pub const TOKEN: &str = "sso token";
 
+/// The session was made with two factors from now on: the same one under a new secret.
+pub async fn raise(signed: &SignedIn) -> Result<()> {
+    let proofs = proofs::of(&mut signed.read().await?, signed.me().session.id).await?;
+    let session = signed.session();
+    session.insert(held::TWO_FACTORS, true).await.map_err(fault)?;
+    for gone in [held::HALF, held::PROVED] {
+        session.remove_value(gone).await.map_err(fault)?;
+    }
+    session.cycle_id().await.map_err(fault)?;
+    session.save().await.map_err(fault)?;
+    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+    let (app, client) = (signed.app(), signed.client());
+    let mut change = Change::<Visitor>::begin(&app.0.db, signed.kit(), client).await?;
+    proofs::note(&mut change, &secret_hash(id), &proofs).await?;
+    change.commit().await
+}
+
+/// Somebody who has proven who they are.
+pub struct Arrival<'a> {
+    /// Who.
+    pub user: UserId,
+    /// How: `password`, `passkey`, …
+    pub method: &'a str,
+    /// Whether by two factors.
+    pub two_factors: bool,
+    /// Where they wanted to go; to the account where they were last, if empty.
+    pub next: &'a str,
+}
+
+/// Lets somebody in who has proven enough: signs them in, remembers the browser, mails them if it is a new one.
+pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arrival<'_>) -> Result<Response> {
+    begin(anyone, it.user, it.method, it.two_factors).await?;
+    let is_known = is_known(anyone, headers, it.user);
+    let browser = agent::device(&anyone.client().agent).name;
+    let told = (!is_known).then_some(browser.as_str());
+    arrived(anyone, told).await?;
+    let to = match safe_next(it.next) {
+        Some(next) => next.to_owned(),
+        None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, it.user).await?),
+    };
+    let mut response = page.to(&to);
+    make_known(anyone, page, headers, response.headers_mut(), it.user);
+    Ok(response)
+}
+
+/// Written as theirs: the new session says who they are.
+async fn arrived(anyone: &Anyone, new_browser: Option<&str>) -> Result<()> {
+    let (app, kit, client) = (anyone.app(), anyone.kit(), anyone.client());
+    let id = anyone.session().id().ok_or(Error::SignedOut)?;
+    let mut change = Change::<Me>::begin(&app.0.db, &secret_hash(id), kit, client).await?;
+    sessions::arrived(&mut change, new_browser).await?;
+    change.commit().await
+}
+
+/// Lets somebody in who has proven one factor, or asks them for the second if they have one.
+pub async fn arrive_by_one(
+    anyone: &Anyone,
+    page: &Page,
+    headers: &HeaderMap,
+    it: &Arrival<'_>,
+) -> Result<Response> {
+    if !factors::ways(&mut anyone.read().await?, it.user).await?.has_second() {
+        return arrive(anyone, page, headers, it).await;
+    }
+    let session = anyone.session();
+    // What an organization's provider opened for the same user stays open meanwhile, and after.
+    if anyone.me().is_none_or(|me| me.person.id != it.user) {
+        session.clear().await;
+        session.cycle_id().await.map_err(fault)?;
+    }
+    let next = safe_next(it.next).unwrap_or_default().to_owned();
+    let password = password_of(anyone, it.user).await?;
+    let half =
+        Half { user: it.user, method: it.method.to_owned(), next, password, since: anyone.kit().now() };
+    session.insert(held::HALF, half).await.map_err(fault)?;
+    session.save().await.map_err(fault)?;
+    Ok(page.to("/sign-in/second"))
+}
+
+/// Somebody who has proven one factor. They are not signed in: this opens nothing but the page that asks for the second.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Half {
+    /// Who.
+    pub user: UserId,
+    /// By what.
+    pub method: String,
+    /// Where they wanted to go.
+    pub next: String,
+    /// As it was: a new one ends this as it ends sessions.
+    password: Vec<u8>,
+    since: Time,
+}
+
+async fn password_of(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
+    let found = users::get(&mut anyone.read().await?, user).await?.and_then(|it| it.password);
+    Ok(hash(&found.unwrap_or_default()))
+}
+
+/// Who has proven one factor in this browser, and is waited for.
+pub async fn half(anyone: &Anyone) -> Result<Option<Half>> {
+    let half: Option<Half> = read(anyone.session(), held::HALF).await?;
+    let Some(half) = half.filter(|it| anyone.kit().now().since(it.since) < PATIENCE) else { return Ok(None) };
+    Ok((password_of(anyone, half.user).await? == half.password).then_some(half))
+}
+
+pub(super) async fn read<T: DeserializeOwned>(session: &Session, name: &str) -> Result<Option<T>> {
+    // What an older version wrote is as if it were not there.
+    let found = session.get_value(name).await.map_err(fault)?;
+    Ok(found.and_then(|it| serde_json::from_value(it).ok()))
+}
+
 /// Notes in this browser which sign-up it began.
 pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {
     anyone.session().insert(held::SIGN_UP, id).await.map_err(fault)
@@ -114,6 +246,21 @@ pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {
 /// The sign-up that this browser began.
 pub async fn sign_up(anyone: &Anyone) -> Result<Option<uuid::Uuid>> {
     anyone.session().get(held::SIGN_UP).await.map_err(fault)
+}
+
+/// Remembers the secret of an authenticator app that is being set up, sealed.
+pub async fn keep_secret(session: &Session, sealed: &[u8]) -> Result<()> {
+    session.insert(held::AUTHENTICATOR, sealed).await.map_err(fault)
+}
+
+/// The secret of an authenticator app that is being set up, sealed.
+pub async fn kept_secret(session: &Session) -> Result<Option<Vec<u8>>> {
+    read(session, held::AUTHENTICATOR).await
+}
+
+/// The authenticator app is set up, or another one is to be.
+pub async fn forget_secret(session: &Session) -> Result<()> {
+    session.remove_value(held::AUTHENTICATOR).await.map(drop).map_err(fault)
 }
 
 /// Whether this user signed in with this browser before.

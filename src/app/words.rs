@@ -48,7 +48,15 @@ pub fn sentence(event: &Event) -> String {
         "invitation.resent" => format!("sent the invitation for {name} again"),
         "invitation.revoked" => format!("revoked the invitation for {name}"),
         "key.created" => format!("created the API key “{name}”"),
+        "key.leaked" => format!("reported the API key “{name}” as leaked, which revoked it"),
+        "key.renamed" => {
+            format!("renamed the API key “{}” to “{}”", text(before, "name"), text(after, "name"))
+        }
         "key.revoked" => format!("revoked the API key “{name}”"),
+        "key.rotated" => match after["expires_at"].as_str().and_then(Time::parse) {
+            Some(at) => format!("rotated the API key “{name}”: the old one ends on {}", at.in_words()),
+            None => format!("rotated the API key “{name}”"),
+        },
         "role.created" => format!("made the role “{name}”"),
         "role.duplicated" => format!("made the role “{name}” from {}", text(after, "from")),
         "role.changed" => format!("changed the role “{name}”"),
@@ -66,9 +74,18 @@ pub fn sentence(event: &Event) -> String {
         }
         "access.declined" => format!("declined to give {name} the permission {}", text(after, "permission")),
         "service_token.created" => format!("created the service token “{name}”"),
+        "service_token.leaked" => format!("reported the service token “{name}” as leaked, which revoked it"),
         "service_token.revoked" => format!("revoked the service token “{name}”"),
         "session.ended" => "ended one of their sessions".to_owned(),
         "session.others_ended" => "ended all of their other sessions".to_owned(),
+        "session.new_browser" => format!("signed in with a new browser, {}", text(after, "browser")),
+        "factor.app_added" => "set up an authenticator app".to_owned(),
+        "factor.app_removed" => "turned the authenticator app off".to_owned(),
+        "factor.codes_renewed" => "made new recovery codes".to_owned(),
+        "factor.code_used" => format!("used a recovery code to sign in as {name}"),
+        "factor.reset" => format!("removed the second factors and passkeys of {name}"),
+        "passkey.added" => format!("added the passkey “{}”", text(after, "passkey")),
+        "passkey.removed" => format!("removed the passkey “{}”", text(after, "passkey")),
         "operator.added" => format!("made {name} an operator"),
         "transfer.offered" => format!("offered the ownership to {}", text(after, "owner")),
         "transfer.accepted" => format!("took over the ownership from {}", text(before, "owner")),
@@ -82,7 +99,14 @@ pub fn sentence(event: &Event) -> String {
         "user.renamed" => {
             format!("changed their name from “{}” to “{}”", text(before, "name"), text(after, "name"))
         }
+        "user.linked" => {
+            format!("linked themselves with {} at {}", text(after, "as"), text(after, "provider"))
+        }
+        "user.unlinked" => {
+            format!("unlinked themselves from {} at {}", text(before, "as"), text(before, "provider"))
+        }
         "user.password_changed" => format!("changed the password of {name}"),
+        "user.password_removed" => format!("removed the password of {name}"),
         "user.email_change_asked" => format!("asked to change their address to {}", text(after, "email")),
         "user.email_changed" => {
             format!(
@@ -165,6 +189,11 @@ fn updated(before: &Value, after: &Value) -> String {
     match after["admins_may_delete"].as_bool() {
         Some(true) => said.push("let administrators delete the account".to_owned()),
         Some(false) => said.push("kept administrators from deleting the account".to_owned()),
+        None => {}
+    }
+    match after["requires_second_factor"].as_bool() {
+        Some(true) => said.push("asked every member for a second factor".to_owned()),
+        Some(false) => said.push("stopped asking members for a second factor".to_owned()),
         None => {}
     }
     if said.is_empty() { "changed the settings".to_owned() } else { said.join(", ") }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     db::Db,
-    kit::Kit,
+    kit::{Kit, social::Social},
     mail::Postman,
     settings::{Database, Settings},
     store::{Client, Host, Scope, sso},
@@ -35,6 +35,8 @@ pub async fn run(settings: &Settings) -> Done {
         Some(Err(failed)) => all.push(("secret key", Err(sentence(&failed)))),
     }
     all.push(("mail server", mail(settings).await));
+    all.push(("Google", google(settings).await));
+    all.push(("GitHub", github(settings)));
 
     let mut wrong = 0;
     for (what, found) in all {
@@ -131,6 +133,27 @@ async fn issuers(db: &Db, kit: &Kit) -> Vec<Finding> {
         found.extend(asked.join_all().await);
     }
     found
+}
+
+async fn google(settings: &Settings) -> Finding {
+    let Some(client) = &settings.social.google else {
+        return Ok(
+            "nobody signs in by it; set GUILDHALL_GOOGLE_CLIENT_ID and GUILDHALL_GOOGLE_CLIENT_SECRET".into(),
+        );
+    };
+    match Social::new(settings.social.clone(), settings.dns_resolver).check_google().await {
+        Ok(()) => Ok(format!("{} answers; we are {} there", client.issuer, client.id)),
+        Err(refusal) => Err(format!("{} See GUILDHALL_GOOGLE_ISSUER", refusal.detail)),
+    }
+}
+
+fn github(settings: &Settings) -> Finding {
+    Ok(match &settings.social.github {
+        Some(client) => format!("people sign in by {}; we are {} there", client.url, client.id),
+        None => {
+            "nobody signs in by it; set GUILDHALL_GITHUB_CLIENT_ID and GUILDHALL_GITHUB_CLIENT_SECRET".into()
+        }
+    })
 }
 
 async fn mail(settings: &Settings) -> Finding {

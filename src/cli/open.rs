@@ -40,6 +40,7 @@ pub fn kit(settings: &Settings, base_url: String) -> Done<Kit> {
         loopback: settings.is_loopback(),
         allow_private_addresses: settings.allow_private_addresses,
         dns_resolver: settings.dns_resolver,
+        social: settings.social.clone(),
     };
     Ok(Kit::new(Clock::real(), Chance::real(), Seal::new(&key), settings.catalog.clone(), rules))
 }

@@ -59,11 +59,17 @@ impl Serve {
         greet(settings, &db, &kit, self.demo).await?;
 
         let has_mailbox = postman.is_none() && kit.rules.loopback;
-        let serving = Serving { mailbox: has_mailbox, proxies: settings.trusted_proxies.clone() };
+        let serving = Serving {
+            mailbox: has_mailbox,
+            proxies: settings.trusted_proxies.clone(),
+            metrics_token: settings.metrics_token.clone(),
+        };
         let app = App::new(db.clone(), kit.clone(), serving);
         let mut watch = Watch::new(db.clone(), kit.clone(), app.clone());
         // Before the first request: who serves already counts with us from now on.
-        watch.glance().await?;
+        if let Err(cause) = watch.glance().await {
+            tracing::warn!(?cause, "changes made elsewhere are not heard yet");
+        }
         let router = app.router(crate::routes());
         let (stop, stopped) = watch::channel(());
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

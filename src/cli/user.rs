@@ -7,7 +7,10 @@ use crate::{
     kit::password,
     model::text::{Email, Name},
     settings::Settings,
-    store::users::{self, NewUser},
+    store::{
+        factors,
+        users::{self, NewUser},
+    },
 };
 use clap::{Args, Subcommand};
 use std::io::Read as _;
@@ -16,6 +19,15 @@ use std::io::Read as _;
 pub enum User {
     /// Make a verified user; prints the id
     Create(Create),
+    /// Remove somebody's authenticator app, recovery codes and passkeys and end their sessions, when they have lost them all
+    ResetFactors(ResetFactors),
+}
+
+#[derive(Args)]
+pub struct ResetFactors {
+    /// The address
+    #[arg(long)]
+    email: String,
 }
 
 #[derive(Args)]
@@ -36,7 +48,26 @@ pub struct Create {
 
 impl User {
     pub async fn run(self, settings: &Settings) -> Done {
-        let User::Create(it) = self;
+        match self {
+            User::Create(it) => it.run(settings).await,
+            User::ResetFactors(it) => it.run(settings).await,
+        }
+    }
+}
+
+impl ResetFactors {
+    async fn run(self, settings: &Settings) -> Done {
+        let email = Email::parse(&self.email)?;
+        let house = House::open(settings, Missing::Refuse, "guildhall user reset-factors").await?;
+        let found = house.change(async |change| Ok(factors::reset(change, &email).await?)).await?;
+        let person = found.ok_or_else(|| Failed::because(format!("{email} has no user.")))?;
+        say(person.id)
+    }
+}
+
+impl Create {
+    async fn run(self, settings: &Settings) -> Done {
+        let it = self;
         let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.email)?);
         let password = if it.password_stdin { Some(read_password().await?) } else { None };
         let house = House::open(settings, Missing::Make, "guildhall user create").await?;

@@ -1,7 +1,7 @@
 //! What other processes notify, on Postgres.
 use super::{Db, Result};
 use sqlx::{
-    Connection as _, Executor as _,
+    Executor as _,
     postgres::{PgListener, PgPoolOptions},
 };
 
@@ -23,7 +23,6 @@ impl Ear {
     pub async fn hear(&mut self) -> Result<Vec<String>> {
         use sqlx::Acquire as _;
         let conn = self.0.acquire().await?;
-        conn.ping().await?;
         conn.execute("select 1").await?;
         let mut heard = vec![];
         while let Some(it) = self.0.next_buffered() {

@@ -12,9 +12,15 @@ const ALL: &[(&str, &str)] = &[
     ("0007_resources", include_str!("../../migrations/0007_resources.sql")),
     ("0008_roles", include_str!("../../migrations/0008_roles.sql")),
     ("0009_requests", include_str!("../../migrations/0009_requests.sql")),
-    ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
+    ("0013_key_care", include_str!("../../migrations/0013_key_care.sql")),
     ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
     ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
+    ("0012_once", include_str!("../../migrations/0012_once.sql")),
+    ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
+    ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
+    ("0010_removals", include_str!("../../migrations/0010_removals.sql")),
+    ("0011_gateway", include_str!("../../migrations/0011_gateway.sql")),
+    ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -18,6 +18,22 @@ pub fn token(chance: &Chance) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(chance.bytes::<32>())
 }
 
+/// A code that somebody keeps on paper and types in need: 50 bits, without letters that look alike.
+pub fn recovery_code(chance: &Chance) -> String {
+    let letters = chance.bytes::<10>().map(|it| char::from(BASE32[usize::from(it % 32)]));
+    let text: String = letters.iter().collect();
+    format!("{}-{}", &text[..5], &text[5..])
+}
+
+/// A recovery code as it was printed, however it was typed.
+pub fn tidy_recovery_code(typed: &str) -> String {
+    let letters: String =
+        typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    if letters.len() == 10 { format!("{}-{}", &letters[..5], &letters[5..]) } else { String::new() }
+}
+
+const BASE32: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+
 /// What a machine's secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
@@ -78,6 +94,7 @@ pub struct Seal {
     cipher: XChaCha20Poly1305,
     audit: [u8; 32],
     device: [u8; 32],
+    recovery: [u8; 32],
 }
 
 impl Seal {
@@ -85,7 +102,7 @@ impl Seal {
     pub fn new(secret: &[u8]) -> Seal {
         let derive = |purpose: &str| -> [u8; 32] { mac(secret, &[purpose.as_bytes()]) };
         let cipher = XChaCha20Poly1305::new(&Key::from(derive("seal")));
-        Seal { cipher, audit: derive("audit"), device: derive("device") }
+        Seal { cipher, audit: derive("audit"), device: derive("device"), recovery: derive("recovery") }
     }
     /// Encrypts for one place: what is copied to another place does not open there.
     pub fn close(&self, chance: &Chance, place: &str, plain: &[u8]) -> Vec<u8> {
@@ -107,6 +124,10 @@ impl Seal {
     /// What a known browser's cookie carries.
     pub fn device(&self, user: &[u8]) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(mac(&self.device, &[user]))
+    }
+    /// By what a user's recovery code is known. It is short enough to be guessed from a plain hash.
+    pub fn recovery(&self, user: &[u8], code: &str) -> Vec<u8> {
+        mac(&self.recovery, &[user, code.as_bytes()]).to_vec()
     }
 }
 

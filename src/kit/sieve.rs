@@ -39,7 +39,7 @@ impl Sieve {
     fn marks<'a>(&'a self, hash: &'a [u8]) -> impl Iterator<Item = (usize, u64)> + 'a {
         let quarters = hash.chunks_exact(4).take(4);
         quarters.map(|it| {
-            let at = it.iter().fold(0_usize, |at, byte| at << 8 | usize::from(*byte));
+            let at = it.iter().fold(0_usize, |at, byte| (at << 8) | usize::from(*byte));
             let at = at & (self.words.len() * 64 - 1);
             (at / 64, 1 << (at % 64))
         })

@@ -95,8 +95,10 @@ impl LoginType {
     pub fn parse(word: &str) -> Option<LoginType> {
         LoginType::ALL.iter().copied().find(|it| it.word() == word)
     }
-    /// Whether a session that began this way may enter.
+    /// Whether a session that began this way may enter. A passkey is the user's own, as a password is.
     pub fn admits(self, method: &str) -> bool {
-        self == LoginType::Any || self.word() == method
+        self == LoginType::Any
+            || self.word() == method
+            || (self == LoginType::Password && method == "passkey")
     }
 }

@@ -42,6 +42,15 @@ pub struct Session {
     pub method: String,
     /// When the person last proved who they are.
     pub proved_at: Time,
+    /// Whether two factors were used.
+    pub two_factors: bool,
+}
+
+impl Session {
+    /// Whether it counts as made with two factors: what an identity provider asked for is the provider's matter.
+    pub fn is_strong(&self) -> bool {
+        self.two_factors || self.method == LoginType::Sso.word()
+    }
 }
 
 impl Session {
@@ -61,7 +70,12 @@ pub struct Fresh(());
 impl By {
     /// A session that nobody has: of who is asked about, and is not here. It proves nothing.
     pub fn nothing() -> By {
-        By::Session(Session { id: SessionId(uuid::Uuid::nil()), method: String::new(), proved_at: Time(0) })
+        By::Session(Session {
+            id: SessionId(uuid::Uuid::nil()),
+            method: String::new(),
+            proved_at: Time(0),
+            two_factors: false,
+        })
     }
     /// Fresh enough for a dangerous act?
     pub fn fresh(&self, now: Time) -> Option<Fresh> {

@@ -47,6 +47,8 @@ ids! {
     RequestId
     /// A service token.
     TokenId
+    /// A passkey, as its owner sees it. Not what the authenticator calls it.
+    PasskeyId
     /// A session, as its owner sees it. Not the secret in the cookie.
     SessionId
     /// A person as an identity provider knows them.

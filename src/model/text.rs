@@ -1,7 +1,10 @@
 //! Text that people type, parsed at the door: nothing below checks it again.
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 /// Why a field was refused: a stable code for programs, a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +21,22 @@ pub fn refuse<T>(code: &'static str, detail: impl Into<String>) -> Result<T, Ref
 }
 
 /// A name of a person, an account, a role or a key: one line, 1 to 100 characters, no control characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(value_type = String, min_length = 1, max_length = 100, pattern = r"^[^\p{Cc}\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*[\p{L}\p{N}][^\p{Cc}\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*$", example = "Northlight Studios")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Name(String);
+
+/// What `Name::parse` takes, as far as a pattern can say it in every dialect: one visible line with a letter of a common script or
+/// a digit in it.
+const PATTERN: &str = r"^[^\u0000-\u001F\u007F-\u009F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*[0-9A-Za-z\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02AF\u0400-\u0481\u05D0-\u05EA\u0620-\u063F\u0904-\u0939\u0E01-\u0E30\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3][^\u0000-\u001F\u007F-\u009F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*$";
+
+impl PartialSchema for Name {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+        let says = "A name: one line of 1 to 100 characters, with a letter or a digit in it.";
+        let text = text.min_length(Some(1)).max_length(Some(100)).description(Some(says));
+        text.examples(["Northlight Studios"]).into()
+    }
+}
+impl ToSchema for Name {}
 
 impl Name {
     /// Trims, and joins runs of white space.

@@ -9,10 +9,17 @@ use super::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{borrow::Cow, fmt, sync::Arc};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, OneOfBuilder, Type},
+    },
+};
 use uuid::Uuid;
 
 /// In the order in which they are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// No such key.
@@ -250,16 +257,37 @@ impl Rights {
     }
 }
 
+/// A resource by the platform's own id of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExternalResource)]
+struct External {
+    /// Its product.
+    #[schema(example = "video")]
+    product: String,
+    /// Its kind.
+    #[schema(example = "index")]
+    kind: String,
+    /// The platform's own id.
+    #[schema(example = "vid_5521")]
+    external_id: String,
+}
+
+impl PartialSchema for Named {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::String).description(Some("Our id."));
+        OneOfBuilder::new().item(id).item(External::schema()).into()
+    }
+}
+impl ToSchema for Named {
+    fn name() -> Cow<'static, str> {
+        "NamedResource".into()
+    }
+}
+
 impl<'de> Deserialize<'de> for Named {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Named, D::Error> {
         struct Either;
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct External {
-            product: String,
-            kind: String,
-            external_id: String,
-        }
         impl<'de> de::Visitor<'de> for Either {
             type Value = Named;
             fn expecting(&self, to: &mut fmt::Formatter) -> fmt::Result {

@@ -5,15 +5,15 @@ use crate::{
         gate::{Anyone, Token},
         page::{Faults, Page},
         routes::Routes,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Result},
     kit::password,
     model::text::Email,
-    store::{links, users},
+    store::links,
 };
 use askama::Template;
-use axum::response::Response;
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 /// The routes of this screen.
@@ -84,7 +84,13 @@ async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Re
     }
 }
 
-async fn reset(anyone: Anyone, page: Page, Token(token): Token, Form(it): Form<Typed>) -> Result<Response> {
+async fn reset(
+    anyone: Anyone,
+    page: Page,
+    Token(token): Token,
+    headers: HeaderMap,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
     let Some(user) = links::find_password(&mut anyone.read().await?, &token).await? else {
         return page.with(410).plain("This link is over", Over);
     };
@@ -99,12 +105,9 @@ async fn reset(anyone: Anyone, page: Page, Token(token): Token, Form(it): Form<T
     };
     match anyone.change(async |change| links::reset_password(change, &token, &hashed).await).await {
         Ok(person) => {
-            sign::enter(&anyone, person.id, "password").await?;
-            let slug = users::home(&mut anyone.read().await?, person.id).await?;
-            Ok(page.done(
-                &format!("/a/{slug}/overview"),
-                "Your password was changed. Other sessions were ended.",
-            ))
+            let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: "" };
+            let arrived = sign::arrive_by_one(&anyone, &page, &headers, &arrival).await?;
+            Ok(page.saying(arrived, "Your password was changed. Other sessions were ended."))
         }
         Err(Error::Conflict { .. }) => page.with(410).plain("This link is over", Over),
         Err(other) => Err(other),

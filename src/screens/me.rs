@@ -1,6 +1,9 @@
 //! The signed-in user's own page: name, address, time zone, the invitations that wait, the accounts that they are in.
-mod agent;
+mod authenticator;
+mod codes;
 mod delete;
+mod passkeys;
+mod prove;
 mod security;
 
 use crate::{
@@ -8,6 +11,7 @@ use crate::{
         form::Form,
         gate::{At, SignedIn},
         page::{Faults, Page, When},
+        prove::{Given, Proof},
         routes::Routes,
         shell::{Theme, tint},
         sign, words,
@@ -45,6 +49,10 @@ pub fn routes() -> Routes {
         .post("/me/invitations/{id}/decline", decline)
         .post("/me/theme", set_theme)
         .merge(security::routes())
+        .merge(passkeys::routes())
+        .merge(authenticator::routes())
+        .merge(codes::routes())
+        .merge(prove::routes())
         .merge(delete::routes())
 }
 
@@ -74,7 +82,8 @@ struct Profile {
 #[serde(default)]
 struct NewEmail {
     email: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 
 #[derive(Template)]
@@ -85,7 +94,7 @@ struct Index {
     zones: &'static [String],
     email: String,
     new_email: String,
-    is_stale: bool,
+    proof: Proof,
     faults: Faults,
     waiting: Vec<Waiting>,
     places: Vec<Place>,
@@ -180,6 +189,7 @@ async fn ask(
     new_email: String,
     faults: Faults,
 ) -> Result<Response> {
+    let proof = signed.proof().await?;
     let mut scope = signed.read().await?;
     let me = signed.me();
     let zone = page.zone(me.time_zone.as_deref());
@@ -193,13 +203,13 @@ async fn ask(
         zones: &ZONES,
         email: me.person.email.clone(),
         new_email,
-        is_stale: signed.is_stale(),
+        proof,
         faults,
         waiting: offers.into_iter().map(|it| Waiting::of(it, &zone)).collect(),
         places: seats.iter().filter_map(Place::of).collect(),
         owned: owned(&seats).into_iter().map(|it| it.name.clone()).collect(),
     };
-    page.show(&mut scope, "Profile", index).await
+    page.show_among(&scope, &seats, "Profile", index)
 }
 
 /// What a user must hand over or delete before they can be deleted.
@@ -259,7 +269,7 @@ async fn ask_change(signed: &SignedIn, it: &NewEmail) -> Result<Email> {
     if email.as_str() == signed.me().person.email {
         return Err(Error::invalid("email", "same", "This is your address already."));
     }
-    let fresh = signed.prove(&it.password).await?;
+    let fresh = signed.prove(&it.proof).await?;
     // Mails cost the reader's time: whoever it is, they are written to only so often.
     let keys = [
         (format!("new address of {}", signed.me().person.id), 10),

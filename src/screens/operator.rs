@@ -1,4 +1,6 @@
 //! The operator's list of accounts: numbers and owners, and the plan of each. It leads into none of them.
+mod tokens;
+
 use crate::{
     app::{
         form::{Form, Query},
@@ -17,7 +19,10 @@ use serde::Deserialize;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default().get("/operator", list).post("/operator/accounts/{id}/plan", set_plan)
+    Routes::default()
+        .get("/operator", list)
+        .post("/operator/accounts/{id}/plan", set_plan)
+        .merge(tokens::routes())
 }
 
 /// How many a page lists.

@@ -1,5 +1,6 @@
 //! The settings of an account: its name and address, its policies, who owns it, and its end.
 mod deletion;
+mod second_factor;
 mod transfer;
 
 use crate::{
@@ -36,6 +37,7 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/settings/policies", save_policies)
         .merge(transfer::routes())
         .merge(deletion::routes())
+        .merge(second_factor::routes())
 }
 
 #[derive(Default, Deserialize)]
@@ -68,6 +70,8 @@ struct Index {
     may_delete: bool,
     may_leave: bool,
     admins_may_delete: bool,
+    is_organization: bool,
+    requires_second_factor: bool,
     owner_name: String,
     owner_email: String,
     owner_tint: u8,
@@ -116,6 +120,8 @@ impl Index {
             may_delete: who.may(Permission::DeleteAccount),
             may_leave: who.membership.is_some() && !who.is_owner,
             admins_may_delete: it.admins_may_delete,
+            is_organization: it.kind == Kind::Organization,
+            requires_second_factor: it.requires_second_factor,
             members: counted(it.member_count, "member"),
             plan: catalog.plan_name(&it.plan).to_owned(),
             payer: it.parent().map(|it| it.name).unwrap_or_default(),

@@ -1,22 +1,22 @@
 //! Signing in and out.
+mod passkey;
+mod second;
+
 use crate::{
     app::{
         form::{Form, Query},
         gate::Anyone,
         page::{Faults, Page},
         routes::Routes,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Result},
-    kit::password,
+    kit::{passkey::Party, password, social::Provider},
     model::text::Email,
     store::{domains, sso::proofs, users},
 };
 use askama::Template;
-use axum::{
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 /// The routes of this screen.
@@ -26,6 +26,8 @@ pub fn routes() -> Routes {
         .get("/sign-in", show)
         .post("/sign-in", sign_in)
         .post("/sign-out", sign_out)
+        .merge(passkey::routes())
+        .merge(second::routes())
 }
 
 #[derive(Default, Deserialize)]
@@ -55,6 +57,8 @@ struct Index {
     may_sign_up: bool,
     /// Whether the password is asked for too.
     asks_password: bool,
+    takes_passkeys: bool,
+    providers: Vec<Provider>,
 }
 
 #[derive(Template)]
@@ -98,7 +102,13 @@ async fn show(anyone: Anyone, page: Page, Query(it): Query<Asked>) -> Result<Res
 fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Response> {
     let may_sign_up = anyone.kit().rules.open_sign_up;
     let asks_password = it.password.is_some();
-    page.plain("Sign in", Index { email: it.email, next: it.next, faults, may_sign_up, asks_password })
+    let takes_passkeys = Party::of(&anyone.kit().rules).is_some();
+    let providers = anyone.kit().social.all();
+    let (email, next) = (it.email, it.next);
+    page.plain(
+        "Sign in",
+        Index { email, next, faults, may_sign_up, asks_password, takes_passkeys, providers },
+    )
 }
 
 /// The address decides how to go on. Whether it has a user is told to nobody.
@@ -157,14 +167,8 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
         return ask(&anyone, &page.with(status), it, faults);
     };
     attempt.forgive();
-    sign::enter(&anyone, user.id, "password").await?;
-    let to = match sign::safe_next(&it.next) {
-        Some(next) => next.to_owned(),
-        None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, user.id).await?),
-    };
-    let mut response = page.to(&to);
-    sign::make_known(&anyone, &page, &headers, response.headers_mut(), user.id);
-    Ok(response.into_response())
+    let arrival = Arrival { user: user.id, method: "password", two_factors: false, next: &it.next };
+    sign::arrive_by_one(&anyone, &page, &headers, &arrival).await
 }
 
 async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Asked>) -> Result<Response> {

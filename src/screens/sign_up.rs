@@ -5,7 +5,7 @@ use crate::{
         gate::{Anyone, Token},
         page::{Faults, Page},
         routes::Routes,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Result},
     kit::password,
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 use askama::Template;
-use axum::response::Response;
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 /// The routes of this screen.
@@ -155,6 +155,7 @@ async fn confirm(
     anyone: Anyone,
     page: Page,
     Token(token): Token,
+    headers: HeaderMap,
     Form(it): Form<NewPassword>,
 ) -> Result<Response> {
     let Some(pending) = sign_ups::find(&mut anyone.read().await?, &token).await? else {
@@ -180,13 +181,10 @@ async fn confirm(
         Err(Error::Conflict { .. }) => return page.with(410).plain("This link is over", Over),
         Err(other) => return Err(other),
     };
-    sign::enter(&anyone, person.id, "password").await?;
-    let slug = users::home(&mut anyone.read().await?, person.id).await?;
-    let to = next
-        .as_deref()
-        .and_then(sign::safe_next)
-        .map_or_else(|| format!("/a/{slug}/overview"), str::to_owned);
-    Ok(page.done(&to, format!("Welcome, {}.", person.name)))
+    let next = next.unwrap_or_default();
+    let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
+    let arrived = sign::arrive(&anyone, &page, &headers, &arrival).await?;
+    Ok(page.saying(arrived, format!("Welcome, {}.", person.name)))
 }
 
 async fn confirm_change(anyone: &Anyone, page: &Page, token: &str) -> Result<Response> {

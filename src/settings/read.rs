@@ -20,6 +20,8 @@ impl Given {
             it.map(|it| key::decode(&it).map_err(|it| at("GUILDHALL_SECRET_KEY", it))).transpose()
         });
         let secret_key = keep(&mut faults, secret_key).flatten();
+        let metrics_token = secret(env, "GUILDHALL_METRICS_TOKEN", self.metrics_token_file.as_ref());
+        let metrics_token = keep(&mut faults, metrics_token).flatten();
         let mail_from = given(self.mail_from.as_ref()).unwrap_or("Guildhall <no-reply@localhost>").to_owned();
         if mail_from.parse::<lettre::message::Mailbox>().is_err() {
             faults.push(at(
@@ -42,6 +44,7 @@ impl Given {
         let private = one_of(name, self.allow_private_addresses.as_ref(), &["false", "true"]);
         let allow_private_addresses = keep(&mut faults, private).is_some_and(|it| it == 1);
         let dns_resolver = keep(&mut faults, given(self.dns_resolver.as_ref()).map(resolver).transpose());
+        let social = self.social.read(env, &mut faults);
         let most = given(self.max_organizations_per_user.as_ref()).unwrap_or("1").parse::<u32>();
         let most = most.map_err(|_| at("GUILDHALL_MAX_ORGANIZATIONS_PER_USER", "it is no number from 0 on"));
         let max_organizations_per_user = keep(&mut faults, most);
@@ -62,29 +65,31 @@ impl Given {
                 open_sign_up,
                 max_organizations_per_user: max_organizations_per_user?,
                 trusted_proxies: trusted_proxies?,
+                metrics_token,
                 allow_private_addresses,
                 dns_resolver: dns_resolver?,
+                social,
             })
         })();
         all.filter(|_| faults.is_empty()).ok_or(faults)
     }
 }
 
-fn given(value: Option<&String>) -> Option<&str> {
+pub(super) fn given(value: Option<&String>) -> Option<&str> {
     value.map(|it| it.trim()).filter(|it| !it.is_empty())
 }
 
-fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
+pub(super) fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
     read.map_err(|it| faults.push(it)).ok()
 }
 
 /// `GUILDHALL_LISTEN: it is no address and port, such as 127.0.0.1:3000.`
-fn at(name: &str, what: impl std::fmt::Display) -> String {
+pub(super) fn at(name: &str, what: impl std::fmt::Display) -> String {
     format!("{name}: {what}.")
 }
 
 /// From the variable itself, or from the file that is named. The value is never repeated.
-fn secret(
+pub(super) fn secret(
     env: impl Fn(&str) -> Option<String>,
     name: &str,
     file: Option<&String>,

@@ -9,7 +9,7 @@ use crate::{
     letters,
     model::{
         account::{AccountRef, Kind, LoginType},
-        entry::{Entry, Fresh, Person},
+        entry::{By, Entry, Fresh, Person},
         id::{AccountId, UserId},
         text::{Name, Slug},
         time::Time,
@@ -156,6 +156,8 @@ pub struct Account {
     pub member_count: i64,
     /// Whether admins may delete it.
     pub admins_may_delete: bool,
+    /// Whether members must have signed in with a second factor.
+    pub requires_second_factor: bool,
     /// When it was opened.
     pub created_at: Time,
     /// When it last changed: its version.
@@ -182,7 +184,8 @@ impl Account {
 macro_rules! account {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.kind, a.slug, a.name, coalesce(p.plan, a.plan) as plan, a.member_count, a.admins_may_delete, a.created_at,
+            "select a.id, a.kind, a.slug, a.name, coalesce(p.plan, a.plan) as plan, a.member_count, a.admins_may_delete,
+                a.requires_second_factor, a.created_at,
                 a.updated_at, p.id as parent_id, p.slug as parent_slug, p.name as parent_name, a.owner_id, u.name as owner_name,
                 u.email as owner_email
              from accounts a left join accounts p on p.id = a.parent_id join users u on u.id = a.owner_id ",
@@ -263,6 +266,49 @@ pub async fn update(change: &mut Change<Entry>, it: Update) -> Result<()> {
     let did = Did::to("account.updated", "account", here.id, &here.name);
     audit::here(change, did.changed(before.into(), after.into())).await
 }
+
+/// Asks every member for a second factor, in the organization and its teams, or stops to. Who switches it on has one: else
+/// they would close the door on themselves.
+pub async fn require_second_factor(change: &mut Change<Entry>, _: &Fresh, on: bool) -> Result<()> {
+    let account = here(change).await?;
+    if account.kind != Kind::Organization {
+        let detail = "Only an organization can ask for a second factor; its teams follow it.";
+        return Err(Error::invalid("requires_second_factor", "organizations_only", detail));
+    }
+    if account.requires_second_factor == on {
+        return Ok(());
+    }
+    if let (true, By::Session(session)) = (on, &change.who().by)
+        && !session.is_strong()
+    {
+        let detail = "You signed in without a second factor yourself. Set one up first, or sign in with it.";
+        return Err(Error::conflict("second_factor_first", detail));
+    }
+    let now = change.now();
+    let sql = "update accounts set requires_second_factor = $2, updated_at = $3 where id = $1";
+    change.ask(sql).bind(on).bind(now).run().await?;
+    let did = Did::to("account.updated", "account", account.id, &account.name)
+        .changed(json!({ "requires_second_factor": !on }), json!({ "requires_second_factor": on }));
+    audit::here(change, did).await
+}
+
+/// How many members could not come in if a second factor were asked for, for they have none; `MOST_COUNTED` says that there
+/// may be more.
+pub async fn without_second_factor(scope: &mut Scope) -> Result<i64> {
+    let now = scope.now();
+    let sql = "select count(*) from (
+            select 1 from memberships m
+            where m.account_id = $1 and m.suspended_at is null and coalesce(m.expires_at, $2) >= $2 and m.login_type <> 'sso'
+                and not exists (select 1 from authenticators a where a.user_id = m.user_id)
+                and not exists (select 1 from passkeys p where p.user_id = m.user_id)
+            limit $3
+        ) some_of_them";
+    let (count,): (i64,) = scope.ask(sql).bind(now).bind(MOST_COUNTED).one().await?;
+    Ok(count)
+}
+
+/// Up to how many are counted.
+pub const MOST_COUNTED: i64 = 1001;
 
 /// Sets the plan of an account: the command line's way.
 pub async fn set_plan(change: &mut Change<Host>, account: &Account, plan: &str) -> Result<()> {
@@ -362,6 +408,10 @@ pub async fn goes(scope: &mut Scope) -> Result<Goes> {
 /// Deletes the account and its teams for good. `typed` must be its slug. Slugs and the audit log stay.
 pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Result<()> {
     let here = change.who().here.clone();
+    if here.kind == Kind::Personal {
+        let detail = "A personal account goes with its user. Delete your user in your profile.";
+        return Err(Error::conflict("personal", detail));
+    }
     if typed.trim() != here.slug {
         return Err(Error::invalid("confirm", "mismatch", format!("Type {} to delete it.", here.slug)));
     }

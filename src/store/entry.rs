@@ -39,8 +39,8 @@ macro_rules! entry {
     (select $columns:literal, from $from:literal, member $member:literal, shown $shown:literal, where $live:literal) => {
         concat!(
             "select u.id as user_id, u.name as user_name, u.email as user_email, u.time_zone, ", $columns, ",
-                a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete,
-                p.id as parent_id, p.kind as parent_kind, p.slug as parent_slug, p.name as parent_name, p.plan as parent_plan,
+                a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete, a.requires_second_factor,
+                p.requires_second_factor as parent_requires_second_factor, p.id as parent_id, p.kind as parent_kind, p.slug as parent_slug, p.name as parent_name, p.plan as parent_plan,
                 m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
                 q.id as top_id, q.is_owner as top_is_owner, q.suspended_at as top_suspended_at,
                 q.expires_at as top_expires_at, q.login_type as top_login_type,
@@ -69,7 +69,8 @@ macro_rules! entry {
     };
 }
 const BY_SESSION: &str = entry!(
-    select "s.id as session_id, s.method, s.proved_at, w.proved_at as sso_at, cast(null as uuid) as key_id, cast(null as text) as key_name,
+    select "s.id as session_id, s.method, s.proved_at, s.two_factors, w.proved_at as sso_at,
+        cast(null as uuid) as key_id, cast(null as text) as key_name,
         cast(null as text) as key_permissions, cast(null as text) as key_resources",
     from "sessions s join users u on u.id = s.user_id",
     member "m.user_id = u.id",
@@ -78,7 +79,7 @@ const BY_SESSION: &str = entry!(
     where "s.hash = $1 and s.expires_at > $3"
 );
 const BY_KEY: &str = entry!(
-    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at,
+    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
         cast(null as bigint) as sso_at,
         s.id as key_id, s.name as key_name, s.permissions as key_permissions, s.resources as key_resources",
     from "api_keys s join users u on u.id = s.user_id",
@@ -87,7 +88,7 @@ const BY_KEY: &str = entry!(
     where "s.hash = $1 and s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
 );
 const BY_MEMBERSHIP: &str = entry!(
-    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at,
+    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
         cast(null as bigint) as sso_at,
         cast(null as uuid) as key_id, cast(null as text) as key_name, cast(null as text) as key_permissions,
         cast(null as text) as key_resources",
@@ -107,6 +108,7 @@ struct Row {
     method: Option<String>,
     proved_at: Option<Time>,
     sso_at: Option<Time>,
+    two_factors: bool,
     key_id: Option<KeyId>,
     key_name: Option<String>,
     key_permissions: Option<String>,
@@ -117,6 +119,8 @@ struct Row {
     name: Option<String>,
     plan: Option<String>,
     admins_may_delete: Option<bool>,
+    requires_second_factor: Option<bool>,
+    parent_requires_second_factor: Option<bool>,
     parent_id: Option<AccountId>,
     parent_kind: Option<Kind>,
     parent_slug: Option<String>,
@@ -237,6 +241,14 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
     if let Some(By::Session(session)) = &by {
         let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
         first.opens(session, &here, demands.into_iter().flatten())?;
+        // What an organization's provider asks for is the provider's matter.
+        let is_strong = session.is_strong() || first.sso_at.is_some();
+        if first.demands_second_factor(under_organization) && !is_strong {
+            return Err(Error::Barred {
+                code: SECOND_FACTOR,
+                detail: format!("{} opens only to who signed in with a second factor.", here.name),
+            });
+        }
     }
     if here.slug != slug {
         return Err(Error::Moved(here.slug));
@@ -263,6 +275,9 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
         time_zone: first.time_zone.clone(),
     })
 }
+
+/// The account asks for a second factor, and the session was made with one.
+pub const SECOND_FACTOR: &str = "second_factor";
 
 /// What a personal account does not have: other members, and a life apart from its user's.
 pub(super) const NOT_PERSONAL: Permissions = Permissions::of(&[
@@ -326,6 +341,11 @@ impl Row {
             Some(LoginType::Any | LoginType::Password) => door(Way::Password, Asked::LoginType),
         }
     }
+    /// An organization's demand holds in its teams.
+    fn demands_second_factor(&self, under_organization: bool) -> bool {
+        let above = self.parent_requires_second_factor.filter(|_| under_organization);
+        self.requires_second_factor.unwrap_or(false) || above.unwrap_or(false)
+    }
     fn here(&self) -> Option<Here> {
         let parent = self.parent_id.zip(self.parent_kind).map(|(id, kind)| {
             let (slug, name) = (self.parent_slug.clone(), self.parent_name.clone());
@@ -351,7 +371,7 @@ impl Row {
                 // Within the organization, what its provider said is as good as a proof of one's own.
                 let own = self.proved_at.filter(|_| method != LoginType::Sso.word());
                 let proved_at = own.max(self.sso_at).unwrap_or(Time(0));
-                Ok(By::Session(Session { id, method, proved_at }))
+                Ok(By::Session(Session { id, method, proved_at, two_factors: self.two_factors }))
             }
             (_, Some(id)) => Ok(By::Key { id, name: self.key_name.clone().unwrap_or_default() }),
             _ => Err(Error::SignedOut),
@@ -385,10 +405,11 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         id: SessionId,
         method: String,
         proved_at: Time,
+        two_factors: bool,
     }
     let found: Option<Found> = conn
         .query(
-            "select u.id as user_id, u.name, u.email, u.operator, u.time_zone, s.id, s.method, s.proved_at
+            "select u.id as user_id, u.name, u.email, u.operator, u.time_zone, s.id, s.method, s.proved_at, s.two_factors
              from sessions s join users u on u.id = s.user_id where s.hash = $1 and s.expires_at > $2",
         )
         .bind(session)
@@ -397,7 +418,12 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         .await?;
     Ok(found.map(|it| Me {
         person: Person { id: it.user_id, name: it.name, email: it.email },
-        session: Session { id: it.id, method: it.method, proved_at: it.proved_at },
+        session: Session {
+            id: it.id,
+            method: it.method,
+            proved_at: it.proved_at,
+            two_factors: it.two_factors,
+        },
         operator: it.operator,
         time_zone: it.time_zone,
     }))

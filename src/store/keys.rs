@@ -6,7 +6,7 @@ use super::{
     grants, members,
 };
 use crate::{
-    db::Db,
+    db::{Db, List},
     error::{Error, Result},
     kit::{
         Kit,
@@ -16,7 +16,7 @@ use crate::{
         entry::{By, Entry, Fresh},
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         permission::{Permission, Permissions},
-        text::Name,
+        text::{Name, fold},
         time::{DAY, MINUTE, Time},
     },
 };
@@ -55,6 +55,14 @@ pub struct Key {
     pub used_at: Option<Time>,
     /// When it was revoked.
     pub revoked_at: Option<Time>,
+    /// The key that takes its place.
+    pub successor_id: Option<KeyId>,
+    /// The last four characters of that one.
+    pub successor: Option<String>,
+    /// The key whose place it takes.
+    pub predecessor_id: Option<KeyId>,
+    /// The last four characters of that one.
+    pub predecessor: Option<String>,
     permissions: Option<String>,
     resources: Option<String>,
 }
@@ -79,15 +87,27 @@ impl Key {
 }
 
 macro_rules! key {
+    () => {
+        "select k.id, k.name, k.last4, k.membership_id, k.user_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
+            k.used_at, k.revoked_at, k.permissions, k.resources, n.id as successor_id, n.last4 as successor,
+            b.id as predecessor_id, b.last4 as predecessor
+         from api_keys k left join users u on u.id = k.user_id left join api_keys n on n.id = k.successor_id
+         left join api_keys b on b.successor_id = k.id "
+    };
     ($rest:literal) => {
-        concat!(
-            "select k.id, k.name, k.last4, k.membership_id, k.user_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
-                k.used_at, k.revoked_at, k.permissions, k.resources
-             from api_keys k left join users u on u.id = k.user_id ",
-            $rest
-        )
+        concat!(key!(), $rest)
     };
 }
+
+mod care;
+mod leaked;
+mod list;
+mod notices;
+
+pub use care::{DEFAULT_GRACE, LONGEST_GRACE, rename, rotate};
+pub use leaked::{Found, revoke_leaked};
+pub use list::{Around, Filter, Page, SOON, Span, around, page, resource_names};
+pub use notices::{AT_ONCE as NOTICES_AT_ONCE, notify};
 
 /// The account's keys, newest first: everyone's for who may manage them, else one's own.
 pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result<Vec<Key>> {
@@ -209,8 +229,9 @@ async fn insert<W: super::Who>(
     change.made(&hashed);
     change
         .sql(
-            "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, resources, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, permissions, resources, created_at, expires_at,
+                name_key, notice_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(id)
         .bind(account)
@@ -223,6 +244,8 @@ async fn insert<W: super::Who>(
         .bind(resources)
         .bind(now)
         .bind(*expires_at)
+        .bind(fold(name.as_str()))
+        .bind(expires_at.and_then(|it| notices::next(it, now)))
         .run()
         .await?;
     let after = json!({ "expires_at": expires_at, "permissions": permissions, "resources": new.resources });
@@ -231,11 +254,19 @@ async fn insert<W: super::Who>(
     Ok((id, secret))
 }
 
-/// A key was used.
-pub async fn touch(db: &Db, kit: &Kit, id: KeyId) -> Result<()> {
-    let mut conn = db.begin().await?;
-    conn.query("update api_keys set used_at = $2 where id = $1").bind(id).bind(kit.now()).run().await?;
-    Ok(conn.commit().await?)
+/// How many uses are written down at a time.
+const AT_ONCE: usize = 1000;
+
+/// These keys were used.
+pub async fn touch(db: &Db, kit: &Kit, keys: &[KeyId]) -> Result<()> {
+    for some in keys.chunks(AT_ONCE) {
+        let ids: Vec<Uuid> = some.iter().map(|it| it.0).collect();
+        let mut conn = db.begin().await?;
+        let sql = "update api_keys set used_at = $1 where id = any($2::uuid[])";
+        conn.query(sql).bind(kit.now()).bind(List(&ids)).run().await?;
+        conn.commit().await?;
+    }
+    Ok(())
 }
 
 /// Revokes a key: one's own, or anybody's for who may manage them. At once. A key can always revoke itself.
@@ -258,7 +289,7 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
     }
     let now = change.now();
     change
-        .ask("update api_keys set revoked_at = $3 where account_id = $1 and id = $2")
+        .ask("update api_keys set revoked_at = $3, notice_at = null where account_id = $1 and id = $2")
         .bind(id)
         .bind(now)
         .run()

@@ -37,6 +37,13 @@ pub(super) async fn queue<W: Who>(
     Ok(())
 }
 
+/// How many wait to be sent.
+pub async fn waiting<W: Who>(scope: &mut Scope<W>) -> Result<i64> {
+    let sql = "select count(*) from mails where sent_at is null and failed_at is null";
+    let (many,): (i64,) = scope.sql(sql).one().await?;
+    Ok(many)
+}
+
 fn place(id: Uuid) -> String {
     format!("mail {id}")
 }

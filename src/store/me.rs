@@ -2,11 +2,13 @@
 use super::{
     Change, Me, Scope,
     audit::{self, Did},
+    factors,
     links::set_password,
     memberships, sessions, users,
 };
 use crate::{
     error::{Error, Result},
+    letters::FactorChange,
     model::{
         entry::{Fresh, Person},
         id::AccountId,
@@ -62,6 +64,19 @@ pub async fn change_password(change: &mut Change<Me>, _: &Fresh, hashed: &str) -
     set_password(change, &person, hashed).await?;
     sessions::end_all(change, person.id, Some(keep)).await?;
     Ok(())
+}
+
+/// Removes the password: a passkey, Google or GitHub signs in from now on.
+pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
+    let person = change.who().person.clone();
+    change.lock_user(person.id).await?;
+    let ways = factors::ways(change, person.id).await?;
+    if ways.passkeys == 0 && ways.linked == 0 {
+        let detail = "Your password is your only way in. Add a passkey, or link Google or GitHub, first.";
+        return Err(Error::conflict("last_way_in", detail));
+    }
+    change.ask("update users set password = null where id = $1").run().await?;
+    factors::tell(change, &person, FactorChange::PasswordRemoved, "user.password_removed").await
 }
 
 /// Deletes the signed-in user with their personal account. Refused while they own anything else, or run the installation

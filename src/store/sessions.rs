@@ -2,17 +2,19 @@
 use super::{
     Change, Me, Scope, Who,
     audit::{self, Did},
-    users,
+    site, users,
 };
 use crate::{
     db::Db,
     error::{Error, Result},
     kit::{Kit, secret::hash},
+    letters,
     model::{
         id::{SessionId, UserId},
         time::{DAY, MINUTE, Time},
     },
 };
+use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
 use tower_sessions::{
     SessionStore,
@@ -37,6 +39,14 @@ pub mod held {
     pub const AGENT: &str = "agent";
     /// When they last showed on their own who they are, if not just now: microseconds.
     pub const PROVED: &str = "proved";
+    /// Whether two factors were used.
+    pub const TWO_FACTORS: &str = "two_factors";
+    /// Who has proven one factor, and is asked for the second.
+    pub const HALF: &str = "half";
+    /// A challenge that a passkey is to sign.
+    pub const CHALLENGE: &str = "challenge";
+    /// The secret of an authenticator app that is being set up, sealed.
+    pub const AUTHENTICATOR: &str = "authenticator";
     /// The sign-up that this browser began.
     pub const SIGN_UP: &str = "sign_up";
 }
@@ -68,12 +78,13 @@ impl Sessions {
         let now = self.kit.now();
         let text = |name| record.data.get(name).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
         let user = text(held::USER).parse::<UserId>().ok();
+        let two_factors = record.data.get(held::TWO_FACTORS).and_then(serde_json::Value::as_bool);
         let data = serde_json::to_string(&record.data).map_err(|it| Error::Internal(it.to_string()))?;
         let mut conn = self.db.begin().await?;
         let made = conn
             .query(
-                "insert into sessions (hash, id, user_id, data, method, ip, agent, created_at, seen_at, proved_at, expires_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $10, $9) on conflict (hash) do nothing",
+                "insert into sessions (hash, id, user_id, data, method, ip, agent, created_at, seen_at, proved_at, expires_at, two_factors)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $11, $9, $10) on conflict (hash) do nothing",
             )
             .bind(secret_hash(record.id))
             .bind(self.kit.id())
@@ -84,6 +95,7 @@ impl Sessions {
             .bind(text(held::AGENT))
             .bind(now)
             .bind(now.plus(IDLE))
+            .bind(two_factors.unwrap_or(false))
             .bind(text(held::PROVED).parse().map_or(now, Time))
             .run()
             .await?;
@@ -197,6 +209,8 @@ pub struct Listed {
     pub ip: String,
     /// With what.
     pub agent: String,
+    /// Whether two factors were used.
+    pub two_factors: bool,
     /// When it began.
     pub created_at: Time,
     /// When it was last used, within minutes.
@@ -206,7 +220,7 @@ pub struct Listed {
 /// The signed-in user's sessions, last used first.
 pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Listed>> {
     let now = scope.now();
-    let sql = "select id, method, ip, agent, created_at, seen_at from sessions
+    let sql = "select id, method, ip, agent, two_factors, created_at, seen_at from sessions
         where user_id = $1 and expires_at > $2 order by seen_at desc, id limit 100";
     Ok(scope.ask(sql).bind(now).all().await?)
 }
@@ -239,6 +253,20 @@ pub(super) async fn end_all<W: Who>(
 ) -> Result<u64> {
     let keep = keep.unwrap_or(SessionId(uuid::Uuid::nil()));
     Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).run().await?)
+}
+
+/// Somebody signed in. They are told by mail if it was with a browser that they never used, but for the very first time.
+pub async fn arrived(change: &mut Change<Me>, browser: Option<&str>) -> Result<()> {
+    let (kit, now, ip) = (change.kit().clone(), change.now(), change.client.ip.clone());
+    let person = change.who().person.clone();
+    let (before,): (Option<Time>,) = change.ask("select signed_in_at from users where id = $1").one().await?;
+    change.ask("update users set signed_in_at = $2 where id = $1").bind(now).run().await?;
+    let Some(browser) = browser.filter(|_| before.is_some()) else { return Ok(()) };
+    let told = letters::SignIn { at: &now.in_words(), ip: &ip, browser };
+    change.post(&letters::new_browser(&site(&kit), &person.email, &told)).await?;
+    let chain = users::chain(change, person.id).await?;
+    let did = Did::to("session.new_browser", "user", person.id, &person.email);
+    audit::write(change, chain, did.changed(Value::Null, json!({ "browser": browser }))).await
 }
 
 /// The person proved who they are just now.

@@ -15,8 +15,8 @@ use crate::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// A resource that a source-specific role may list.
-#[derive(Clone, Debug, Deserialize)]
+/// A resource that can be chosen.
+#[derive(Clone, Debug, Deserialize, sqlx::FromRow)]
 pub struct Source {
     /// Its id.
     pub id: ResourceId,
@@ -124,4 +124,20 @@ pub async fn with_roles(
         description: it.description,
     };
     Ok((rows.into_iter().map(role).collect(), read(sources, scope.who())?))
+}
+
+/// The same of all kinds: what a key can be made for. Private ones are offered to administrators too.
+pub async fn any(scope: &mut Scope, search: &str, chosen: &[Uuid]) -> Result<Vec<Source>> {
+    let Terms { me, like, .. } = Terms::of(scope, search, chosen);
+    let private = scope.who().is_administrator();
+    let sql = "select id, product, kind, name from resources
+        where account_id = $1 and ($2 or visibility = 'shared' or created_by = $3)
+            and (lower(name) like $4 escape '\\' or id = any($5::uuid[]))
+        order by case when id = any($5::uuid[]) then 0 else 1 end, name, id limit $6";
+    let most = i64::try_from(MOST).unwrap_or(0) + 1;
+    let found: Vec<Source> =
+        scope.ask(sql).bind(private).bind(me).bind(like).bind(List(chosen)).bind(most).all().await?;
+    let rights = &scope.who().rights;
+    let mine = |it: &Source| rights.may_on(Permission::ViewResources, &it.product, it.id);
+    Ok(found.into_iter().filter(mine).collect())
 }

@@ -56,6 +56,22 @@ pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Resu
         .await?)
 }
 
+/// One team of the account.
+pub async fn find(scope: &mut Scope, slug: &str) -> Result<Team> {
+    let me = scope.who().person.id;
+    let found = scope
+        .ask(
+            "select a.id, a.slug, a.name, u.name as owner_name, u.email as owner_email, a.member_count, a.created_at,
+                exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $2) as is_mine
+             from accounts a join users u on u.id = a.owner_id where a.parent_id = $1 and a.slug = $3",
+        )
+        .bind(me)
+        .bind(slug.to_owned())
+        .maybe()
+        .await?;
+    found.ok_or(Error::NotFound)
+}
+
 /// An account that can be a team's parent.
 #[derive(Clone, Debug)]
 pub struct Parent {

@@ -1,10 +1,10 @@
 //! What it takes to answer why: whom it is about, and about what.
-use super::{Scope, entry, members};
+use super::{Scope, Who, entry, members};
 use crate::{
     error::{Error, Result},
     model::{
         entry::{Entry, Person},
-        id::{MembershipId, ResourceId, UserId},
+        id::{AccountId, MembershipId, ResourceId, UserId},
         permission::Permission,
         resource::{Located, Place, Visibility},
         why::{Answer, explain},
@@ -123,11 +123,21 @@ pub struct Leader {
 
 /// Who leads the account: the owner first, then admins, longest there first.
 pub async fn leaders(scope: &mut Scope, limit: i64) -> Result<Vec<Leader>> {
+    let account = scope.who().here.id;
+    leaders_of(scope, account, limit).await
+}
+
+/// The same of an account that one is not in.
+pub(super) async fn leaders_of<W: Who>(
+    scope: &mut Scope<W>,
+    account: AccountId,
+    limit: i64,
+) -> Result<Vec<Leader>> {
     let now = scope.now();
     let sql = "select u.id as user_id, u.name, u.email, m.is_owner from memberships m join users u on u.id = m.user_id
         where m.account_id = $1 and m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2
             and (m.is_owner or exists (select 1 from grants g where g.membership_id = m.id and g.role = 'admin'
                 and g.scope = 'account' and coalesce(g.expires_at, $2) >= $2))
         order by case when m.is_owner then 0 else 1 end, m.joined_at, m.id limit $3";
-    Ok(scope.ask(sql).bind(now).bind(limit).all().await?)
+    Ok(scope.sql(sql).bind(account).bind(now).bind(limit).all().await?)
 }

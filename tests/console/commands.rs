@@ -17,6 +17,8 @@ async fn what_a_command_makes_is_there_in_a_running_server() {
         it.run(&["user", "create", "--email", "ADA@acme.test", "--name", "Ada"])
             .fails(1, "has a user already");
         it.run(&["user", "create", "--email", "ada", "--name", "Ada"]).fails(1, "not a full address");
+        it.run(&["user", "reset-factors", "--email", "ada@acme.test"]).ok();
+        it.run(&["user", "reset-factors", "--email", "eve@acme.test"]).fails(1, "has no user");
         let args = ["user", "create", "--email", "b@acme.test", "--name", "B", "--password-stdin"];
         it.run(&args).fails(1, "no password");
 
@@ -218,4 +220,14 @@ async fn the_demonstration_is_for_this_machine_and_an_empty_database() {
     let other = Machine::lite();
     other.user("ada@acme.test");
     other.run(&["serve", "--demo"]).fails(1, "something else than the demonstration");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_prints_the_document_that_the_server_tells() {
+    let machine = Machine::lite();
+    let printed = machine.run(&["openapi"]).ok();
+    let server = machine.serve(&[], &[]);
+    let said = server.get("/api/v1/openapi.json");
+    assert!(said.starts_with("HTTP/1.1 200"));
+    assert_eq!(said.split_once("\r\n\r\n").unwrap().1, printed);
 }

@@ -34,6 +34,7 @@ use guildhall::{
         token,
     },
     store::{Change, Client, Host, Scope, accounts, keys, mails, tokens, users},
+    worker::watch::Watch,
 };
 use std::{
     sync::{
@@ -80,7 +81,7 @@ pub async fn each_with(rules: impl Fn(&mut Rules), story: impl AsyncFn(&House)) 
 /// The same, reached by real browsers over a real socket.
 pub async fn each_served(story: impl AsyncFn(&House)) {
     for url in [None, Some(fresh_postgres().await)] {
-        let house = served(url).await;
+        let house = served(url, "127.0.0.1").await;
         story(&house).await;
         house.db.close().await;
     }
@@ -88,12 +89,21 @@ pub async fn each_served(story: impl AsyncFn(&House)) {
 
 /// An installation on SQLite that browsers can reach, for what does not depend on the engine.
 pub async fn one_served() -> House {
-    served(None).await
+    served(None, "127.0.0.1").await
 }
 
-async fn served(url: Option<String>) -> House {
+/// The same as `each_served`, reached by a name: passkeys are bound to one.
+pub async fn each_served_by_name(story: impl AsyncFn(&House)) {
+    for url in [None, Some(fresh_postgres().await)] {
+        let house = served(url, "localhost").await;
+        story(&house).await;
+        house.db.close().await;
+    }
+}
+
+async fn served(url: Option<String>, name: &str) -> House {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    let base = format!("http://{name}:{}", listener.local_addr().unwrap().port());
     let house = House::open(url, &|rules: &mut Rules| rules.base_url.clone_from(&base)).await;
     let router = house.app.clone().router(guildhall::routes());
     let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
@@ -127,16 +137,22 @@ impl House {
             loopback: true,
             allow_private_addresses: true,
             dns_resolver: None,
+            social: guildhall::kit::social::Providers::default(),
         };
         rules(&mut decided);
         let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
         let kit = Kit::new(clock, Chance::real(), Seal::new(&[7; 32]), catalog, decided);
-        let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, proxies: vec![] });
+        let app = App::new(db.clone(), kit.clone(), Serving { mailbox: true, ..Serving::default() });
         House { app, db, kit, ahead, _dir: dir }
     }
     /// A whole address: `http://127.0.0.1:41234/sign-in`.
     pub fn url(&self, path: &str) -> String {
         self.kit.url(path)
+    }
+    /// Lets memory be believed, as a running server does.
+    pub fn watch(&self) -> Watching {
+        let watch = Watch::new(self.db.clone(), self.kit.clone(), self.app.clone());
+        Watching(tokio::spawn(watch.run(std::future::pending())))
     }
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
@@ -215,6 +231,10 @@ impl House {
     pub fn program(&self, secret: &str) -> Program {
         Program::new(self.app.clone(), secret.to_owned())
     }
+    /// The same, before a program that was started otherwise.
+    pub fn program_of(&self, app: &App, secret: &str) -> Program {
+        Program::new(app.clone(), secret.to_owned())
+    }
     /// The newest letter to an address.
     pub async fn letter(&self, to: &str) -> Mail {
         self.letters(to).await.into_iter().next().unwrap_or_else(|| panic!("no letter to {to}"))
@@ -289,6 +309,14 @@ impl House {
         let mut conn = self.db.begin().await.unwrap();
         conn.query(sql).run().await.unwrap();
         conn.commit().await.unwrap();
+    }
+}
+
+/// Ends what `watch` began.
+pub struct Watching(tokio::task::JoinHandle<()>);
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -3,15 +3,18 @@
 
 mod api;
 mod audit;
+mod auth;
 mod browser {
     mod driver;
-    mod pages;
+    mod factors;
     pub mod pages;
     mod sso;
     mod story;
 }
 mod commands;
 mod departure;
+mod docs;
+mod factors;
 mod faults;
 mod floors;
 mod garbage;
@@ -35,4 +38,5 @@ mod sign_up;
 mod sso;
 mod teams;
 mod transfer;
+mod verify;
 mod why;

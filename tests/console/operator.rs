@@ -93,3 +93,78 @@ async fn kept_mails_are_read_at_the_machine_alone() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_tokens_are_made_shown_once_and_revoked() {
+    each(async |house| {
+        let op = operator(house).await;
+        let ada = house.user("Ada Byron", "ada@acme.test").await;
+        ada.get("/operator/tokens").await.is(404);
+        ada.post("/operator/tokens", &[("name", "Mine"), ("scope", "verify")]).await.is(404);
+        op.get("/operator/tokens").await.is(200).says("No service tokens yet");
+        op.post("/operator/tokens", &[("name", " "), ("scope", "verify")]).await.is(422).says("Enter a name");
+        op.post("/operator/tokens", &[("name", "Gateway")]).await.is(422).says("Choose at least one thing");
+        assert_eq!(house.count("select count(*) from service_tokens").await, 0);
+
+        let made = op.post("/operator/tokens", &[("name", "Gateway"), ("scope", "verify")]).await.is(200);
+        let from = made.body.find("gh_svc_").unwrap();
+        let token = house.program(&made.body[from..from + 53]);
+        let list = op.get("/operator/tokens").await.is(200).says("Gateway").says("Verify API keys").hides("Report usage");
+        assert!(!list.body.contains(&token.secret));
+        let question = serde_json::json!({ "key": "x" });
+        let ask = || token.call(Method::POST, "/api/v1/keys/verify", &question);
+        ask().await.is(200);
+        let at = format!("/operator/tokens/{}/revoke", first_token(house).await);
+        ada.post(&at, &[]).await.is(404);
+        ask().await.is(200);
+        op.post(&at, &[]).await.is(303).to("/operator/tokens");
+        ask().await.is(401);
+        op.post(&at, &[]).await.is(303);
+        op.get("/operator/tokens").await.is(200).says("Revoked");
+        let written = "select count(*) from audit_events where action in ('service_token.created', 'service_token.revoked')";
+        assert_eq!(house.count(written).await, 2);
+
+        // An old sign-in proves nothing.
+        house.later(std::time::Duration::from_secs(700));
+        let form = [("name", "Second"), ("scope", "usage")];
+        op.get("/operator/tokens/new").await.is(200).says("Your password");
+        op.post("/operator/tokens", &form).await.is(422).says("Enter your password");
+        let with = |password: &'static str| [form[0], form[1], ("password", password)];
+        op.post("/operator/tokens", &with("wrong")).await.is(422).says("That is not your password");
+        op.post("/operator/tokens", &with(crate::harness::PASSWORD)).await.is(200).says("Report usage");
+    })
+    .await;
+}
+
+async fn first_token(house: &House) -> String {
+    let mut conn = house.db.read().await.unwrap();
+    conn.query("select id from service_tokens limit 1").one::<(uuid::Uuid,)>().await.unwrap().0.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_this_machine_or_who_has_the_token() {
+    use guildhall::app::{App, Serving};
+    each(async |house| {
+        house.visitor().get("/sign-in").await.is(200);
+        house.visitor().get("/no/such/page").await.is(404);
+        let page = house.visitor().get("/metrics").await.is(200);
+        assert!(page.body.contains("guildhall_build_info{version="));
+        let count = "guildhall_request_seconds_count{route=\"/sign-in\",method=\"GET\",status=\"200\"} 1";
+        assert!(page.body.contains(count), "{}", page.body);
+        assert!(
+            page.body.contains("route=\"other\"") && !page.body.contains("/no/such"),
+            "no label of a visitor's"
+        );
+        assert!(page.body.contains("guildhall_mails_waiting 0"));
+        let serving = Serving { metrics_token: Some("open sesame".into()), ..Serving::default() };
+        let app = App::new(house.db.clone(), house.kit.clone(), serving);
+        let ask = async |secret: &str| house.program_of(&app, secret).get("/metrics").await.status;
+        assert_eq!((ask("").await, ask("open").await, ask("open sesame").await), (401, 401, 200));
+    })
+    .await;
+    crate::harness::each_with(
+        |rules| rules.base_url = "https://console.example.com".into(),
+        async |house| drop(house.visitor().get("/metrics").await.is(404)),
+    )
+    .await;
+}

@@ -55,7 +55,7 @@ impl<S: Serves> Gate for Service<S> {
 impl<S: Serves> FromRequestParts<App> for Service<S> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let hash = bearer(KeyKind::Service, parts).ok_or(Error::SignedOut)?;
+        let hash = bearer(KeyKind::Service, &parts.headers).ok_or(Error::SignedOut)?;
         let token = app.token(&hash).await?;
         if !token.scopes.has(S::SCOPE) {
             let detail = format!(

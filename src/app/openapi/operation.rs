@@ -1,5 +1,5 @@
 //! One call as an operation of the document.
-use super::{Shared, Way, example::title_of, tidy};
+use super::{NO_NUL, Shared, Way, example::title_of, tidy};
 use crate::app::{
     call::{Answer, Call},
     problems,
@@ -13,7 +13,7 @@ fn of_gate(route: &Route) -> Vec<&'static str> {
     let mut codes = match route.gate {
         "anyone" => vec![],
         "key" => vec!["unauthenticated", "member_inactive", "login_type", "not_found", "too_many_requests"],
-        _ => vec!["unauthenticated"],
+        _ => vec!["unauthenticated", "scope_missing"],
     };
     if route.needs.is_some() {
         codes.push("permission_missing");
@@ -97,7 +97,11 @@ fn parameters(route: &Route, call: &Call, shared: &mut Shared) -> Vec<Value> {
     let mut all = vec![];
     for name in route.path.split('{').skip(1).filter_map(|it| it.split('}').next()) {
         let (says, schema, example) = match (name, call.word) {
-            ("slug", _) => ("The account's slug.", json!({ "type": "string", "minLength": 1 }), "acme"),
+            ("slug", _) => (
+                "The account's slug.",
+                json!({ "type": "string", "minLength": 1, "pattern": NO_NUL }),
+                "acme",
+            ),
             (_, Some(pattern)) => ("Its id.", json!({ "type": "string", "pattern": pattern }), ""),
             _ => (
                 "Its id.",
@@ -180,7 +184,7 @@ fn header(name: &str) -> (String, Value) {
 
 fn responses(route: &Route, call: &Call, shared: &mut Shared) -> Map<String, Value> {
     let mut all = Map::new();
-    let limits: &[&str] = if route.gate == "anyone" { &[] } else { &["RateLimit", "RateLimit-Policy"] };
+    let limits: &[&str] = if route.gate == "key" { &["RateLimit", "RateLimit-Policy"] } else { &[] };
     for Answer { status, shape, media } in &call.answers {
         let mut headers: Map<String, Value> = limits.iter().map(|it| header(it)).collect();
         headers.extend(call.paged.then(|| header("Link")));
@@ -207,7 +211,7 @@ fn responses(route: &Route, call: &Call, shared: &mut Shared) -> Map<String, Val
         headers.extend(
             (matches!(status, 429 | 503) || codes.contains(&"in_flight")).then(|| header("Retry-After")),
         );
-        let who = if limits.is_empty() { "open." } else { "" };
+        let who = if limits.is_empty() { "unlimited." } else { "" };
         let name = format!("{who}{status}.{}", codes.join("."));
         let refer = json!({ "$ref": format!("#/components/responses/{name}") });
         shared.responses.entry(name).or_insert_with(|| problem(status, &codes, headers));

@@ -33,7 +33,7 @@ pub fn parameters() -> Value {
         "after": {
             "name": "after", "in": "query",
             "description": "Where the page begins: what `next` said. Without it, the first page.",
-            "schema": { "type": "string", "minLength": 1 },
+            "schema": { "type": "string", "minLength": 1, "pattern": super::NO_NUL },
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header",
@@ -41,13 +41,11 @@ pub fn parameters() -> Value {
                 within 24 hours, the act is not done again and the first answer is given again, with `Idempotency-Replayed: true`. \
                 It holds for the API key that sent it.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
-            "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
         },
         "IfMatch": {
             "name": "If-Match", "in": "header",
             "description": "The `ETag` of the version that the change is meant for. If it is another by now: 412.",
             "schema": { "type": "string" },
-            "example": "\"5c0f1b6e2a9d4f37\"",
         },
     })
 }

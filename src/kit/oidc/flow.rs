@@ -62,10 +62,10 @@ pub struct Flow {
 pub struct Answer {
     /// Ours, if it is an answer to us.
     pub state: String,
-    code: String,
+    pub(in crate::kit) code: String,
     iss: Option<String>,
-    error: Option<String>,
-    error_description: Option<String>,
+    pub(in crate::kit) error: Option<String>,
+    pub(in crate::kit) error_description: Option<String>,
 }
 
 /// A sign-in that came to its end.

@@ -8,10 +8,10 @@ use crate::{
         page::{Faults, Page, When},
         routes::Routes,
         shell::tint,
-        sign,
+        sign::{self, Arrival},
     },
     error::{Error, Fault, Result},
-    kit::password,
+    kit::{password, social::Provider},
     model::{
         account::{Kind, LoginType},
         grant::Grant,
@@ -20,7 +20,7 @@ use crate::{
     store::invitations::{self, Offer, Proof},
 };
 use askama::Template;
-use axum::response::Response;
+use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Routes {
@@ -91,6 +91,8 @@ struct Join {
     it: Card,
     name: String,
     faults: Faults,
+    providers: Vec<Provider>,
+    next: String,
 }
 
 /// Signed out. A link that was passed on does not say whether the address has a user.
@@ -100,6 +102,8 @@ struct SignInFirst {
     it: Card,
     is_proof: bool,
     may_sign_up: bool,
+    providers: Vec<Provider>,
+    next: String,
 }
 
 /// Signed in as somebody else.
@@ -194,6 +198,7 @@ fn draw(
     let person = me.map(|it| &it.person);
     let it = Card::of(token, offer, page, me.and_then(|it| it.time_zone.as_deref()));
     let title = format!("Join {}", offer.account_name);
+    let (providers, next) = (anyone.kit().social.all(), format!("/invitations/{token}"));
     match standing {
         Standing::Over => over(anyone, page, offer, &it),
         Standing::Member => member(anyone, page, offer),
@@ -202,12 +207,18 @@ fn draw(
             let mine = me.me().person.email.clone();
             page.solo("For another address", person, Other { it, mine })
         }
-        Standing::Known => page.solo(&title, None, SignInFirst { it, is_proof: true, may_sign_up: false }),
+        Standing::Known => {
+            page.solo(&title, None, SignInFirst { it, is_proof: true, may_sign_up: false, providers, next })
+        }
         Standing::Unproven => {
             let may_sign_up = anyone.kit().rules.open_sign_up;
-            page.solo(&title, None, SignInFirst { it, is_proof: false, may_sign_up })
+            page.solo(&title, None, SignInFirst { it, is_proof: false, may_sign_up, providers, next })
         }
-        Standing::New => page.solo(&title, None, Join { it, name: String::new(), faults: Faults::default() }),
+        Standing::New => page.solo(
+            &title,
+            None,
+            Join { it, name: String::new(), faults: Faults::default(), providers, next },
+        ),
     }
 }
 
@@ -264,6 +275,7 @@ async fn accept(
     anyone: Anyone,
     page: Page,
     Token(token): Token,
+    headers: HeaderMap,
     Form(typed): Form<NewUser>,
 ) -> Result<Response> {
     let Some(offer) = find(&anyone, &token).await? else { return unknown(&anyone, &page) };
@@ -271,7 +283,7 @@ async fn accept(
     let done = match standing {
         Standing::Member => return Ok(page.to(&inside(&offer.account_slug))),
         Standing::Invited(me) => me.change(async |change| invitations::accept(change, &offer).await).await,
-        Standing::New => return join(&anyone, &page, &token, &offer, typed).await,
+        Standing::New => return join(&anyone, &page, &headers, &token, &offer, typed).await,
         Standing::Known | Standing::Unproven => return Ok(page.to(&sign_in(&token))),
         Standing::Other(_) => return draw(&anyone, &page.with(409), &token, &offer, standing, ""),
         Standing::Over => return draw(&anyone, &page, &token, &offer, standing, ""),
@@ -307,22 +319,36 @@ async fn again(anyone: &Anyone, page: &Page, token: &str, error: Error, accepts:
     }
 }
 
-async fn join(anyone: &Anyone, page: &Page, token: &str, offer: &Offer, typed: NewUser) -> Result<Response> {
+async fn join(
+    anyone: &Anyone,
+    page: &Page,
+    headers: &HeaderMap,
+    token: &str,
+    offer: &Offer,
+    typed: NewUser,
+) -> Result<Response> {
     let read = read(offer, &typed).await?;
     let (name, hashed) = match read {
         Ok(it) => it,
         Err(faults) => {
             let (it, name) = (Card::of(token, offer, page, None), typed.name);
             let title = format!("Join {}", offer.account_name);
-            return page.clone().with(422).solo(&title, None, Join { it, name, faults: Faults(faults) });
+            let (providers, next) = (anyone.kit().social.all(), format!("/invitations/{token}"));
+            return page.clone().with(422).solo(
+                &title,
+                None,
+                Join { it, name, faults: Faults(faults), providers, next },
+            );
         }
     };
     let done =
         anyone.change(async |change| invitations::accept_as_new(change, offer, &name, &hashed).await).await;
     match done {
         Ok((person, slug)) => {
-            sign::enter(anyone, person.id, "password").await?;
-            Ok(page.done(&inside(&slug), welcome(offer)))
+            let next = inside(&slug);
+            let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
+            let arrived = sign::arrive(anyone, page, headers, &arrival).await?;
+            Ok(page.saying(arrived, welcome(offer)))
         }
         Err(error) => again(anyone, page, token, error, true).await,
     }

@@ -5,6 +5,7 @@ use crate::{
         form::Form,
         gate::SignedIn,
         page::{Faults, Page},
+        prove::{Given, Proof},
         routes::Routes,
         sign,
     },
@@ -23,7 +24,8 @@ pub(super) fn routes() -> Routes {
 #[serde(default)]
 struct Typed {
     confirm: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 
 #[derive(Template)]
@@ -32,7 +34,7 @@ struct Delete {
     email: String,
     /// What the browser lets through before the server looks at it.
     pattern: String,
-    is_stale: bool,
+    proof: Proof,
     /// Name and settings of what must be handed over or deleted first.
     owned: Vec<(String, String)>,
     faults: Faults,
@@ -43,6 +45,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
 }
 
 async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
+    let proof = signed.proof().await?;
     let mut scope = signed.read().await?;
     let person = signed.me().person.clone();
     let seats = seats(&mut scope, person.id).await?;
@@ -50,11 +53,11 @@ async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response>
     let delete = Delete {
         pattern: literally(&person.email),
         email: person.email,
-        is_stale: signed.is_stale(),
+        proof,
         owned: first.collect(),
         faults,
     };
-    page.show(&mut scope, "Delete your user", delete).await
+    page.show_among(&scope, &seats, "Delete your user", delete)
 }
 
 /// A pattern that is matched by this text alone.
@@ -70,7 +73,7 @@ fn literally(text: &str) -> String {
 }
 
 async fn delete(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = match signed.prove(&it.password).await {
+    let done = match signed.prove(&it.proof).await {
         Ok(fresh) => signed.change(async |change| me::delete(change, &fresh, &it.confirm).await).await,
         Err(error) => Err(error),
     };

@@ -4,6 +4,7 @@ use crate::{
         form::Form,
         gate::Can,
         page::{Faults, Page},
+        prove::{Given, Proof},
         routes::Routes,
     },
     error::{Error, Result},
@@ -23,7 +24,8 @@ pub fn routes() -> Routes {
 #[serde(default)]
 struct Typed {
     confirm: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 
 #[derive(Template)]
@@ -34,7 +36,7 @@ struct Index {
     noun: &'static str,
     goes: Goes,
     faults: Faults,
-    is_stale: bool,
+    proof: Proof,
 }
 
 async fn show(can: Can<DeleteAccount>, page: Page) -> Result<Response> {
@@ -43,10 +45,11 @@ async fn show(can: Can<DeleteAccount>, page: Page) -> Result<Response> {
 
 async fn ask(can: &Can<DeleteAccount>, page: &Page, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
+    let proof = can.proof().await?;
     let mut scope = can.read().await?;
     let goes = accounts::goes(&mut scope).await?;
     let (slug, name, noun) = (here.slug.clone(), here.name.clone(), here.kind.noun());
-    let index = Index { slug, name, noun, goes, faults, is_stale: can.is_stale() };
+    let index = Index { slug, name, noun, goes, faults, proof };
     page.show(&mut scope, &format!("Delete {}", here.name), index).await
 }
 
@@ -65,6 +68,6 @@ async fn end(can: &Can<DeleteAccount>, it: &Typed) -> Result<()> {
     if it.confirm.trim() != slug {
         return Err(Error::invalid("confirm", "mismatch", format!("Type {slug} to delete it.")));
     }
-    let fresh = can.prove(&it.password).await?;
+    let fresh = can.prove(&it.proof).await?;
     can.change(async |change| accounts::delete(change, &fresh, &it.confirm).await).await
 }

@@ -5,6 +5,7 @@ use crate::{
         form::{Form, Query},
         gate::Can,
         page::{Faults, Page},
+        prove::{Given, Proof},
         routes::Routes,
     },
     error::{Error, Fault, Result},
@@ -41,7 +42,8 @@ struct Typed {
     q: String,
     to: String,
     confirm: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 
 #[derive(Template)]
@@ -51,7 +53,7 @@ struct Index {
     noun: &'static str,
     typed: Typed,
     faults: Faults,
-    is_stale: bool,
+    proof: Proof,
     choices: Vec<Choice>,
     more: bool,
 }
@@ -69,6 +71,7 @@ async fn show(can: Can<TransferAccount>, page: Page, Query(it): Query<Typed>) ->
 
 async fn ask(can: &Can<TransferAccount>, page: &Page, typed: Typed, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
+    let proof = can.proof().await?;
     let mut scope = can.read().await?;
     let filter = Filter {
         search: typed.q.clone(),
@@ -90,7 +93,7 @@ async fn ask(can: &Can<TransferAccount>, page: &Page, typed: Typed, faults: Faul
         noun: here.kind.noun(),
         choices: choices.collect(),
         more: found.next.is_some(),
-        is_stale: can.is_stale(),
+        proof,
         typed,
         faults,
     };
@@ -121,7 +124,7 @@ async fn begin(can: &Can<TransferAccount>, it: &Typed) -> Result<String> {
         faults.push(Fault::new("confirm", "mismatch", format!("Type {slug} to confirm.")));
     }
     let Some(to) = to.filter(|_| faults.is_empty()) else { return Err(Error::Invalid(faults)) };
-    let fresh = can.prove(&it.password).await?;
+    let fresh = can.prove(&it.proof).await?;
     let made = can.change(async |change| transfers::offer(change, &fresh, to).await).await?;
     Ok(made.to.name)
 }

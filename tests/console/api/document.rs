@@ -104,15 +104,23 @@ const PAGES: &[&str] = &[
     "email_taken",
     "known_address",
     "last_operator",
+    "last_way_in",
     "link_used",
     "linked_elsewhere",
     "no_connection",
+    "no_app",
+    "no_factor",
+    "no_name",
     "other_address",
     "owner_only",
     "owns_accounts",
     "parent_pays",
+    "passkey_known",
+    "passkey_limit",
     "pays_for_teams",
     "secret_unreadable",
+    "second_factor",
+    "second_factor_first",
 ];
 
 fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -30,6 +30,7 @@ async fn a_key_is_made_used_and_revoked() {
             "expires_at",
             "last_used_at",
             "status",
+            "replaced_by",
         ];
         has_fields(&made, &[&names[..], &["secret"]].concat());
         let secret = made["secret"].as_str().unwrap();

@@ -16,7 +16,7 @@ use fantoccini::elements::{Element, ElementRef};
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use process::{chromedriver, setting};
 use serde_json::{Value, json};
@@ -88,6 +88,31 @@ impl Browser {
             browser.post("goog/cdp/execute", json!({ "cmd": cmd, "params": params })).await;
         }
         browser
+    }
+
+    /// Plugs in an authenticator that can be found without a name and knows its user. Answers its id.
+    pub async fn plug_in_authenticator(&self) -> String {
+        let it = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserConsenting": true, "isUserVerified": true,
+        });
+        self.post("webauthn/authenticator", it).await.as_str().unwrap().to_owned()
+    }
+
+    /// Whether the authenticator recognises its user from now on.
+    pub async fn recognise(&self, authenticator: &str, is_verified: bool) {
+        let body = json!({ "isUserVerified": is_verified });
+        self.post(&format!("webauthn/authenticator/{authenticator}/uv"), body).await;
+    }
+
+    /// Takes a cookie of this site away.
+    pub async fn forget(&self, cookie: &str) {
+        self.client.delete_cookie(cookie).await.unwrap();
+    }
+
+    /// What the element with this id shows.
+    pub async fn text_of(&self, id: &str) -> String {
+        self.client.find(Locator::Id(id)).await.unwrap().text().await.unwrap()
     }
 
     pub async fn goto(&self, url: &str) {

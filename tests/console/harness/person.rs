@@ -53,7 +53,10 @@ impl Person {
     pub async fn send(&self, method: Method, path: &str, fields: &[(&str, &str)], body: Body) -> Said {
         let cookies: Vec<String> =
             self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut request = Request::builder().method(method).uri(path).header("user-agent", "Test/1.0");
+        let mut request = Request::builder().method(method).uri(path);
+        if fields.iter().all(|it| it.0 != "user-agent") {
+            request = request.header("user-agent", "Test/1.0");
+        }
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
         }

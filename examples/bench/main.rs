@@ -1,0 +1,136 @@
+//! What `scripts/bench` measures against, and on: bare axum handlers, and a database full of members and keys.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
+
+use axum::{
+    Json, Router,
+    extract::Path,
+    http::header,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use guildhall::{
+    db::Db,
+    kit::{
+        Chance,
+        secret::{KeyKind, hash, machine_key},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::io::Write as _;
+use uuid::Uuid;
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["bare", listen] => bare(listen).await,
+        ["fill", url, slug, many, keys] => fill(url, slug, many.parse().unwrap(), keys).await,
+        _ => panic!("bench bare LISTEN | bench fill URL SLUG MANY KEYS-FILE"),
+    }
+}
+
+/// The least that a handler can do: reads JSON and writes it, or answers a page of so many bytes.
+async fn bare(listen: &str) {
+    #[derive(Deserialize, Serialize)]
+    struct Question {
+        key: String,
+        permission: String,
+    }
+    async fn echo(Json(it): Json<Question>) -> Json<Question> {
+        Json(it)
+    }
+    async fn html(Path(bytes): Path<usize>) -> impl IntoResponse {
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "x".repeat(bytes))
+    }
+    let router = Router::new().route("/echo", post(echo)).route("/html/{bytes}", get(html));
+    let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+    axum::serve(listener, router).await.unwrap();
+}
+
+/// Gives an account so many members, each with a key; writes the keys into a file.
+async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
+    let db = Db::connect(url).await.unwrap();
+    let mut file = std::io::BufWriter::new(std::fs::File::create(keys).unwrap());
+    let chance = Chance::real();
+    let (account,): (Uuid,) = {
+        let mut conn = db.read().await.unwrap();
+        conn.query("select id from accounts where slug = $1").bind(slug).one().await.unwrap()
+    };
+    for begin in (0..many).step_by(5000) {
+        let mut conn = db.begin().await.unwrap();
+        for at in begin..many.min(begin + 5000) {
+            let mut id = || uuid::Builder::from_random_bytes(chance.bytes()).into_uuid();
+            let [user, membership, grant, key] = [id(), id(), id(), id()];
+            let (name, email) = (format!("Member{at} Bench"), format!("member{at}@bench.test"));
+            let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;
+            let secret = machine_key(KeyKind::Key, &chance);
+            writeln!(file, "{secret}").unwrap();
+            let user_sql =
+                "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
+            conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).run().await.unwrap();
+            conn.query(
+                "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at) values ($1, $2, $3, $4, $5, $5)",
+            )
+            .bind(membership)
+            .bind(account)
+            .bind(user)
+            .bind(name.to_lowercase())
+            .bind(time)
+            .run()
+            .await
+            .unwrap();
+            let role = if at % 50 == 0 { "admin" } else { "member" };
+            conn.query(
+                "insert into grants (id, account_id, membership_id, role, scope, created_at) values ($1, $2, $3, $4, 'account', $5)",
+            )
+            .bind(grant)
+            .bind(account)
+            .bind(membership)
+            .bind(role)
+            .bind(time)
+            .run()
+            .await
+            .unwrap();
+            for word in [&email, &name.to_lowercase(), &"bench".to_owned()] {
+                conn.query("insert into member_words (account_id, word, membership_id) values ($1, $2, $3)")
+                    .bind(account)
+                    .bind(word)
+                    .bind(membership)
+                    .run()
+                    .await
+                    .unwrap();
+            }
+            conn.query(
+                "insert into api_keys (id, account_id, membership_id, user_id, name, hash, last4, created_at)
+                 values ($1, $2, $3, $4, 'Bench', $5, $6, $7)",
+            )
+            .bind(key)
+            .bind(account)
+            .bind(membership)
+            .bind(user)
+            .bind(hash(&secret))
+            .bind(&secret[secret.len() - 4..])
+            .bind(time)
+            .run()
+            .await
+            .unwrap();
+        }
+        // Where the page 4,000 further on begins.
+        let at = many.saturating_sub(26);
+        if (begin..begin + 5000).contains(&at) {
+            let sql = "select m.id, m.joined_at from memberships m where m.account_id = $1 order by m.joined_at desc limit 1 offset $2";
+            // The owner joined last of all.
+            let back = i64::try_from(many.min(begin + 5000) - at).unwrap();
+            let (id, time): (Uuid, i64) = conn.query(sql).bind(account).bind(back).one().await.unwrap();
+            let cursor = serde_json::json!({ "t": time, "n": "", "i": id }).to_string();
+            std::fs::write(format!("{keys}.last"), BASE64_URL_SAFE_NO_PAD.encode(cursor)).unwrap();
+        }
+        let sql = "update accounts set member_count = (select count(*) from memberships where account_id = $1) where id = $1";
+        conn.query(sql).bind(account).run().await.unwrap();
+        conn.commit().await.unwrap();
+    }
+    db.close().await;
+    file.flush().unwrap();
+}

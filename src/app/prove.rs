@@ -1,0 +1,147 @@
+//! Fresh proof for dangerous acts: what a form asks for, and what came with it.
+use super::{App, passkeys};
+use crate::{
+    error::{Error, Result},
+    kit::{passkey::Party, password},
+    model::entry::{By, Fresh},
+    store::{
+        Change, Client, Me, Scope, entry,
+        factors::{self, Ways},
+        me, sessions,
+    },
+};
+use serde::Deserialize;
+use tower_sessions::Session;
+
+/// What came with a form: `#[serde(flatten)]` it there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// The password.
+    #[serde(rename = "password")]
+    pub password: String,
+    /// A code of the authenticator app.
+    #[serde(rename = "proof_code")]
+    pub code: String,
+    /// What a passkey signed.
+    #[serde(rename = "proof_credential")]
+    pub credential: String,
+}
+
+impl From<&Given> for Given {
+    fn from(it: &Given) -> Given {
+        it.clone()
+    }
+}
+impl From<&String> for Given {
+    fn from(password: &String) -> Given {
+        Given { password: password.clone(), ..Given::default() }
+    }
+}
+impl From<&str> for Given {
+    fn from(password: &str) -> Given {
+        Given { password: password.to_owned(), ..Given::default() }
+    }
+}
+
+/// What `ui/proof.html` asks for: nothing while the last proof is fresh, else one of what the user has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proof {
+    /// Whether anything is asked for.
+    pub is_asked: bool,
+    /// A password.
+    pub password: bool,
+    /// A code of the authenticator app.
+    pub code: bool,
+    /// A passkey.
+    pub passkey: bool,
+}
+
+/// The fields that `ui/proof.html` has, whose faults stand beside them.
+pub const FIELDS: [&str; 3] = ["password", "proof_code", "proof_credential"];
+
+impl Proof {
+    pub(super) fn fresh() -> Proof {
+        Proof::default()
+    }
+    pub(super) fn of(app: &App, ways: Ways) -> Proof {
+        let passkey = ways.passkeys > 0 && Party::of(&app.kit().rules).is_some();
+        Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey }
+    }
+    /// Whether the user has nothing to show here: they sign in again, as they did.
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_asked && !self.password && !self.code && !self.passkey
+    }
+}
+
+/// Who proves what, from where.
+pub(super) struct Claim<'a> {
+    pub app: &'a App,
+    pub hash: &'a [u8],
+    pub session: &'a Session,
+    pub client: &'a Client,
+}
+
+impl Claim<'_> {
+    async fn me(&self) -> Result<Me> {
+        let mut conn = self.app.0.db.read().await?;
+        entry::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
+    }
+
+    /// A fresh proof, made just now by what was given.
+    pub async fn prove(&self, given: Given) -> Result<Fresh> {
+        let me = self.me().await?;
+        let user = me.person.id;
+        let Given { password, code, credential } = &given;
+        if [password, code, credential].iter().all(|it| it.is_empty()) {
+            return Err(self.nothing(me).await?);
+        }
+        let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
+        if credential.is_empty() && code.is_empty() {
+            let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client).await?;
+            let stored = me::password(&mut scope).await?;
+            drop(scope);
+            if !password::matches(password, stored.as_deref()).await? {
+                return Err(Error::invalid("password", "wrong", "That is not your password."));
+            }
+        }
+        // Taken before the change begins: the session is written by itself.
+        let signing = match credential.is_empty() {
+            true => None,
+            false => Some(passkeys::signing(self.session, self.app.kit().now()).await.map_err(at_proof)?),
+        };
+        let mut change = Change::<Me>::begin(&self.app.0.db, self.hash, self.app.kit(), self.client).await?;
+        if let Some(signing) = signing {
+            passkeys::check(&mut change, signing, credential, Some(user)).await.map_err(at_proof)?;
+        } else if !code.is_empty() && !factors::take_app_code(&mut change, user, code).await? {
+            return Err(Error::invalid("proof_code", "wrong", WRONG_CODE));
+        }
+        sessions::proved(&mut change).await?;
+        change.commit().await?;
+        attempt.forgive();
+        By::Session(self.me().await?.session).fresh(self.app.kit().now()).ok_or(Error::Stale)
+    }
+
+    async fn nothing(&self, me: Me) -> Result<Error> {
+        let user = me.person.id;
+        let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client).await?;
+        let ways = factors::ways(&mut scope, user).await?;
+        let (field, detail) = match ways {
+            Ways { password: true, .. } => ("password", "Enter your password to confirm that it is you."),
+            it if it.has_app() => ("proof_code", "Enter a code of your app to confirm that it is you."),
+            _ => ("proof_credential", "Confirm that it is you."),
+        };
+        Ok(Error::invalid(field, "proof_required", detail))
+    }
+}
+
+/// What is wrong with a code.
+pub const WRONG_CODE: &str = "This code is not right, or was used before. Wait for the next one.";
+
+fn at_proof(error: Error) -> Error {
+    let Error::Invalid(mut faults) = error else { return error };
+    for it in &mut faults {
+        it.field = "proof_credential".into();
+    }
+    Error::Invalid(faults)
+}

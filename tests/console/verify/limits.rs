@@ -1,0 +1,96 @@
+//! Rate limits: exact with many at once, shared by all who count as one, told to programs.
+use super::{DAY, Gateway, acme};
+use crate::harness::each;
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_at_once_are_admitted_exactly() {
+    each(async |house| {
+        let _watch = house.watch();
+        let it = acme(house).await;
+        house.tamper("update accounts set plan = 'free'").await;
+        let mut clients = tokio::task::JoinSet::new();
+        for at in 0..64 {
+            let key = if at % 2 == 0 { it.key.clone() } else { it.bobs.clone() };
+            let gateway = Gateway(it.gateway.0.clone());
+            clients.spawn(async move {
+                let mut valid = 0;
+                for _ in 0..4 {
+                    let said = gateway.asks(&key, json!({})).await;
+                    valid += i32::from(said["code"] == "VALID");
+                    assert!(["VALID", "RATE_LIMITED"].contains(&said["code"].as_str().unwrap()), "{said}");
+                }
+                valid
+            });
+        }
+        assert_eq!(clients.join_all().await.into_iter().sum::<i32>(), 60);
+        let said = it.gateway.asks(&it.key, json!({})).await;
+        assert_eq!((&said["code"], &said["ratelimit"]["limit"]), (&json!("RATE_LIMITED"), &json!(60)));
+        assert_eq!(said["ratelimit"]["remaining"], 0);
+        // What it says is when it opens again.
+        house.later(Duration::from_secs(said["ratelimit"]["reset"].as_u64().unwrap()));
+        assert_eq!(it.gateway.code(&it.key, json!({})).await, "VALID");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_costs_nothing_and_the_tightest_is_told() {
+    each(async |house| {
+        let _watch = house.watch();
+        let it = acme(house).await;
+        house.tamper("update accounts set plan = 'free'").await;
+        assert_eq!(it.gateway.asks(&it.key, json!({ "cost": 50 })).await["ratelimit"]["remaining"], 10);
+        assert_eq!(it.gateway.code(&it.key, json!({ "cost": 11 })).await, "RATE_LIMITED");
+        assert_eq!(it.gateway.code(&it.bobs, json!({ "permission": "members.view" })).await, "FORBIDDEN");
+        assert_eq!(it.gateway.asks(&it.key, json!({ "cost": 10 })).await["ratelimit"]["remaining"], 0);
+        // The day fills up, a minute's worth at a time: in the end it is the tighter one.
+        let mut admitted = 60;
+        for _ in 0..200 {
+            house.later(Duration::from_secs(61));
+            if it.gateway.code(&it.key, json!({ "cost": 60 })).await != "VALID" {
+                break;
+            }
+            admitted += 60;
+        }
+        assert_eq!(admitted, 9960);
+        let said = it.gateway.asks(&it.key, json!({ "cost": 40 })).await;
+        assert_eq!(said["code"], "VALID", "{said}");
+        assert_eq!(
+            (&said["ratelimit"]["limit"], &said["ratelimit"]["remaining"]),
+            (&json!(10_000), &json!(0))
+        );
+        assert_eq!(it.gateway.code(&it.key, json!({})).await, "RATE_LIMITED");
+        house.later(DAY);
+        assert_eq!(it.gateway.code(&it.key, json!({})).await, "VALID");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_api_has_its_own_limit() {
+    each(async |house| {
+        let _watch = house.watch();
+        let it = acme(house).await;
+        let first = it.key.get("/api/v1/accounts/acme").await.is(200);
+        assert_eq!(first.field("ratelimit-policy"), "\"minute\";q=1200;w=60");
+        assert!(first.field("ratelimit").starts_with("\"minute\";r=1199;t="), "{}", first.field("ratelimit"));
+        // Refused or not found, it counts and is told: for the account, whoever asks.
+        let refused = it.bobs.get("/api/v1/accounts/acme/members").await.is(403);
+        assert!(refused.field("ratelimit").starts_with("\"minute\";r=1198;"));
+        for _ in 0..1198 {
+            it.bobs.get("/api/v1/accounts/acme/members").await.is(403);
+        }
+        let over = it.key.get("/api/v1/accounts/acme").await.is(429);
+        assert_eq!(over.json()["code"], "too_many_requests");
+        assert!(over.field("ratelimit").starts_with("\"minute\";r=0;t="));
+        let after: u64 = over.field("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&after));
+        // It is not the plan's, and not another account's.
+        assert_eq!(it.gateway.code(&it.key, json!({})).await, "VALID");
+        house.later(Duration::from_secs(after));
+        it.key.get("/api/v1/accounts/acme").await.is(200);
+    })
+    .await;
+}
