@@ -16,6 +16,7 @@ mod plan;
 mod requests;
 mod resources;
 mod roles;
+mod sso;
 mod tag;
 mod teams;
 mod transfer;
@@ -42,6 +43,7 @@ pub fn routes() -> Routes {
         openapi::routes(),
         resources::routes(),
         roles::routes(),
+        sso::routes(),
         teams::routes(),
         transfer::routes(),
         usage::routes(),

@@ -19,6 +19,8 @@ pub enum Error {
         /// A sentence.
         detail: String,
     },
+    /// It is there, and opens only for who signs in another way.
+    Detour(Box<Detour>),
     /// It is not there, or the visitor may not know that it is.
     NotFound,
     /// The account's address is now this slug.
@@ -51,6 +53,87 @@ pub enum Error {
     Unavailable(String),
     /// Our own mistake. The cause is logged, and not shown.
     Internal(String),
+}
+
+/// A sign-in that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// What it opens: the account's name, or "This page".
+    pub name: String,
+    /// The slug of the organization whose provider it is, or whose account.
+    pub slug: String,
+    /// How to sign in.
+    pub way: Way,
+    /// Why it is asked for.
+    pub why: Asked,
+}
+
+/// A way to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Any that is the person's own.
+    Own,
+    /// With their password.
+    Password,
+    /// With Google.
+    Google,
+    /// With GitHub.
+    Github,
+    /// With the organization's identity provider.
+    Sso,
+}
+
+impl Way {
+    /// As people say it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Way::Own => "your own sign-in",
+            Way::Password => "Password",
+            Way::Google => "Google",
+            Way::Github => "GitHub",
+            Way::Sso => "SSO",
+        }
+    }
+}
+
+/// Why a sign-in is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The membership's login type demands it.
+    LoginType,
+    /// What an organization's provider says opens that organization alone.
+    Own,
+    /// The organization demands it of everybody at its domains.
+    Enforced,
+    /// The last proof is too old for what is to be done.
+    Stale,
+}
+
+impl std::fmt::Display for Detour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Detour { name, way, .. } = self;
+        match self.why {
+            Asked::LoginType => {
+                write!(f, "{name} opens for you only when you sign in with {}.", way.title())
+            }
+            Asked::Own => write!(
+                f,
+                "You came through an organization’s single sign-on, which opens that organization alone. {name} needs your own sign-in."
+            ),
+            Asked::Enforced => {
+                write!(
+                    f,
+                    "{name} demands its single sign-on of everybody whose address is at one of its domains."
+                )
+            }
+            Asked::Stale => {
+                write!(
+                    f,
+                    "This needs a proof of who you are that is less than ten minutes old. Sign in to {name} again."
+                )
+            }
+        }
+    }
 }
 
 /// What is wrong with one field.
@@ -99,6 +182,12 @@ impl Error {
             Error::SignedOut => "unauthenticated",
             Error::Forbidden(_) => "permission_missing",
             Error::Barred { code, .. } | Error::Conflict { code, .. } => code,
+            Error::Detour(it) => match it.why {
+                Asked::LoginType => "login_type",
+                Asked::Own => "own_sign_in",
+                Asked::Enforced => "sso_required",
+                Asked::Stale => "proof_required",
+            },
             Error::NotFound | Error::Moved(_) => "not_found",
             Error::Invalid(_) => "invalid",
             Error::Changed => "precondition_failed",
@@ -124,7 +213,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::SignedOut => 401,
-            Error::Forbidden(_) | Error::Barred { .. } | Error::Stale => 403,
+            Error::Forbidden(_) | Error::Barred { .. } | Error::Detour(_) | Error::Stale => 403,
             Error::NotFound | Error::Moved(_) => 404,
             Error::Invalid(_) | Error::Reused => 422,
             Error::Conflict { .. } => 409,
@@ -145,6 +234,7 @@ impl std::fmt::Display for Error {
             Error::Barred { detail, .. }
             | Error::Conflict { detail, .. }
             | Error::Malformed { detail, .. } => f.write_str(detail),
+            Error::Detour(it) => it.fmt(f),
             Error::NotFound | Error::Moved(_) => {
                 f.write_str("There is nothing here, or it is not for this account to see.")
             }

@@ -4,6 +4,7 @@ pub mod bill;
 pub mod budget;
 pub mod calendar;
 pub mod catalog;
+pub mod domain;
 pub mod entry;
 pub mod grant;
 pub mod id;

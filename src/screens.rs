@@ -7,6 +7,7 @@ pub mod forgot_password;
 pub mod health;
 pub mod invitations;
 pub mod invoices;
+pub mod join;
 pub mod keys;
 pub mod leaked_key;
 pub mod mailbox;
@@ -25,6 +26,9 @@ pub mod roles;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod single_sign_on;
+pub mod sso;
+pub mod sso_domains;
 pub mod teams;
 pub mod usage;
 pub mod webhooks;
@@ -43,6 +47,7 @@ pub fn routes() -> Routes {
         health::routes(),
         invitations::routes(),
         invoices::routes(),
+        join::routes(),
         keys::routes(),
         leaked_key::routes(),
         mailbox::routes(),
@@ -59,6 +64,9 @@ pub fn routes() -> Routes {
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
+        single_sign_on::routes(),
+        sso::routes(),
+        sso_domains::routes(),
         teams::routes(),
         webhooks::routes(),
         usage::routes(),

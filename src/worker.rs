@@ -11,9 +11,11 @@ use crate::{
     mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, answers, invoices, keys,
+        Change, Client, Host, Scope, answers, domains, invoices, keys,
         mails::{self, Due},
-        members, plans, sessions, transfers, usage,
+        members, plans, sessions,
+        sso::enforce,
+        transfers, usage,
     },
     till::{ByHand, Till},
 };
@@ -172,6 +174,8 @@ impl Worker {
         self.apart(async |it| mails::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
+        self.apart(async |it| enforce::sweep(it).await).await?;
+        self.look_at_domains().await?;
         while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
         self.apart(async |it| members::sweep(it).await).await?;
         // A plan that ends with a month is changed before the month is closed: its bill looks back.
@@ -185,6 +189,24 @@ impl Worker {
                 break;
             }
             sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    /// Asks the DNS again for domains that were proven a day ago. Where it does not answer, nothing is known.
+    async fn look_at_domains(&self) -> Result<()> {
+        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
+        let due = domains::take_due(&mut change).await?;
+        change.commit().await?;
+        let mut asked = JoinSet::new();
+        for it in due {
+            let outgoing = self.kit.outgoing.clone();
+            asked.spawn(async move { (outgoing.txt(&it.record()).await, it) });
+        }
+        while let Some(told) = asked.join_next().await {
+            let Ok((Ok(found), it)) = told else { continue };
+            let is_there = found.contains(&it.value());
+            self.apart(async |change| domains::looked_at(change, &it, is_there).await).await?;
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use super::{
     error_pages,
     limits::{Report, whole},
     page::Page,
-    sign::session_cookie,
+    sign::{safe_next, session_cookie},
 };
 use crate::{
-    error::{Error, Fault},
+    error::{Asked, Detour, Error, Fault, Way},
     model::{entry::Entry, id::ResourceId, permission::Permission},
     store::{
         Client, Scope,
@@ -150,6 +150,7 @@ fn title(error: &Error) -> &'static str {
     match error {
         Error::SignedOut => "Not signed in",
         Error::Forbidden(_) | Error::Barred { .. } | Error::Stale => "Not allowed",
+        Error::Detour(_) => "Another sign-in is needed",
         Error::NotFound | Error::Moved(_) => "Not found",
         Error::Invalid(_) => "Some fields need another look",
         Error::Conflict { .. } => "Not possible as things stand",
@@ -185,7 +186,8 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
         Error::Barred { code: entry::SECOND_FACTOR, detail } => {
-            let next: String = url::form_urlencoded::byte_serialize(back(&page, asked).as_bytes()).collect();
+            let next: String =
+                url::form_urlencoded::byte_serialize(back(&page, asked, app).as_bytes()).collect();
             let step = format!("/sign-in/second?next={}", next.replace("%2F", "/"));
             page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
         }
@@ -193,6 +195,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
             Some(response) => response,
             None => failed(&page, error, None),
         },
+        Error::Detour(it) => detour(&page, it, asked, app),
         Error::NotFound => {
             let home = error_pages::Link { label: "Go to your account".into(), href: "/".into() };
             page.whole("Not found", |frame| error_pages::not_found(frame, &home))
@@ -218,13 +221,39 @@ fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
     page.whole(title(error), |frame| error_pages::failed(frame, status, title(error), &sentence, reference))
 }
 
-/// Where to come back to: what was asked for, or the account's first page where that was a change.
-fn back(page: &Page, asked: &Parts) -> String {
+/// Offers the sign-in that is asked for, and comes back to where one was.
+fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
+    let next: String = url::form_urlencoded::byte_serialize(back(page, asked, app).as_bytes()).collect();
+    let next = next.replace("%2F", "/");
+    let (label, href) = match door.way {
+        Way::Own => ("Sign in as yourself".to_owned(), format!("/sign-in?own=1&next={next}")),
+        Way::Password => ("Sign in with your password".to_owned(), format!("/sign-in?own=1&next={next}")),
+        Way::Google => ("Continue with Google".to_owned(), format!("/auth/google?next={next}")),
+        Way::Github => ("Continue with GitHub".to_owned(), format!("/auth/github?next={next}")),
+        Way::Sso => {
+            let fresh = if door.why == Asked::Stale { "fresh=1&" } else { "" };
+            (format!("Continue with {} SSO", door.name), format!("/sso/{}?{fresh}next={next}", door.slug))
+        }
+    };
+    let body = error_pages::Detour {
+        sentence: door.to_string(),
+        go: error_pages::Link { label, href },
+        own: matches!(door.why, Asked::Own),
+    };
+    let status = StatusCode::FORBIDDEN;
+    page.solo(title(&Error::Detour(Box::new(door.clone()))), None, body)
+        .unwrap_or_else(|_| status.into_response())
+}
+
+/// Where to come back to: what was asked for; where that was a change, the page with its form, or the account's first.
+fn back(page: &Page, asked: &Parts, app: &App) -> String {
     if asked.method == Method::GET {
         return page.address().to_owned();
     }
+    let from = asked.headers.get(header::REFERER).and_then(|it| it.to_str().ok());
+    let form = from.and_then(|it| it.strip_prefix(app.kit().rules.base_url.as_str())).and_then(safe_next);
     let slug = asked.uri.path().strip_prefix("/a/").and_then(|it| it.split('/').next());
-    slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview"))
+    form.map_or_else(|| slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview")), str::to_owned)
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.

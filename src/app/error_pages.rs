@@ -32,6 +32,18 @@ impl Forbidden {
     }
 }
 
+/// 403 for who signed in another way than is asked for.
+#[derive(Template)]
+#[template(path = "error/detour.html")]
+pub struct Detour {
+    /// Why.
+    pub sentence: String,
+    /// To the sign-in that opens it.
+    pub go: Link,
+    /// Whether it is one's own, which one may not have yet.
+    pub own: bool,
+}
+
 /// 404: the same for what does not exist and for what belongs to somebody else.
 pub fn not_found(frame: &Frame, home: &Link) -> String {
     draw(&NotFound { frame, home })

@@ -10,7 +10,7 @@ use super::{
     prove::{Claim, Given, Proof},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Asked, Detour, Error, Result, Way},
     kit::{
         Kit,
         secret::{KeyKind, hash, is_machine_key},
@@ -104,9 +104,10 @@ impl<P: Needs, V: Via> Door<P, V> {
         }
         change.commit().await
     }
-    /// Whether a dangerous act needs the password again: then the form asks for it.
+    /// Whether a dangerous act needs the password again: then the form asks for it. Who came through an organization's
+    /// provider is sent there instead.
     pub fn is_stale(&self) -> bool {
-        self.entry.by.fresh(self.kit().now()).is_none()
+        self.entry.by.fresh(self.kit().now()).is_none() && self.entry.only_within().is_none()
     }
     /// What a form for a dangerous act asks for.
     pub async fn proof(&self) -> Result<Proof> {
@@ -124,6 +125,13 @@ impl<P: Needs, V: Via> Door<P, V> {
         let (Credential::Session(hash), Some(session)) = (&self.by, &self.session) else {
             return Err(Error::Stale);
         };
+        // Who came through a provider proves it there; they may have nothing else.
+        if self.entry.only_within().is_some() {
+            let here = &self.entry.here;
+            let slug = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug).clone();
+            let (name, way, why) = (here.name.clone(), Way::Sso, Asked::Stale);
+            return Err(Error::Detour(Box::new(Detour { name, slug, way, why })));
+        }
         Claim { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
     }
 }
@@ -223,6 +231,15 @@ impl FromRequestParts<App> for Number {
     }
 }
 
+/// `{slug}` of the path, where no account is entered by it.
+pub struct Named(pub String);
+impl FromRequestParts<App> for Named {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        param(parts, "slug").await.map(Named)
+    }
+}
+
 /// `{token}` of the path: a secret out of a mail.
 pub struct Token(pub String);
 impl FromRequestParts<App> for Token {
@@ -282,6 +299,10 @@ impl SignedIn {
     pub fn kit(&self) -> &Kit {
         self.app.kit()
     }
+    /// Where it comes from.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
     /// The browser's session.
     pub fn session(&self) -> &Session {
         &self.session
@@ -330,8 +351,12 @@ impl SignedIn {
         if let Some(fresh) = By::Session(self.me.session.clone()).fresh(self.kit().now()) {
             return Ok(fresh);
         }
+        self.prove_anew(given.into()).await
+    }
+    /// Proof by what came with the form, however fresh the last one is.
+    pub async fn prove_anew(&self, given: Given) -> Result<Fresh> {
         let (app, hash, session, client) = (&self.app, &self.hash, &self.session, &self.client);
-        Claim { app, hash, session, client }.prove(given.into()).await
+        Claim { app, hash, session, client }.prove(given).await
     }
 }
 impl sealed::Sealed for SignedIn {}
@@ -346,6 +371,10 @@ impl FromRequestParts<App> for SignedIn {
         let anyone = Anyone::from_request_parts(parts, app).await?;
         let Anyone { app, me, client, session } = anyone;
         let (hash, me) = me.ok_or(Error::SignedOut)?;
+        if !me.session.is_own() {
+            let (name, slug) = ("This page".to_owned(), String::new());
+            return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Own, why: Asked::Own })));
+        }
         app.touch(me.session.id, None);
         Ok(SignedIn { app, hash, me, client, session })
     }
@@ -386,9 +415,9 @@ impl Anyone {
     pub fn me(&self) -> Option<&Me> {
         self.me.as_ref().map(|it| &it.1)
     }
-    /// The signed-in user, as a gate of their own.
+    /// The signed-in user, as a gate of their own: not who is known by an organization's provider alone.
     pub fn signed_in(&self) -> Option<SignedIn> {
-        let (hash, me) = self.me.clone()?;
+        let (hash, me) = self.me.clone().filter(|it| it.1.session.is_own())?;
         let (app, client, session) = (self.app.clone(), self.client.clone(), self.session.clone());
         Some(SignedIn { app, hash, me, client, session })
     }
@@ -415,6 +444,25 @@ impl Anyone {
     /// One transaction: kept if the story ends well, undone if not.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>) -> Result<T> {
         let mut change = Change::<Visitor>::begin(&self.app.0.db, self.kit(), &self.client).await?;
+        let told = story(&mut change).await?;
+        change.commit().await?;
+        Ok(told)
+    }
+}
+impl Anyone {
+    /// One transaction in an account of the signed-in user's, in which they must hold `permission`: for what ends outside of it.
+    pub async fn change_in<T>(
+        &self,
+        slug: &str,
+        permission: Permission,
+        story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+    ) -> Result<T> {
+        let (hash, _) = self.me.as_ref().ok_or(Error::SignedOut)?;
+        let by = Credential::Session(hash.clone());
+        let mut change = Change::<Entry>::begin(&self.app.0.db, &by, slug, self.kit(), &self.client).await?;
+        if !change.who().may(permission) {
+            return Err(Error::Forbidden(permission));
+        }
         let told = story(&mut change).await?;
         change.commit().await?;
         Ok(told)

@@ -118,7 +118,8 @@ async fn same_site(State(app): State<App>, request: Request, next: Next) -> Resp
 fn is_ours(app: &App, request: &Request) -> bool {
     let path = request.uri().path();
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || path.starts_with("/api/") || path.starts_with("/scim/") || path.starts_with("/webhooks/") {
+    let others = ["/api/", "/scim/", "/webhooks/"];
+    if is_safe || others.iter().any(|it| path.starts_with(it)) || path == "/sso/backchannel" {
         return true;
     }
     let field = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());

@@ -160,6 +160,9 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
         billing.current |= path.starts_with(&format!("{base}/invoices/"));
         settings.push(billing);
     }
+    if entry.may(Permission::ManageSso) && here.kind == account::Kind::Organization {
+        settings.push(item("Security & SSO", "fingerprint", "sso", None));
+    }
     settings.push(item("Settings", "settings", "settings", None));
     let title = match here.kind {
         account::Kind::Personal => "Personal account",

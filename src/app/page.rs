@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::{
+        account::Kind,
         entry::{Entry, Person},
         time::{self, Time},
     },
@@ -143,7 +144,13 @@ impl Page {
             return Ok(self.answer(shell::partial(&self.frame(title), &body)));
         }
         let who = scope.who();
-        let shell = nav::shell(who.person(), who.entry(), seats, self.uri.path(), &self.catalog, self.limit);
+        // A provider vouches for one organization: what else the person has is not shown.
+        let within = who.entry().and_then(Entry::only_within);
+        let is_shown = |it: &&Seat| {
+            within.is_none_or(|top| it.id == top || it.parent_id == Some(top) || it.kind == Kind::Personal)
+        };
+        let seats: Vec<Seat> = seats.iter().filter(is_shown).cloned().collect();
+        let shell = nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
         Ok(self.answer(shell::page(&self.frame(title), &shell, &body)))
     }
     /// Signed out: a form beside the picture of the street.

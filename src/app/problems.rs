@@ -96,6 +96,7 @@ pub const ALL: &[Problem] = &[
         "There is no card on file. Add one in the console first, or pay by hand as the invoice says.",
     ),
     problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
+    problem("no_verified_domain", 409, "No domain of the organization is proven. Prove one first."),
     problem(
         "not_a_member",
         409,

@@ -1,15 +1,25 @@
 //! Signing a browser in and out: with one factor or two, at once or in two steps.
-use super::{App, agent, client::cookie, gate::Anyone, page::Page};
+use super::{
+    App, agent,
+    client::cookie,
+    gate::{Anyone, SignedIn},
+    page::Page,
+};
 use crate::{
     error::{Error, Result},
     kit::secret::hash,
     model::{
+        account::LoginType,
         id::UserId,
         time::{MINUTE, Time},
     },
     store::{
-        Change, Me, factors,
+        Change, Me, Visitor, factors,
         sessions::{self, held, secret_hash},
+        sso::{
+            self,
+            proofs::{self, Proof},
+        },
         users,
     },
 };
@@ -35,12 +45,42 @@ pub(super) fn fault(it: session::Error) -> Error {
     Error::Unavailable(it.to_string())
 }
 
-/// Signs a user in by one factor: a new session, whose secret nobody has seen before.
-pub async fn enter(anyone: &Anyone, user: UserId, method: &str) -> Result<()> {
-    begin(anyone, user, method, false).await
+/// A new session, of who showed on their own who they are. What an organization's provider said of the same user in this
+/// browser still holds.
+async fn begin(anyone: &Anyone, user: UserId, method: &str, two_factors: bool) -> Result<()> {
+    let proofs = shown(anyone, user).await?;
+    renew(anyone, user, &Shown { method, two_factors, at: None }, &proofs).await
 }
 
-async fn begin(anyone: &Anyone, user: UserId, method: &str, two_factors: bool) -> Result<()> {
+/// Lets a user in whom an organization's provider vouches for. Who is signed in on their own stays so.
+pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> Result<()> {
+    let mut proofs = shown(anyone, user).await?;
+    proofs.retain(|it| it.account_id != proof.account_id);
+    proofs.push(proof);
+    let mine = anyone.me().filter(|it| it.person.id == user && it.session.is_own());
+    let method = mine.map_or(LoginType::Sso.word().to_owned(), |it| it.session.method.clone());
+    let two_factors = mine.is_some_and(|it| it.session.two_factors);
+    let at = mine.map(|it| it.session.proved_at);
+    renew(anyone, user, &Shown { method: &method, two_factors, at }, &proofs).await
+}
+
+async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
+    match anyone.me().filter(|it| it.person.id == user) {
+        Some(me) => proofs::of(&mut anyone.read().await?, me.session.id).await,
+        None => Ok(vec![]),
+    }
+}
+
+/// How somebody showed who they are.
+struct Shown<'a> {
+    method: &'a str,
+    two_factors: bool,
+    /// When, if not just now.
+    at: Option<Time>,
+}
+
+/// A session whose secret nobody has seen before.
+async fn renew(anyone: &Anyone, user: UserId, by: &Shown<'_>, proofs: &[Proof]) -> Result<()> {
     let session = anyone.session();
     session.clear().await;
     session.cycle_id().await.map_err(fault)?;
@@ -48,15 +88,20 @@ async fn begin(anyone: &Anyone, user: UserId, method: &str, two_factors: bool) -
     let user = user.to_string();
     for (name, value) in [
         (held::USER, user.as_str()),
-        (held::METHOD, method),
+        (held::METHOD, by.method),
         (held::IP, &client.ip),
         (held::AGENT, &client.agent),
     ] {
         session.insert(name, value).await.map_err(fault)?;
     }
-    session.insert(held::TWO_FACTORS, two_factors).await.map_err(fault)?;
+    if let Some(at) = by.at {
+        session.insert(held::PROVED, at.0.to_string()).await.map_err(fault)?;
+    }
+    session.insert(held::TWO_FACTORS, by.two_factors).await.map_err(fault)?;
     // Written now: a page that follows at once, perhaps from another replica, finds it.
-    session.save().await.map_err(fault)
+    session.save().await.map_err(fault)?;
+    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+    anyone.change(async |change| proofs::note(change, &secret_hash(id), proofs).await).await
 }
 
 /// Signs the browser out: the session is gone.
@@ -64,11 +109,39 @@ pub async fn leave(session: &Session) -> Result<()> {
     session.flush().await.map_err(fault)
 }
 
+/// Where one signs out at the organization's provider too, if that is how this session began.
+pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
+    let Some(me) = anyone.me().filter(|it| !it.session.is_own()) else { return Ok(None) };
+    let mut scope = anyone.read().await?;
+    let Some(proof) = proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
+    let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
+    drop(scope);
+    // A provider that is away keeps nobody from signing out here.
+    let asked = tokio::time::timeout(Duration::from_secs(2), anyone.kit().oidc.find(&client.issuer)).await;
+    let Ok(Ok(found)) = asked else { return Ok(None) };
+    let token = proof.token.and_then(|it| anyone.kit().seal.open(TOKEN, &it));
+    let token = token.and_then(|it| String::from_utf8(it).ok());
+    Ok(found.sign_out(&client.id, token.as_deref(), &anyone.kit().url("/sign-in")))
+}
+
+/// Where a provider's token is sealed.
+pub const TOKEN: &str = "sso token";
+
 /// The session was made with two factors from now on: the same one under a new secret.
-pub async fn raise(session: &Session) -> Result<()> {
+pub async fn raise(signed: &SignedIn) -> Result<()> {
+    let proofs = proofs::of(&mut signed.read().await?, signed.me().session.id).await?;
+    let session = signed.session();
     session.insert(held::TWO_FACTORS, true).await.map_err(fault)?;
+    for gone in [held::HALF, held::PROVED] {
+        session.remove_value(gone).await.map_err(fault)?;
+    }
     session.cycle_id().await.map_err(fault)?;
-    session.save().await.map_err(fault)
+    session.save().await.map_err(fault)?;
+    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+    let (app, client) = (signed.app(), signed.client());
+    let mut change = Change::<Visitor>::begin(&app.0.db, signed.kit(), client).await?;
+    proofs::note(&mut change, &secret_hash(id), &proofs).await?;
+    change.commit().await
 }
 
 /// Somebody who has proven who they are.
@@ -119,8 +192,11 @@ pub async fn arrive_by_one(
         return arrive(anyone, page, headers, it).await;
     }
     let session = anyone.session();
-    session.clear().await;
-    session.cycle_id().await.map_err(fault)?;
+    // What an organization's provider opened for the same user stays open meanwhile, and after.
+    if anyone.me().is_none_or(|me| me.person.id != it.user) {
+        session.clear().await;
+        session.cycle_id().await.map_err(fault)?;
+    }
     let next = safe_next(it.next).unwrap_or_default().to_owned();
     let password = password_of(anyone, it.user).await?;
     let half =

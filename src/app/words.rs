@@ -135,8 +135,51 @@ pub fn sentence(event: &Event) -> String {
                 text(before, "email")
             )
         }
-        unknown => format!("{} · {name}", unknown.replace(['.', '_'], " ")),
+        other => single_sign_on(other, &name, before, after)
+            .unwrap_or_else(|| format!("{} · {name}", other.replace(['.', '_'], " "))),
     }
+}
+
+fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Option<String> {
+    Some(match action {
+        "sso.saved" => format!("set up single sign-on with {}", text(after, "issuer")),
+        "sso.removed" => "took single sign-on away".to_owned(),
+        "sso.tested" if after["ok"] == true => "tested single sign-on: it works".to_owned(),
+        "sso.tested" => "tested single sign-on: it does not work".to_owned(),
+        "sso.linked" => format!("linked {name} to {} at {}", text(after, "email"), text(after, "issuer")),
+        "sso.refused" => format!("was refused by single sign-on ({name}): {}", text(after, "detail")),
+        "sso.enforced" => "enforced single sign-on, on trial for 15 minutes".to_owned(),
+        "sso.enforcement_confirmed" => {
+            "confirmed the enforcement of single sign-on by signing in with it".to_owned()
+        }
+        "sso.enforcement_lifted" => {
+            format!("lifted the enforcement of single sign-on: {}", text(after, "why"))
+        }
+        "sso.codes_made" => "made new break-glass codes".to_owned(),
+        "sso.code_used" => "went in with a break-glass code".to_owned(),
+        "domain.added" => format!("claimed the domain {name}"),
+        "domain.verified" if after["vouched"] == true => format!("vouched for the domain {name}"),
+        "domain.verified" => format!("verified the domain {name}"),
+        "domain.unverified" => format!("unverified the domain {name}: its record was missing for seven days"),
+        "domain.removed" => format!("removed the domain {name}"),
+        "domain.joining_changed" => match text(after, "joining") {
+            "join" => "let people at verified domains join at once".to_owned(),
+            "ask" => "let people at verified domains ask to join".to_owned(),
+            _ => "let people at verified domains join by invitation only".to_owned(),
+        },
+        "join.requested" => "asked to join".to_owned(),
+        "join.declined" => format!("declined that {name} joins"),
+        "member.groups_changed" => format!(
+            "changed what {name} holds by their groups: {} added, {} taken",
+            count(&after["grants"]),
+            count(&before["grants"])
+        ),
+        _ => return None,
+    })
+}
+
+fn count(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
 }
 
 fn text<'a>(it: &'a Value, key: &str) -> &'a str {

@@ -6,11 +6,12 @@ use super::{
 use crate::{
     model::{
         account::Kind,
+        domain::Domain,
         entry::Person,
         text::{Email, Name, Slug},
     },
     settings::Settings,
-    store::{accounts, users},
+    store::{accounts, domains, users},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -24,6 +25,13 @@ pub enum Account {
         /// As a JSON array
         #[arg(long)]
         json: bool,
+    },
+    /// Vouch for an organization's domain, without asking the DNS
+    VerifyDomain {
+        /// The organization
+        slug: String,
+        /// The domain, such as example.com
+        domain: String,
     },
     /// Set the plan of an account and its teams
     SetPlan {
@@ -61,6 +69,7 @@ impl Account {
         match self {
             Account::Create(it) => create(settings, it).await,
             Account::List { json } => list(settings, json).await,
+            Account::VerifyDomain { slug, domain } => verify_domain(settings, &slug, &domain).await,
             Account::SetPlan { slug, plan } => set_plan(settings, &slug, &plan).await,
         }
     }
@@ -156,6 +165,20 @@ async fn set_plan(settings: &Settings, slug: &str, plan: &str) -> Done {
     });
     change.await?;
     say(slug)
+}
+
+async fn verify_domain(settings: &Settings, slug: &str, domain: &str) -> Done {
+    let domain = Domain::parse(domain)?;
+    let house = House::open(settings, Missing::Refuse, "guildhall account verify-domain").await?;
+    let change = house.change(async |change| {
+        let account = accounts::by_slug(change, slug).await?.ok_or_else(|| unknown(slug))?;
+        if account.kind != Kind::Organization {
+            return Err(Failed::because(format!("“{slug}” is no organization: only they have domains.")));
+        }
+        Ok(domains::vouch(change, account.id, &domain).await?)
+    });
+    change.await?;
+    say(domain)
 }
 
 /// There is no account of that slug.

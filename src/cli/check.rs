@@ -8,7 +8,9 @@ use crate::{
     kit::{Kit, social::Social},
     mail::Postman,
     settings::{Database, Settings},
+    store::{Client, Host, Scope, sso},
 };
+use tokio::task::JoinSet;
 
 /// What was found: in order, or a sentence that says what is wrong and what to do.
 type Finding = Result<String, String>;
@@ -26,6 +28,7 @@ pub async fn run(settings: &Settings) -> Done {
             all.push(("database", database(settings, db.as_ref()).await));
             if let Ok(db) = db {
                 all.push(("secret key", secret_key(&db, &kit).await));
+                all.extend(issuers(&db, &kit).await.into_iter().map(|it| ("single sign-on", it)));
                 db.close().await;
             }
         }
@@ -98,6 +101,38 @@ async fn secret_key(db: &Db, kit: &Kit) -> Finding {
     }
     check_key(db, kit).await.map_err(|it| sentence(&it))?;
     Ok("it is the one under which the audit log is written".into())
+}
+
+/// Each identity provider must answer with its document and its keys.
+async fn issuers(db: &Db, kit: &Kit) -> Vec<Finding> {
+    if db.behind().await.is_ok_and(|it| it > 0) {
+        return vec![];
+    }
+    let listed = async {
+        let mut scope = Scope::read(db, Host("guildhall check"), kit, &Client::default()).await?;
+        sso::issuers(&mut scope).await
+    };
+    let all = match listed.await {
+        Ok(all) if all.is_empty() => return vec![],
+        Ok(all) => all,
+        Err(cause) => return vec![Err(format!("the providers cannot be read ({})", cause.cause()))],
+    };
+    // A few at a time: one that is away takes its ten seconds.
+    let mut found = vec![];
+    for some in all.chunks(8) {
+        let mut asked: JoinSet<Finding> = JoinSet::new();
+        for (slug, issuer) in some {
+            let (oidc, slug, issuer) = (kit.oidc.clone(), slug.clone(), issuer.clone());
+            asked.spawn(async move {
+                match oidc.look(&issuer).await {
+                    Ok(it) => Ok(format!("{issuer} of {slug} answers, with {} keys", it.key_count())),
+                    Err(it) => Err(format!("{issuer} of {slug}: {}", it.detail)),
+                }
+            });
+        }
+        found.extend(asked.join_all().await);
+    }
+    found
 }
 
 async fn google(settings: &Settings) -> Finding {

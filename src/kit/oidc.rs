@@ -1,4 +1,4 @@
-//! OpenID Connect, as its relying party: an identity provider's document and keys, the way there and back, and what it says
+//! `OpenID` Connect, as its relying party: an identity provider's document and keys, the way there and back, and what it says
 //! of a person. Knows nothing of accounts and sessions.
 mod flow;
 mod token;

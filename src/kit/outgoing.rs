@@ -159,7 +159,7 @@ impl Outgoing {
     }
 
     fn build(&self) -> Result<reqwest::Client, String> {
-        let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
         let ring = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
@@ -169,7 +169,7 @@ impl Outgoing {
         let Inner { allow_private, resolver, ref names, .. } = *self.0;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Names { allow_private, resolver, names: names.clone() })
+            .dns_resolver(Names { allow_private, resolver, once: names.clone() })
             // A proxy would resolve names by itself.
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -209,13 +209,13 @@ fn names(
 struct Names {
     allow_private: bool,
     resolver: Option<SocketAddr>,
-    names: Arc<OnceLock<Result<TokioResolver, String>>>,
+    once: Arc<OnceLock<Result<TokioResolver, String>>>,
 }
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let Names { allow_private, resolver, ref names } = *self;
-        let once = names.clone();
+        let Names { allow_private, resolver, ref once } = *self;
+        let once = once.clone();
         Box::pin(async move {
             let host = name.as_str();
             let unknown = || Failure::Unknown(host.to_owned());

@@ -123,6 +123,7 @@ fn in_base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::social::Providers;
 
     #[test]
     fn passkeys_need_a_name() {

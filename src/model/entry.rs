@@ -53,6 +53,13 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Whether the person showed on their own who they are, not only an organization's provider for them.
+    pub fn is_own(&self) -> bool {
+        self.method != super::account::LoginType::Sso.word()
+    }
+}
+
 /// How old a proof may be for a dangerous act.
 pub const FRESH: Duration = Duration::from_secs(600);
 
@@ -131,6 +138,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The organization at the top, if an organization's provider is all that is known of who this is: there is nothing else
+    /// to be seen.
+    pub fn only_within(&self) -> Option<AccountId> {
+        matches!(&self.by, By::Session(it) if !it.is_own()).then(|| self.here.top())
+    }
     /// Over something at least: enough to open a page.
     pub fn may(&self, it: Permission) -> bool {
         self.rights.may(it)

@@ -225,7 +225,21 @@ pub fn fold(text: &str) -> String {
 #[schema(value_type = String, min_length = 2, max_length = 40, pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$", example = "north-light")]
 pub struct Slug(String);
 
-const RESERVED: &[&str] = &["a", "api", "dev", "guildhall", "me", "new", "operator", "static", "sso", "auth"];
+const RESERVED: &[&str] = &[
+    "a",
+    "api",
+    "dev",
+    "guildhall",
+    "me",
+    "new",
+    "operator",
+    "static",
+    "sso",
+    "auth",
+    "callback",
+    "backchannel",
+    "link",
+];
 
 impl Slug {
     /// As typed.

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     kit::{passkey::Party, password, social::Provider},
     model::text::Email,
-    store::users,
+    store::{domains, sso::proofs, users},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -32,15 +32,19 @@ pub fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Next {
+struct Asked {
     next: String,
+    email: String,
+    /// Asks for the person's own sign-in, whoever is signed in.
+    own: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SignIn {
     email: String,
-    password: String,
+    /// Not sent by the first step, which asks for the address alone.
+    password: Option<String>,
     next: String,
 }
 
@@ -51,32 +55,78 @@ struct Index {
     next: String,
     faults: Faults,
     may_sign_up: bool,
+    /// Whether the password is asked for too.
+    asks_password: bool,
     takes_passkeys: bool,
     providers: Vec<Provider>,
 }
 
+#[derive(Template)]
+#[template(path = "sign_in/sso.html")]
+struct Through {
+    email: String,
+    domain: String,
+    organization: String,
+    enforced: bool,
+    go: String,
+    own: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/out.html")]
+struct Out {
+    go: String,
+}
+
 /// To the account where the visitor was last, or to sign in.
 async fn home(anyone: Anyone, page: Page) -> Result<Response> {
-    let Some(me) = anyone.me().map(|it| it.person.id) else { return Ok(page.to("/sign-in")) };
-    let slug = users::home(&mut anyone.read().await?, me).await?;
+    let Some(me) = anyone.me() else { return Ok(page.to("/sign-in")) };
+    let mut scope = anyone.read().await?;
+    // What a provider opened is all that is open.
+    if !me.session.is_own() {
+        let home = proofs::home(&mut scope, me.session.id).await?;
+        return Ok(page.to(&home.map_or("/sign-in?own=1".to_owned(), |it| format!("/a/{it}/overview"))));
+    }
+    let slug = users::home(&mut scope, me.person.id).await?;
     Ok(page.to(&format!("/a/{slug}/overview")))
 }
 
-async fn show(anyone: Anyone, page: Page, Query(it): Query<Next>) -> Result<Response> {
-    if anyone.me().is_some() {
+async fn show(anyone: Anyone, page: Page, Query(it): Query<Asked>) -> Result<Response> {
+    if anyone.me().is_some() && it.own.is_empty() {
         return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
     }
-    ask(&anyone, &page, SignIn { next: it.next, ..SignIn::default() }, Faults::default())
+    let password = (!it.own.is_empty()).then(String::new);
+    ask(&anyone, &page, SignIn { next: it.next, email: it.email, password }, Faults::default())
 }
 
 fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Response> {
     let may_sign_up = anyone.kit().rules.open_sign_up;
+    let asks_password = it.password.is_some();
     let takes_passkeys = Party::of(&anyone.kit().rules).is_some();
     let providers = anyone.kit().social.all();
+    let (email, next) = (it.email, it.next);
     page.plain(
         "Sign in",
-        Index { email: it.email, next: it.next, faults, may_sign_up, takes_passkeys, providers },
+        Index { email, next, faults, may_sign_up, asks_password, takes_passkeys, providers },
     )
+}
+
+/// The address decides how to go on. Whether it has a user is told to nobody.
+async fn step(anyone: &Anyone, page: &Page, it: SignIn, email: &Email) -> Result<Response> {
+    let Some(way) = domains::way(&mut anyone.read().await?, email).await? else {
+        return ask(anyone, page, SignIn { password: Some(String::new()), ..it }, Faults::default());
+    };
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let rest = format!("email={}&next={}", encoded(email.as_str()), encoded(&it.next));
+    let through = Through {
+        domain: email.as_str().rsplit('@').next().unwrap_or_default().to_owned(),
+        email: email.as_str().to_owned(),
+        go: format!("/sso/{}?{rest}", way.slug),
+        own: format!("/sign-in?own=1&{rest}"),
+        organization: way.name,
+        enforced: way.enforced,
+    };
+    page.plain("Sign in", through)
 }
 
 /// Failures in a quarter of an hour: of a user from one address, of a user from anywhere, of one address with any user. A
@@ -105,11 +155,12 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
             return ask(&anyone, &page.with(status), it, faults);
         }
     };
+    let Some(password) = it.password.clone() else { return step(&anyone, &page, it, &email).await };
     let user = users::find(&mut anyone.read().await?, &email).await?;
     let is_known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
     let attempt = anyone.app().throttle().attempt(&counted(&email, &anyone.client().ip, is_known))?;
     let stored = user.as_ref().and_then(|it| it.password.as_deref());
-    let right = password::matches(&it.password, stored).await?;
+    let right = password::matches(&password, stored).await?;
     let Some(user) = user.filter(|_| right) else {
         let detail = "The address or the password is not right. Check both, or reset your password.";
         let (status, faults) = Faults::catch(Error::invalid("password", "wrong", detail))?;
@@ -120,7 +171,12 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     sign::arrive_by_one(&anyone, &page, &headers, &arrival).await
 }
 
-async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Next>) -> Result<Response> {
+async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Asked>) -> Result<Response> {
+    let farewell = sign::farewell(&anyone).await?;
     sign::leave(anyone.session()).await?;
-    Ok(page.to(sign::safe_next(&it.next).unwrap_or("/sign-in")))
+    match farewell {
+        // A form of ours leads nowhere else: a link does.
+        Some(go) => page.plain("Signed out", Out { go: go.into() }),
+        None => Ok(page.to(sign::safe_next(&it.next).unwrap_or("/sign-in"))),
+    }
 }

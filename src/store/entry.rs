@@ -2,7 +2,7 @@
 use super::{Me, grants::Listing};
 use crate::{
     db::Conn,
-    error::{Error, Result},
+    error::{Asked, Detour, Error, Result, Way},
     kit::secret::hash,
     model::{
         account::{AccountRef, Kind, LoginType},
@@ -36,7 +36,7 @@ impl Credential {
 }
 
 macro_rules! entry {
-    (select $columns:literal, from $from:literal, member $member:literal, where $live:literal) => {
+    (select $columns:literal, from $from:literal, member $member:literal, shown $shown:literal, where $live:literal) => {
         concat!(
             "select u.id as user_id, u.name as user_name, u.email as user_email, u.time_zone, ", $columns, ",
                 a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete, a.requires_second_factor,
@@ -44,6 +44,10 @@ macro_rules! entry {
                 m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
                 q.id as top_id, q.is_owner as top_is_owner, q.suspended_at as top_suspended_at,
                 q.expires_at as top_expires_at, q.login_type as top_login_type,
+                c.enforced_at is not null and coalesce(c.confirm_by, $3 + 1) > $3 and exists (
+                    select 1 from domains d where d.account_id = c.account_id and d.verified_at is not null
+                        and u.email_key like '%@' || d.domain
+                ) as is_enforced,
                 g.membership_id as grant_of, g.id as grant_id, g.role, g.scope, g.product, g.expires_at as grant_expires_at,
                 r.id as role_id, r.name as role_name, r.permissions as role_permissions,
                 case when g.scope = 'resources' then (
@@ -56,6 +60,8 @@ macro_rules! entry {
             left join accounts p on p.id = a.parent_id
             left join memberships m on m.account_id = a.id and ", $member, "
             left join memberships q on q.account_id = p.id and q.user_id = u.id
+            left join sso_connections c on c.account_id = coalesce(p.id, a.id)
+            ", $shown, "
             left join grants g on g.membership_id in (m.id, q.id) and coalesce(g.expires_at, $3) >= $3
             left join roles r on r.id = g.role_id
             where ", $live
@@ -63,25 +69,32 @@ macro_rules! entry {
     };
 }
 const BY_SESSION: &str = entry!(
-    select "s.id as session_id, s.method, s.proved_at, s.two_factors, cast(null as uuid) as key_id, cast(null as text) as key_name,
+    select "s.id as session_id, s.method, s.proved_at, s.two_factors, w.proved_at as sso_at,
+        cast(null as uuid) as key_id, cast(null as text) as key_name,
         cast(null as text) as key_permissions, cast(null as text) as key_resources",
     from "sessions s join users u on u.id = s.user_id",
     member "m.user_id = u.id",
+    shown "left join sso_proofs w on w.session_id = s.id and w.account_id = coalesce(p.id, a.id)
+        and coalesce(w.expires_at, $3 + 1) > $3",
     where "s.hash = $1 and s.expires_at > $3"
 );
 const BY_KEY: &str = entry!(
     select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
+        cast(null as bigint) as sso_at,
         s.id as key_id, s.name as key_name, s.permissions as key_permissions, s.resources as key_resources",
     from "api_keys s join users u on u.id = s.user_id",
     member "m.id = s.membership_id",
+    shown "",
     where "s.hash = $1 and s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
 );
 const BY_MEMBERSHIP: &str = entry!(
     select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
+        cast(null as bigint) as sso_at,
         cast(null as uuid) as key_id, cast(null as text) as key_name, cast(null as text) as key_permissions,
         cast(null as text) as key_resources",
     from "memberships s join users u on u.id = s.user_id",
     member "m.id = s.id",
+    shown "",
     where "s.id = $1"
 );
 
@@ -94,6 +107,7 @@ struct Row {
     session_id: Option<SessionId>,
     method: Option<String>,
     proved_at: Option<Time>,
+    sso_at: Option<Time>,
     two_factors: bool,
     key_id: Option<KeyId>,
     key_name: Option<String>,
@@ -122,6 +136,7 @@ struct Row {
     top_suspended_at: Option<Time>,
     top_expires_at: Option<Time>,
     top_login_type: Option<LoginType>,
+    is_enforced: bool,
     grant_of: Option<MembershipId>,
     grant_id: Option<GrantId>,
     role: Option<String>,
@@ -225,13 +240,10 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
     }
     if let Some(By::Session(session)) = &by {
         let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
-        if let Some(demand) = demands.into_iter().flatten().find(|it| !it.admits(&session.method)) {
-            return Err(Error::Barred {
-                code: "login_type",
-                detail: format!("{} opens for you only when you sign in with {}.", here.name, demand.title()),
-            });
-        }
-        if first.demands_second_factor(under_organization) && !session.is_strong() {
+        first.opens(session, &here, demands.into_iter().flatten())?;
+        // What an organization's provider asks for is the provider's matter.
+        let is_strong = session.is_strong() || first.sso_at.is_some();
+        if first.demands_second_factor(under_organization) && !is_strong {
             return Err(Error::Barred {
                 code: SECOND_FACTOR,
                 detail: format!("{} opens only to who signed in with a second factor.", here.name),
@@ -307,6 +319,28 @@ impl Seat {
 }
 
 impl Row {
+    /// Whether somebody who signed in this way may come in: as the organization demands of all, and the membership of one.
+    fn opens(&self, by: &Session, here: &Here, mut demands: impl Iterator<Item = LoginType>) -> Result<()> {
+        let top = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug);
+        let door = |way, why| {
+            Err(Error::Detour(Box::new(Detour { name: here.name.clone(), slug: top.clone(), way, why })))
+        };
+        let shown = self.sso_at.is_some();
+        if !by.is_own() && !shown {
+            return door(Way::Own, Asked::Own);
+        }
+        if self.is_enforced && !shown {
+            return door(Way::Sso, Asked::Enforced);
+        }
+        let admits = |it: &LoginType| it.admits(&by.method) || (*it == LoginType::Sso && shown);
+        match demands.find(|it| !admits(it)) {
+            None => Ok(()),
+            Some(LoginType::Google) => door(Way::Google, Asked::LoginType),
+            Some(LoginType::Github) => door(Way::Github, Asked::LoginType),
+            Some(LoginType::Sso) => door(Way::Sso, Asked::LoginType),
+            Some(LoginType::Any | LoginType::Password) => door(Way::Password, Asked::LoginType),
+        }
+    }
     /// An organization's demand holds in its teams.
     fn demands_second_factor(&self, under_organization: bool) -> bool {
         let above = self.parent_requires_second_factor.filter(|_| under_organization);
@@ -334,8 +368,10 @@ impl Row {
         match (self.session_id, self.key_id) {
             (Some(id), _) => {
                 let method = self.method.clone().unwrap_or_default();
-                let (proved_at, two_factors) = (self.proved_at.unwrap_or(Time(0)), self.two_factors);
-                Ok(By::Session(Session { id, method, proved_at, two_factors }))
+                // Within the organization, what its provider said is as good as a proof of one's own.
+                let own = self.proved_at.filter(|_| method != LoginType::Sso.word());
+                let proved_at = own.max(self.sso_at).unwrap_or(Time(0));
+                Ok(By::Session(Session { id, method, proved_at, two_factors: self.two_factors }))
             }
             (_, Some(id)) => Ok(By::Key { id, name: self.key_name.clone().unwrap_or_default() }),
             _ => Err(Error::SignedOut),

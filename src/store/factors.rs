@@ -35,6 +35,8 @@ pub struct Ways {
     pub codes: i64,
     /// By so many passkeys.
     pub passkeys: i64,
+    /// By Google or GitHub: so many are linked. They sign in, and prove nothing on a form.
+    pub linked: i64,
 }
 
 impl Ways {
@@ -55,7 +57,8 @@ macro_rules! ways_sql {
             "select u.password is not null as password,
                 (select a.created_at from authenticators a where a.user_id = u.id) as app_since,
                 (select count(*) from recovery_codes c where c.user_id = u.id and c.used_at is null) as codes,
-                (select count(*) from passkeys p where p.user_id = u.id) as passkeys",
+                (select count(*) from passkeys p where p.user_id = u.id) as passkeys,
+                (select count(*) from identities i where i.user_id = u.id) as linked",
             $rest,
             " from users u where u.id = $1"
         )

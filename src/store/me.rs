@@ -66,15 +66,14 @@ pub async fn change_password(change: &mut Change<Me>, _: &Fresh, hashed: &str) -
     Ok(())
 }
 
-/// Removes the password: passkeys sign in from now on.
+/// Removes the password: a passkey, Google or GitHub signs in from now on.
 pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
     let person = change.who().person.clone();
     change.lock_user(person.id).await?;
-    if factors::ways(change, person.id).await?.passkeys == 0 {
-        return Err(Error::conflict(
-            "last_way_in",
-            "Your password is your only way in. Add a passkey first.",
-        ));
+    let ways = factors::ways(change, person.id).await?;
+    if ways.passkeys == 0 && ways.linked == 0 {
+        let detail = "Your password is your only way in. Add a passkey, or link Google or GitHub, first.";
+        return Err(Error::conflict("last_way_in", detail));
     }
     change.ask("update users set password = null where id = $1").run().await?;
     factors::tell(change, &person, FactorChange::PasswordRemoved, "user.password_removed").await

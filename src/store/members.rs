@@ -296,3 +296,18 @@ pub async fn leaders(scope: &mut Scope) -> Result<Vec<String>> {
         .await?;
     Ok(names.into_iter().map(|it| it.0).collect())
 }
+
+/// The addresses of the owner and the administrators of an account: the first twenty.
+pub(super) async fn leader_addresses<W: super::Who>(
+    scope: &mut Scope<W>,
+    account: crate::model::id::AccountId,
+) -> Result<Vec<String>> {
+    let now = scope.now();
+    let sql = "select u.email from memberships m join users u on u.id = m.user_id
+        where m.account_id = $1 and m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2 and (m.is_owner or exists (
+            select 1 from grants g where g.membership_id = m.id and g.role = 'admin' and g.scope = 'account'
+                and coalesce(g.expires_at, $2) >= $2))
+        order by case when m.is_owner then 0 else 1 end, m.joined_at limit 20";
+    let found: Vec<(String,)> = scope.sql(sql).bind(account).bind(now).all().await?;
+    Ok(found.into_iter().map(|it| it.0).collect())
+}

@@ -37,6 +37,8 @@ pub mod held {
     pub const IP: &str = "ip";
     /// With what.
     pub const AGENT: &str = "agent";
+    /// When they last showed on their own who they are, if not just now: microseconds.
+    pub const PROVED: &str = "proved";
     /// Whether two factors were used.
     pub const TWO_FACTORS: &str = "two_factors";
     /// Who has proven one factor, and is asked for the second.
@@ -82,7 +84,7 @@ impl Sessions {
         let made = conn
             .query(
                 "insert into sessions (hash, id, user_id, data, method, ip, agent, created_at, seen_at, proved_at, expires_at, two_factors)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8, $9, $10) on conflict (hash) do nothing",
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $11, $9, $10) on conflict (hash) do nothing",
             )
             .bind(secret_hash(record.id))
             .bind(self.kit.id())
@@ -94,6 +96,7 @@ impl Sessions {
             .bind(now)
             .bind(now.plus(IDLE))
             .bind(two_factors.unwrap_or(false))
+            .bind(text(held::PROVED).parse().map_or(now, Time))
             .run()
             .await?;
         conn.commit().await?;

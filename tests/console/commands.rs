@@ -32,6 +32,10 @@ async fn what_a_command_makes_is_there_in_a_running_server() {
 
         assert_eq!(it.run(&["account", "set-plan", "acme", "enterprise"]).ok(), "acme\n");
         it.run(&["account", "set-plan", "acme", "gold"]).fails(1, "free, developer, enterprise");
+        assert_eq!(it.run(&["account", "verify-domain", "acme", "Acme.TEST"]).ok(), "acme.test\n");
+        it.run(&["account", "verify-domain", "acme", "acme.test"]).ok();
+        it.run(&["account", "verify-domain", "nowhere", "acme.test"]).fails(1, "no account “nowhere”");
+        it.run(&["account", "verify-domain", "acme", "acme"]).fails(1, "is no domain");
         it.run(&["account", "set-plan", "nowhere", "free"]).fails(1, "no account “nowhere”");
         let list: serde_json::Value =
             serde_json::from_str(&it.run(&["account", "list", "--json"]).ok()).unwrap();
@@ -158,6 +162,7 @@ async fn a_bad_setting_is_told_in_a_sentence() {
         ("GUILDHALL_MAX_ORGANIZATIONS_PER_USER", "-1"),
         ("GUILDHALL_TRUSTED_PROXIES", "everybody"),
         ("GUILDHALL_ALLOW_PRIVATE_ADDRESSES", "perhaps"),
+        ("GUILDHALL_DNS_RESOLVER", "somewhere"),
         ("GUILDHALL_MAIL_FROM", "nobody"),
         ("GUILDHALL_SMTP_URL", "http://mail.example.com"),
     ] {

@@ -115,7 +115,7 @@ async fn walk(house: &House) {
         }
     }
     let visitor = house.visitor();
-    for path in ["/sign-in", "/sign-up", "/forgot-password"] {
+    for path in ["/sign-in", "/sign-in?own=1", "/sign-up", "/forgot-password"] {
         for form in forms(path, &visitor.get(path).await.body) {
             found.entry(shape(&form)).or_insert(form);
         }

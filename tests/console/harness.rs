@@ -12,10 +12,14 @@
 //! }
 //! ```
 mod described;
+mod dns;
 pub mod machine;
 mod person;
+mod provider;
 
+pub use dns::Dns;
 pub use person::{Person, Program, Said};
+pub use provider::Provider;
 
 use guildhall::{
     app::{App, Serving},
@@ -288,6 +292,15 @@ impl House {
         let told = story(&mut change).await;
         change.commit().await.unwrap();
         told
+    }
+    /// The operator vouches for a domain.
+    pub async fn vouch(&self, slug: &str, domain: &str) {
+        let domain = guildhall::model::domain::Domain::parse(domain).unwrap();
+        self.host(async |change| {
+            let account = accounts::by_slug(change, slug).await.unwrap().unwrap().id;
+            guildhall::store::domains::vouch(change, account, &domain).await.unwrap();
+        })
+        .await;
     }
     /// A number out of the database: what is there, whatever the pages say.
     pub async fn count(&self, sql: &'static str) -> i64 {

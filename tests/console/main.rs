@@ -9,6 +9,7 @@ mod browser {
     mod driver;
     mod factors;
     pub mod pages;
+    mod sso;
     mod story;
 }
 mod commands;
@@ -37,6 +38,7 @@ mod roles;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod sso;
 mod teams;
 mod transfer;
 mod usage;

@@ -246,7 +246,7 @@ impl Oidc {
             all: parts.claims,
         })
     }
-    /// What a logout token says (OpenID Connect Back-Channel Logout 1.0, 2.6).
+    /// What a logout token says (`OpenID` Connect Back-Channel Logout 1.0, 2.6).
     pub async fn logout_token(&self, client: &Client, token: &str, now: Time) -> Result<Logout, Refusal> {
         const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
         let found = self.find(&client.issuer).await?;

@@ -95,7 +95,7 @@ async fn set(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Resp
     match confirm(&signed, &it).await {
         Ok(codes) => {
             sign::forget_secret(signed.session()).await?;
-            sign::raise(signed.session()).await?;
+            sign::raise(&signed).await?;
             let next = sign::safe_next(&it.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,

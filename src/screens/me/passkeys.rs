@@ -90,7 +90,7 @@ async fn challenge(signed: SignedIn) -> Result<Response> {
 async fn add(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
     match make(&signed, &it).await {
         Ok(codes) => {
-            sign::raise(signed.session()).await?;
+            sign::raise(&signed).await?;
             let next = sign::safe_next(&it.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,
@@ -140,7 +140,7 @@ async fn draw(
         name: it.name,
         added: When::day(it.created_at, &zone),
         used: it.used_at.map(|it| When::minute(it, &zone)),
-        is_last: !ways.password && ways.passkeys == 1,
+        is_last: !ways.password && ways.linked == 0 && ways.passkeys == 1,
         proof,
         faults,
     };

@@ -79,7 +79,7 @@ struct Passkey {
 struct Password {
     email: String,
     is_set: bool,
-    has_passkeys: bool,
+    has_another: bool,
     proof: Proof,
     faults: Faults,
 }
@@ -157,7 +157,7 @@ async fn ask_password(signed: &SignedIn, page: &Page, faults: Faults) -> Result<
     let it = Password {
         email: signed.me().person.email.clone(),
         is_set: ways.password,
-        has_passkeys: ways.passkeys > 0,
+        has_another: ways.passkeys > 0 || ways.linked > 0,
         proof,
         faults,
     };
@@ -188,7 +188,7 @@ async fn remove_password(signed: SignedIn, page: Page, Form(it): Form<Given>) ->
         Err(error) => Err(error),
     };
     match done {
-        Ok(()) => Ok(page.done("/me/security", "Your password is removed. You sign in with a passkey.")),
+        Ok(()) => Ok(page.done("/me/security", "Your password is removed. You sign in another way.")),
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
             ask_password(&signed, &page.with(status), faults).await

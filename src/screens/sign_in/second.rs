@@ -63,10 +63,11 @@ enum Visitor {
 
 impl Visitor {
     async fn of(anyone: &Anyone) -> Result<Option<Visitor>> {
-        if let Some(signed) = anyone.signed_in() {
-            return Ok(Some(Visitor::In(signed)));
+        // First who signs in anew, though they are in another way.
+        if let Some(half) = sign::half(anyone).await? {
+            return Ok(Some(Visitor::Half(half)));
         }
-        Ok(sign::half(anyone).await?.map(Visitor::Half))
+        Ok(anyone.signed_in().map(Visitor::In))
     }
     fn user(&self) -> UserId {
         match self {
@@ -156,7 +157,7 @@ async fn answer(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<T
             sign::arrive(&anyone, &page, &headers, &arrival).await
         }
         Visitor::In(signed) => {
-            sign::raise(signed.session()).await?;
+            sign::raise(signed).await?;
             Ok(page.to(sign::safe_next(next).unwrap_or("/")))
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const ADA: &str = "ada@acme.test";
 
 async fn sign_in(house: &House, browser: &Browser) {
-    browser.goto(&house.url("/sign-in")).await;
+    browser.goto(&house.url("/sign-in?own=1")).await;
     browser.fill("E-mail", ADA).await;
     browser.fill("Password", PASSWORD).await;
     browser.click("Sign in").await;

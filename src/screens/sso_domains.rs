@@ -1,0 +1,287 @@
+//! Security & SSO › Domains & enforcement: whose people come through the provider, and whether they must.
+use crate::{
+    app::{
+        form::Form,
+        gate::{At, Can},
+        page::{Faults, Page, When},
+        routes::Routes,
+    },
+    error::{Error, Result},
+    model::{
+        account::{Kind, LoginType},
+        domain::Domain,
+        id::{DomainId, JoinId},
+        permission::{InviteMembers, ManageSso},
+    },
+    store::{
+        domains::{self, Touched},
+        sso::{break_glass, enforce},
+    },
+};
+use askama::Template;
+use axum::response::Response;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// The routes of this screen.
+pub fn routes() -> Routes {
+    Routes::default()
+        .get("/a/{slug}/sso/domains", show)
+        .post("/a/{slug}/sso/domains", add)
+        .post("/a/{slug}/sso/domains/{id}/check", check)
+        .post("/a/{slug}/sso/domains/{id}/remove", remove)
+        .post("/a/{slug}/sso/joining", joining)
+        .post("/a/{slug}/sso/joins/{id}/accept", accept)
+        .post("/a/{slug}/sso/joins/{id}/decline", decline)
+        .post("/a/{slug}/sso/enforce", enforce)
+        .post("/a/{slug}/sso/relax", relax)
+        .post("/a/{slug}/sso/codes", codes)
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Typed {
+    domain: String,
+    joining: String,
+    password: String,
+}
+
+#[derive(Template)]
+#[template(path = "sso_domains/index.html")]
+struct Index {
+    slug: String,
+    typed: Typed,
+    faults: Faults,
+    is_stale: bool,
+    is_owner: bool,
+    domains: Vec<Row>,
+    joining: String,
+    asking: Vec<Asking>,
+    is_connected: bool,
+    is_enforced: bool,
+    confirm_by: Option<When>,
+    since: Option<When>,
+    all: i64,
+    locked_out: i64,
+    touched: Vec<Touch>,
+    codes: Vec<String>,
+    codes_left: i64,
+}
+
+struct Row {
+    id: DomainId,
+    domain: String,
+    note: String,
+    is_verified: bool,
+    is_missing: bool,
+    vouched: bool,
+    record: String,
+    value: String,
+}
+
+struct Asking {
+    id: JoinId,
+    name: String,
+    email: String,
+    at: When,
+}
+
+struct Touch {
+    name: String,
+    email: String,
+    method: String,
+    why: String,
+}
+
+fn touch(it: Touched, zone: &TimeZone) -> Touch {
+    let why = match it.used_at {
+        None => "Never used SSO".to_owned(),
+        Some(at) => format!("Last used SSO {}", When::day(at, zone).text),
+    };
+    let method = it
+        .method
+        .map_or("Not lately".to_owned(), |it| LoginType::parse(&it).map_or(it, |it| it.title().to_owned()));
+    Touch { name: it.name, email: it.email, method, why }
+}
+
+async fn show(can: Can<ManageSso>, page: Page) -> Result<Response> {
+    ask(&can, &page, Typed::default(), Faults::default(), vec![]).await
+}
+
+async fn ask(
+    can: &Can<ManageSso>,
+    page: &Page,
+    typed: Typed,
+    faults: Faults,
+    codes: Vec<String>,
+) -> Result<Response> {
+    if can.me().here.kind != Kind::Organization {
+        return Err(Error::NotFound);
+    }
+    let zone = page.zone(can.me().time_zone.as_deref());
+    let mut scope = can.read().await?;
+    let domains::Overview { domains, state } = domains::overview(&mut scope).await?;
+    let (asking, touched) = domains::people(&mut scope).await?;
+    let now = can.kit().now();
+    let row = |it: domains::Claimed| Row {
+        note: match (it.vouched, it.checked_at) {
+            (true, _) => "The operator vouches for it".to_owned(),
+            (_, Some(at)) => format!("Checked {}", When::minute(at, &zone).text),
+            (_, None) => format!("Added {}", When::minute(it.created_at, &zone).text),
+        },
+        is_verified: it.verified_at.is_some(),
+        is_missing: it.missing_since.is_some(),
+        vouched: it.vouched,
+        record: it.record(),
+        value: it.value(),
+        id: it.id,
+        domain: it.domain,
+    };
+    let index = Index {
+        slug: can.slug().to_owned(),
+        typed,
+        faults,
+        is_stale: can.is_stale(),
+        is_owner: can.me().is_owner,
+        domains: domains.into_iter().map(row).collect(),
+        joining: state.joining.clone(),
+        asking: asking
+            .into_iter()
+            .map(|it| Asking {
+                id: it.id,
+                name: it.name,
+                email: it.email,
+                at: When::day(it.created_at, &zone),
+            })
+            .collect(),
+        is_connected: state.is_connected,
+        is_enforced: state.is_enforced(now),
+        confirm_by: state.confirm_by.map(|it| When::minute(it, &zone)),
+        since: state.enforced_at.map(|it| When::day(it, &zone)),
+        all: state.people,
+        locked_out: state.locked_out,
+        touched: touched.into_iter().map(|it| touch(it, &zone)).collect(),
+        codes,
+        codes_left: state.codes_left,
+    };
+    page.show(&mut scope, "Security & SSO", index).await
+}
+
+/// Says what was done, or shows the page with what is wrong.
+async fn told(can: &Can<ManageSso>, page: Page, typed: Typed, done: Result<String>) -> Result<Response> {
+    match done {
+        Ok(said) => Ok(page.done(&can.path("sso/domains"), said)),
+        Err(error) => {
+            let (status, faults) = Faults::catch(error)?;
+            ask(can, &page.with(status), typed, faults, vec![]).await
+        }
+    }
+}
+
+async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = async {
+        let domain = Domain::parse(&it.domain).map_err(Error::at("domain"))?;
+        let fresh = can.prove(&it.password).await?;
+        can.change(async |change| domains::add(change, &fresh, &domain).await).await?;
+        Ok(format!("{domain} is listed. Add its record to the DNS, then check it."))
+    };
+    let done = done.await;
+    told(&can, page, it, done).await
+}
+
+async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
+    let done = async {
+        let it = domains::find(&mut can.read().await?, id).await?;
+        let found = can.kit().outgoing.txt(&it.record()).await;
+        let found =
+            found.map_err(|it| Error::conflict("dns_unreachable", format!("{it} Try again later.")))?;
+        let is_there = found.contains(&it.value());
+        let verified = can.change(async |change| domains::checked(change, id, is_there).await).await?;
+        match (is_there, verified, found.len()) {
+            (true, ..) => Ok(format!("{} is verified.", it.domain)),
+            (_, true, _) => {
+                Ok(format!("The record of {} is missing. It stays verified for seven days.", it.domain))
+            }
+            (_, _, 0) => Err(Error::conflict(
+                "record_missing",
+                format!(
+                    "There is no TXT record at {} yet. New records can take some minutes to be seen.",
+                    it.record()
+                ),
+            )),
+            _ => Err(Error::conflict(
+                "record_wrong",
+                format!("The TXT record at {} says something else. Copy the value once more.", it.record()),
+            )),
+        }
+    };
+    let done = done.await;
+    told(&can, page, Typed::default(), done).await
+}
+
+async fn remove(
+    can: Can<ManageSso>,
+    page: Page,
+    At(id): At<DomainId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
+    let done = async {
+        let fresh = can.prove(&it.password).await?;
+        let name = can.change(async |change| domains::remove(change, &fresh, id).await).await?;
+        Ok(format!("{name} is removed."))
+    };
+    let done = done.await;
+    told(&can, page, it, done).await
+}
+
+async fn joining(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = can.change(async |change| domains::set_joining(change, &it.joining).await).await;
+    let done = done.map(|()| "Saved.".to_owned());
+    told(&can, page, it, done).await
+}
+
+async fn accept(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
+    let name = can.change(async |change| domains::answer(change, id, true).await).await?;
+    Ok(page.done(&can.path("sso/domains"), format!("{name} is a member now.")))
+}
+
+async fn decline(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
+    let name = can.change(async |change| domains::answer(change, id, false).await).await?;
+    Ok(page.done(&can.path("sso/domains"), format!("{name} does not join.")))
+}
+
+async fn enforce(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = async {
+        let fresh = can.prove(&it.password).await?;
+        can.change(async |change| enforce::begin(change, &fresh).await).await
+    };
+    match done.await {
+        // The page itself may be closed to who has just enforced: this leads them through the provider, and back.
+        Ok(()) => {
+            let said = "Enforced. Sign in with SSO within 15 minutes, or it is undone by itself.";
+            Ok(page.done(&can.path("sso/domains"), said))
+        }
+        Err(error) => told(&can, page, it, Err(error)).await,
+    }
+}
+
+async fn relax(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = async {
+        let fresh = can.prove(&it.password).await?;
+        can.change(async |change| enforce::end(change, &fresh).await).await?;
+        Ok("SSO is not enforced any more.".to_owned())
+    };
+    let done = done.await;
+    told(&can, page, it, done).await
+}
+
+async fn codes(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let made = async {
+        let fresh = can.prove(&it.password).await?;
+        can.change(async |change| break_glass::make(change, &fresh).await).await
+    };
+    match made.await {
+        Ok(codes) => ask(&can, &page, Typed::default(), Faults::default(), codes).await,
+        Err(error) => told(&can, page, it, Err(error)).await,
+    }
+}
