@@ -68,7 +68,7 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
     for begin in (0..many).step_by(5000) {
         let mut conn = db.begin().await.unwrap();
         for at in begin..many.min(begin + 5000) {
-            let mut id = || uuid::Builder::from_random_bytes(chance.bytes()).into_uuid();
+            let id = || uuid::Builder::from_random_bytes(chance.bytes()).into_uuid();
             let [user, membership, grant, key] = [id(), id(), id(), id()];
             let (name, email) = (format!("Member{at} Bench"), format!("member{at}@bench.test"));
             let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;

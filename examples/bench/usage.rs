@@ -104,6 +104,7 @@ pub async fn fill(url: &str, slug: &str, many: usize) {
         max_organizations_per_user: 1,
         open_sign_up: false,
         loopback: true,
+        ..Rules::default()
     };
     let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
     let kit = Kit::new(Clock::real(), Chance::real(), Seal::new(&[7; 32]), catalog, rules);

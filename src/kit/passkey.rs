@@ -123,7 +123,6 @@ fn in_base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::social::Providers;
 
     #[test]
     fn passkeys_need_a_name() {

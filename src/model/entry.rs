@@ -49,14 +49,11 @@ pub struct Session {
 impl Session {
     /// Whether it counts as made with two factors: what an identity provider asked for is the provider's matter.
     pub fn is_strong(&self) -> bool {
-        self.two_factors || self.method == LoginType::Sso.word()
+        self.two_factors || !self.is_own()
     }
-}
-
-impl Session {
     /// Whether the person showed on their own who they are, not only an organization's provider for them.
     pub fn is_own(&self) -> bool {
-        self.method != super::account::LoginType::Sso.word()
+        self.method != LoginType::Sso.word()
     }
 }
 

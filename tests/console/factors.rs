@@ -302,10 +302,6 @@ async fn an_organization_asks_for_a_second_factor() {
         other.get("/a/acme/members").await.is(200);
         other.get("/sign-in/second?next=/me").await.is(303).to("/me");
 
-        // A session of single sign-on is the provider's matter.
-        house.tamper("update sessions set two_factors = false, method = 'sso' where two_factors").await;
-        bob.get("/a/acme/members").await.is(200);
-
         let body = serde_json::json!({ "requires_second_factor": false });
         key.call(axum::http::Method::PATCH, "/api/v1/accounts/acme", &body).await.is(200);
         house.again_by(&ada, &app).await.get("/a/acme/settings").await.is(200).says("Each member decides");

@@ -36,7 +36,8 @@ fn rows() -> Vec<Route> {
     let mut rows: Vec<Route> = guildhall::routes().table().to_vec();
     // What ends the walker's own membership or session comes last.
     rows.sort_by_key(|it| {
-        (it.path.ends_with("/sign-out"), it.path.ends_with("/leave") && it.method == "POST")
+        let leaves = it.path.ends_with("/leave") && it.method == "POST";
+        (it.path.ends_with("/sign-out"), leaves, leaves && it.gate == "member")
     });
     rows
 }
