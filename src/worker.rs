@@ -183,9 +183,7 @@ impl Worker {
         invoices::close_due(&self.db, &self.kit, &NAME).await?;
         // In small steps: nobody waits long for the writer.
         for _ in 0..STEPS {
-            let mut gone = 0;
-            self.apart(async |it| Ok(gone = usage::sweep(it).await?)).await?;
-            if gone == 0 {
+            if self.apart(async |it| usage::sweep(it).await).await? == 0 {
                 break;
             }
             sleep(BREATH).await;

@@ -66,6 +66,7 @@ pub fn routes() -> Routes {
 
 /// The plan of who pays. What it costs is told to who sees bills or changes the plan.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the account shows its plan under this name too")]
 struct Plan {
     /// Its word.
     #[schema(example = "developer")]

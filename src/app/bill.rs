@@ -154,7 +154,8 @@ impl<'a> Sheet<'a> {
             let words =
                 csv::line([number, &month, &it.description, team, it.meter.as_deref().unwrap_or_default()]);
             let words = words.trim_end();
-            text.push_str(&format!("{words},{quantity},{price},{amount},{currency}\r\n"));
+            let line = format!("{words},{quantity},{price},{amount},{currency}\r\n");
+            text.push_str(&line);
         }
         text
     }

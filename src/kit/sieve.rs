@@ -55,12 +55,16 @@ mod tests {
     fn it_knows_what_was_added_and_little_else() {
         let (sieve, chance) = (Sieve::of(10_000), Chance::real());
         let all: Vec<_> = (0..20_000).map(|it| hash(&it.to_string())).collect();
-        all.iter().for_each(|it| sieve.add(it));
+        for it in &all {
+            sieve.add(it);
+        }
         assert!(all.iter().all(|it| sieve.may_hold(it)));
         let strangers = (0..20_000).filter(|_| sieve.may_hold(&chance.bytes::<32>())).count();
         assert!(strangers < 200, "{strangers} of 20,000 strangers pass");
         assert!(!sieve.is_crowded());
-        (0..40_000).for_each(|_| sieve.add(&chance.bytes::<32>()));
+        for _ in 0..40_000 {
+            sieve.add(&chance.bytes::<32>());
+        }
         assert!(sieve.is_crowded());
     }
 }

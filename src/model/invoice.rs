@@ -207,6 +207,7 @@ pub struct Document {
 mod month {
     use crate::model::calendar::Month;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
     pub fn serialize<S: Serializer>(it: &Month, to: S) -> Result<S::Ok, S::Error> {
         it.serialize(to)
     }

@@ -39,7 +39,7 @@ impl Currency {
         }
     }
     /// What stands before an amount: `€`, or the code and a space.
-    fn sign(&self) -> String {
+    fn sign(self) -> String {
         match &self.0 {
             b"EUR" => "€".into(),
             b"USD" => "$".into(),

@@ -85,7 +85,7 @@ impl Quantity {
     pub fn grouped(self) -> String {
         let text = self.to_string();
         let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-        whole.parse().map(super::text::grouped).unwrap_or_else(|_| whole.to_owned()) + rest
+        whole.parse().map_or_else(|_| whole.to_owned(), super::text::grouped) + rest
     }
     /// For people who want to compare rather than to count: at most two places, or none from a thousand on.
     pub fn rounded(self) -> String {

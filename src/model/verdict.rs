@@ -251,6 +251,7 @@ impl Rights {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ExternalResource)]
+#[expect(clippy::struct_field_names, reason = "the words of the API")]
 struct External {
     /// Its product.
     #[schema(example = "video")]

@@ -118,7 +118,7 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
         table,
         file: asked.address(&format!("{path}.csv")),
         clear: asked.unfiltered().address(&path),
-        months: range.months(today),
+        months: Range::months(today),
         is_today_in: range.to > today,
         budgets: if can.me().may(Permission::ChangePlan) { can.path("usage/budgets") } else { String::new() },
         problem,

@@ -10,6 +10,7 @@ use url::Url;
 
 /// As given by flags and variables.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "these lines are read in a terminal, by --help")]
 pub struct Social {
     /// Our client id at Google: with it and GUILDHALL_GOOGLE_CLIENT_SECRET, people sign in by Google
     #[arg(
@@ -29,7 +30,7 @@ pub struct Social {
         hide_env_values = true
     )]
     pub google_client_secret_file: Option<String>,
-    /// Another OpenID Connect provider in Google's place [default: https://accounts.google.com]
+    /// Another OpenID Connect provider in Google's place [default: that of Google]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_GOOGLE_ISSUER", hide_env_values = true)]
     pub google_issuer: Option<String>,
     /// Our client id at GitHub: with it and GUILDHALL_GITHUB_CLIENT_SECRET, people sign in by GitHub
@@ -50,7 +51,7 @@ pub struct Social {
         hide_env_values = true
     )]
     pub github_client_secret_file: Option<String>,
-    /// A GitHub Enterprise server [default: https://github.com]
+    /// A GitHub Enterprise server [default: that of GitHub]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_GITHUB_URL", hide_env_values = true)]
     pub github_url: Option<String>,
 }

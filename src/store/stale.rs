@@ -112,7 +112,9 @@ pub async fn count(db: &Db, stale: &Stale) -> Result<()> {
             let mut conn = db.read().await?;
             let rows: Vec<(Uuid, Vec<u8>)> = conn.query(sql).bind(after).bind(PAGE).all().await?;
             drop(conn);
-            rows.iter().for_each(|it| sieve.add(&it.1));
+            for (_, hash) in &rows {
+                sieve.add(hash);
+            }
             match rows.last().filter(|_| i64::try_from(rows.len()).unwrap_or(0) == PAGE) {
                 Some(last) => after = last.0,
                 None => break,

@@ -27,7 +27,7 @@ async fn method(house: &House, email: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_person_comes_by_google_and_comes_again() {
-    let google = Google::start().await;
+    let google = Google::start();
     each_with(google.rules(), async |house| {
         google.control(json!({ "people": { "ada@acme.test": { "sub": "g-1", "name": "Ada Byron" } } })).await;
         let ada = house.visitor();
@@ -62,7 +62,7 @@ async fn a_new_person_comes_by_google_and_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_joined_by_an_address_alone() {
-    let google = Google::start().await;
+    let google = Google::start();
     each_with(google.rules(), async |house| {
         google.control(json!({})).await;
         let ada = house.user("Ada", "ada@acme.test").await;
@@ -112,7 +112,7 @@ async fn nobody_is_joined_by_an_address_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_invited_comes_by_google() {
-    let google = Google::start().await;
+    let google = Google::start();
     let social = google.rules();
     let rules = |it: &mut Rules| {
         social(it);
@@ -146,7 +146,7 @@ async fn who_is_invited_comes_by_google() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_google_does_not_vouch_for_is_refused() {
-    let google = Google::start().await;
+    let google = Google::start();
     each_with(google.rules(), async |house| {
         let refused = [
             ("unverified-email", "does not say that an address is yours"),

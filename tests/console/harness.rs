@@ -269,7 +269,7 @@ impl House {
         Program::new(self.app.clone(), secret.to_owned())
     }
     /// The same, before a program that was started otherwise.
-    pub fn program_of(&self, app: &App, secret: &str) -> Program {
+    pub fn program_of(app: &App, secret: &str) -> Program {
         Program::new(app.clone(), secret.to_owned())
     }
     /// The newest letter to an address.

@@ -158,7 +158,7 @@ async fn metrics_are_for_this_machine_or_who_has_the_token() {
         assert!(page.body.contains("guildhall_mails_waiting 0"));
         let serving = Serving { metrics_token: Some("open sesame".into()), ..Serving::default() };
         let app = App::new(house.db.clone(), house.kit.clone(), serving);
-        let ask = async |secret: &str| house.program_of(&app, secret).get("/metrics").await.status;
+        let ask = async |secret: &str| House::program_of(&app, secret).get("/metrics").await.status;
         assert_eq!((ask("").await, ask("open").await, ask("open sesame").await), (401, 401, 200));
     })
     .await;

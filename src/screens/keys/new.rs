@@ -149,7 +149,9 @@ impl Summary {
         let asked = typed.permissions();
         let all: Vec<Permission> = asked.into_iter().flat_map(|it| it.iter().collect::<Vec<_>>()).collect();
         let ends = typed.ends(now, zone);
-        let only_looks = |it: &Permission| it.key().ends_with(".view") || *it == Permission::RunResources;
+        let only_looks = |it: &Permission| {
+            it.key().rsplit_once('.').is_some_and(|it| it.1 == "view") || *it == Permission::RunResources
+        };
         let reaches = typed.resources().map_or(0, |it| it.len());
         Summary {
             account: me.here.name.clone(),

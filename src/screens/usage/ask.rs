@@ -204,7 +204,7 @@ impl Range {
         }
     }
     /// The months of the picker.
-    pub fn months(&self, today: Day) -> Vec<(String, String)> {
+    pub fn months(today: Day) -> Vec<(String, String)> {
         let of = |ago: i64| Month(today.month().0 - ago);
         (1..=12).map(of).map(|it| (it.to_string(), it.in_words())).collect()
     }

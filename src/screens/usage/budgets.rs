@@ -186,7 +186,7 @@ fn whole(kind: account::Kind) -> &'static str {
 }
 
 impl Typed {
-    fn new(&self) -> Result<New> {
+    fn wanted(&self) -> Result<New> {
         let (kind, subject) = self.of.split_once(' ').unwrap_or((&self.of, ""));
         let unknown = || Error::invalid("of", "required", "Choose what the budget is for.");
         Ok(New {
@@ -200,7 +200,7 @@ impl Typed {
 }
 
 async fn create(can: Can<ChangePlan>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let made = match it.new() {
+    let made = match it.wanted() {
         Ok(new) => can.change(async |change| budgets::create(change, &new).await).await.map(drop),
         Err(error) => Err(error),
     };

@@ -13,7 +13,7 @@ use crate::{
     store::{Change, Who, budgets},
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry};
 use uuid::Uuid;
 
 /// What became of a batch.
@@ -37,13 +37,10 @@ pub async fn take<W: Who>(change: &mut Change<W>, batch: Vec<Result<Reported, Re
     let mut events: BTreeMap<(String, String), Event> = BTreeMap::new();
     for (index, reported) in batch.into_iter().enumerate() {
         match reported.and_then(|it| known.place(it, closed)) {
-            Ok((key, event)) => {
-                if events.contains_key(&key) {
-                    taken.duplicates += 1;
-                } else {
-                    events.insert(key, event);
-                }
-            }
+            Ok((key, event)) => match events.entry(key) {
+                Entry::Occupied(_) => taken.duplicates += 1,
+                Entry::Vacant(place) => drop(place.insert(event)),
+            },
             Err(refusal) => taken.rejected.push((index, refusal)),
         }
     }

@@ -23,7 +23,7 @@ impl Drop for Google {
 }
 
 impl Google {
-    pub async fn start() -> Google {
+    pub fn start() -> Google {
         let command =
             std::env::var("OIDC_SERVER").expect("OIDC_SERVER starts a provider: run ./scripts/test");
         let mut words = command.split(' ');

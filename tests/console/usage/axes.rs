@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 const AXES: [&str; 7] = ["day", "product", "member", "key", "team", "model", "resource"];
 const EVENTS: usize = 100_000;
 
-/// Chance that a failure can repeat: SplitMix64.
+/// Chance that a failure can repeat: `SplitMix64`.
 struct Dice(u64);
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -106,7 +106,7 @@ async fn sums_agree_along_every_axis() {
         let month = Month::of(house.kit.now()).next();
         let last = month.next().first().plus(-1);
         house.later(Duration::from_secs(86_400 * u64::try_from(last.0 - ago(house, 0).0).unwrap()));
-        house.later(Duration::from_secs(86_399) - house.kit.now().since(last.start()));
+        house.later(Duration::from_secs(86_399).saturating_sub(house.kit.now().since(last.start())));
         let days = usize::try_from(month.days()).unwrap();
 
         let seed = u64::try_from(house.kit.now().0).unwrap();

@@ -81,9 +81,9 @@ async fn twenty_times_killed_loses_and_doubles_nothing() {
             sender.join().unwrap();
             for (n, went) in told {
                 if went {
-                    acknowledged.push(n)
+                    acknowledged.push(n);
                 } else {
-                    open.push(n)
+                    open.push(n);
                 }
                 next = n + 1;
             }

@@ -147,7 +147,7 @@ async fn days_begin_at_midnight_utc_and_events_come_in_time() {
         let zoned = format!("{day}T00:30:00+02:00");
         let batch = [
             event_at(&instant(day, Duration::ZERO), "first", data()),
-            event_at(&instant(day, DAY - Duration::from_micros(1)), "last", data()),
+            event_at(&instant(day, DAY.saturating_sub(Duration::from_micros(1))), "last", data()),
             event_at(&instant(day, DAY), "next", data()),
             event_at(&zoned, "the evening before, in UTC", data()),
         ];
@@ -201,7 +201,7 @@ async fn batches_that_overlap_at_the_same_time_count_once() {
         let (ada, gateway) = acme(house).await;
         let key = house.key("acme", &ada).await;
         let data = |n: usize| {
-            let meter = if n % 2 == 0 { "credits" } else { "requests" };
+            let meter = if n.is_multiple_of(2) { "credits" } else { "requests" };
             json!({ "meter": meter, "quantity": "0.5", "account": "acme", "model": format!("m{}", n % 7) })
         };
         let all: Vec<Value> = (0..300).map(|n| event(house, n, data(n))).collect();
@@ -209,7 +209,7 @@ async fn batches_that_overlap_at_the_same_time_count_once() {
         for n in 0..8 {
             let mut batch = all.clone();
             batch.rotate_left(n * 31);
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 batch.reverse();
             }
             let gateway = gateway.clone();
