@@ -204,7 +204,7 @@ async fn chosen(change: &mut Change, id: RequestId, asked: &Answer) -> Result<Gr
         return read.into_iter().next().ok_or(Error::NotFound);
     }
     if scope.is_some() {
-        return Err(Error::invalid("role", "required", "Say which role is held over that."));
+        return Err(Error::invalid("role", "role_required", "Say which role is held over that."));
     }
     let request = requests::find(change, id).await?;
     let narrowest = requests::choices(change, &request).await?.into_iter().next();

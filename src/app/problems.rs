@@ -207,11 +207,13 @@ pub const FAULTS: &[(&str, &str)] = &[
 /// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
 pub const STATE: &[(&str, &str)] = &[
     ("before_from", "It lies before `from`."),
+    ("blank", "It is blank, or not there where it must be said again."),
     ("gives_it_not", "The grant does not give what is asked for."),
     ("in_the_past", "The time is over."),
     ("in_use", "It is still held: name a replacement."),
     ("inactive", "The member is suspended or has expired."),
     ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
+    ("issuer_invalid", "It is no address of an issuer that may be asked."),
     ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
     ("not_allowed", "What it belongs to has no such thing."),
@@ -219,6 +221,7 @@ pub const STATE: &[(&str, &str)] = &[
     ("owner", "They own the account already."),
     ("owner_only", "Only the owner may, and no role can."),
     ("permission_missing", "You lack a permission there."),
+    ("role_required", "A scope is said without the role that is held over it."),
     ("scope_not_allowed", "The role cannot be held over this scope."),
     ("sees_nothing", "They could not see what passes on to them."),
     ("taken", "Another has it already."),
@@ -233,5 +236,6 @@ pub const STATE: &[(&str, &str)] = &[
     ("unknown_product", "The catalogue has no such product."),
     ("unknown_resource", "There is no such resource in this account, or you do not see it."),
     ("unknown_role", "There is no such role in this account."),
+    ("unreadable", "It is too long, or has control characters in it."),
     ("unknown_team", "There is no such team in this account."),
 ];

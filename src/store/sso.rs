@@ -245,9 +245,9 @@ const MOST_GROUPS: usize = 200;
 
 fn text(faults: &mut Vec<crate::error::Fault>, field: &str, value: &str, most: usize) {
     let (code, detail) = if value.trim().is_empty() {
-        ("required", "Enter it as the identity provider shows it.".to_owned())
+        ("blank", "Enter it as the identity provider shows it.".to_owned())
     } else if value.len() > most || value.chars().any(char::is_control) {
-        ("invalid", format!("It has at most {most} characters, and no control characters."))
+        ("unreadable", format!("It has at most {most} characters, and no control characters."))
     } else {
         return;
     };
@@ -261,7 +261,8 @@ pub async fn save(change: &mut Change, _: &Fresh, wish: Wish) -> Result<()> {
     let before = of(change, account).await?;
     let mut faults = vec![];
     let issuer = change.kit().oidc.issuer(&wish.issuer);
-    let issuer = issuer.map_err(|it| faults.push(crate::error::Fault::new("issuer", "invalid", it.detail)));
+    let issuer =
+        issuer.map_err(|it| faults.push(crate::error::Fault::new("issuer", "issuer_invalid", it.detail)));
     text(&mut faults, "client_id", &wish.client_id, 300);
     text(&mut faults, "groups_claim", &wish.groups_claim, 100);
     match &wish.client_secret {

@@ -1,5 +1,6 @@
 //! `GET /api/v1/accounts/{slug}/usage`: sums along any axes, as JSON or CSV.
 use crate::{
+    api::given,
     app::{call::Csv, csv, form::Params, gate::Key, routes::Routes},
     error::{Error, Result},
     model::{calendar::Day, permission::ReadUsage, quantity::Quantity, usage::Axis},
@@ -38,9 +39,11 @@ const MOST: usize = 10_000;
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// The first day; that of the month if it is not said.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Day>)]
     from: Option<String>,
     /// The day after the last; tomorrow if it is not said.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Day>)]
     to: Option<String>,
     /// Axes: several parameters, or one with commas between them.
