@@ -61,7 +61,7 @@ struct Question {
     product: Option<String>,
     /// How much it takes from the rate limits, if it is valid.
     #[serde(default = "one")]
-    #[schema(default = 1)]
+    #[schema(value_type = u64, maximum = 4_294_967_295_u64, default = 1)]
     cost: u32,
 }
 
