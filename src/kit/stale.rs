@@ -141,8 +141,8 @@ impl Stale {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
     fn place(&self, id: Uuid) -> &AtomicU64 {
-        // The last bytes of our ids are random.
-        let number = u64::from_le_bytes(*id.as_bytes().last_chunk().expect("an id has sixteen bytes"));
+        // The last bytes of our ids are random: counted from the end, for the first of these eight holds the variant.
+        let number = u64::from_be_bytes(*id.as_bytes().last_chunk().expect("an id has sixteen bytes"));
         &self.places[usize::try_from(number % PLACES as u64).unwrap_or(0)]
     }
 }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_changed_later_is_stale_and_nothing_else() {
-        let (stale, one, other) = (Stale::default(), Uuid::from_u128(1 << 64), Uuid::from_u128(2 << 64));
+        let (stale, one, other) = (Stale::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let before = stale.since();
         assert!(stale.holds(before, &[one, other]));
         stale.tell(&[Mark::Changed(one)]);

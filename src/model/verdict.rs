@@ -290,6 +290,10 @@ impl<'de> Deserialize<'de> for Named {
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Named, A::Error> {
                 let it = External::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 let External { product, kind, external_id } = it;
+                // Nothing that is kept has a NUL in it, and Postgres takes none.
+                if [&product, &kind, &external_id].iter().any(|it| it.contains('\0')) {
+                    return Ok(Named::Nothing);
+                }
                 Ok(Named::External { product, kind, external_id })
             }
         }

@@ -75,6 +75,9 @@ pub struct Attributes<'a> {
     pub data: Option<&'a RawValue>,
 }
 
+/// What is said of an account that there is not.
+pub const UNKNOWN_ACCOUNT: &str = "There is no account with this id or slug.";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Data<'a> {
@@ -187,6 +190,8 @@ fn whose(key: Option<String>, account: Option<String>) -> Result<Whose, Refusal>
             Ok(it) => Ok(Whose::Key(it)),
             Err(_) => refuse("unknown_key", "There is no API key with this id."),
         },
+        // Postgres takes no NUL.
+        (None, Some(it)) if it.contains('\0') => refuse("unknown_account", UNKNOWN_ACCOUNT),
         (None, Some(it)) => Ok(Whose::Account(it)),
         (Some(_), Some(_)) => refuse("ambiguous", "Say either “key_id” or “account”, not both."),
         (None, None) => refuse("required", "Say whose usage it is: “key_id” or “account”."),

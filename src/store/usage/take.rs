@@ -7,7 +7,7 @@ use crate::{
         id::{AccountId, KeyId, ResourceId, UserId},
         quantity::Quantity,
         text::{Refusal, refuse},
-        usage::event::{Reported, Whose},
+        usage::event::{Reported, UNKNOWN_ACCOUNT, Whose},
         verdict::Named,
     },
     store::{Change, Who, budgets},
@@ -176,7 +176,7 @@ impl Known {
         let Some(holder) = holder else {
             return match key {
                 Some(_) => refuse("unknown_key", "There is no API key with this id."),
-                None => refuse("unknown_account", "There is no account with this id or slug."),
+                None => refuse("unknown_account", UNKNOWN_ACCOUNT),
             };
         };
         let resource = it.resource.as_ref().map(|it| self.resource(holder.account_id, it)).transpose()?;

@@ -16,7 +16,20 @@ import sys
 import threading
 
 from aiohttp import web
-from localstripe import resources, server, webhooks
+from localstripe import resources
+
+listed = resources.PaymentMethod._api_list_all
+
+
+def newest_first(url, **form):
+    """Stripe lists the newest first; localstripe does not."""
+    found = listed(url, **form)
+    found._list.reverse()
+    return found
+
+
+resources.PaymentMethod._api_list_all = newest_first
+from localstripe import server, webhooks  # noqa: E402: it takes the lists as they are when it is read
 
 logging.disable(logging.CRITICAL)
 sessions = {}
