@@ -4,10 +4,10 @@ mod service;
 pub use service::Service;
 
 use super::{
-    App, answer,
+    App, answer, back,
     client::client,
     once::Once,
-    prove::{Claim, Given, Proof},
+    prove::{Claim, Given, Proof, provider_of},
 };
 use crate::{
     error::{Asked, Detour, Error, Result, Way},
@@ -42,6 +42,7 @@ pub struct Door<P, V> {
     client: Client,
     claim: Option<answers::Claim>,
     session: Option<Session>,
+    back: String,
     proof: PhantomData<(P, V)>,
 }
 /// A signed-in member.
@@ -104,18 +105,16 @@ impl<P: Needs, V: Via> Door<P, V> {
         }
         change.commit().await
     }
-    /// Whether a dangerous act needs the password again: then the form asks for it. Who came through an organization's
-    /// provider is sent there instead.
-    pub fn is_stale(&self) -> bool {
-        self.entry.by.fresh(self.kit().now()).is_none() && self.entry.only_within().is_none()
-    }
     /// What a form for a dangerous act asks for.
     pub async fn proof(&self) -> Result<Proof> {
-        if !self.is_stale() {
+        if self.entry.by.fresh(self.kit().now()).is_some() {
             return Ok(Proof::fresh());
         }
+        if self.entry.only_within().is_some() {
+            return Ok(Proof::of_provider(&self.entry, &self.back));
+        }
         let ways = factors::ways(&mut self.read().await?, self.entry.person.id).await?;
-        Ok(Proof::of(&self.app, ways))
+        Ok(Proof::of(&self.app, ways, &self.back))
     }
     /// Proof for a dangerous act: a fresh one, or by what came with the form.
     pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
@@ -127,9 +126,7 @@ impl<P: Needs, V: Via> Door<P, V> {
         };
         // Who came through a provider proves it there; they may have nothing else.
         if self.entry.only_within().is_some() {
-            let here = &self.entry.here;
-            let slug = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug).clone();
-            let (name, way, why) = (here.name.clone(), Way::Sso, Asked::Stale);
+            let ((name, slug), way, why) = (provider_of(&self.entry), Way::Sso, Asked::Stale);
             return Err(Error::Detour(Box::new(Detour { name, slug, way, why })));
         }
         Claim { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
@@ -204,7 +201,8 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             _ => None,
         };
         let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
-        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, proof: PhantomData })
+        let back = back::address(parts, app);
+        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, back, proof: PhantomData })
     }
 }
 
@@ -284,6 +282,7 @@ pub struct SignedIn {
     me: Me,
     client: Client,
     session: Session,
+    back: String,
 }
 
 impl SignedIn {
@@ -334,7 +333,7 @@ impl SignedIn {
         change.commit().await?;
         Ok(told)
     }
-    /// Whether a dangerous act needs the password again: then the form asks for it.
+    /// Whether a dangerous act needs a proof again: then the form asks for it.
     pub fn is_stale(&self) -> bool {
         By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
     }
@@ -344,7 +343,7 @@ impl SignedIn {
             return Ok(Proof::fresh());
         }
         let ways = factors::ways(&mut self.read().await?, self.me.person.id).await?;
-        Ok(Proof::of(&self.app, ways))
+        Ok(Proof::of(&self.app, ways, &self.back))
     }
     /// Proof for a dangerous act: a fresh one, or by what came with the form.
     pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
@@ -369,14 +368,14 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let anyone = Anyone::from_request_parts(parts, app).await?;
-        let Anyone { app, me, client, session } = anyone;
+        let Anyone { app, me, client, session, back } = anyone;
         let (hash, me) = me.ok_or(Error::SignedOut)?;
         if !me.session.is_own() {
             let (name, slug) = ("This page".to_owned(), String::new());
             return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Own, why: Asked::Own })));
         }
         app.touch(me.session.id, None);
-        Ok(SignedIn { app, hash, me, client, session })
+        Ok(SignedIn { app, hash, me, client, session, back })
     }
 }
 
@@ -403,11 +402,13 @@ impl FromRequestParts<App> for Operator {
 }
 
 /// Anybody: a public page. Says who is signed in, if somebody is.
+#[derive(Clone)]
 pub struct Anyone {
     app: App,
     me: Option<(Vec<u8>, Me)>,
     client: Client,
     session: Session,
+    back: String,
 }
 
 impl Anyone {
@@ -418,8 +419,8 @@ impl Anyone {
     /// The signed-in user, as a gate of their own: not who is known by an organization's provider alone.
     pub fn signed_in(&self) -> Option<SignedIn> {
         let (hash, me) = self.me.clone().filter(|it| it.1.session.is_own())?;
-        let (app, client, session) = (self.app.clone(), self.client.clone(), self.session.clone());
-        Some(SignedIn { app, hash, me, client, session })
+        let Anyone { app, client, session, back, .. } = self.clone();
+        Some(SignedIn { app, hash, me, client, session, back })
     }
     /// The running program.
     pub fn app(&self) -> &App {
@@ -485,6 +486,7 @@ impl FromRequestParts<App> for Anyone {
             let found = entry::me(&mut app.0.db.read().await?, &hash, app.kit().now()).await?;
             me = found.map(|it| (hash, it));
         }
-        Ok(Anyone { app: app.clone(), me, client: client(parts, app), session })
+        let back = back::address(parts, app);
+        Ok(Anyone { app: app.clone(), me, client: client(parts, app), session, back })
     }
 }
