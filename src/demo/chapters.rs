@@ -29,6 +29,8 @@ pub enum Chapter {
     Ask,
     Part,
     Wait,
+    Connect,
+    Come,
     Bill,
 }
 
@@ -45,6 +47,8 @@ impl Acme {
             Chapter::Ask => self.ask(day).await,
             Chapter::Part => self.part(day).await,
             Chapter::Wait => self.wait(day).await,
+            Chapter::Connect => self.connect(day).await,
+            Chapter::Come => self.come(day).await,
             Chapter::Bill => self.bill(day).await,
         }
     }

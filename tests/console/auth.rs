@@ -3,6 +3,8 @@
 mod github;
 #[path = "auth/google.rs"]
 mod google;
+#[path = "auth/proof.rs"]
+mod proof;
 
 use crate::harness::{House, PASSWORD, Person, each_with};
 use axum::http::Method;

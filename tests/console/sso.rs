@@ -2,9 +2,10 @@
 mod domains;
 mod enforce;
 mod faults;
+mod kept;
 mod settings;
 
-use crate::harness::{House, PASSWORD, Person, Provider, each};
+use crate::harness::{House, PASSWORD, Person, Provider, Said, each};
 use serde_json::json;
 
 /// Acme with its provider, and its owner.
@@ -13,6 +14,19 @@ pub async fn acme(house: &House, provider: &Provider) -> Person {
     house.organization(&ada, "Acme").await;
     provider.connect(house, &ada, "acme", "acme.test").await;
     ada
+}
+
+/// The break-glass codes that a page shows.
+pub fn codes(page: &Said) -> Vec<String> {
+    let all: Vec<String> = page
+        .body
+        .split("<code>")
+        .filter_map(|it| it.split("</code>").next())
+        .filter(|it| it.len() == 19)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(all.len(), 8, "{}", page.body);
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
