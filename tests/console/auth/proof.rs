@@ -1,5 +1,5 @@
 //! Who has neither password nor app nor passkey proves anew where they signed in, and comes back.
-use super::{Google, there};
+use super::there;
 use crate::harness::{Person, Provider, each_with};
 use serde_json::json;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 const STALE: Duration = Duration::from_secs(700);
 
 /// Follows the link that a page offers for a fresh proof.
-async fn again(google: &Google, who: &Person, path: &str) {
+async fn again(google: &Provider, who: &Person, path: &str) {
     let go = format!("/auth/google?fresh=1&next={path}");
     let page = who.get(path).await.is(200).says("Sign in again: you come back").hides("Your password");
     assert!(page.body.contains(&go.replace('&', "&#38;")), "{} leads elsewhere", page.body);
@@ -18,9 +18,9 @@ async fn again(google: &Google, who: &Person, path: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_only_google_proves_it_there() {
-    let (google, provider) = (Google::start(), Provider::start());
-    each_with(google.rules(), async |house| {
-        google.control(json!({ "people": { "ada@acme.test": { "sub": "g-1", "name": "Ada Byron" } } })).await;
+    let (google, provider) = (Provider::start(), Provider::start());
+    each_with(google.as_google(), async |house| {
+        google.knows("ada@acme.test", json!({ "sub": "g-1", "name": "Ada Byron" })).await;
         let ada = house.visitor();
         let back = there(&google, &ada, "/auth/google", "ada@acme.test").await;
         ada.get(&back).await.is(303);
