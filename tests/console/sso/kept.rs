@@ -12,7 +12,8 @@ async fn boxes(who: &Person, name: &str) -> Vec<String> {
 }
 
 async fn resource(house: &House, who: &Person, name: &str) -> String {
-    let form = [("product", "video"), ("kind", "video_collection"), ("name", name), ("external_id", name)];
+    let form =
+        [("kind", "video/video_collection"), ("name", name), ("external_id", name), ("visibility", "shared")];
     who.post("/a/acme/resources", &form).await.is(303);
     let sql = "select id from resources where name = $1";
     let mut conn = house.db.read().await.unwrap();
