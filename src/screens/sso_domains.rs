@@ -1,5 +1,6 @@
 //! Security & SSO › Domains & enforcement: whose people come through the provider, and whether they must.
 mod enforcement;
+mod remove;
 
 use crate::{
     app::{
@@ -35,11 +36,11 @@ pub fn routes() -> Routes {
         .get("/a/{slug}/sso/domains", show)
         .post("/a/{slug}/sso/domains", add)
         .post("/a/{slug}/sso/domains/{id}/check", check)
-        .post("/a/{slug}/sso/domains/{id}/remove", remove)
         .post("/a/{slug}/sso/joining", set_joining)
         .post("/a/{slug}/sso/joins/{id}/accept", accept)
         .post("/a/{slug}/sso/joins/{id}/decline", decline)
         .post("/a/{slug}/sso/prove", prove)
+        .merge(remove::routes())
         .merge(enforcement::routes())
 }
 
@@ -239,21 +240,6 @@ async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<
     };
     let done = done.await;
     told(&can, page, Typed::default(), done).await
-}
-
-async fn remove(
-    can: Can<ManageSso>,
-    page: Page,
-    At(id): At<DomainId>,
-    Form(it): Form<Typed>,
-) -> Result<Response> {
-    let done = async {
-        let fresh = can.prove(&it.proof).await?;
-        let name = can.change(async |change| domains::remove(change, &fresh, id).await).await?;
-        Ok(format!("{name} is removed."))
-    };
-    let done = done.await;
-    told(&can, page, it, done).await
 }
 
 async fn set_joining(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {

@@ -85,6 +85,8 @@ async fn an_existing_user_is_linked_once_they_signed_in_as_themselves() {
         browser.post("/sso/link", &[]).await.is(303).to("/a/acme/resources");
         assert!(house.letter("bob@acme.test").await.0.subject.contains("single sign-on"));
         browser.get("/sso/link").await.is(404);
+        let page = browser.get("/me/security").await.is(200).says("Acme SSO").says("bob@acme.test · linked");
+        page.hides("Required by Acme");
 
         let next_day = house.visitor();
         provider.enter(&next_day, "/sso/acme", "bob@acme.test").await.is(303).to("/a/acme/overview");

@@ -29,6 +29,10 @@ async fn who_has_only_google_proves_it_there() {
         let codes = crate::sso::codes(&ada.post("/a/acme/sso/codes", &[]).await.is(200));
 
         let form = [("issuer", provider.issuer.as_str()), ("client_id", "guildhall"), ("role", "member")];
+        // Who is led to the organization's provider may sign in otherwise, while it is not demanded.
+        let said = house.visitor().post("/sign-in", &[("email", "bob@acme.test")]).await.is(200);
+        said.says("Continue with Acme SSO").says("Continue with Google").says("Use a password instead");
+
         house.later(STALE);
         ada.post("/a/acme/sso", &form).await.is(422).says("Sign in again to confirm");
         again(&google, &ada, "/a/acme/sso").await;

@@ -81,6 +81,7 @@ async fn an_administrator_who_comes_through_the_provider_confirms_it() {
         ada.get("/a/acme/sso/domains").await.is(200).says("Enforced").says("Stop enforcing");
         house.again(&bob).await.get("/a/acme/resources").await.is(403);
         bob.get("/a/acme/resources").await.is(200);
+        bob.get("/me/security").await.is(200).says("Required by Acme");
 
         // The address alone decides what is offered at sign-in, whoever has a user here.
         for email in ["bob@acme.test", "nobody@acme.test"] {
