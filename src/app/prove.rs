@@ -3,9 +3,12 @@ use super::{App, passkeys};
 use crate::{
     error::{Error, Result},
     kit::{passkey::Party, password},
-    model::entry::{By, Fresh},
+    model::{
+        entry::{By, Fresh},
+        id::UserId,
+    },
     store::{
-        Change, Client, Me, Scope, entry,
+        Change, Client, Me, Scope, Who, entry,
         factors::{self, Ways},
         me, sessions,
     },
@@ -64,9 +67,11 @@ impl Proof {
     pub(super) fn fresh() -> Proof {
         Proof::default()
     }
-    pub(super) fn of(app: &App, ways: Ways) -> Proof {
+    /// Of a user whose last proof is too old.
+    pub(super) async fn asked<W: Who>(app: &App, scope: &mut Scope<W>, user: UserId) -> Result<Proof> {
+        let ways = factors::ways(scope, user).await?;
         let passkey = ways.passkeys > 0 && Party::of(&app.kit().rules).is_some();
-        Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey }
+        Ok(Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey })
     }
     /// Whether the user has nothing to show here: they sign in again, as they did.
     pub fn is_elsewhere(&self) -> bool {
@@ -75,14 +80,14 @@ impl Proof {
 }
 
 /// Who proves what, from where.
-pub(super) struct Claim<'a> {
+pub(super) struct Prover<'a> {
     pub app: &'a App,
     pub hash: &'a [u8],
     pub session: &'a Session,
     pub client: &'a Client,
 }
 
-impl Claim<'_> {
+impl Prover<'_> {
     async fn me(&self) -> Result<Me> {
         let mut conn = self.app.0.db.read().await?;
         entry::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
