@@ -119,7 +119,7 @@ impl Acme {
         let (who, name, _, lasts, is_revoked) = KEYS[at];
         self.stage.at(day, 14, 10);
         let (name, until) = (parse_name(name)?, (lasts > 0).then(|| self.stage.days(lasts)));
-        let (permissions, resources) = self.part(KEYS[at].1);
+        let (permissions, resources) = self.made_for(KEYS[at].1);
         let new = keys::New { name: &name, expires_at: until, permissions, resources };
         let (id, _) = self.stage.act(who, ACME, async |it| keys::create(it, &new, None).await).await?;
         self.keys.push((at, id));
@@ -130,7 +130,7 @@ impl Acme {
     }
 
     /// What a key is made for, if not for all that its maker may.
-    fn part(&self, name: &str) -> (Option<Permissions>, Option<Vec<ResourceId>>) {
+    fn made_for(&self, name: &str) -> (Option<Permissions>, Option<Vec<ResourceId>>) {
         use Permission::{RunResources, UpdateResources, ViewInvoices, ViewResources, ViewUsage};
         let (for_it, sources): (&[Permission], &[ResourceId]) = match name {
             "Nightly index refresh" => (&[ViewResources, UpdateResources, RunResources], &[]),

@@ -173,11 +173,16 @@ async fn show(operator: Operator, page: Page, Query(asked): Query<Asked>) -> Res
         meter: meter.map_or_else(|| "Used".into(), |it| it.name.clone()),
         newer: asked.turn("before", found.newer),
         older: asked.turn("after", found.older),
-        said: counted(i64::try_from(found.accounts.len()).unwrap_or(0), "account"),
+        said: said(found.accounts.len(), found.newer.is_some() || found.older.is_some()),
         rows: found.accounts.into_iter().map(|it| Row::of(it, kit, now)).collect(),
         asked,
     };
     page.show(&mut scope, "Accounts", index).await
+}
+
+fn said(shown: usize, is_part: bool) -> String {
+    let shown = counted(i64::try_from(shown).unwrap_or(0), "account");
+    if is_part { format!("{shown} on this page") } else { shown }
 }
 
 fn told(it: &Numbers, kit: &Kit) -> Vec<Number> {
