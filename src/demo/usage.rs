@@ -14,7 +14,7 @@ use crate::{
         usage::event::{Reported, Whose},
         verdict::Named,
     },
-    store::{budgets, usage},
+    store::{budgets, keys, usage},
 };
 
 /// Models, their product, and what a request of theirs costs in thousandths of a credit.
@@ -43,10 +43,26 @@ impl Acme {
             let mut batch = vec![];
             for ago in first..self.told {
                 let day = today.plus(-i64::from(ago));
-                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now).map(Ok));
+                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now));
             }
+            for it in &batch {
+                if let Whose::Key(id) = it.whose {
+                    let last = self.used.entry(id).or_insert(it.at);
+                    *last = it.at.max(*last);
+                }
+            }
+            let batch = batch.into_iter().map(Ok).collect();
             self.stage.host(async |change| usage::take(change, batch).await).await?;
             self.told = first;
+        }
+        Ok(())
+    }
+
+    /// When each key was used last stands in its list.
+    pub async fn uses(&self) -> Result<()> {
+        for (id, at) in &self.used {
+            self.stage.set(*at);
+            keys::touch(&self.stage.db, &self.stage.kit, &[*id]).await?;
         }
         Ok(())
     }
