@@ -5,6 +5,7 @@ mod plan;
 
 use crate::{
     app::{
+        bill::MOST_IN_ZIP,
         form::Query,
         gate::Can,
         page::{Page, When},
@@ -13,13 +14,14 @@ use crate::{
     },
     error::Result,
     model::{
+        account::Kind,
         bill::{Bill, Used},
         calendar::Month,
         catalog::Plan,
         entry::Entry,
         id::InvoiceId,
         invoice::Status,
-        permission::{Needs, Permission},
+        permission::{Needs, Permission, SeeUsage},
         quantity::Quantity,
         time::Time,
     },
@@ -59,6 +61,7 @@ struct Paged {
 #[template(path = "billing/index.html")]
 struct Index {
     slug: String,
+    says: &'static str,
     plan: String,
     price: String,
     limits: String,
@@ -70,12 +73,16 @@ struct Index {
     may_manage: bool,
     /// The end of the period, and what its bill comes to; none for who does not see invoices.
     estimate: Option<(String, String)>,
+    /// Whether that is more than the plan's price.
+    is_over: bool,
     payment: Option<Payment>,
     takes_cards: bool,
     sees_invoices: bool,
     invoices: Vec<Row>,
     newest: String,
     older: String,
+    /// Which of them one file holds.
+    zip: String,
 }
 
 struct Meter {
@@ -139,6 +146,8 @@ struct Team {
     payer: String,
     plan: String,
     limits: String,
+    /// Where its usage is shown; empty for who may not see it.
+    usage: String,
 }
 
 /// The terms of the plan that an account is on: the catalogue's, or as it last had them.
@@ -157,6 +166,10 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
             payer: payer.name.clone(),
             plan: kit.catalog.plan_name(&me.here.plan).to_owned(),
             limits: plan.map_or_else(String::new, Plan::limits_in_words),
+            usage: match me.meets::<SeeUsage>() {
+                Ok(_) => can.path("usage?range=month"),
+                Err(_) => String::new(),
+            },
         };
         return page.show(&mut scope, "Plan & billing", team).await;
     }
@@ -170,6 +183,10 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
     let index = Index {
         takes_cards: can.app().till().takes_cards(),
         newest: after.map_or_else(String::new, |_| can.path("billing")),
+        zip: match after {
+            None if index.older.is_empty() => "All as ZIP".to_owned(),
+            _ => format!("The newest {MOST_IN_ZIP} as ZIP"),
+        },
         ..index
     };
     page.show(&mut scope, "Plan & billing", index).await
@@ -198,6 +215,11 @@ fn index(
     let email = Some(facts.details.email.clone()).filter(|it| !it.is_empty());
     Index {
         slug: me.here.slug.clone(),
+        says: match me.here.kind {
+            Kind::Personal => "One bill for you and the teams that you pay for.",
+            _ => "One consolidated bill for every member and team.",
+        },
+        is_over: bill.net() > terms.price,
         plan: terms.name.clone(),
         price: catalog.currency.says(terms.price),
         limits: terms.limits_in_words(),
@@ -228,6 +250,7 @@ fn index(
         invoices: facts.invoices.iter().map(|it| Row::of(it, now)).collect(),
         newest: String::new(),
         older: older.unwrap_or_default(),
+        zip: String::new(),
     }
 }
 
