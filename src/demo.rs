@@ -6,6 +6,8 @@ mod stage;
 mod story;
 mod usage;
 
+pub use bills::sold;
+
 use crate::{
     db::Db,
     error::{Error, Result},

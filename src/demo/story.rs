@@ -50,7 +50,8 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     ]);
     chapters.extend(acme.stage.months().into_iter().map(|it| (it, Chapter::Bill)));
     chapters.extend([(16, Chapter::Ask), (6, Chapter::Part), (2, Chapter::Wait)]);
-    chapters.sort_by_key(|it| std::cmp::Reverse(it.0));
+    // A month ends before anything else happens on the day.
+    chapters.sort_by_key(|it| (std::cmp::Reverse(it.0), !matches!(it.1, Chapter::Bill)));
     for (day, chapter) in chapters {
         acme.play(day, &chapter).await?;
         acme.stage.post(BOUNCES).await?;
@@ -60,6 +61,7 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     acme.stage.set(now);
     acme.work(now).await?;
     acme.budgets().await?;
+    acme.busiest().await?;
     acme.stage.host(async |change| users::set_demo(change).await).await
 }
 

@@ -23,6 +23,7 @@ use crate::{
         invoice::Status,
         permission::{Needs, Permission, SeeUsage},
         quantity::Quantity,
+        text::{counted, grouped},
         time::Time,
     },
     store::{
@@ -64,6 +65,7 @@ struct Index {
     says: &'static str,
     plan: String,
     price: String,
+    /// Its rate limits, where one of them alone does not say it.
     limits: String,
     seats: String,
     meters: Vec<Meter>,
@@ -222,9 +224,12 @@ fn index(
         is_over: bill.net() > terms.price,
         plan: terms.name.clone(),
         price: catalog.currency.says(terms.price),
-        limits: terms.limits_in_words(),
+        limits: if terms.limits.len() == 1 { String::new() } else { terms.limits_in_words() },
         seats: terms.seats.map(|it| format!("{} of {it} members", facts.member_count)).unwrap_or_default(),
-        meters: meters(catalog, &terms, used, facts.period),
+        meters: busiest(&terms, &facts.busiest)
+            .into_iter()
+            .chain(meters(catalog, &terms, used, facts.period))
+            .collect(),
         scheduled: facts.scheduled.as_ref().map(|it| Scheduled {
             plan: catalog.plan_name(&it.plan).to_owned(),
             at: When::day(it.at, &TimeZone::UTC),
@@ -254,6 +259,25 @@ fn index(
     }
 }
 
+/// How full the shortest of the rate limits was today, at its fullest.
+fn busiest(plan: &Plan, today: &[(u32, u32)]) -> Option<Meter> {
+    let limit = plan.limits.iter().min_by_key(|it| it.seconds)?;
+    let most = today.iter().find(|it| it.0 == limit.seconds).map_or(0, |it| it.1);
+    let percent = (u64::from(most) * 100 / u64::from(limit.requests.max(1))).min(100);
+    Some(Meter {
+        name: match limit.seconds {
+            1 => "Rate limit, busiest second today".to_owned(),
+            60 => "Rate limit, busiest minute today".to_owned(),
+            3600 => "Rate limit, busiest hour today".to_owned(),
+            86_400 => "Rate limit, today".to_owned(),
+            other => format!("Rate limit, busiest {other} seconds today"),
+        },
+        text: format!("{} of {}", grouped(most.into()), counted(limit.requests.into(), "request")),
+        percent,
+        is_high: percent >= 90,
+    })
+}
+
 /// What is used of what is included, for each meter of which the plan includes something.
 fn meters(catalog: &crate::model::catalog::Catalog, plan: &Plan, used: &[Used], month: Month) -> Vec<Meter> {
     let meter = |it: &crate::model::catalog::Meter| {
@@ -265,7 +289,7 @@ fn meters(catalog: &crate::model::catalog::Catalog, plan: &Plan, used: &[Used], 
         let sum: Quantity = mine.map(|it| it.quantity).sum();
         let percent = (sum.nanos() * 100 / included.nanos().max(1)).min(100);
         Some(Meter {
-            name: it.name.clone(),
+            name: format!("{} this month", it.name),
             text: format!("{} of {}", sum.rounded(), included.grouped()),
             percent: u64::try_from(percent).unwrap_or(100),
             is_high: percent >= 90,
