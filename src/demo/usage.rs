@@ -68,7 +68,7 @@ impl Acme {
     pub async fn budgets(&mut self) -> Result<()> {
         let tried = self.keys.iter().find(|it| KEYS[it.0].1 == "Batch embed").map(|it| it.1.0);
         for (kind, subject, limit, is_hard) in
-            [(Kind::Account, None, 15_000, false), (Kind::Key, tried, 1_000, true)]
+            [(Kind::Account, None, 12_000, false), (Kind::Key, tried, 1_000, true)]
         {
             let (meter, limit) = ("credits".to_owned(), Quantity::from_whole(limit));
             let new = budgets::New { kind, subject, meter, limit, is_hard };
