@@ -203,8 +203,15 @@ impl Limits {
                 match attempt(false) {
                     Some(told) => told,
                     None => {
-                        self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
-                        let told = attempt(true);
+                        // A share whose piece of time is over before it arrives is asked for again.
+                        let mut told = None;
+                        for last in [false, false, true] {
+                            self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
+                            told = attempt(last);
+                            if told.is_some() {
+                                break;
+                            }
+                        }
                         told.ok_or_else(|| Error::Internal("a limit was asked in vain".into()))?
                     }
                 }

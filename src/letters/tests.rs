@@ -100,8 +100,13 @@ fn bills(name: &str) -> Vec<Letter> {
         link: "https://console.example.com/a/northlight/invoices/GH-2026-0011",
         lines: &[],
     };
-    let failure =
-        Failure { number: invoice.number, account: name, total: invoice.total, why: name, link: invoice.link };
+    let failure = Failure {
+        number: invoice.number,
+        account: name,
+        total: invoice.total,
+        why: name,
+        link: invoice.link,
+    };
     let budget = Reached {
         account: name,
         of: name,

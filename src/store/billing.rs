@@ -3,7 +3,8 @@ use super::{
     Change, Scope, Who,
     audit::{self, Did},
     invoices::{self, Listed},
-    limits, plans::Scheduled,
+    limits,
+    plans::Scheduled,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -212,7 +213,10 @@ impl Row {
             period: self.through.next().max(Month::of(now)),
             invoices: read(self.invoices.as_deref())?,
             viewers: viewers.into_iter().map(|it| (it.name, it.id.to_string())).collect(),
-            busiest: read::<Most>(self.busiest.as_deref())?.into_iter().map(|it| (it.span, it.most)).collect(),
+            busiest: read::<Most>(self.busiest.as_deref())?
+                .into_iter()
+                .map(|it| (it.span, it.most))
+                .collect(),
         })
     }
 }

@@ -187,7 +187,10 @@ async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
         assert!(zip.field("content-disposition").contains("acme-invoices.zip"));
         let files = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"].clone();
         let files = files.as_array().unwrap().len();
-        assert_eq!((zip.body.matches("PK\x01\x02").count(), zip.body.matches("%PDF-").count()), (files * 2, files));
+        assert_eq!(
+            (zip.body.matches("PK\x01\x02").count(), zip.body.matches("%PDF-").count()),
+            (files * 2, files)
+        );
         assert!(zip.body.contains(&format!("{number}.csv{}", csv.body)), "the CSV stands behind its name");
         // A stranger, a team, another account: nothing.
         ada.get("/a/ingest/invoices.zip").await.is(404);

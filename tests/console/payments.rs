@@ -220,7 +220,11 @@ fn check_says_whether_stripe_takes_our_key() {
     assert!(whole.out.contains("/webhooks/stripe"), "{}", whole.out);
     let away = it.run_with(&[key, hook, ("GUILDHALL_STRIPE_URL", "http://127.0.0.1:1")], &["check"], "");
     assert_eq!(away.code, 1);
-    assert!(away.out.contains("WRONG  payments: http://127.0.0.1:1: Stripe cannot be reached"), "{}", away.out);
+    assert!(
+        away.out.contains("WRONG  payments: http://127.0.0.1:1: Stripe cannot be reached"),
+        "{}",
+        away.out
+    );
     let half = it.run_with(&[key], &["check"], "");
     assert!(half.code != 0 && half.err.contains("GUILDHALL_STRIPE_WEBHOOK_SECRET"), "{}", half.err);
     let half = it.run_with(&[hook], &["check"], "");

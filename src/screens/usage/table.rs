@@ -51,7 +51,13 @@ impl Table {
                 tint: tint(&it.value),
                 icon: icon(by, it.name.is_some()),
                 href: closer.address(path),
-                quantities: it.quantities.iter().zip(largest).take(meters.len()).map(|it| show(*it.0, it.1)).collect(),
+                quantities: it
+                    .quantities
+                    .iter()
+                    .zip(largest)
+                    .take(meters.len())
+                    .map(|it| show(*it.0, it.1))
+                    .collect(),
                 percent: percent(it.quantities[0], total),
                 note: match by {
                     Axis::Key if !it.note.is_empty() => format!("gh_key_…{}", it.note),
