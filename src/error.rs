@@ -250,7 +250,9 @@ impl std::fmt::Display for Error {
             }
             Error::Stale => f.write_str("Confirm who you are with your password, then try again."),
             Error::TooMany(after) => {
-                write!(f, "Too many tries. Wait {} seconds, then try again.", after.as_secs().max(1))
+                let seconds = after.as_secs().max(1);
+                let s = if seconds == 1 { "" } else { "s" };
+                write!(f, "Too many tries. Wait {seconds} second{s}, then try again.")
             }
             Error::Unavailable(_) => f.write_str(
                 "The database cannot be reached or written right now. Nothing was changed. Try again soon.",

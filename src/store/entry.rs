@@ -1,5 +1,5 @@
 //! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
-use super::{Me, grants::Listing};
+use super::{Me, grants::Joined};
 use crate::{
     db::Conn,
     error::{Asked, Detour, Error, Result, Way},
@@ -8,7 +8,7 @@ use crate::{
         account::{AccountRef, Kind, LoginType},
         entry::{By, Entry, Here, Person, Session},
         grant::{Grant, Rights},
-        id::{AccountId, GrantId, KeyId, MembershipId, RoleId, SessionId, UserId},
+        id::{AccountId, KeyId, MembershipId, SessionId, UserId},
         permission::{Permission, Permissions},
         role::BuiltIn,
         time::Time,
@@ -138,15 +138,8 @@ struct Row {
     top_login_type: Option<LoginType>,
     is_enforced: bool,
     grant_of: Option<MembershipId>,
-    grant_id: Option<GrantId>,
-    role: Option<String>,
-    scope: Option<String>,
-    product: Option<String>,
-    grant_expires_at: Option<Time>,
-    role_id: Option<RoleId>,
-    role_name: Option<String>,
-    role_permissions: Option<String>,
-    listed: Option<String>,
+    #[sqlx(flatten)]
+    grant: Joined,
 }
 
 /// Who this is in the account of that slug. `SignedOut` for an unknown credential, `NotFound` for a stranger, `Barred` for a
@@ -196,7 +189,7 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
     );
     let grants_of = |seat: &Seat| -> Vec<Grant> {
         let mine = rows.iter().filter(|it| it.grant_of == Some(seat.id));
-        mine.filter_map(|it| it.grant(here.admins_may_delete)).collect()
+        mine.filter_map(|it| it.grant.grant(here.admins_may_delete)).collect()
     };
 
     let under_organization = here.is_under_organization();
@@ -376,20 +369,6 @@ impl Row {
             (_, Some(id)) => Ok(By::Key { id, name: self.key_name.clone().unwrap_or_default() }),
             _ => Err(Error::SignedOut),
         }
-    }
-    fn grant(&self, admins_may_delete: bool) -> Option<Grant> {
-        let listing = Listing {
-            id: self.grant_id?,
-            role: self.role.clone(),
-            role_id: self.role_id,
-            role_name: self.role_name.clone(),
-            permissions: self.role_permissions.clone(),
-            scope: self.scope.clone()?,
-            product: self.product.clone(),
-            listed: self.listed.clone(),
-            expires_at: self.grant_expires_at,
-        };
-        listing.grant(admins_may_delete)
     }
 }
 

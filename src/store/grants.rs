@@ -52,6 +52,37 @@ impl Listing {
     }
 }
 
+/// A grant, or none, beside what it is a grant of: the columns that join it.
+#[derive(sqlx::FromRow)]
+pub(super) struct Joined {
+    grant_id: Option<GrantId>,
+    role: Option<String>,
+    role_id: Option<RoleId>,
+    role_name: Option<String>,
+    role_permissions: Option<String>,
+    scope: Option<String>,
+    product: Option<String>,
+    listed: Option<String>,
+    grant_expires_at: Option<Time>,
+}
+
+impl Joined {
+    pub fn grant(&self, admins_may_delete: bool) -> Option<Grant> {
+        let listing = Listing {
+            id: self.grant_id?,
+            role: self.role.clone(),
+            role_id: self.role_id,
+            role_name: self.role_name.clone(),
+            permissions: self.role_permissions.clone(),
+            scope: self.scope.clone()?,
+            product: self.product.clone(),
+            listed: self.listed.clone(),
+            expires_at: self.grant_expires_at,
+        };
+        listing.grant(admins_may_delete)
+    }
+}
+
 /// A list of ids out of what `listed` holds: `hex product`, one for each resource.
 fn listed(json: Option<&str>) -> Vec<Listed> {
     let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();

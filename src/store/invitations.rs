@@ -161,12 +161,6 @@ pub async fn list_by_status(
     with_grants(scope, rows).await
 }
 
-/// How many wait for an answer: what the tab says.
-pub async fn count_open(scope: &mut Scope) -> Result<i64> {
-    let sql = "select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found";
-    Ok(scope.ask(sql).one::<(i64,)>().await?.0)
-}
-
 /// One invitation of the account.
 pub async fn find(scope: &mut Scope, id: InvitationId) -> Result<Invitation> {
     find_all(scope, &[id]).await?.pop().ok_or(Error::NotFound)
@@ -413,13 +407,4 @@ pub async fn copy_link(change: &mut Change, id: InvitationId) -> Result<String> 
     change.ask(sql).bind(id).bind(hash(&secret)).run().await?;
     audit::here(change, Did::to("invitation.link_copied", "invitation", id, &it.email)).await?;
     Ok(kit.url(&format!("/invitations/{secret}")))
-}
-
-/// Which of these addresses are members already: said beside them while they are typed.
-pub async fn members_among(scope: &mut Scope, emails: &[Email]) -> Result<Vec<String>> {
-    let keys: Vec<String> = emails.iter().map(|it| it.key().to_owned()).collect();
-    let sql = "select u.email_key from memberships m join users u on u.id = m.user_id
-        where m.account_id = $1 and u.email_key = any($2::text[])";
-    let found: Vec<(String,)> = scope.ask(sql).bind(List(&keys)).all().await?;
-    Ok(found.into_iter().map(|it| it.0).collect())
 }

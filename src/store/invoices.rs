@@ -325,6 +325,19 @@ pub async fn adjust(change: &mut Change<Me>, account: AccountId, amount: &str, r
 }
 
 async fn add<W: Who>(change: &mut Change<W>, account: AccountId, amount: i64, reason: &str) -> Result<()> {
+    let id = put_down(change, account, amount, reason).await?;
+    let did = Did::to("invoice.adjusted", "adjustment", id, reason);
+    let says = change.kit().catalog.currency.says(amount);
+    audit::write(change, Chain::Account(account), did.changed(Value::Null, json!({ "amount": says }))).await
+}
+
+/// A line of the next invoice.
+async fn put_down<W: Who>(
+    change: &mut Change<W>,
+    account: AccountId,
+    amount: i64,
+    reason: &str,
+) -> Result<AdjustmentId> {
     let (id, now, by) = (AdjustmentId(change.kit().id()), change.now(), change.who().actor().name);
     let sql = "insert into adjustments (id, account_id, amount, reason, by_name, created_at) values ($1, $2, $3, $4, $5, $6)";
     change
@@ -337,9 +350,7 @@ async fn add<W: Who>(change: &mut Change<W>, account: AccountId, amount: i64, re
         .bind(now)
         .run()
         .await?;
-    let did = Did::to("invoice.adjusted", "adjustment", id, reason);
-    let says = change.kit().catalog.currency.says(amount);
-    audit::write(change, Chain::Account(account), did.changed(Value::Null, json!({ "amount": says }))).await
+    Ok(id)
 }
 
 fn sentence(field: &'static str, text: &str, missing: &str) -> Result<String> {

@@ -1,7 +1,7 @@
 //! What a gateway's questions need to know of a key, a member and a resource: each in one statement, kept in memory above.
 use super::{
     entry::{EVERYDAY, NOT_PERSONAL},
-    grants::Listing,
+    grants::Joined,
 };
 use crate::{
     db::Conn,
@@ -10,7 +10,7 @@ use crate::{
         account::Kind,
         calendar::Month,
         grant::{Grant, Rights},
-        id::{AccountId, GrantId, KeyId, MembershipId, RoleId, UserId},
+        id::{AccountId, KeyId, MembershipId, UserId},
         permission::Permissions,
         role::BuiltIn,
         time::Time,
@@ -63,15 +63,8 @@ struct Row {
     top_id: Option<MembershipId>,
     top_suspended_at: Option<Time>,
     top_expires_at: Option<Time>,
-    grant_id: Option<GrantId>,
-    role: Option<String>,
-    scope: Option<String>,
-    product: Option<String>,
-    grant_expires_at: Option<Time>,
-    role_id: Option<RoleId>,
-    role_name: Option<String>,
-    role_permissions: Option<String>,
-    listed: Option<String>,
+    #[sqlx(flatten)]
+    grant: Joined,
     spent_month: Option<Month>,
 }
 
@@ -125,20 +118,6 @@ impl Row {
             rights,
         }
     }
-    fn grant(&self) -> Option<Grant> {
-        let listing = Listing {
-            id: self.grant_id?,
-            role: self.role.clone(),
-            role_id: self.role_id,
-            role_name: self.role_name.clone(),
-            permissions: self.role_permissions.clone(),
-            scope: self.scope.clone()?,
-            product: self.product.clone(),
-            listed: self.listed.clone(),
-            expires_at: self.grant_expires_at,
-        };
-        listing.grant(self.admins_may_delete)
-    }
 }
 
 /// As at the console's own gate, but for grants whose time is over: they are left to who asks.
@@ -146,7 +125,7 @@ fn rights(rows: &[Row], first: &Row) -> Rights {
     let mut grants: Vec<Grant> = if first.is_owner == Some(true) {
         vec![Grant::whole(BuiltIn::Owner, true)]
     } else {
-        rows.iter().filter_map(Row::grant).collect()
+        rows.iter().filter_map(|it| it.grant.grant(it.admins_may_delete)).collect()
     };
     if first.kind == Kind::Personal {
         for it in &mut grants {

@@ -1,20 +1,18 @@
 //! Signing in by Google and by GitHub, against a real provider each: new people, linked ones, and everybody who is refused.
 #[path = "auth/github.rs"]
 mod github;
-#[path = "auth/google.rs"]
-mod google;
 
-use crate::harness::{House, PASSWORD, Person, each_with};
+use crate::harness::{BASE, House, PASSWORD, Person, Provider, each_with};
 use axum::http::Method;
 use github::GitHub;
-use google::Google;
 use guildhall::kit::Rules;
 use serde_json::json;
 use std::time::Duration;
 
 /// Goes to the provider from a page of ours, and comes back with what it said: the path of the callback.
-async fn there(google: &Google, who: &Person, path: &str, login: &str) -> String {
-    google.walk(&who.get(path).await.is(303).location(), login).await
+async fn there(google: &Provider, who: &Person, path: &str, login: &str) -> String {
+    let back = google.sign_in(&who.get(path).await.is(303).location(), login).await;
+    back.strip_prefix(BASE).expect("an address of ours").to_owned()
 }
 
 /// How somebody's newest session began.
@@ -27,9 +25,9 @@ async fn method(house: &House, email: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_person_comes_by_google_and_comes_again() {
-    let google = Google::start();
-    each_with(google.rules(), async |house| {
-        google.control(json!({ "people": { "ada@acme.test": { "sub": "g-1", "name": "Ada Byron" } } })).await;
+    let google = Provider::start();
+    each_with(google.as_google(), async |house| {
+        google.knows("ada@acme.test", json!({ "sub": "g-1", "name": "Ada Byron" })).await;
         let ada = house.visitor();
         ada.get("/sign-in").await.is(200).says("Continue with Google").hides("Continue with GitHub");
         let back = there(&google, &ada, "/auth/google", "ada@acme.test").await;
@@ -41,8 +39,7 @@ async fn a_new_person_comes_by_google_and_comes_again() {
         ada.get(&back).await.is(403).says("belongs to no sign-in");
 
         // Known by who they are there, and not by the address.
-        let moved = json!({ "people": { "x": { "sub": "g-1", "email": "other@acme.test" } } });
-        google.control(moved).await;
+        google.knows("x", json!({ "sub": "g-1", "email": "other@acme.test" })).await;
         let again = house.visitor();
         let back = there(&google, &again, "/auth/google?next=/me", "x").await;
         again.get(&back).await.is(303).to("/me");
@@ -62,9 +59,8 @@ async fn a_new_person_comes_by_google_and_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_joined_by_an_address_alone() {
-    let google = Google::start();
-    each_with(google.rules(), async |house| {
-        google.control(json!({})).await;
+    let google = Provider::start();
+    each_with(google.as_google(), async |house| {
         let ada = house.user("Ada", "ada@acme.test").await;
         let visitor = house.visitor();
         let back = there(&google, &visitor, "/auth/google", "ada@acme.test").await;
@@ -112,15 +108,14 @@ async fn nobody_is_joined_by_an_address_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_invited_comes_by_google() {
-    let google = Google::start();
-    let social = google.rules();
+    let google = Provider::start();
+    let social = google.as_google();
     let rules = |it: &mut Rules| {
         social(it);
         it.open_sign_up = false;
         it.loopback = true;
     };
     each_with(rules, async |house| {
-        google.control(json!({})).await;
         let ada = house.user("Ada", "ada@acme.test").await;
         house.tamper("update users set operator = true").await;
         house.tamper("update installation set first_operator = (select id from users)").await;
@@ -146,8 +141,8 @@ async fn who_is_invited_comes_by_google() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_google_does_not_vouch_for_is_refused() {
-    let google = Google::start();
-    each_with(google.rules(), async |house| {
+    let google = Provider::start();
+    each_with(google.as_google(), async |house| {
         let refused = [
             ("unverified-email", "does not say that an address is yours"),
             ("no-email", "does not say that an address is yours"),
@@ -162,7 +157,7 @@ async fn whom_google_does_not_vouch_for_is_refused() {
         ];
         let mut said = vec![];
         for (fault, words) in refused {
-            google.control(json!({ "fault": fault })).await;
+            google.fault(fault).await;
             let visitor = house.visitor();
             let back = there(&google, &visitor, "/auth/google", "ada@acme.test").await;
             let text = visitor.get(&back).await.is(403).says(words).text();
@@ -171,7 +166,7 @@ async fn whom_google_does_not_vouch_for_is_refused() {
         }
         assert_eq!(house.count("select count(*) from users").await, 0);
         // Another browser cannot use what this one began.
-        google.control(json!({})).await;
+        google.fault("").await;
         let back = there(&google, &house.visitor(), "/auth/google", "ada@acme.test").await;
         house.visitor().get(&back).await.is(403).says("belongs to no sign-in");
     })

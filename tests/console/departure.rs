@@ -1,10 +1,13 @@
 //! Who goes: what ends is said first, and a removal can be taken back for ten minutes, as far as what was there still is.
-use crate::harness::{House, Person, Program, each};
+use crate::{
+    harness::{House, Person, Program, each},
+    invariants::sound,
+};
 use axum::http::Method;
 use futures_util::future::join_all;
 use guildhall::{
     model::{id::MembershipId, time::MINUTE},
-    store::{Change, Client, Host, Scope, audit, members},
+    store::{Change, Host, members},
 };
 use serde_json::{Value, json};
 
@@ -58,21 +61,6 @@ fn missing(told: &Value) -> Vec<(String, String)> {
     let word = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
     let all = told["not_restored"].as_array().unwrap().iter();
     all.map(|it| (word(it, "kind"), word(it, "code"))).collect()
-}
-
-async fn sound(house: &House) {
-    let owners = "select count(*) from accounts a where 1 <> (
-        select count(*) from memberships m where m.account_id = a.id and m.is_owner and m.user_id = a.owner_id
-            and m.suspended_at is null and m.expires_at is null)";
-    assert_eq!(house.count(owners).await, 0, "an account without exactly one active owner");
-    let counts = "select count(*) from accounts a where a.member_count <> (
-        select count(*) from memberships m where m.account_id = a.id)";
-    assert_eq!(house.count(counts).await, 0, "a member count is wrong");
-    let granted =
-        "select count(*) from grants g join memberships m on m.id = g.membership_id where m.is_owner";
-    assert_eq!(house.count(granted).await, 0, "an owner holds grants");
-    let mut scope = Scope::read(&house.db, Host("test"), &house.kit, &Client::default()).await.unwrap();
-    audit::verify(&mut scope).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use serde_json::json;
 const CROWD: usize = 50;
 
 /// What must hold whatever was done: one owner in every account, counts that are right, chains that hold.
-async fn sound(house: &House) {
+pub async fn sound(house: &House) {
     let owners = "select count(*) from accounts a where 1 <> (
         select count(*) from memberships m where m.account_id = a.id and m.is_owner and m.user_id = a.owner_id
             and m.suspended_at is null and m.expires_at is null)";

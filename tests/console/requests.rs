@@ -120,7 +120,7 @@ async fn programs_ask_and_answer() {
         assert_eq!(code(grant(json!({ "role": "accountant" })).await), "gives_it_not");
         assert_eq!(code(grant(json!({ "role": "king" })).await), "unknown_role");
         assert_eq!(code(grant(json!({ "expires_at": "2001-01-01T00:00:00Z" })).await), "in_the_past");
-        assert_eq!(code(grant(json!({ "scope": { "type": "account" } })).await), "required");
+        assert_eq!(code(grant(json!({ "scope": { "type": "account" } })).await), "role_required");
         own.call(Method::POST, &at("grant"), &json!({})).await.is(403);
         let role = json!({ "name": "Auditor", "permissions": ["audit.view"] });
         key.call(Method::POST, "/api/v1/accounts/acme/roles", &role).await.is(201);

@@ -200,7 +200,9 @@ impl Rate {
         let room = u64::from(self.limit.requests).saturating_sub(held);
         let lacking = cost.saturating_sub(self.share.1);
         let fair = room / (u64::try_from(replicas).unwrap_or(1) + 1);
-        let more = if lacking <= room { lacking.max(fair) } else { 0 };
+        // A replica that dies takes its share with it: no more than what a piece of time is worth.
+        let worth = u64::from(self.limit.requests / PIECES);
+        let more = if lacking <= room { lacking.max(fair.min(worth)) } else { 0 };
         let mut deltas = self.unwritten(subject);
         self.asked = more;
         if more > 0 {
@@ -256,5 +258,31 @@ impl Rate {
     /// Whether a share is left to be given back.
     pub fn has_share(&self) -> bool {
         self.share.1 > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::MINUTE;
+
+    #[test]
+    fn who_dies_takes_little_along() {
+        let limit = RateLimit { requests: 600, seconds: 60, name: None };
+        let now = Time(1_800_000_000_000_000);
+        let piece = Rate::new(&limit).piece(now);
+        let mut kept = Piece { span: 60, piece, taken: 0 };
+        for _ in 0..20 {
+            let mut rate = Rate::new(&limit);
+            rate.others(&[kept]);
+            let took: i64 = rate.share("s", 1, 1, now).iter().map(|it| it.taken).sum();
+            assert_eq!(took, 10);
+            kept.taken += took;
+        }
+        // What died with them is free again when its window is over.
+        let mut rate = Rate::new(&limit);
+        rate.others(&[kept]);
+        assert_eq!(rate.dimension(0, now).1.remaining, 400);
+        assert_eq!(rate.dimension(0, now.plus(2 * MINUTE)).1.remaining, 600);
     }
 }

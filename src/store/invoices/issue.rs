@@ -2,6 +2,7 @@
 use super::{
     Change, Listed, Who,
     audit::{self, Chain, Did},
+    put_down,
 };
 use crate::{
     error::Result,
@@ -11,7 +12,7 @@ use crate::{
         bill::Bill,
         calendar::{Day, Month},
         catalog::Seller,
-        id::{AccountId, AdjustmentId, ChargeId, InvoiceId},
+        id::{AccountId, ChargeId, InvoiceId},
         invoice::{Document, Line, number},
         time::DAY,
     },
@@ -71,7 +72,7 @@ async fn issue<W: Who>(
     change.sql(sql).bind(account).bind(issued.id).run().await?;
     if bill.carried < 0 && !is_last {
         let reason = format!("Carried over from {}", issued.number);
-        carry(change, account, bill.carried, &reason).await?;
+        put_down(change, account, bill.carried, &reason).await?;
     }
     tell(change, account, facts, &document, &issued, is_last).await?;
     Ok(Some(issued))
@@ -185,22 +186,6 @@ async fn charge_card<W: Who>(
         .bind(currency.to_owned())
         .bind(now)
         .bind(by)
-        .run()
-        .await?;
-    Ok(())
-}
-
-async fn carry<W: Who>(change: &mut Change<W>, account: AccountId, amount: i64, reason: &str) -> Result<()> {
-    let (id, now, by) = (AdjustmentId(change.kit().id()), change.now(), change.who().actor().name);
-    let sql = "insert into adjustments (id, account_id, amount, reason, by_name, created_at) values ($1, $2, $3, $4, $5, $6)";
-    change
-        .sql(sql)
-        .bind(id)
-        .bind(account)
-        .bind(amount)
-        .bind(reason.to_owned())
-        .bind(by)
-        .bind(now)
         .run()
         .await?;
     Ok(())

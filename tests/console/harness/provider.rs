@@ -1,6 +1,6 @@
 //! A real identity provider (oidc-provider) in a process of its own, with the faults of others on demand.
 use super::{House, Person, Said};
-use guildhall::kit::outgoing::Outgoing;
+use guildhall::kit::{Rules, oidc::Client, outgoing::Outgoing};
 use oauth2::http::{Request, Response, header};
 use serde_json::{Value, json};
 use std::{
@@ -48,6 +48,12 @@ impl Provider {
         let port = line.trim().strip_prefix("PORT=").expect("its port first");
         let issuer = format!("http://127.0.0.1:{port}");
         Provider { child, issuer, http: Outgoing::new(true, None), people: Mutex::new(json!({})) }
+    }
+    /// In Google's place.
+    pub fn as_google(&self) -> impl Fn(&mut Rules) + use<> {
+        let (id, secret) = CLIENT;
+        let client = Client { issuer: self.issuer.clone(), id: id.to_owned(), secret: secret.to_owned() };
+        move |it| it.social.google = Some(client.clone())
     }
     /// Somebody is not what their name says: `{ email, email_verified, groups, … }`.
     pub async fn knows(&self, name: &str, claims: Value) {
