@@ -206,8 +206,15 @@ impl Limits {
                 match attempt(None) {
                     Some(told) => told,
                     None => {
-                        let shared = self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
-                        let told = attempt(Some(shared));
+                        // A share whose piece of time is over before it arrives is asked for again.
+                        let mut told = None;
+                        for last in [false, false, true] {
+                            let shared = self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
+                            told = attempt(last.then_some(shared));
+                            if told.is_some() {
+                                break;
+                            }
+                        }
                         told.ok_or_else(|| Error::Internal("a limit was asked in vain".into()))?
                     }
                 }
@@ -263,7 +270,7 @@ impl Limits {
             let meters: Vec<_> =
                 some.iter().filter_map(|it| self.meters.get(it).map(|meter| (it, meter))).collect();
             let mut turns = vec![];
-            let mut deltas = vec![];
+            let (mut deltas, mut busiest) = (vec![], vec![]);
             for (subject, meter) in &meters {
                 // Who is talking about it just now writes it down too.
                 let Ok(turn) = meter.turn.try_lock() else {
@@ -275,12 +282,17 @@ impl Limits {
                 let now = kit.now();
                 let of = |it: &mut Rate| it.due(subject, all || shared, shared, now);
                 deltas.extend(state.rates.iter_mut().flat_map(of));
+                busiest.extend(state.rates.iter_mut().filter_map(|it| it.risen(subject)));
                 if state.rates.iter().any(Rate::has_share) {
                     lock(&self.due).insert((*subject).clone());
                 }
             }
-            let written = limits::add(db, &deltas).await;
+            let written = limits::add(db, &deltas, &busiest).await;
             for (subject, meter) in &meters {
+                if written.is_err() && busiest.iter().any(|it| it.subject == **subject) {
+                    lock(&meter.state).rates.iter_mut().for_each(Rate::rises_again);
+                    lock(&self.due).insert((*subject).clone());
+                }
                 let mine: Vec<Delta> = deltas.iter().filter(|it| it.subject == **subject).cloned().collect();
                 if mine.is_empty() {
                     continue;
@@ -301,12 +313,12 @@ impl App {
     /// Takes from the rate limits of a plan, for the account that pays. None where it has no limit.
     pub async fn take(&self, payer: AccountId, plan: &str, cost: u64) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), format!("plan:{payer}"), limits, Some(cost)).await
+        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, Some(cost)).await
     }
     /// How the rate limits stand, without taking from them.
     pub async fn peek(&self, payer: AccountId, plan: &str) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), format!("plan:{payer}"), limits, None).await
+        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, None).await
     }
     /// A call of our own API, made for an account.
     pub(super) async fn call(&self, account: AccountId) -> Result<Option<Report>> {

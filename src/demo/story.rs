@@ -59,7 +59,8 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
         (3, Chapter::Come),
         (2, Chapter::Wait),
     ]);
-    chapters.sort_by_key(|it| std::cmp::Reverse(it.0));
+    // A month ends before anything else happens on the day.
+    chapters.sort_by_key(|it| (std::cmp::Reverse(it.0), !matches!(it.1, Chapter::Bill)));
     for (day, chapter) in chapters {
         acme.play(day, &chapter).await?;
         acme.stage.post(BOUNCES).await?;
@@ -71,6 +72,7 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     acme.uses().await?;
     acme.stage.set(now);
     acme.budgets().await?;
+    acme.busiest().await?;
     acme.stage.host(async |change| users::set_demo(change).await).await
 }
 

@@ -10,7 +10,7 @@ use crate::{
     model::{
         catalog::Catalog,
         id::{AccountId, InvoiceId},
-        invoice::Status,
+        invoice::{Line, Status},
     },
     store::{
         accounts::{self, Account},
@@ -94,6 +94,8 @@ struct Settle {
     is_open: bool,
     may_credit: bool,
     state: &'static str,
+    tone: &'static str,
+    what: String,
     note: String,
     lines: Vec<(String, String)>,
     typed: Typed,
@@ -129,11 +131,7 @@ async fn account(
         date: When::day(it.issued_at, &TimeZone::UTC),
         says: it.says.clone(),
         state: if it.is_note() { "Credit note" } else { state(it.status) },
-        tone: match it.status {
-            Status::Open => "warn",
-            Status::Paid if !it.is_note() => "ok",
-            _ => "",
-        },
+        tone: tone(it.status, it.is_note()),
         amount: it.currency.says(it.total),
     };
     let index = Index {
@@ -199,6 +197,14 @@ fn state(it: Status) -> &'static str {
     }
 }
 
+fn tone(it: Status, is_note: bool) -> &'static str {
+    match it {
+        Status::Open => "warn",
+        Status::Paid if !is_note => "ok",
+        _ => "",
+    }
+}
+
 async fn adjust(
     operator: Operator,
     page: Page,
@@ -231,6 +237,10 @@ async fn ask(
     let mut scope = operator.read().await?;
     let it = invoices::by_id(&mut scope, id).await?;
     let is_note = it.document.credits.is_some();
+    let line = |line: &Line| {
+        let team = line.team.as_ref().map_or_else(String::new, |it| format!(" · {}", it.name));
+        (format!("{}{team}", line.description), it.document.currency.says(line.amount))
+    };
     let settle = Settle {
         id: id.to_string(),
         account: it.account.to_string(),
@@ -239,12 +249,9 @@ async fn ask(
         is_open: it.status == Status::Open,
         may_credit: !is_note && it.total != 0 && matches!(it.status, Status::Open | Status::Paid),
         state: if is_note { "Credit note" } else { state(it.status) },
-        lines: it
-            .document
-            .lines
-            .iter()
-            .map(|line| (line.description.clone(), it.document.currency.says(line.amount)))
-            .collect(),
+        tone: tone(it.status, is_note),
+        what: it.document.what(),
+        lines: it.document.lines.iter().map(line).collect(),
         number: it.number,
         note: it.note,
         typed,
