@@ -51,7 +51,6 @@ struct Question {
     key: String,
     /// What the request does. None: any key in force will do.
     #[serde(default)]
-    #[schema(example = "resources.run")]
     permission: Option<Permission>,
     /// With what: our id, or the platform's own. What is not there is `FORBIDDEN`.
     #[serde(default)]
@@ -101,7 +100,6 @@ struct Account<'a> {
     #[schema(example = "acme")]
     slug: &'a str,
     /// What kind it is.
-    #[schema(example = "organization")]
     kind: Kind,
     /// Its plan; a team's is that of who pays for it.
     #[schema(example = "developer")]

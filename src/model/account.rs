@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-#[schema(as = AccountKind)]
+#[schema(as = AccountKind, example = "organization")]
 pub enum Kind {
     /// One user's own.
     Personal,

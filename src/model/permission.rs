@@ -133,7 +133,12 @@ impl PartialSchema for Permission {
     fn schema() -> RefOr<Schema> {
         let words = Permission::ALL.iter().map(|it| it.key());
         let says = "One thing that may be done.";
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).description(Some(says)).into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .description(Some(says))
+            .examples(["resources.run"])
+            .into()
     }
 }
 impl ToSchema for Permission {}
