@@ -210,7 +210,7 @@ async fn the_demonstration_is_for_this_machine_and_an_empty_database() {
         let list: serde_json::Value =
             serde_json::from_str(&it.run(&["account", "list", "--json"]).ok()).unwrap();
         let acme = list.as_array().unwrap().iter().find(|it| it["slug"] == "acme").unwrap();
-        assert_eq!(acme["member_count"], 67);
+        assert_eq!(acme["member_count"], 60);
         it.run(&["audit", "verify"]).ok();
         // Its own is served again, as it was left.
         it.serve(&[], &["serve", "--demo"]).stop();
