@@ -7,6 +7,8 @@ mod stage;
 mod story;
 mod usage;
 
+pub use bills::sold;
+
 use crate::{
     db::Db,
     error::{Error, Result},

@@ -10,6 +10,7 @@ pub mod sieve;
 pub mod social;
 pub mod stale;
 pub mod totp;
+pub mod zip;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;

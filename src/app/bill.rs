@@ -1,10 +1,13 @@
-//! An invoice as a document: as people read it on a page, as CSV, as PDF. All three are made of the same cells.
+//! An invoice as a document: as people read it on a page, as CSV, as PDF. All three are made of the same cells. Many of them as
+//! one ZIP file.
 mod pdf;
 
 pub use pdf::pdf;
 
 use super::csv;
 use crate::{
+    error::{Error, Result},
+    kit::zip::Zip,
     model::{
         invoice::{Document, Line, Status},
         time::Time,
@@ -12,6 +15,7 @@ use crate::{
     store::invoices::Invoice,
 };
 use jiff::tz::TimeZone;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// An invoice, or what would be one if the month ended now.
 pub struct Sheet<'a> {
@@ -159,6 +163,26 @@ impl<'a> Sheet<'a> {
         }
         text
     }
+}
+
+/// The most invoices of one file: ten years of them, with some taken back.
+pub const MOST_IN_ZIP: usize = 150;
+/// How many such files are made at a time: each is a good deal of work.
+static ZIPS: Semaphore = Semaphore::const_new(2);
+
+/// Invoices as one ZIP file: each as PDF and as CSV. Made off the async threads.
+pub async fn zip(invoices: Vec<Invoice>) -> Result<Vec<u8>> {
+    let _turn = ZIPS.acquire().await.map_err(|it| Error::Internal(it.to_string()))?;
+    let made = spawn_blocking(move || {
+        let mut zip = Zip::default();
+        for it in &invoices {
+            let sheet = Sheet::of(it);
+            zip.add(&file(sheet.number, "pdf"), it.issued_at, &pdf(&sheet)?)?;
+            zip.add(&file(sheet.number, "csv"), it.issued_at, sheet.csv().as_bytes())?;
+        }
+        zip.finish()
+    });
+    made.await.map_err(|it| Error::Internal(it.to_string()))?
 }
 
 /// What a file of it is called: `GH-2026-0011.pdf`.

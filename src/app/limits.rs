@@ -178,33 +178,43 @@ impl Limits {
             return Ok(None);
         }
         let meter = self.meter(&subject);
-        let attempt = |last: bool| {
+        // `learnt`: the database was asked just now, and whether for a share.
+        let attempt = |learnt: Option<bool>| {
             let epoch = self.epoch.load(SeqCst);
             let mut state = lock(&meter.state);
             state.fit(limits);
-            if state.epoch != epoch && !last {
+            if state.epoch != epoch && learnt.is_none() {
                 return None;
             }
             let now = kit.now();
-            let how = match (self.is_shared(), last) {
-                (false, _) => Try::Alone,
-                (true, false) => Try::Shared,
-                (true, true) => Try::Last,
+            // A replica that joined since is too late for this one: it has no share to be admitted out of.
+            let how = match learnt {
+                Some(true) => Try::Last,
+                Some(false) => Try::Alone,
+                None if self.is_shared() => Try::Shared,
+                None => Try::Alone,
             };
             match cost {
                 Some(cost) => state.admit(cost, now, how),
                 None => Some(state.report(true, 0, now)),
             }
         };
-        let told = match attempt(false) {
+        let told = match attempt(None) {
             Some(told) => told,
             None => {
                 let _turn = meter.turn.lock().await;
-                match attempt(false) {
+                match attempt(None) {
                     Some(told) => told,
                     None => {
-                        self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
-                        let told = attempt(true);
+                        // A share whose piece of time is over before it arrives is asked for again.
+                        let mut told = None;
+                        for last in [false, false, true] {
+                            let shared = self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
+                            told = attempt(last.then_some(shared));
+                            if told.is_some() {
+                                break;
+                            }
+                        }
                         told.ok_or_else(|| Error::Internal("a limit was asked in vain".into()))?
                     }
                 }
@@ -221,8 +231,8 @@ impl Limits {
             lock(&self.due).insert(subject);
         }
     }
-    /// Asks the database what others admitted; where several serve, takes a share.
-    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, subject: &str, cost: u64) -> Result<()> {
+    /// Asks the database what others admitted; where several serve, takes a share. True if it did.
+    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, subject: &str, cost: u64) -> Result<bool> {
         let (epoch, replicas) = (self.epoch.load(SeqCst), self.replicas.load(SeqCst));
         let now = kit.now();
         if replicas <= 1 {
@@ -230,7 +240,7 @@ impl Limits {
             let mut state = lock(&meter.state);
             state.rates.iter_mut().for_each(|it| it.others(&pieces));
             state.epoch = epoch;
-            return Ok(());
+            return Ok(false);
         }
         let mut deltas: Vec<Delta> = vec![];
         let shared = limits::share(db, subject, now, |pieces| {
@@ -248,7 +258,7 @@ impl Limits {
         }
         drop(state);
         lock(&self.due).insert(subject.to_owned());
-        shared
+        shared.map(|()| true)
     }
     /// Writes down what is to be known elsewhere or later, and gives back shares that nobody uses. `all`: even what would be
     /// over before it matters.
@@ -260,7 +270,7 @@ impl Limits {
             let meters: Vec<_> =
                 some.iter().filter_map(|it| self.meters.get(it).map(|meter| (it, meter))).collect();
             let mut turns = vec![];
-            let mut deltas = vec![];
+            let (mut deltas, mut busiest) = (vec![], vec![]);
             for (subject, meter) in &meters {
                 // Who is talking about it just now writes it down too.
                 let Ok(turn) = meter.turn.try_lock() else {
@@ -272,12 +282,17 @@ impl Limits {
                 let now = kit.now();
                 let of = |it: &mut Rate| it.due(subject, all || shared, shared, now);
                 deltas.extend(state.rates.iter_mut().flat_map(of));
+                busiest.extend(state.rates.iter_mut().filter_map(|it| it.risen(subject)));
                 if state.rates.iter().any(Rate::has_share) {
                     lock(&self.due).insert((*subject).clone());
                 }
             }
-            let written = limits::add(db, &deltas).await;
+            let written = limits::add(db, &deltas, &busiest).await;
             for (subject, meter) in &meters {
+                if written.is_err() && busiest.iter().any(|it| it.subject == **subject) {
+                    lock(&meter.state).rates.iter_mut().for_each(Rate::rises_again);
+                    lock(&self.due).insert((*subject).clone());
+                }
                 let mine: Vec<Delta> = deltas.iter().filter(|it| it.subject == **subject).cloned().collect();
                 if mine.is_empty() {
                     continue;
@@ -298,12 +313,12 @@ impl App {
     /// Takes from the rate limits of a plan, for the account that pays. None where it has no limit.
     pub async fn take(&self, payer: AccountId, plan: &str, cost: u64) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), format!("plan:{payer}"), limits, Some(cost)).await
+        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, Some(cost)).await
     }
     /// How the rate limits stand, without taking from them.
     pub async fn peek(&self, payer: AccountId, plan: &str) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), format!("plan:{payer}"), limits, None).await
+        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, None).await
     }
     /// A call of our own API, made for an account.
     pub(super) async fn call(&self, account: AccountId) -> Result<Option<Report>> {

@@ -3,9 +3,12 @@ use super::{App, back, passkeys};
 use crate::{
     error::{Error, Result},
     kit::{passkey::Party, password, social::Provider},
-    model::entry::{By, Entry, Fresh},
+    model::{
+        entry::{By, Entry, Fresh},
+        id::UserId,
+    },
     store::{
-        Change, Client, Me, Scope, entry,
+        Change, Client, Me, Scope, Who, entry,
         factors::{self, Ways},
         me, sessions,
     },
@@ -75,15 +78,21 @@ impl Proof {
     pub(super) fn fresh() -> Proof {
         Proof::default()
     }
-    /// Of a user's own, who comes back to that address.
-    pub(super) fn of(app: &App, ways: Ways, address: &str) -> Proof {
+    /// Of a user whose last proof is too old, and who comes back to that address.
+    pub(super) async fn of<W: Who>(
+        app: &App,
+        scope: &mut Scope<W>,
+        user: UserId,
+        address: &str,
+    ) -> Result<Proof> {
+        let ways = factors::ways(scope, user).await?;
         let passkey = ways.passkeys > 0 && Party::of(&app.kit().rules).is_some();
         let mut proof =
             Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey, again: vec![] };
         if !proof.password && !proof.code && !proof.passkey {
             proof.again = again(app, ways, address);
         }
-        proof
+        Ok(proof)
     }
     /// Of who came through an organization's provider, and proves it there.
     pub(super) fn of_provider(who: &Entry, address: &str) -> Proof {
@@ -122,14 +131,14 @@ fn again(app: &App, ways: Ways, address: &str) -> Vec<Again> {
 }
 
 /// Who proves what, from where.
-pub(super) struct Claim<'a> {
+pub(super) struct Prover<'a> {
     pub app: &'a App,
     pub hash: &'a [u8],
     pub session: &'a Session,
     pub client: &'a Client,
 }
 
-impl Claim<'_> {
+impl Prover<'_> {
     async fn me(&self) -> Result<Me> {
         let mut conn = self.app.0.db.read().await?;
         entry::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)

@@ -9,6 +9,7 @@ use crate::{
     mail::Postman,
     settings::{Database, Settings},
     store::{Client, Host, Scope, sso},
+    till::Stripe,
 };
 use tokio::task::JoinSet;
 
@@ -35,6 +36,7 @@ pub async fn run(settings: &Settings) -> Done {
         Some(Err(failed)) => all.push(("secret key", Err(sentence(&failed)))),
     }
     all.push(("mail server", mail(settings).await));
+    all.push(("payments", payments(settings).await));
     all.push(("Google", google(settings).await));
     all.push(("GitHub", Ok(github(settings))));
 
@@ -133,6 +135,26 @@ async fn issuers(db: &Db, kit: &Kit) -> Vec<Finding> {
         found.extend(asked.join_all().await);
     }
     found
+}
+
+/// Half of Stripe's settings is refused before anything is looked at.
+async fn payments(settings: &Settings) -> Finding {
+    let Some(it) = &settings.stripe else {
+        return Ok("by hand, as the operator notes them; for cards, set GUILDHALL_STRIPE_SECRET_KEY and \
+             GUILDHALL_STRIPE_WEBHOOK_SECRET"
+            .into());
+    };
+    let stripe = Stripe::new(&it.url, &it.secret_key, &it.webhook_secret)?;
+    match stripe.check().await {
+        Ok(()) => Ok(format!(
+            "{} takes our key; its webhook belongs at {}/webhooks/stripe",
+            it.url,
+            settings.base_url(settings.listen)
+        )),
+        Err(cause) => {
+            Err(format!("{}: {cause} See GUILDHALL_STRIPE_SECRET_KEY and GUILDHALL_STRIPE_URL", it.url))
+        }
+    }
 }
 
 async fn google(settings: &Settings) -> Finding {

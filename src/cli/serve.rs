@@ -53,6 +53,7 @@ impl Serve {
         let address = listener.local_addr().unwrap_or(settings.listen);
         let db = database(settings).await?;
         let kit = kit(settings, settings.base_url(address))?;
+        let kit = if self.demo { demo::sold(kit) } else { kit };
         check_key(&db, &kit).await?;
         if self.demo {
             demo::fill(&db, &kit).await?;

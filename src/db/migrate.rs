@@ -21,6 +21,7 @@ const ALL: &[(&str, &str)] = &[
     ("0016_sso", include_str!("../../migrations/0016_sso.sql")),
     ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
     ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
+    ("0019_busiest", include_str!("../../migrations/0019_busiest.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::{
     kit::Kit,
     model::{
         account::LoginType,
-        id::{ResourceId, RoleId},
+        id::{KeyId, ResourceId, RoleId},
         permission::{Permission, Permissions},
         text::{Email, Slug},
         time::{HOUR, MINUTE, Time},
@@ -21,6 +21,7 @@ use crate::{
         invitations, sessions, users,
     },
 };
+use std::collections::BTreeMap;
 
 pub const ACME: &str = "acme";
 pub const BOUNCES: &str = "jordan.blake@acme-mail.test";
@@ -31,6 +32,8 @@ pub struct Acme {
     support: RoleId,
     pub sources: Vec<ResourceId>,
     pub keys: Vec<super::usage::Made>,
+    /// When each key was used last.
+    pub used: BTreeMap<KeyId, Time>,
     /// How many days ago it was until which the work is told.
     pub told: u32,
 }
@@ -56,7 +59,8 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
         (3, Chapter::Come),
         (2, Chapter::Wait),
     ]);
-    chapters.sort_by_key(|it| std::cmp::Reverse(it.0));
+    // A month ends before anything else happens on the day.
+    chapters.sort_by_key(|it| (std::cmp::Reverse(it.0), !matches!(it.1, Chapter::Bill)));
     for (day, chapter) in chapters {
         acme.play(day, &chapter).await?;
         acme.stage.post(BOUNCES).await?;
@@ -65,7 +69,10 @@ pub async fn tell(db: &Db, kit: &Kit) -> Result<()> {
     acme.visits(now).await?;
     acme.stage.set(now);
     acme.work(now).await?;
+    acme.uses().await?;
+    acme.stage.set(now);
     acme.budgets().await?;
+    acme.busiest().await?;
     acme.stage.host(async |change| users::set_demo(change).await).await
 }
 
@@ -107,7 +114,7 @@ async fn open(mut stage: Stage) -> Result<Acme> {
             sources.push(id);
         }
     }
-    Ok(Acme { stage, support, sources, keys: vec![], told: 90 })
+    Ok(Acme { stage, support, sources, keys: vec![], used: BTreeMap::new(), told: 90 })
 }
 
 impl Acme {

@@ -4,7 +4,7 @@ use super::{
     story::{ACME, Acme},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{
         budget::Kind,
         calendar::Day,
@@ -14,16 +14,20 @@ use crate::{
         usage::event::{Reported, Whose},
         verdict::Named,
     },
-    store::{budgets, usage},
+    store::{
+        accounts, budgets, keys,
+        limits::{self, Busiest},
+        usage,
+    },
 };
 
 /// Models, their product, and what a request of theirs costs in thousandths of a credit.
 const MODELS: &[(&str, &str, u128)] = &[
-    ("pegasus-1.2", "video", 950),
-    ("marengo-2.7", "video", 420),
-    ("marengo-2.7", "video", 380),
-    ("flux-pro", "image", 260),
-    ("upscale-2", "image", 120),
+    ("pegasus-1.2", "video", 240),
+    ("marengo-2.7", "video", 105),
+    ("marengo-2.7", "video", 95),
+    ("flux-pro", "image", 65),
+    ("upscale-2", "image", 30),
 ];
 /// How many days are told at a time.
 const AT_ONCE: u32 = 10;
@@ -43,19 +47,44 @@ impl Acme {
             let mut batch = vec![];
             for ago in first..self.told {
                 let day = today.plus(-i64::from(ago));
-                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now).map(Ok));
+                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now));
             }
+            for it in &batch {
+                if let Whose::Key(id) = it.whose {
+                    let last = self.used.entry(id).or_insert(it.at);
+                    *last = it.at.max(*last);
+                }
+            }
+            let batch = batch.into_iter().map(Ok).collect();
             self.stage.host(async |change| usage::take(change, batch).await).await?;
             self.told = first;
         }
         Ok(())
     }
 
+    /// When each key was used last stands in its list.
+    pub async fn uses(&self) -> Result<()> {
+        for (id, at) in &self.used {
+            self.stage.set(*at);
+            keys::touch(&self.stage.db, &self.stage.kit, &[*id]).await?;
+        }
+        Ok(())
+    }
+
+    /// How full the rate limit was at its fullest, as gateways saw it.
+    pub async fn busiest(&self) -> Result<()> {
+        let account = self.stage.host(async |change| accounts::by_slug(change, ACME).await).await?;
+        let payer = account.ok_or(Error::NotFound)?.id;
+        let Day(day) = self.stage.today();
+        let most = Busiest { subject: limits::of_plan(payer), day, span: 60, most: 486 };
+        limits::add(&self.stage.db, &[], &[most]).await
+    }
+
     /// One for all, which only tells; and a hard one for a key that works in batches.
     pub async fn budgets(&mut self) -> Result<()> {
         let tried = self.keys.iter().find(|it| KEYS[it.0].1 == "Batch embed").map(|it| it.1.0);
         for (kind, subject, limit, is_hard) in
-            [(Kind::Account, None, 50_000, false), (Kind::Key, tried, 8_000, true)]
+            [(Kind::Account, None, 12_000, false), (Kind::Key, tried, 1_000, true)]
         {
             let (meter, limit) = ("credits".to_owned(), Quantity::from_whole(limit));
             let new = budgets::New { kind, subject, meter, limit, is_hard };
@@ -92,7 +121,7 @@ impl Acme {
             let size = 600 / u128::from(u16::try_from(who + 2).unwrap_or(u16::MAX));
             let grown = u128::from(140 - ago.min(90)) * (60 + u128::from(chance % 80)) / 100;
             let requests = (size + 3) * grown / 60 + 1;
-            let at = day.start().plus(HOUR * (8 + u32::try_from(chance % 10).unwrap_or(0)) + MINUTE * 13);
+            let at = day.start().plus(HOUR * u32::try_from(chance % 24).unwrap_or(0) + MINUTE * 13);
             let minutes = Quantity::from_nanos(requests * 1_250_000_000);
             let credits = Quantity::from_nanos(requests * cost * 1_000_000);
             let whole = Quantity::from_nanos(requests * 1_000_000_000);

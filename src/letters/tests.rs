@@ -86,6 +86,63 @@ fn all(name: &str) -> Vec<Letter> {
         transfer_withdrawn(s, to, &transfer),
         transfer_expired(s, to, &transfer),
     ]
+    .into_iter()
+    .chain(bills(name))
+    .collect()
+}
+
+/// Those about usage and bills.
+fn bills(name: &str) -> Vec<Letter> {
+    let (to, s) = ("noor@lumenpost.example", &SITE);
+    let lines = [name.to_owned(), "Developer plan, October 2026: €49.00".to_owned()];
+    let invoice = Invoice {
+        number: "GH-2026-0011",
+        account: name,
+        what: "October 2026",
+        total: "€1,284.00",
+        due: "Nov 30, 2026",
+        is_settled: false,
+        is_charged: false,
+        pay_to: &lines,
+        link: "https://console.example.com/a/northlight/invoices/GH-2026-0011",
+        lines: &[],
+    };
+    let failure = Failure {
+        number: invoice.number,
+        account: name,
+        total: invoice.total,
+        why: name,
+        link: invoice.link,
+    };
+    let budget = Reached {
+        account: name,
+        of: name,
+        meter: "Credits",
+        percent: 80,
+        used: "40,000",
+        limit: "50,000",
+        is_hard: true,
+        runs_out: Some("Nov 26"),
+        link: "https://console.example.com/a/northlight/usage",
+    };
+    vec![
+        invoice_issued(s, to, &invoice),
+        invoice_issued(s, to, &Invoice { is_charged: true, ..invoice }),
+        invoice_issued(s, to, &Invoice { is_settled: true, link: "", lines: &lines, ..invoice }),
+        payment_failed(s, to, &failure),
+        budget_reached(s, to, &budget),
+        budget_reached(s, to, &Reached { percent: 100, runs_out: None, ..budget }),
+        budget_reached(s, to, &Reached { percent: 100, is_hard: false, ..budget }),
+    ]
+}
+
+#[test]
+fn a_bill_says_what_to_do() {
+    let all = bills("Mara");
+    let [owed, charged, settled, ..] = all.as_slice() else { panic!("{all:?}") };
+    assert!(owed.text.contains("Please pay it until Nov 30, 2026, and name GH-2026-0011."));
+    assert!(charged.text.contains("You need not do anything."));
+    assert!(settled.text.contains("There is nothing to pay.") && !settled.text.contains("Please pay"));
 }
 
 /// The tags of a document, in order; a raw `<` in a text shows as one more.

@@ -5,7 +5,7 @@ use super::{
     catalog::{Catalog, Plan},
     id::{AccountId, AdjustmentId},
     invoice::{Line, LineKind, Team},
-    money::Price,
+    money::{self, Price},
     quantity::Quantity,
     time::Time,
 };
@@ -79,7 +79,7 @@ impl Bill {
     }
     /// What is there before tax.
     pub fn net(&self) -> i64 {
-        self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount).sum()
+        money::total(self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount))
     }
 }
 
@@ -121,7 +121,7 @@ pub fn bill(basis: &Basis<'_>) -> Bill {
             ..Line::default()
         });
     }
-    bill.total = bill.lines.iter().map(|it| it.amount).sum();
+    bill.total = money::total(bill.lines.iter().map(|it| it.amount));
     bill
 }
 

@@ -3,7 +3,7 @@ use super::{
     account::Kind,
     calendar::Month,
     catalog::Seller,
-    money::{Currency, Price},
+    money::{self, Currency, Price},
     quantity::Quantity,
     text::{Email, Refusal, refuse},
 };
@@ -35,8 +35,10 @@ pub enum LineKind {
 #[schema(as = InvoiceTeam)]
 pub struct Team {
     /// Its slug.
+    #[schema(example = "trailers")]
     pub slug: String,
     /// Its name.
+    #[schema(example = "Trailers")]
     pub name: String,
 }
 
@@ -219,11 +221,11 @@ mod month {
 impl Document {
     /// The sum of the lines.
     pub fn total(&self) -> i64 {
-        self.lines.iter().map(|it| it.amount).sum()
+        money::total(self.lines.iter().map(|it| it.amount))
     }
     /// The sum before tax.
     pub fn net(&self) -> i64 {
-        self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount).sum()
+        money::total(self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount))
     }
     /// The tax, if there is one.
     pub fn tax(&self) -> Option<&Line> {

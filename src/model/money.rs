@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 const WHOLE: i128 = 1_000_000_000;
 /// The dearest that a unit may be: a million of the currency, or ten thousand where it has more places than two.
 const DEAREST: i128 = 100_000_000 * WHOLE;
+/// The largest amount there is: what would be more is this. Its negative is one, too.
+const MOST: i128 = i64::MAX as i128;
 /// The longest amount that is read, in characters.
 const LONGEST: usize = 24;
 
@@ -153,7 +155,7 @@ impl Price {
         let (one, more) = (WHOLE * WHOLE, below.div_euclid(WHOLE * WHOLE));
         let (minor, below) = (minor + more, below.rem_euclid(WHOLE * WHOLE));
         let up = below * 2 > one || (below * 2 == one && minor.rem_euclid(2) == 1);
-        i64::try_from(minor + i128::from(up)).unwrap_or(if minor < 0 { i64::MIN } else { i64::MAX })
+        bounded(minor + i128::from(up))
     }
     /// A decimal of the currency: `0.005`.
     pub fn in_currency(self, currency: Currency) -> String {
@@ -175,6 +177,15 @@ impl<'de> Deserialize<'de> for Price {
         let text = String::deserialize(from)?;
         nanos(&text, 0).map(Price).ok_or_else(|| D::Error::custom("not a price"))
     }
+}
+
+/// The sum of amounts, in whatever order: never more than an amount may be.
+pub fn total(amounts: impl Iterator<Item = i64>) -> i64 {
+    bounded(amounts.map(i128::from).sum())
+}
+
+fn bounded(minor: i128) -> i64 {
+    i64::try_from(minor.clamp(-MOST, MOST)).unwrap_or(i64::MAX)
 }
 
 /// A decimal times ten to the power of `places`, in billionths; none if it is none, or finer.

@@ -89,9 +89,16 @@ impl Quantity {
     }
     /// For people who want to compare rather than to count: at most two places, or none from a thousand on.
     pub fn rounded(self) -> String {
-        let unit = if self.0 >= 1_000 * WHOLE { WHOLE } else { WHOLE / 100 };
+        self.rounded_beside(self)
+    }
+    /// The same in a column of numbers: as fine as the largest of them.
+    pub fn rounded_beside(self, largest: Quantity) -> String {
+        let unit = if largest.0 >= 1_000 * WHOLE { WHOLE } else { WHOLE / 100 };
         let half_up = (self.0 + unit / 2) / unit * unit;
-        if half_up == 0 && self.0 > 0 { "< 0.01".into() } else { Quantity(half_up).grouped() }
+        if half_up == 0 && self.0 > 0 {
+            return format!("< {}", Quantity(unit));
+        }
+        Quantity(half_up).grouped()
     }
     /// How large it is, for drawing.
     #[expect(clippy::cast_precision_loss, reason = "a bar is drawn to the pixel")]
@@ -207,5 +214,8 @@ mod tests {
         assert_eq!(Quantity::of(1_284_300, 500_000_000).rounded(), "1,284,301");
         assert_eq!(Quantity::of(12, 345_678_901).rounded(), "12.35");
         assert_eq!(Quantity::of(0, 1).rounded(), "< 0.01");
+        let thousand = Quantity::from_whole(1000);
+        assert_eq!(Quantity::of(467, 980_000_000).rounded_beside(thousand), "468");
+        assert_eq!(Quantity::of(0, 1).rounded_beside(thousand), "< 1");
     }
 }

@@ -5,6 +5,7 @@ mod plan;
 
 use crate::{
     app::{
+        bill::MOST_IN_ZIP,
         form::Query,
         gate::Can,
         page::{Page, When},
@@ -13,14 +14,16 @@ use crate::{
     },
     error::Result,
     model::{
+        account::Kind,
         bill::{Bill, Used},
         calendar::Month,
         catalog::Plan,
         entry::Entry,
         id::InvoiceId,
         invoice::Status,
-        permission::{Needs, Permission},
+        permission::{Needs, Permission, SeeUsage},
         quantity::Quantity,
+        text::{counted, grouped},
         time::Time,
     },
     store::{
@@ -59,8 +62,10 @@ struct Paged {
 #[template(path = "billing/index.html")]
 struct Index {
     slug: String,
+    says: &'static str,
     plan: String,
     price: String,
+    /// Its rate limits, where one of them alone does not say it.
     limits: String,
     seats: String,
     meters: Vec<Meter>,
@@ -70,12 +75,16 @@ struct Index {
     may_manage: bool,
     /// The end of the period, and what its bill comes to; none for who does not see invoices.
     estimate: Option<(String, String)>,
+    /// Whether that is more than the plan's price.
+    is_over: bool,
     payment: Option<Payment>,
     takes_cards: bool,
     sees_invoices: bool,
     invoices: Vec<Row>,
     newest: String,
     older: String,
+    /// Which of them one file holds.
+    zip: String,
 }
 
 struct Meter {
@@ -139,6 +148,8 @@ struct Team {
     payer: String,
     plan: String,
     limits: String,
+    /// Where its usage is shown; empty for who may not see it.
+    usage: String,
 }
 
 /// The terms of the plan that an account is on: the catalogue's, or as it last had them.
@@ -157,6 +168,10 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
             payer: payer.name.clone(),
             plan: kit.catalog.plan_name(&me.here.plan).to_owned(),
             limits: plan.map_or_else(String::new, Plan::limits_in_words),
+            usage: match me.meets::<SeeUsage>() {
+                Ok(_) => can.path("usage?range=month"),
+                Err(_) => String::new(),
+            },
         };
         return page.show(&mut scope, "Plan & billing", team).await;
     }
@@ -170,6 +185,10 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
     let index = Index {
         takes_cards: can.app().till().takes_cards(),
         newest: after.map_or_else(String::new, |_| can.path("billing")),
+        zip: match after {
+            None if index.older.is_empty() => "All as ZIP".to_owned(),
+            _ => format!("The newest {MOST_IN_ZIP} as ZIP"),
+        },
         ..index
     };
     page.show(&mut scope, "Plan & billing", index).await
@@ -198,11 +217,19 @@ fn index(
     let email = Some(facts.details.email.clone()).filter(|it| !it.is_empty());
     Index {
         slug: me.here.slug.clone(),
+        says: match me.here.kind {
+            Kind::Personal => "One bill for you and the teams that you pay for.",
+            _ => "One consolidated bill for every member and team.",
+        },
+        is_over: bill.net() > terms.price,
         plan: terms.name.clone(),
         price: catalog.currency.says(terms.price),
-        limits: terms.limits_in_words(),
+        limits: if terms.limits.len() == 1 { String::new() } else { terms.limits_in_words() },
         seats: terms.seats.map(|it| format!("{} of {it} members", facts.member_count)).unwrap_or_default(),
-        meters: meters(catalog, &terms, used, facts.period),
+        meters: busiest(&terms, &facts.busiest)
+            .into_iter()
+            .chain(meters(catalog, &terms, used, facts.period))
+            .collect(),
         scheduled: facts.scheduled.as_ref().map(|it| Scheduled {
             plan: catalog.plan_name(&it.plan).to_owned(),
             at: When::day(it.at, &TimeZone::UTC),
@@ -228,7 +255,27 @@ fn index(
         invoices: facts.invoices.iter().map(|it| Row::of(it, now)).collect(),
         newest: String::new(),
         older: older.unwrap_or_default(),
+        zip: String::new(),
     }
+}
+
+/// How full the shortest of the rate limits was today, at its fullest.
+fn busiest(plan: &Plan, today: &[(u32, u32)]) -> Option<Meter> {
+    let limit = plan.limits.iter().min_by_key(|it| it.seconds)?;
+    let most = today.iter().find(|it| it.0 == limit.seconds).map_or(0, |it| it.1);
+    let percent = (u64::from(most) * 100 / u64::from(limit.requests.max(1))).min(100);
+    Some(Meter {
+        name: match limit.seconds {
+            1 => "Rate limit, busiest second today".to_owned(),
+            60 => "Rate limit, busiest minute today".to_owned(),
+            3600 => "Rate limit, busiest hour today".to_owned(),
+            86_400 => "Rate limit, today".to_owned(),
+            other => format!("Rate limit, busiest {other} seconds today"),
+        },
+        text: format!("{} of {}", grouped(most.into()), counted(limit.requests.into(), "request")),
+        percent,
+        is_high: percent >= 90,
+    })
 }
 
 /// What is used of what is included, for each meter of which the plan includes something.
@@ -242,7 +289,7 @@ fn meters(catalog: &crate::model::catalog::Catalog, plan: &Plan, used: &[Used], 
         let sum: Quantity = mine.map(|it| it.quantity).sum();
         let percent = (sum.nanos() * 100 / included.nanos().max(1)).min(100);
         Some(Meter {
-            name: it.name.clone(),
+            name: format!("{} this month", it.name),
             text: format!("{} of {}", sum.rounded(), included.grouped()),
             percent: u64::try_from(percent).unwrap_or(100),
             is_high: percent >= 90,

@@ -1,7 +1,7 @@
 //! One invoice: to read, to print, as PDF and CSV, to pay.
 use crate::{
     app::{
-        bill::{self, Cells, Sheet, file},
+        bill::{self, Cells, MOST_IN_ZIP, Sheet, file},
         csv,
         gate::{Can, Number},
         page::{Faults, Page, attachment},
@@ -23,7 +23,10 @@ use axum::response::Response;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default().get("/a/{slug}/invoices/{number}", show).post("/a/{slug}/invoices/{number}/pay", pay)
+    Routes::default()
+        .get("/a/{slug}/invoices/{number}", show)
+        .post("/a/{slug}/invoices/{number}/pay", pay)
+        .get("/a/{slug}/invoices.zip", all)
 }
 
 #[derive(Template)]
@@ -89,6 +92,17 @@ fn download(sheet: &Sheet<'_>, ending: &str) -> Result<Response> {
     Ok(attachment(&name, "application/pdf", bill::pdf(sheet)?))
 }
 
+/// The newest of them in one file, as PDF and CSV.
+async fn all(can: Can<ViewInvoices>) -> Result<Response> {
+    if can.me().here.parent.is_some() {
+        return Err(Error::NotFound);
+    }
+    let most = i64::try_from(MOST_IN_ZIP).unwrap_or(i64::MAX);
+    let found = invoices::list(&mut can.read().await?, None, most).await?;
+    let name = format!("{}-invoices.zip", can.slug());
+    Ok(attachment(&name, "application/zip", bill::zip(found).await?))
+}
+
 /// What the invoice would be if the month ended now.
 async fn upcoming(scope: &mut Scope) -> Result<Document> {
     let here = scope.who().here.clone();
@@ -100,7 +114,7 @@ async fn upcoming(scope: &mut Scope) -> Result<Document> {
     let catalog = scope.kit().catalog.clone();
     let bill = billing::bill_of(&facts, &catalog, facts.period, &used);
     Ok(Document {
-        seller: catalog.seller.clone(),
+        seller: invoices::seller(scope.kit()),
         account: facts.name,
         kind: here.kind,
         bill_to: facts.details,

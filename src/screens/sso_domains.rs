@@ -18,6 +18,7 @@ use crate::{
         permission::{InviteMembers, ManageSso},
     },
     store::{
+        Change,
         domains::{
             self, Claimed, joining,
             overview::{self, Overview, Touched},
@@ -215,28 +216,13 @@ async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<R
 async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
     let done = async {
         let it = domains::find(&mut can.read().await?, id).await?;
-        let found = can.kit().outgoing.txt(&it.record()).await;
-        let found =
-            found.map_err(|it| Error::conflict("dns_unreachable", format!("{it} Try again later.")))?;
-        let is_there = found.contains(&it.value());
-        let verified = can.change(async |change| domains::checked(change, id, is_there).await).await?;
-        match (is_there, verified, found.len()) {
-            (true, ..) => Ok(format!("{} is verified.", it.domain)),
-            (_, true, _) => {
-                Ok(format!("The record of {} is missing. It stays verified for seven days.", it.domain))
-            }
-            (_, _, 0) => Err(Error::conflict(
-                "record_missing",
-                format!(
-                    "There is no TXT record at {} yet. New records can take some minutes to be seen.",
-                    it.record()
-                ),
-            )),
-            _ => Err(Error::conflict(
-                "record_wrong",
-                format!("The TXT record at {} says something else. Copy the value once more.", it.record()),
-            )),
-        }
+        let found = can.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
+        let is_there = it.is_in(&found);
+        let noted = async |change: &mut Change| {
+            domains::checked(change, id, is_there).await?;
+            domains::find(change, id).await
+        };
+        can.change(noted).await?.outcome(&found)
     };
     let done = done.await;
     told(&can, page, Typed::default(), done).await

@@ -10,7 +10,7 @@ use crate::{
     model::{
         account::Kind,
         calendar::Day,
-        catalog::Catalog,
+        catalog::{Catalog, Plan},
         permission::{Permission, SeeUsage},
         quantity::Quantity,
         usage::{Axis, Sight},
@@ -50,14 +50,19 @@ struct Index {
     table: Table,
     file: String,
     clear: String,
-    is_today_in: bool,
     budgets: String,
+    /// Nothing of anything, and no filter that hides it.
+    is_unused: bool,
+    /// Where an API key is made; empty for who may not.
+    new_key: String,
 }
 
 /// What was used of a meter, and how that compares.
 struct Stat {
     label: String,
     value: String,
+    /// `of 10,000`: what the plan includes of it in the month that is shown.
+    of: String,
     href: String,
     is_chosen: bool,
     /// `+12.4%`, and whether that is more; none if there is nothing to compare with.
@@ -77,7 +82,8 @@ fn axes(sight: &Sight) -> &'static [Axis] {
 }
 
 async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let sight = Sight::of(can.me()).map_err(Error::Forbidden)?;
+    let me = can.me();
+    let sight = Sight::of(me).map_err(Error::Forbidden)?;
     let (today, catalog) = (Day::of(can.kit().now()), can.kit().catalog.clone());
     let axes = axes(&sight);
     let by = Axis::parse(&asked.by).filter(|it| axes.contains(it)).unwrap_or(axes[0]);
@@ -99,15 +105,17 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
 
     let chosen: Vec<&Sum> = days.iter().filter(|it| it.meter == meter && in_range(it, &range)).collect();
     let total: Quantity = chosen.iter().map(|it| it.quantity).sum();
+    let is_whole = sight.all && me.here.parent.is_none() && (sight.teams || me.here.kind == Kind::Personal);
+    let plan = catalog.plan(&me.here.plan).filter(|_| is_whole && range.is_month() && !asked.is_filtered());
     let names = shown.clone().map(|it| meter_name(&catalog, &it).to_owned());
-    let table = Table::of(slices, by, names, total, &asked, &path, can.me());
+    let table = Table::of(slices, by, names, total, &asked, &path, me);
     let index = Index {
-        lede: lede(&sight, can.me().here.kind).to_owned(),
+        lede: lede(&sight, me.here.kind).to_owned(),
         stats: catalog
             .meters
             .iter()
             .take(4)
-            .map(|it| stat(it, &meter, &days, &range, &asked, &path))
+            .map(|it| stat(it, &meter, &days, &range, &asked, &path, plan))
             .collect(),
         chart: Chart::of(&chosen, meter_name(&catalog, &meter), &range, today, &catalog),
         tabs: axes
@@ -119,8 +127,9 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
         file: asked.address(&format!("{path}.csv")),
         clear: asked.unfiltered().address(&path),
         months: Range::months(today),
-        is_today_in: range.to > today,
-        budgets: if can.me().may(Permission::ChangePlan) { can.path("usage/budgets") } else { String::new() },
+        is_unused: days.iter().all(|it| !in_range(it, &range)) && !asked.is_filtered(),
+        new_key: if me.may(Permission::OwnKeys) { can.path("keys/new") } else { String::new() },
+        budgets: if me.may(Permission::ChangePlan) { can.path("usage/budgets") } else { String::new() },
         problem,
         range,
         asked,
@@ -167,6 +176,7 @@ fn stat(
     range: &Range,
     asked: &Asked,
     path: &str,
+    plan: Option<&Plan>,
 ) -> Stat {
     let of = |from: Day, to: Day| -> Quantity {
         let of_these = |sum: &&Sum| sum.meter == it.id && sum.day.is_some_and(|day| from <= day && day < to);
@@ -182,10 +192,15 @@ fn stat(
     Stat {
         label: it.name.clone(),
         value: now.rounded(),
+        of: plan
+            .map(|plan| plan.included(&it.id))
+            .filter(|it| !it.is_zero())
+            .map_or_else(String::new, |it| format!("of {}", it.grouped())),
         href: asked.with("meter", &it.id).address(path),
         is_chosen: it.id == chosen,
         than: match change {
             Some(_) => format!("vs {}", range.before_in_words()),
+            None if now.is_zero() => "nothing in these days".to_owned(),
             None => "nothing before to compare with".to_owned(),
         },
         change,

@@ -3,6 +3,7 @@ use super::{
     Change, Scope, Who,
     audit::{self, Did},
     invoices::{self, Listed},
+    limits,
     plans::Scheduled,
 };
 use crate::{
@@ -62,6 +63,8 @@ pub struct Facts {
     pub invoices: Vec<Listed>,
     /// Who sees all this: names and ids, the owner first.
     pub viewers: Vec<(String, String)>,
+    /// The most that one window of each rate limit held today, by the window's length in seconds.
+    pub busiest: Vec<(u32, u32)>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -85,8 +88,14 @@ struct Row {
     teams: Option<String>,
     invoices: Option<String>,
     viewers: Option<String>,
+    busiest: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Most {
+    span: u32,
+    most: u32,
+}
 #[derive(Deserialize)]
 struct Changed {
     at: i64,
@@ -147,7 +156,9 @@ pub async fn facts<W: Who>(
                             and (m.is_owner or exists (select 1 from grants g where g.membership_id = m.id
                                 and g.scope = 'account' and g.role in ('admin', 'accountant')
                                 and coalesce(g.expires_at, $5) >= $5))
-                        order by case when m.is_owner then 0 else 1 end, m.name_key limit 6) x) as viewers
+                        order by case when m.is_owner then 0 else 1 end, m.name_key limit 6) x) as viewers,
+                (select cast(json_agg(json_build_object('span', x.span, 'most', x.most)) as text)
+                    from busiest x where x.subject = $6 and x.day = $7) as busiest
              from accounts a join users u on u.id = a.owner_id cross join usage_closed c
              left join plan_schedules s on s.account_id = a.id left join billing_details d on d.account_id = a.id
              left join cards k on k.account_id = a.id and k.method is not null
@@ -158,6 +169,8 @@ pub async fn facts<W: Who>(
         .bind(after.unwrap_or(InvoiceId(Uuid::max())))
         .bind(limit)
         .bind(now)
+        .bind(limits::of_plan(account))
+        .bind(Day::of(now))
         .maybe()
         .await?;
     row.ok_or(Error::NotFound)?.facts(account, now)
@@ -200,6 +213,10 @@ impl Row {
             period: self.through.next().max(Month::of(now)),
             invoices: read(self.invoices.as_deref())?,
             viewers: viewers.into_iter().map(|it| (it.name, it.id.to_string())).collect(),
+            busiest: read::<Most>(self.busiest.as_deref())?
+                .into_iter()
+                .map(|it| (it.span, it.most))
+                .collect(),
         })
     }
 }

@@ -56,6 +56,38 @@ impl Claimed {
     }
 }
 
+impl Claimed {
+    /// Whether the record is among what the DNS said.
+    pub fn is_in(&self, found: &[String]) -> bool {
+        found.contains(&self.value())
+    }
+    /// What a look at the DNS came to, in a sentence: of the claim as it stands after it, by what the DNS said.
+    pub fn outcome(&self, found: &[String]) -> Result<String> {
+        let (domain, record) = (&self.domain, self.record());
+        if self.is_in(found) {
+            return Ok(format!("{domain} is verified."));
+        }
+        if self.verified_at.is_some() {
+            return Ok(format!("The record of {domain} is missing. It stays verified for seven days."));
+        }
+        let (code, detail) = if found.is_empty() {
+            let detail = format!(
+                "There is no TXT record at {record} yet. New records can take some minutes to be seen."
+            );
+            ("record_missing", detail)
+        } else {
+            let detail = format!("The TXT record at {record} says something else. Copy the value once more.");
+            ("record_wrong", detail)
+        };
+        Err(Error::conflict(code, detail))
+    }
+}
+
+/// The DNS did not answer.
+pub fn unreachable(why: impl std::fmt::Display) -> Error {
+    Error::conflict("dns_unreachable", format!("{why} Try again later."))
+}
+
 /// Those of the organization that one is in.
 pub async fn list(scope: &mut Scope) -> Result<Vec<Claimed>> {
     let account = scope.who().here.id;
@@ -145,17 +177,16 @@ pub async fn find(scope: &mut Scope, id: DomainId) -> Result<Claimed> {
 }
 
 /// Notes what the DNS said about a claim: whether its record is there.
-pub async fn checked(change: &mut Change, id: DomainId, is_there: bool) -> Result<bool> {
+pub async fn checked(change: &mut Change, id: DomainId, is_there: bool) -> Result<()> {
     let it = find(change, id).await?;
     let now = change.now();
     let sql = "update domains set checked_at = $3 where account_id = $1 and id = $2";
     change.ask(sql).bind(id).bind(now).run().await?;
     if !is_there {
-        return Ok(it.verified_at.is_some());
+        return Ok(());
     }
     let account = change.who().here.id;
-    prove(change, account, &it, false).await?;
-    Ok(true)
+    prove(change, account, &it, false).await
 }
 
 async fn prove<W: Who>(

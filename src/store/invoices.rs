@@ -4,7 +4,7 @@ mod close;
 mod issue;
 
 pub use close::{Closed, close, close_due, first_to_close};
-pub use issue::{Issued, settle};
+pub use issue::{Issued, seller, settle};
 
 use super::{
     Change, Host, Me, Scope, Who,

@@ -3,7 +3,7 @@ use crate::{
     db::{Db, Dialect},
     error::Result,
     kit::Kit,
-    model::time::Time,
+    model::{calendar::Day, id::AccountId, time::Time},
 };
 use serde::Serialize;
 
@@ -40,6 +40,38 @@ pub struct Delta {
     #[serde(rename = "u")]
     pub until: i64,
 }
+impl Delta {
+    fn place(&self) -> (&str, i64, i64) {
+        (&self.subject, self.span, self.piece)
+    }
+}
+
+/// The most that one window of a limit held on a day.
+#[derive(Clone, Debug, Serialize)]
+pub struct Busiest {
+    /// A limit, and whom it counts.
+    #[serde(rename = "s")]
+    pub subject: String,
+    /// The day.
+    #[serde(rename = "d")]
+    pub day: i64,
+    /// The limit's window, in seconds.
+    #[serde(rename = "w")]
+    pub span: i64,
+    /// So much.
+    #[serde(rename = "m")]
+    pub most: i64,
+}
+impl Busiest {
+    fn place(&self) -> (&str, i64, i64) {
+        (&self.subject, self.day, self.span)
+    }
+}
+
+/// The limits of the plan of an account that pays, as a subject.
+pub fn of_plan(payer: AccountId) -> String {
+    format!("plan:{payer}")
+}
 
 const READ: &str = "select span, piece, taken from admissions where subject = $1 and until > $2";
 const ADD: &str = "insert into admissions (subject, span, piece, taken, until)
@@ -47,19 +79,28 @@ const ADD: &str = "insert into admissions (subject, span, piece, taken, until)
         cast(it.value->>'u' as bigint)
     from json_array_elements(cast($1 as json)) as it(value) where true
     on conflict (subject, span, piece) do update set taken = admissions.taken + excluded.taken";
+const RISE: &str = "insert into busiest (subject, day, span, most)
+    select it.value->>'s', cast(it.value->>'d' as bigint), cast(it.value->>'w' as bigint), cast(it.value->>'m' as bigint)
+    from json_array_elements(cast($1 as json)) as it(value) where true
+    on conflict (subject, day, span) do update set most = excluded.most where excluded.most > busiest.most";
 
 /// What was admitted, by everybody who wrote it down.
 pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Piece>> {
     Ok(db.read().await?.query(READ).bind(subject).bind(now).all().await?)
 }
 
-/// Writes down what was admitted.
-pub async fn add(db: &Db, deltas: &[Delta]) -> Result<()> {
-    if deltas.is_empty() {
+/// Writes down what was admitted, and what was the most of a day.
+pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest]) -> Result<()> {
+    if deltas.is_empty() && busiest.is_empty() {
         return Ok(());
     }
     let mut conn = db.begin().await?;
-    conn.query(ADD).bind(spell(deltas)).run().await?;
+    if !deltas.is_empty() {
+        conn.query(ADD).bind(spell(deltas, Delta::place)).run().await?;
+    }
+    if !busiest.is_empty() {
+        conn.query(RISE).bind(spell(busiest, Busiest::place)).run().await?;
+    }
     Ok(conn.commit().await?)
 }
 
@@ -80,15 +121,15 @@ pub async fn share(
     let pieces: Vec<Piece> = conn.query(READ).bind(subject).bind(now).all().await?;
     let deltas = decide(&pieces);
     if !deltas.is_empty() {
-        conn.query(ADD).bind(spell(&deltas)).run().await?;
+        conn.query(ADD).bind(spell(&deltas, Delta::place)).run().await?;
     }
     Ok(conn.commit().await?)
 }
 
 /// In one order, so that two who write do not wait for each other.
-fn spell(deltas: &[Delta]) -> String {
-    let mut sorted: Vec<&Delta> = deltas.iter().collect();
-    sorted.sort_by(|a, b| (&a.subject, a.span, a.piece).cmp(&(&b.subject, b.span, b.piece)));
+fn spell<T: Serialize>(rows: &[T], place: impl Fn(&T) -> (&str, i64, i64)) -> String {
+    let mut sorted: Vec<&T> = rows.iter().collect();
+    sorted.sort_by(|a, b| place(a).cmp(&place(b)));
     serde_json::to_string(&sorted).expect("words and numbers are JSON")
 }
 
@@ -114,5 +155,6 @@ pub async fn leave(db: &Db, replica: uuid::Uuid) -> Result<()> {
 pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
     let mut conn = db.begin().await?;
     conn.query("delete from admissions where until <= $1").bind(kit.now()).run().await?;
+    conn.query("delete from busiest where day < $1").bind(Day::of(kit.now())).run().await?;
     Ok(conn.commit().await?)
 }

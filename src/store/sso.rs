@@ -33,10 +33,12 @@ pub const CALLBACK: &str = "/sso/callback";
 #[schema(as = SsoStep)]
 pub struct Step {
     /// `Discovery document`.
+    #[schema(example = "Discovery document")]
     pub title: String,
     /// Whether it went well.
     pub ok: bool,
     /// What came back, in words.
+    #[schema(example = "It names the issuer to the letter.")]
     pub detail: String,
 }
 
@@ -47,6 +49,7 @@ pub struct Test {
     /// When.
     pub at: Time,
     /// Who.
+    #[schema(example = "Ada Byron")]
     pub by: String,
     /// Whether all of it went well.
     pub ok: bool,

@@ -41,6 +41,10 @@ impl Stripe {
         let (secret, webhook_secret) = (secret.to_owned(), webhook_secret.to_owned());
         Ok(Stripe { client, url: url.trim_end_matches('/').to_owned(), secret, webhook_secret })
     }
+    /// Whether it answers, and takes our secret key.
+    pub async fn check(&self) -> Answer<()> {
+        self.ask(Method::GET, "/v1/customers", &[("limit", "1")], None).await.map(drop)
+    }
     async fn ask(
         &self,
         method: Method,

@@ -1,86 +1,22 @@
 //! Payments by card, against a real server that speaks Stripe: once, whatever is sent again, late, or in another order.
+mod server;
+
 use crate::{
-    harness::{House, each, each_paid_by},
+    harness::{House, each, each_paid_by, machine::Machine},
     invoices::{begin, close},
 };
 use axum::{body::Body, http::Method};
 use guildhall::{
     model::time::MINUTE,
     store::{Change, Host, payments},
-    till::{Stripe, Till},
     worker::Worker,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use server::Server;
+use std::time::Duration;
 
 const SIGNS: &str = "whsec_test";
-
-/// The server of `servers/stripe.py`.
-struct Server {
-    child: Child,
-    url: String,
-}
-impl Server {
-    fn start() -> Server {
-        let command =
-            std::env::var("STRIPE_SERVER").expect("STRIPE_SERVER runs a Stripe: run ./scripts/test");
-        let mut words = command.split_whitespace();
-        let mut child = Command::new(words.next().unwrap())
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.next().unwrap().strip_prefix("PORT=").unwrap().to_owned();
-        Server { child, url: format!("http://127.0.0.1:{port}") }
-    }
-    fn till(&self) -> Arc<dyn Till> {
-        Arc::new(Stripe::new(&self.url, "sk_test_1", SIGNS).unwrap())
-    }
-    async fn post(&self, url: &str, form: &[(&str, &str)]) {
-        let client = reqwest_client();
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = client
-            .post(url)
-            .basic_auth("sk_test_1", None::<&str>)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body);
-        let said = request.send().await.unwrap();
-        assert!(said.status().as_u16() < 400, "{}", said.status());
-    }
-    /// The keys under which payments were asked for, each as often as it was.
-    async fn seen(&self) -> Vec<String> {
-        let said = reqwest_client()
-            .get(format!("{}/_seen", self.url))
-            .basic_auth("sk_test_1", None::<&str>)
-            .send()
-            .await
-            .unwrap();
-        said.json::<Vec<String>>().await.unwrap()
-    }
-}
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn reqwest_client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    let none = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(none).build().unwrap()
-}
 
 fn worker(house: &House) -> Worker {
     Worker::new(house.db.clone(), house.kit.clone(), None).paid_by(house.app.till().clone())
@@ -270,4 +206,27 @@ async fn what_is_said_late_or_again_changes_nothing() {
         ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.is(409);
     })
     .await;
+}
+
+#[test]
+fn check_says_whether_stripe_takes_our_key() {
+    let (server, it) = (Server::start(), Machine::lite());
+    let key = ("GUILDHALL_STRIPE_SECRET_KEY", "sk_test_1");
+    let hook = ("GUILDHALL_STRIPE_WEBHOOK_SECRET", SIGNS);
+    assert!(it.run(&["check"]).out.contains("ok     payments: by hand"));
+    let whole = it.run_with(&[key, hook, ("GUILDHALL_STRIPE_URL", &server.url)], &["check"], "");
+    assert_eq!(whole.code, 0, "{}{}", whole.out, whole.err);
+    assert!(whole.out.contains(&format!("ok     payments: {} takes our key", server.url)), "{}", whole.out);
+    assert!(whole.out.contains("/webhooks/stripe"), "{}", whole.out);
+    let away = it.run_with(&[key, hook, ("GUILDHALL_STRIPE_URL", "http://127.0.0.1:1")], &["check"], "");
+    assert_eq!(away.code, 1);
+    assert!(
+        away.out.contains("WRONG  payments: http://127.0.0.1:1: Stripe cannot be reached"),
+        "{}",
+        away.out
+    );
+    let half = it.run_with(&[key], &["check"], "");
+    assert!(half.code != 0 && half.err.contains("GUILDHALL_STRIPE_WEBHOOK_SECRET"), "{}", half.err);
+    let half = it.run_with(&[hook], &["check"], "");
+    assert!(half.code != 0 && half.err.contains("GUILDHALL_STRIPE_SECRET_KEY"), "{}", half.err);
 }

@@ -3,6 +3,7 @@ mod domains;
 mod enforce;
 mod faults;
 mod kept;
+mod programs;
 mod settings;
 
 use crate::harness::{House, PASSWORD, Person, Provider, Said, each};

@@ -1,8 +1,8 @@
 //! One dimension of one account's limit: what this process admitted, what others did, and what it may still admit.
 use super::Dimension;
 use crate::{
-    model::{catalog::RateLimit, time::Time, window::Window},
-    store::limits::{Delta, Piece},
+    model::{calendar::Day, catalog::RateLimit, time::Time, window::Window},
+    store::limits::{Busiest, Delta, Piece},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -41,6 +41,9 @@ pub struct Rate {
     is_used: bool,
     is_due: bool,
     dry: Option<Time>,
+    /// The most that its window held on a day, and whether that is still to be written down.
+    busiest: (Day, u64),
+    has_risen: bool,
 }
 
 impl Rate {
@@ -57,6 +60,8 @@ impl Rate {
             is_used: false,
             is_due: false,
             dry: None,
+            busiest: (Day(0), 0),
+            has_risen: false,
         }
     }
     /// Under another limit over the same window.
@@ -133,6 +138,7 @@ impl Rate {
     pub fn take(&mut self, cost: u64, now: Time, how: Try) {
         self.window.add(now, cost);
         self.is_used = true;
+        self.rise(now);
         let piece = self.piece(now);
         // A share is written down already.
         let from_share = if how == Try::Alone { 0 } else { self.share.1.min(cost) };
@@ -141,6 +147,24 @@ impl Rate {
         if rest > 0 {
             *self.unwritten.entry(piece).or_default() += rest;
         }
+    }
+    fn rise(&mut self, now: Time) {
+        let (day, held) = (Day::of(now), self.admitted(now));
+        if (day, held) > self.busiest {
+            self.busiest = (day, held);
+            self.has_risen = true;
+        }
+    }
+    /// The most of the day, if nobody knows it yet.
+    pub fn risen(&mut self, subject: &str) -> Option<Busiest> {
+        let (Day(day), most) = self.busiest;
+        let (span, most) = (self.span(), i64::try_from(most).unwrap_or(i64::MAX));
+        let is_new = std::mem::take(&mut self.has_risen);
+        is_new.then(|| Busiest { subject: subject.to_owned(), day, span, most })
+    }
+    /// It could not be written down.
+    pub fn rises_again(&mut self) {
+        self.has_risen = true;
     }
     /// How it stands: its window, what it says, and whether `wanted` does not fit.
     pub fn dimension(&mut self, wanted: u64, now: Time) -> (u32, Dimension, bool) {
@@ -228,7 +252,7 @@ impl Rate {
     }
     /// Whether it is to be written down, and was not said to be.
     pub fn becomes_due(&mut self, shared: bool) -> bool {
-        let is_kept = shared || self.limit.seconds > LONG;
+        let is_kept = shared || self.limit.seconds > LONG || self.has_risen;
         is_kept && !std::mem::replace(&mut self.is_due, true)
     }
     /// Whether a share is left to be given back.

@@ -222,3 +222,18 @@ fn a_random_month_adds_up() {
         assert!(spans.windows(2).all(|it| it[0].to == it[1].from));
     }
 }
+
+/// However much is used, and however dear it is: an amount is an amount.
+#[test]
+fn what_nobody_could_pay_is_the_most_there_is() {
+    let text = Catalog::BUILT_IN.replace("credits = \"0.005\"", "credits = \"1000000\"");
+    let tax = Some(Tax { name: "VAT".into(), percent: Amount(quantity("21")) });
+    let catalog = Catalog { tax, ..Catalog::parse(&text).expect("a catalogue") };
+    let past = past("2026-01-01T00:00:00Z", "developer", &[]);
+    let all = [1, 2, 3].map(|it| used(it, "2026-10", "1000000000000", false));
+    let it = of(&catalog, &past, &all, &[adjustment(i64::MAX), adjustment(-i64::MAX)]);
+    assert_eq!((it.net(), it.total, it.carried), (i64::MAX, i64::MAX, 0));
+    assert!(it.lines.iter().all(|it| it.amount.checked_neg().is_some()), "each can be taken back");
+    let back = of(&catalog, &past, &[], &[adjustment(-i64::MAX), adjustment(-i64::MAX)]);
+    assert_eq!((back.carried, back.total), (-i64::MAX, 0));
+}

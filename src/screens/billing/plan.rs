@@ -54,6 +54,8 @@ struct Offer {
     price: String,
     is_mine: bool,
     is_next: bool,
+    /// The next dearer one.
+    is_step_up: bool,
     points: Vec<String>,
 }
 
@@ -109,18 +111,20 @@ async fn ask(can: &Can<ChangePlan>, page: &Page, chosen: &str, faults: Faults) -
     let to = catalog.plan(chosen).filter(|it| it.id != facts.past.now && me.here.parent.is_none());
     let Some(to) = to else {
         let next = facts.scheduled.as_ref().map(|it| it.plan.as_str());
-        let offer = |it: &Plan| Offer {
+        let mine = catalog.plans.iter().position(|it| it.id == facts.past.now);
+        let offer = |(at, it): (usize, &Plan)| Offer {
             id: it.id.clone(),
             name: it.name.clone(),
             price: catalog.currency.says(it.price),
             is_mine: it.id == facts.past.now,
             is_next: next == Some(it.id.as_str()),
+            is_step_up: mine.is_some_and(|mine| at == mine + 1),
             points: points(it, &catalog),
         };
         let index = Index {
             slug: me.here.slug.clone(),
             now: terms(&facts, &catalog, &facts.past.now).name,
-            offers: catalog.plans.iter().map(offer).collect(),
+            offers: catalog.plans.iter().enumerate().map(offer).collect(),
             faults,
         };
         return page.show(&mut scope, "Plans", index).await;

@@ -8,8 +8,9 @@ use crate::{
     },
     error::{Error, Result},
     model::{
+        catalog::Catalog,
         id::{AccountId, InvoiceId},
-        invoice::Status,
+        invoice::{Line, Status},
     },
     store::{
         accounts::{self, Account},
@@ -25,6 +26,7 @@ use serde::Deserialize;
 pub fn routes() -> Routes {
     Routes::default()
         .get("/operator/accounts/{id}", show)
+        .post("/operator/accounts/{id}/plan", set_plan)
         .post("/operator/accounts/{id}/adjustments", adjust)
         .get("/operator/invoices/{id}", settle)
         .post("/operator/invoices/{id}/paid", paid)
@@ -47,6 +49,7 @@ struct Typed {
     amount: String,
     reason: String,
     reference: String,
+    plan: String,
 }
 
 #[derive(Template)]
@@ -56,7 +59,9 @@ struct Index {
     name: String,
     slug: String,
     kind: &'static str,
+    opened: When,
     plan: String,
+    plans: Vec<(String, String)>,
     next: String,
     owner: (String, String),
     payer: Option<(String, String)>,
@@ -89,6 +94,8 @@ struct Settle {
     is_open: bool,
     may_credit: bool,
     state: &'static str,
+    tone: &'static str,
+    what: String,
     note: String,
     lines: Vec<(String, String)>,
     typed: Typed,
@@ -124,11 +131,7 @@ async fn account(
         date: When::day(it.issued_at, &TimeZone::UTC),
         says: it.says.clone(),
         state: if it.is_note() { "Credit note" } else { state(it.status) },
-        tone: match it.status {
-            Status::Open => "warn",
-            Status::Paid if !it.is_note() => "ok",
-            _ => "",
-        },
+        tone: tone(it.status, it.is_note()),
         amount: it.currency.says(it.total),
     };
     let index = Index {
@@ -137,6 +140,8 @@ async fn account(
         name: found.name,
         slug: found.slug,
         kind: found.kind.noun(),
+        opened: When::day(found.created_at, &page.zone(operator.me().time_zone.as_deref())),
+        plans: plans(&catalog, &found.plan),
         plan: catalog.plan_name(&found.plan).to_owned(),
         next: facts.scheduled.as_ref().map_or_else(String::new, |it| {
             format!("{} from {} on", catalog.plan_name(&it.plan), it.at.day(&TimeZone::UTC))
@@ -157,12 +162,46 @@ async fn account(
     page.show(&mut scope, &title, index).await
 }
 
+/// What can be chosen, the present one first if the catalogue no longer has it.
+fn plans(catalog: &Catalog, plan: &str) -> Vec<(String, String)> {
+    let kept = catalog.plan(plan).is_none().then(|| (plan.to_owned(), catalog.plan_name(plan).to_owned()));
+    kept.into_iter().chain(catalog.plans.iter().map(|it| (it.id.clone(), it.name.clone()))).collect()
+}
+
+async fn set_plan(
+    operator: Operator,
+    page: Page,
+    At(id): At<AccountId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
+    let set = async |change: &mut _| accounts::operator_sets_plan(change, id, &it.plan).await;
+    match operator.change(set).await {
+        Ok(account) => {
+            let plan = operator.kit().catalog.plan_name(&it.plan);
+            let said = format!("{} is on the plan {plan}.", account.name);
+            Ok(page.done(&format!("/operator/accounts/{id}"), said))
+        }
+        Err(error) => {
+            let (status, faults) = Faults::catch(error)?;
+            account(&operator, &page.with(status), id, None, it, faults).await
+        }
+    }
+}
+
 fn state(it: Status) -> &'static str {
     match it {
         Status::Open => "Open",
         Status::Paid => "Paid",
         Status::Void => "Void",
         Status::Credited => "Credited",
+    }
+}
+
+fn tone(it: Status, is_note: bool) -> &'static str {
+    match it {
+        Status::Open => "warn",
+        Status::Paid if !is_note => "ok",
+        _ => "",
     }
 }
 
@@ -198,6 +237,10 @@ async fn ask(
     let mut scope = operator.read().await?;
     let it = invoices::by_id(&mut scope, id).await?;
     let is_note = it.document.credits.is_some();
+    let line = |line: &Line| {
+        let team = line.team.as_ref().map_or_else(String::new, |it| format!(" · {}", it.name));
+        (format!("{}{team}", line.description), it.document.currency.says(line.amount))
+    };
     let settle = Settle {
         id: id.to_string(),
         account: it.account.to_string(),
@@ -206,12 +249,9 @@ async fn ask(
         is_open: it.status == Status::Open,
         may_credit: !is_note && it.total != 0 && matches!(it.status, Status::Open | Status::Paid),
         state: if is_note { "Credit note" } else { state(it.status) },
-        lines: it
-            .document
-            .lines
-            .iter()
-            .map(|line| (line.description.clone(), it.document.currency.says(line.amount)))
-            .collect(),
+        tone: tone(it.status, is_note),
+        what: it.document.what(),
+        lines: it.document.lines.iter().map(line).collect(),
         number: it.number,
         note: it.note,
         typed,

@@ -92,6 +92,9 @@ impl Asked {
         let by = by.into_iter().filter(|it| !it.1.is_empty());
         by.chain(Axis::ALL.into_iter().filter_map(|it| Some((it.word(), self.of(it)?)))).collect()
     }
+    pub fn is_filtered(&self) -> bool {
+        Axis::ALL.into_iter().any(|it| self.of(it).is_some())
+    }
     pub fn unfiltered(&self) -> Asked {
         let mut other = self.clone();
         for axis in Axis::ALL {
@@ -165,6 +168,8 @@ impl Range {
         match asked.range.as_str() {
             "" | "30" => (last(30), String::new()),
             "month" => (month(today.month(), "month"), String::new()),
+            // The days are asked for first.
+            "custom" if asked.from.is_empty() && asked.to.is_empty() => (last(30), String::new()),
             "custom" => match Day::parse(&asked.from).zip(Day::parse(&asked.to)) {
                 Some((from, to)) if from > to => {
                     (last(30), "The first day lies after the last. Here are the last 30 days.".into())
@@ -184,6 +189,10 @@ impl Range {
     fn ending(to: Day, days: i64, kind: &str) -> Range {
         let from = to.plus(-days);
         Range { from, to, before: (from.plus(-days), from), kind: kind.to_owned(), is_month: false }
+    }
+    /// Whether it is a month, or as much of it as is over.
+    pub fn is_month(&self) -> bool {
+        self.is_month
     }
     pub fn days(&self) -> i64 {
         self.to.0 - self.from.0

@@ -24,6 +24,8 @@ pub struct Chart {
     pub ticks: Vec<String>,
     pub width: String,
     pub is_empty: bool,
+    /// Whether there is a bar of the day that is not over.
+    pub has_today: bool,
 }
 
 pub struct Bar {
@@ -72,6 +74,7 @@ impl Chart {
         let total = |parts: &[Quantity]| -> Quantity { parts.iter().copied().sum() };
         let highest = days.iter().max_by_key(|it| total(&it.1)).filter(|it| !total(&it.1).is_zero());
         let top = ceiling(highest.map_or(0.0, |it| total(&it.1).roughly()));
+        let most = highest.map_or(Quantity::ZERO, |it| total(&it.1));
         let width = WIDTH / count(days.len().max(1));
         let bar = |(n, (day, parts)): (usize, &(Day, Vec<Quantity>))| {
             let mut ground = HEIGHT;
@@ -86,9 +89,9 @@ impl Chart {
                 x: at(width * count(n)),
                 inner: at(width * (count(n) + 0.2)),
                 thin: at(width * 0.6),
-                total: total(parts).rounded(),
+                total: total(parts).rounded_beside(most),
                 parts: parts.iter().map(part).collect(),
-                quantities: parts.iter().map(|it| it.rounded()).collect(),
+                quantities: parts.iter().map(|it| it.rounded_beside(most)).collect(),
                 is_today: *day == today,
             }
         };
@@ -102,6 +105,7 @@ impl Chart {
             ticks: ticks(range),
             width: at(width),
             is_empty: highest.is_none(),
+            has_today: days.iter().any(|it| it.0 == today && !total(&it.1).is_zero()),
             series,
         }
     }

@@ -41,6 +41,8 @@ impl Table {
         let has_more = slices.len() > most;
         slices.truncate(most);
         let meters: Vec<String> = meters.into_iter().filter(|it| !it.is_empty()).collect();
+        let largest: [Quantity; 3] =
+            std::array::from_fn(|at| slices.iter().map(|it| it.quantities[at]).max().unwrap_or_default());
         let row = |it: Slice| {
             let value = if it.value.is_empty() { NONE } else { it.value.as_str() };
             let closer = asked.with(by.word(), value).with("by", closer(by, asked).word());
@@ -49,7 +51,13 @@ impl Table {
                 tint: tint(&it.value),
                 icon: icon(by, it.name.is_some()),
                 href: closer.address(path),
-                quantities: it.quantities.iter().take(meters.len()).map(|it| show(*it)).collect(),
+                quantities: it
+                    .quantities
+                    .iter()
+                    .zip(largest)
+                    .take(meters.len())
+                    .map(|it| show(*it.0, it.1))
+                    .collect(),
                 percent: percent(it.quantities[0], total),
                 note: match by {
                     Axis::Key if !it.note.is_empty() => format!("gh_key_…{}", it.note),
@@ -82,8 +90,8 @@ impl Table {
     }
 }
 
-fn show(it: Quantity) -> String {
-    if it.is_zero() { "—".to_owned() } else { it.rounded() }
+fn show(it: Quantity, largest: Quantity) -> String {
+    if it.is_zero() { "—".to_owned() } else { it.rounded_beside(largest) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]

@@ -19,7 +19,12 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// What people at a proven domain may do.
+/// What people at a proven domain may do: `invited`, `ask` or `join`.
+pub async fn get(scope: &mut Scope) -> Result<String> {
+    Ok(scope.ask("select joining from accounts where id = $1").one::<(String,)>().await?.0)
+}
+
+/// Says what people at a proven domain may do.
 pub async fn set(change: &mut Change, joining: &str) -> Result<()> {
     if !["invited", "ask", "join"].contains(&joining) {
         return Err(Error::invalid("joining", "invalid", "Choose one of the three."));
@@ -42,6 +47,15 @@ pub struct Asking {
     pub email: String,
     /// When.
     pub created_at: Time,
+}
+
+/// Those who do, oldest first.
+pub async fn asking(scope: &mut Scope, after: Option<JoinId>, limit: i64) -> Result<Vec<Asking>> {
+    let sql =
+        "select j.id, u.name, u.email, j.created_at from join_requests j join users u on u.id = j.user_id
+        where j.account_id = $1 and j.id > $2 order by j.id limit $3";
+    let after = after.unwrap_or(JoinId(uuid::Uuid::nil()));
+    Ok(scope.ask(sql).bind(after).bind(limit).all().await?)
 }
 
 /// An organization that one may ask, or join at once, because of one's address.

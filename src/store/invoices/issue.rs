@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    kit::Kit,
     letters,
     model::{
         bill::Bill,
@@ -86,13 +87,8 @@ async fn document<W: Who>(
 ) -> Result<Document> {
     let kit = change.kit().clone();
     let (kind,) = change.sql("select kind from accounts where id = $1").bind(account).one().await?;
-    let host = site(&kit).host;
-    let seller = match kit.catalog.seller.clone() {
-        it if it.name.is_empty() => Seller { name: host.to_owned(), ..it },
-        it => it,
-    };
     Ok(Document {
-        seller,
+        seller: seller(&kit),
         account: facts.name.clone(),
         kind,
         bill_to: facts.details.clone(),
@@ -101,6 +97,13 @@ async fn document<W: Who>(
         lines: bill.lines.clone(),
         credits: None,
     })
+}
+
+/// Who sells: the catalogue says it, or else the address under which people reach us does.
+pub fn seller(kit: &Kit) -> Seller {
+    let it = kit.catalog.seller.clone();
+    let name = if it.name.is_empty() { site(kit).host.to_owned() } else { it.name };
+    Seller { name, ..it }
 }
 
 /// Writes an invoice down under the next number of the year.

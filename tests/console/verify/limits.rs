@@ -36,6 +36,31 @@ async fn sixty_four_at_once_are_admitted_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_busiest_minute_of_the_day_stands_beside_the_plan() {
+    each(async |house| {
+        let it = acme(house).await;
+        house.tamper("update accounts set plan = 'developer'").await;
+        let today = "Rate limit, busiest minute today ";
+        it.ada.get("/a/acme/billing").await.is(200).says(&format!("{today}0 of 600 requests"));
+        // A team's keys count with it; a quieter minute changes nothing.
+        for (cost, minutes) in [(20, 0), (300, 0), (7, 2)] {
+            house.later(Duration::from_secs(60 * minutes));
+            let key = if cost == 20 { &it.bobs } else { &it.key };
+            assert_eq!(it.gateway.code(key, json!({ "cost": cost })).await, "VALID");
+            house.app.limits().write(&house.db, &house.kit, false).await.unwrap();
+            it.ada.get("/a/acme/billing").await.is(200).says(today);
+        }
+        it.ada.get("/a/acme/billing").await.says(&format!("{today}320 of 600 requests"));
+        // A new day begins anew.
+        house.later(DAY);
+        house.again(&it.ada).await.get("/a/acme/billing").await.says(&format!("{today}0 of 600 requests"));
+        guildhall::store::limits::sweep(&house.db, &house.kit).await.unwrap();
+        assert_eq!(house.count("select count(*) from busiest").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_costs_nothing_and_the_tightest_is_told() {
     each(async |house| {
         let _watch = house.watch();

@@ -123,6 +123,56 @@ async fn two_replicas_know_within_a_second() {
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     assert_eq!(say(&two, bobs)["code"], "SUSPENDED", "at once where it was done");
     within_a_second(|| say(&one, bobs)["code"] == "SUSPENDED");
+    // Let in again, removed, and the removal taken back: each at once where it is done, and soon at the other one.
+    let seat = format!("/api/v1/accounts/acme/members/{}", seat["id"].as_str().unwrap());
+    let restore = format!("{seat}/restore");
+    for (at, other, method, path, body, code) in [
+        (&one, &two, "PATCH", &seat, r#"{"status": "active"}"#, "VALID"),
+        (&two, &one, "DELETE", &seat, "{}", "REVOKED"),
+        (&one, &two, "POST", &restore, "{}", "VALID"),
+        (&two, &one, "DELETE", &seat, "{}", "REVOKED"),
+        (&two, &one, "POST", &restore, "{}", "VALID"),
+    ] {
+        let said = at.call(&made.ada, method, path, body).unwrap();
+        assert!([200, 204].contains(&said.status), "{method} {path}: {}", said.body);
+        assert_eq!(say(at, bobs)["code"], code, "{method} {path}: at once where it was done");
+        within_a_second(|| say(other, bobs)["code"] == code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_know_within_a_second_that_a_budget_is_used_up() {
+    let it = Machine { dir: tempfile::tempdir().unwrap(), url: fresh_postgres().await, is_sqlite: false };
+    let made = fill(&it);
+    let (one, two) = (it.serve(&[], &["serve"]), it.serve(&[], &["serve"]));
+    let code = |server: &Server, key: &str| verify(server, &made.token, key)["code"].clone();
+    let new = json!({ "kind": "account", "meter": "credits", "limit": "10", "hard": true });
+    let (status, budget) = post(&one, "/api/v1/accounts/acme/budgets", &made.ada, &new);
+    assert_eq!(status, 201, "{budget}");
+    let uses = |server: &Server, id: &str, quantity: &str| {
+        let event = json!({
+            "specversion": "1.0", "type": "guildhall.usage", "source": "/t", "id": id,
+            "data": { "meter": "credits", "quantity": quantity, "account": "acme" },
+        });
+        let (status, said) = post(server, "/api/v1/usage/events", &made.token, &event);
+        assert_eq!((status, &said["accepted"]), (200, &json!(1)), "{said}");
+    };
+    // Both have it in mind that the key is good.
+    uses(&one, "1", "9.999999999");
+    for server in [&one, &two] {
+        assert_eq!(code(server, &made.ada), "VALID");
+    }
+    // The last of it is reported to one, and stops the key at both.
+    uses(&one, "2", "0.000000001");
+    assert_eq!(code(&one, &made.ada), "QUOTA_EXCEEDED", "at once where it was reported");
+    within_a_second(|| code(&two, &made.ada) == "QUOTA_EXCEEDED");
+    assert_eq!(code(&two, &made.bob), "VALID", "nobody else's");
+    // Raised at the other one, it opens at both.
+    let path = format!("/api/v1/accounts/acme/budgets/{}", budget["id"].as_str().unwrap());
+    let raised = two.call(&made.ada, "PATCH", &path, &json!({ "limit": "20" }).to_string()).unwrap();
+    assert_eq!(raised.status, 200, "{}", raised.body);
+    assert_eq!(code(&two, &made.ada), "VALID", "at once where it was raised");
+    within_a_second(|| code(&one, &made.ada) == "VALID");
 }
 
 #[tokio::test(flavor = "multi_thread")]
