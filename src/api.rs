@@ -17,6 +17,7 @@ mod requests;
 mod resources;
 mod roles;
 mod sso;
+mod sso_domains;
 mod tag;
 mod teams;
 mod transfer;
@@ -44,6 +45,7 @@ pub fn routes() -> Routes {
         resources::routes(),
         roles::routes(),
         sso::routes(),
+        sso_domains::routes(),
         teams::routes(),
         transfer::routes(),
         usage::routes(),

@@ -2,6 +2,7 @@
 pub mod agent;
 pub mod answer;
 pub mod assets;
+mod back;
 pub mod bill;
 pub mod call;
 pub mod chart;

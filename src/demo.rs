@@ -1,6 +1,7 @@
 //! A believable organization for `serve --demo`: told as a story of ninety days, by the same functions that the screens call.
 mod bills;
 mod chapters;
+mod doors;
 mod people;
 mod stage;
 mod story;

@@ -30,7 +30,7 @@ pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
 pub use identity::identity_changed;
 pub use invoice::{Failure, Invoice, invoice_issued, payment_failed};
 pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
-pub use sso::{join_requested, sso_code_used, sso_lifted, sso_linked};
+pub use sso::{SsoNeeded, join_requested, sso_code_used, sso_lifted, sso_linked, sso_needed};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
     transfer_offered_owner, transfer_withdrawn,

@@ -194,7 +194,7 @@ impl Worker {
     /// Asks the DNS again for domains that were proven a day ago. Where it does not answer, nothing is known.
     async fn look_at_domains(&self) -> Result<()> {
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let due = domains::take_due(&mut change).await?;
+        let due = domains::watch::take_due(&mut change).await?;
         change.commit().await?;
         let mut asked = JoinSet::new();
         for it in due {
@@ -204,7 +204,7 @@ impl Worker {
         while let Some(told) = asked.join_next().await {
             let Ok((Ok(found), it)) = told else { continue };
             let is_there = found.contains(&it.value());
-            self.apart(async |change| domains::looked_at(change, &it, is_there).await).await?;
+            self.apart(async |change| domains::watch::looked_at(change, &it, is_there).await).await?;
         }
         Ok(())
     }

@@ -70,13 +70,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let guarded = |needs: Needs| from_fn_with_state((gateway.clone(), needs), guard);
     let search = Needs { permission: "resources.run", product: "video", cost: 5 };
     let look = Needs { permission: "resources.view", product: "video", cost: 1 };
+    let run = Needs { cost: 1, ..search };
     let api = Router::new()
         .route("/search", post(answer).layer(guarded(search)))
-        .route("/indexes", get(list).layer(guarded(look)));
+        .route("/indexes", get(list).layer(guarded(look)))
+        // For a proxy that asks before it passes a request on: see nginx.conf beside this file.
+        .route("/check", get(async || StatusCode::NO_CONTENT).layer(guarded(run)));
 
     let at = env::var("GATEWAY_LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
     let listener = tokio::net::TcpListener::bind(&at).await?;
-    println!("The sample API is at http://{at}");
+    println!("The sample API is at http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, api).await?)
 }
 
@@ -203,5 +206,9 @@ impl RateLimit {
 fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let body = json!({ "title": status.canonical_reason(), "status": status.as_u16(), "code": code, "detail": detail });
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, kind, body.to_string()).into_response()
+    let mut response = (status, kind, body.to_string()).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }

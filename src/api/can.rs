@@ -59,6 +59,7 @@ struct Can {
     /// The permission that they lack.
     missing: Option<Permission>,
     /// The roles that have it. Narrowest first: built-in roles' words, custom roles' ids.
+    #[schema(example = json!(["developer"]))]
     granted_by: Vec<String>,
 }
 

@@ -86,6 +86,7 @@ struct Invitation {
     #[schema(value_type = Delivery)]
     delivery: String,
     /// The mail server's words, if it was not delivered.
+    #[schema(example = json!(null))]
     delivery_detail: Option<String>,
     /// Who asked, if they are still a user.
     invited_by: Option<Inviter>,

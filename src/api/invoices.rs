@@ -84,6 +84,7 @@ struct Invoice {
     #[schema(value_type = Status)]
     status: &'static str,
     /// The number of the invoice that this one takes back.
+    #[schema(example = json!(null))]
     credits: Option<String>,
     /// When it got its number.
     issued_at: Option<Time>,
@@ -124,6 +125,7 @@ struct Line {
     /// Where it was used, if not by the account itself.
     team: Option<invoice::Team>,
     /// Which meter, if it is about one.
+    #[schema(example = json!(null))]
     meter: Option<String>,
     /// What it is about.
     kind: LineKind,

@@ -78,6 +78,7 @@ struct Key {
     /// Whose it is; `null` when they are gone.
     member: Option<Member>,
     /// What it is for; `null`: all that its member may, but for what is ticked by hand.
+    #[schema(example = json!(["resources.run", "resources.view"]))]
     permissions: Option<Permissions>,
     /// The resources that it is for; `null`: all.
     resources: Option<Vec<ResourceId>>,
@@ -91,6 +92,7 @@ struct Key {
     #[schema(value_type = Status)]
     status: &'static str,
     /// The key that took its place.
+    #[schema(example = json!(null))]
     replaced_by: Option<KeyId>,
 }
 
@@ -155,7 +157,7 @@ async fn list(key: Gate<SeeKeys>, ask: Ask<Wish>) -> Result<List<Key>> {
 #[schema(as = NewApiKey)]
 struct New {
     /// What to call it.
-    #[schema(value_type = Name)]
+    #[schema(value_type = Name, example = "Nightly import")]
     name: String,
     /// Until when it holds. Absent: twelve months. `null`: for good.
     #[serde(default, deserialize_with = "given")]
@@ -163,7 +165,7 @@ struct New {
     expires_at: Option<Nullable<Time>>,
     /// What it is for. Absent or `null`: all that its member may, but for what is ticked by hand.
     #[serde(default)]
-    #[schema(min_items = 1)]
+    #[schema(min_items = 1, example = json!(["resources.run", "resources.view"]))]
     permissions: Option<Vec<Permission>>,
     /// The resources that it is for. Absent or `null`: all.
     #[serde(default)]
@@ -240,6 +242,7 @@ async fn rename(
 struct Rotation {
     /// How long both work. Absent: a day.
     #[serde(default)]
+    #[schema(example = 86_400)]
     grace_seconds: Option<u32>,
 }
 

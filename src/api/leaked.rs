@@ -30,6 +30,7 @@ pub fn routes() -> Routes {
 #[schema(as = LeakedKey)]
 struct Report {
     /// The whole secret.
+    #[schema(example = "gh_key_6kZ0…")]
     key: String,
 }
 
@@ -38,6 +39,9 @@ struct Report {
 #[schema(as = LeakedKeyThanks)]
 struct Thanks {
     /// What happens now.
+    #[schema(
+        example = "If this is a key of ours that works, it is revoked now, and those whom it concerns are told."
+    )]
     detail: &'static str,
 }
 

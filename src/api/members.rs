@@ -293,14 +293,17 @@ struct Undone {
 #[derive(Serialize, ToSchema)]
 struct Restored {
     /// Labels of the roles.
+    #[schema(example = json!(["member"]))]
     grants: Vec<String>,
     /// How many API keys work again.
     keys: i64,
     /// How many private resources are theirs again.
     resources: i64,
     /// Names of the teams.
+    #[schema(example = json!(["Ingest", "Trailers"]))]
     teams: Vec<String>,
     /// Those of them that they own again.
+    #[schema(example = json!(["Ingest"]))]
     owned_teams: Vec<String>,
 }
 

@@ -79,8 +79,10 @@ struct Plan {
     /// Rate limits, shared by all keys of the account and its teams.
     limits: Vec<RateLimit>,
     /// How many members it is for; `null`: any number.
+    #[schema(example = 25)]
     seats: Option<u32>,
     /// What else it has, in words.
+    #[schema(example = json!(["Support by mail"]))]
     features: Vec<String>,
     /// How much its price includes a month, by meter.
     #[schema(value_type = BTreeMap<String, Quantity>, example = json!({ "credits": "10000" }))]

@@ -69,6 +69,7 @@ struct Request {
     /// Over what; `null`: over the account.
     resource: Option<Resource>,
     /// Why, in their words.
+    #[schema(example = "For the trailers of spring.")]
     note: String,
     /// What became of it.
     #[schema(value_type = Status)]
@@ -105,6 +106,7 @@ struct Resource {
     /// Its id.
     id: ResourceId,
     /// Its name; empty where it is told to who asks.
+    #[schema(example = "Interviews")]
     name: String,
 }
 
@@ -144,7 +146,7 @@ struct New {
     resource: Option<ResourceId>,
     /// Why.
     #[serde(default)]
-    #[schema(max_length = 500)]
+    #[schema(max_length = 500, example = "For the trailers of spring.")]
     note: String,
 }
 
@@ -171,6 +173,7 @@ async fn ask(key: Key<Inside>, form::Json(asked): form::Json<New>) -> Result<(St
 struct Answer {
     /// Without one, the narrowest that gives it and that the answerer may give.
     #[serde(default)]
+    #[schema(example = "developer")]
     role: Option<String>,
     /// Over what the role is held.
     #[serde(default)]

@@ -179,13 +179,14 @@ struct Post {
     name: String,
     /// What it is for.
     #[serde(default)]
-    #[schema(max_length = 300)]
+    #[schema(max_length = 300, example = "Looks at trailers, and runs searches.")]
     description: String,
     /// Without them, those of `base` as far as they are held.
     #[serde(default)]
     permissions: Option<Vec<Permission>>,
     /// A role to start from.
     #[serde(default)]
+    #[schema(example = "analyst")]
     base: Option<String>,
 }
 
@@ -217,7 +218,7 @@ struct Patch {
     name: Option<String>,
     /// What it is for.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, max_length = 300)]
+    #[schema(nullable = false, max_length = 300, example = "Looks at trailers, and runs searches.")]
     description: Option<String>,
     /// All that it allows from now on.
     #[serde(default, deserialize_with = "given")]

@@ -131,16 +131,18 @@ async fn show(key: Key<ManageSso>) -> Result<Tagged<Sso>> {
 #[schema(as = SsoPut)]
 struct Put {
     /// What the provider calls itself, to the letter.
+    #[schema(example = "https://login.acme.example")]
     issuer: String,
     /// Our name there.
+    #[schema(example = "guildhall")]
     client_id: String,
     /// What proves it; absent: the stored one stays.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "s3cret…")]
     client_secret: Option<String>,
     /// Under which claim the provider lists a person’s groups.
     #[serde(default = "groups")]
-    #[schema(required = false)]
+    #[schema(required = false, example = "groups")]
     groups_claim: String,
     /// What somebody new holds; absent: `member`.
     #[serde(default = "member")]

@@ -51,13 +51,14 @@ struct Question {
     key: String,
     /// What the request does. None: any key in force will do.
     #[serde(default)]
+    #[schema(example = "resources.run")]
     permission: Option<Permission>,
     /// With what: our id, or the platform's own. What is not there is `FORBIDDEN`.
     #[serde(default)]
     resource: Option<Named>,
     /// In which product, where no resource is named.
     #[serde(default)]
-    #[schema(example = "video")]
+    #[schema(example = json!(null))]
     product: Option<String>,
     /// How much it takes from the rate limits, if it is valid.
     #[serde(default = "one")]
@@ -97,10 +98,13 @@ struct Account<'a> {
     /// Its id.
     id: AccountId,
     /// Its word in addresses.
+    #[schema(example = "acme")]
     slug: &'a str,
     /// What kind it is.
+    #[schema(example = "organization")]
     kind: Kind,
     /// Its plan; a team's is that of who pays for it.
+    #[schema(example = "developer")]
     plan: &'a str,
 }
 
@@ -111,6 +115,7 @@ struct User<'a> {
     /// Their id.
     id: UserId,
     /// Their address.
+    #[schema(example = "ada@acme.test")]
     email: &'a str,
 }
 
@@ -118,10 +123,13 @@ struct User<'a> {
 #[derive(Serialize, ToSchema)]
 struct RateLimit {
     /// At most so many.
+    #[schema(example = 600)]
     limit: u32,
     /// So many are left.
+    #[schema(example = 595)]
     remaining: u64,
     /// In so many seconds there are more, or enough for what was refused.
+    #[schema(example = 12)]
     reset: u64,
 }
 

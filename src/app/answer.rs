@@ -1,12 +1,12 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
 use super::{
-    App,
+    App, back,
     client::cookie,
     error_pages,
     limits::{Report, whole},
     page::Page,
-    sign::{safe_next, session_cookie},
+    sign::session_cookie,
 };
 use crate::{
     error::{Asked, Detour, Error, Fault, Way},
@@ -186,9 +186,7 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
         Error::Barred { code: entry::SECOND_FACTOR, detail } => {
-            let next: String =
-                url::form_urlencoded::byte_serialize(back(&page, asked, app).as_bytes()).collect();
-            let step = format!("/sign-in/second?next={}", next.replace("%2F", "/"));
+            let step = format!("/sign-in/second?next={}", back::encoded(&back::address(asked, app)));
             page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
         }
         Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
@@ -223,8 +221,7 @@ fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
 
 /// Offers the sign-in that is asked for, and comes back to where one was.
 fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
-    let next: String = url::form_urlencoded::byte_serialize(back(page, asked, app).as_bytes()).collect();
-    let next = next.replace("%2F", "/");
+    let next = back::encoded(&back::address(asked, app));
     let (label, href) = match door.way {
         Way::Own => ("Sign in as yourself".to_owned(), format!("/sign-in?own=1&next={next}")),
         Way::Password => ("Sign in with your password".to_owned(), format!("/sign-in?own=1&next={next}")),
@@ -243,17 +240,6 @@ fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
     let status = StatusCode::FORBIDDEN;
     page.solo(title(&Error::Detour(Box::new(door.clone()))), None, body)
         .unwrap_or_else(|_| status.into_response())
-}
-
-/// Where to come back to: what was asked for; where that was a change, the page with its form, or the account's first.
-fn back(page: &Page, asked: &Parts, app: &App) -> String {
-    if asked.method == Method::GET {
-        return page.address().to_owned();
-    }
-    let from = asked.headers.get(header::REFERER).and_then(|it| it.to_str().ok());
-    let form = from.and_then(|it| it.strip_prefix(app.kit().rules.base_url.as_str())).and_then(safe_next);
-    let slug = asked.uri.path().strip_prefix("/a/").and_then(|it| it.split('/').next());
-    form.map_or_else(|| slug.map_or("/".to_owned(), |it| format!("/a/{it}/overview")), str::to_owned)
 }
 
 /// To sign in, and back again. htmx would put the sign-in page into the fragment: it is told to go there.

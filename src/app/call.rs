@@ -40,12 +40,12 @@ pub struct Answer {
 
 /// A table as CSV (RFC 4180).
 #[derive(ToSchema)]
-#[schema(value_type = String)]
+#[schema(value_type = String, example = "meter,quantity\r\ncredits,12.5\r\n")]
 pub struct Csv(pub String);
 
 /// A document as PDF.
 #[derive(ToSchema)]
-#[schema(value_type = String, format = Binary)]
+#[schema(value_type = String, format = Binary, example = "%PDF-1.7 …")]
 pub struct Pdf(pub String);
 
 /// A shape, and those that it is made of.

@@ -46,6 +46,34 @@ pub fn spark(values: &[f64]) -> Option<String> {
     Some(path)
 }
 
+/// A bar in a box of 100 × 64.
+pub struct Bar {
+    /// From the left.
+    pub x: String,
+    /// From above.
+    pub y: String,
+    /// How high it is.
+    pub height: String,
+    /// The last day: it is not over.
+    pub is_today: bool,
+}
+
+/// A bar for each day up to today, and how wide each is.
+pub fn bars(values: &[f64]) -> (Vec<Bar>, String) {
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let step = 100.0 / count(values.len().max(1));
+    let bar = |(n, value): (usize, &f64)| {
+        let height = if most > 0.0 { 60.0 * value / most } else { 0.0 };
+        Bar {
+            x: format!("{:.2}", step * (count(n) + 0.14)),
+            y: at(64.0 - height),
+            height: at(height),
+            is_today: n + 1 == values.len(),
+        }
+    };
+    (values.iter().enumerate().map(bar).collect(), format!("{:.2}", step * 0.72))
+}
+
 /// A number of things, for drawing.
 pub fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)

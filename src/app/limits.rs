@@ -178,36 +178,39 @@ impl Limits {
             return Ok(None);
         }
         let meter = self.meter(&subject);
-        let attempt = |last: bool| {
+        // `learnt`: the database was asked just now, and whether for a share.
+        let attempt = |learnt: Option<bool>| {
             let epoch = self.epoch.load(SeqCst);
             let mut state = lock(&meter.state);
             state.fit(limits);
-            if state.epoch != epoch && !last {
+            if state.epoch != epoch && learnt.is_none() {
                 return None;
             }
             let now = kit.now();
-            let how = match (self.is_shared(), last) {
-                (false, _) => Try::Alone,
-                (true, false) => Try::Shared,
-                (true, true) => Try::Last,
+            // A replica that joined since is too late for this one: it has no share to be admitted out of.
+            let how = match learnt {
+                Some(true) => Try::Last,
+                Some(false) => Try::Alone,
+                None if self.is_shared() => Try::Shared,
+                None => Try::Alone,
             };
             match cost {
                 Some(cost) => state.admit(cost, now, how),
                 None => Some(state.report(true, 0, now)),
             }
         };
-        let told = match attempt(false) {
+        let told = match attempt(None) {
             Some(told) => told,
             None => {
                 let _turn = meter.turn.lock().await;
-                match attempt(false) {
+                match attempt(None) {
                     Some(told) => told,
                     None => {
                         // A share whose piece of time is over before it arrives is asked for again.
                         let mut told = None;
                         for last in [false, false, true] {
-                            self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
-                            told = attempt(last);
+                            let shared = self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
+                            told = attempt(last.then_some(shared));
                             if told.is_some() {
                                 break;
                             }
@@ -228,8 +231,8 @@ impl Limits {
             lock(&self.due).insert(subject);
         }
     }
-    /// Asks the database what others admitted; where several serve, takes a share.
-    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, subject: &str, cost: u64) -> Result<()> {
+    /// Asks the database what others admitted; where several serve, takes a share. True if it did.
+    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, subject: &str, cost: u64) -> Result<bool> {
         let (epoch, replicas) = (self.epoch.load(SeqCst), self.replicas.load(SeqCst));
         let now = kit.now();
         if replicas <= 1 {
@@ -237,7 +240,7 @@ impl Limits {
             let mut state = lock(&meter.state);
             state.rates.iter_mut().for_each(|it| it.others(&pieces));
             state.epoch = epoch;
-            return Ok(());
+            return Ok(false);
         }
         let mut deltas: Vec<Delta> = vec![];
         let shared = limits::share(db, subject, now, |pieces| {
@@ -255,7 +258,7 @@ impl Limits {
         }
         drop(state);
         lock(&self.due).insert(subject.to_owned());
-        shared
+        shared.map(|()| true)
     }
     /// Writes down what is to be known elsewhere or later, and gives back shares that nobody uses. `all`: even what would be
     /// over before it matters.

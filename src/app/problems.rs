@@ -82,6 +82,12 @@ pub const ALL: &[Problem] = &[
         "Somebody changed it at the same time. Read it again, then repeat your change.",
     ),
     problem("credited", 409, "The invoice was taken back by a credit note: nobody owes it."),
+    problem("dns_unreachable", 409, "The DNS did not answer. Try again later."),
+    problem(
+        "domain_taken",
+        409,
+        "The domain is proven for another organization here. Ask its administrators, or the operator.",
+    ),
     problem(
         "in_flight",
         409,
@@ -136,6 +142,12 @@ pub const ALL: &[Problem] = &[
         "The payment of this invoice is under way already. It is charged once: read the invoice again.",
     ),
     problem("personal", 409, "A personal account has one member, no invitations and no transfer."),
+    problem(
+        "record_missing",
+        409,
+        "There is no TXT record there yet. New records can take some minutes to be seen.",
+    ),
+    problem("record_wrong", 409, "The TXT record says something else. Copy `record.value` once more."),
     problem("restored_already", 409, "The removal was taken back already."),
     problem("roles_of_organization", 409, "A team uses the roles of its organization. Change them there."),
     problem("self", 409, "Nobody changes their own membership in this way. Ask another administrator."),
@@ -214,6 +226,7 @@ pub const STATE: &[(&str, &str)] = &[
     ("inactive", "The member is suspended or has expired."),
     ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
     ("issuer_invalid", "It is no address of an issuer that may be asked."),
+    ("known", "It is listed already."),
     ("mismatch", "It is not the account's slug."),
     ("not_a_member", "They are no member."),
     ("not_allowed", "What it belongs to has no such thing."),

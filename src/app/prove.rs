@@ -1,11 +1,14 @@
 //! Fresh proof for dangerous acts: what a form asks for, and what came with it.
-use super::{App, passkeys};
+use super::{App, back, passkeys};
 use crate::{
     error::{Error, Result},
-    kit::{passkey::Party, password},
-    model::entry::{By, Fresh},
+    kit::{passkey::Party, password, social::Provider},
+    model::{
+        entry::{By, Entry, Fresh},
+        id::UserId,
+    },
     store::{
-        Change, Client, Me, Scope, entry,
+        Change, Client, Me, Scope, Who, entry,
         factors::{self, Ways},
         me, sessions,
     },
@@ -45,7 +48,7 @@ impl From<&str> for Given {
 }
 
 /// What `ui/proof.html` asks for: nothing while the last proof is fresh, else one of what the user has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Proof {
     /// Whether anything is asked for.
     pub is_asked: bool,
@@ -55,6 +58,17 @@ pub struct Proof {
     pub code: bool,
     /// A passkey.
     pub passkey: bool,
+    /// Who has none of these signs in again.
+    pub again: Vec<Again>,
+}
+
+/// A sign-in that is a fresh proof, and leads back.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// `Continue with Google`.
+    pub label: String,
+    /// Its address.
+    pub href: String,
 }
 
 /// The fields that `ui/proof.html` has, whose faults stand beside them.
@@ -64,25 +78,67 @@ impl Proof {
     pub(super) fn fresh() -> Proof {
         Proof::default()
     }
-    pub(super) fn of(app: &App, ways: Ways) -> Proof {
+    /// Of a user whose last proof is too old, and who comes back to that address.
+    pub(super) async fn of<W: Who>(
+        app: &App,
+        scope: &mut Scope<W>,
+        user: UserId,
+        address: &str,
+    ) -> Result<Proof> {
+        let ways = factors::ways(scope, user).await?;
         let passkey = ways.passkeys > 0 && Party::of(&app.kit().rules).is_some();
-        Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey }
+        let mut proof =
+            Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey, again: vec![] };
+        if !proof.password && !proof.code && !proof.passkey {
+            proof.again = again(app, ways, address);
+        }
+        Ok(proof)
+    }
+    /// Of who came through an organization's provider, and proves it there.
+    pub(super) fn of_provider(who: &Entry, address: &str) -> Proof {
+        let (name, slug) = provider_of(who);
+        let href = format!("/sso/{slug}?fresh=1&next={}", back::encoded(address));
+        let again = vec![Again { label: format!("Continue with {name} SSO"), href }];
+        Proof { is_asked: true, again, ..Proof::default() }
     }
     /// Whether the user has nothing to show here: they sign in again, as they did.
     pub fn is_elsewhere(&self) -> bool {
-        self.is_asked && !self.password && !self.code && !self.passkey
+        !self.again.is_empty()
     }
 }
 
+/// Name and slug of the organization at the top, whose provider it is.
+pub(super) fn provider_of(who: &Entry) -> (String, String) {
+    let here = &who.here;
+    let top = here.parent.as_ref().map_or((&here.name, &here.slug), |(it, _)| (&it.name, &it.slug));
+    (top.0.clone(), top.1.clone())
+}
+
+/// The sign-ins of who has no password, no app and no passkey.
+fn again(app: &App, ways: Ways, address: &str) -> Vec<Again> {
+    let next = back::encoded(address);
+    let has = |it: Provider| app.kit().social.has(it);
+    let linked = [(Provider::Google, ways.google), (Provider::GitHub, ways.github)];
+    let by = |it: Provider| Again {
+        label: format!("Continue with {}", it.title()),
+        href: format!("/auth/{}?fresh=1&next={next}", it.word()),
+    };
+    let all: Vec<Again> = linked.into_iter().filter(|it| it.1 && has(it.0)).map(|it| by(it.0)).collect();
+    if !all.is_empty() {
+        return all;
+    }
+    vec![Again { label: "Sign in again".into(), href: format!("/sign-in?own=1&next={next}") }]
+}
+
 /// Who proves what, from where.
-pub(super) struct Claim<'a> {
+pub(super) struct Prover<'a> {
     pub app: &'a App,
     pub hash: &'a [u8],
     pub session: &'a Session,
     pub client: &'a Client,
 }
 
-impl Claim<'_> {
+impl Prover<'_> {
     async fn me(&self) -> Result<Me> {
         let mut conn = self.app.0.db.read().await?;
         entry::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
@@ -129,7 +185,8 @@ impl Claim<'_> {
         let (field, detail) = match ways {
             Ways { password: true, .. } => ("password", "Enter your password to confirm that it is you."),
             it if it.has_app() => ("proof_code", "Enter a code of your app to confirm that it is you."),
-            _ => ("proof_credential", "Confirm that it is you."),
+            it if it.passkeys > 0 => ("proof_credential", "Use a passkey to confirm that it is you."),
+            _ => ("proof_credential", "Sign in again to confirm that it is you."),
         };
         Ok(Error::invalid(field, "proof_required", detail))
     }

@@ -156,6 +156,12 @@ fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Op
         "sso.enforcement_lifted" => {
             format!("lifted the enforcement of single sign-on: {}", text(after, "why"))
         }
+        "sso.people_told" if after["count"] == 1 => {
+            "asked 1 member to sign in with single sign-on".to_owned()
+        }
+        "sso.people_told" => {
+            format!("asked {} members to sign in with single sign-on", after["count"])
+        }
         "sso.codes_made" => "made new break-glass codes".to_owned(),
         "sso.code_used" => "went in with a break-glass code".to_owned(),
         "domain.added" => format!("claimed the domain {name}"),

@@ -2,7 +2,7 @@
 use super::{
     account::unknown,
     open::{House, Missing},
-    out::{Done, Failed, say},
+    out::{Done, Failed, say_secret},
 };
 use crate::{
     model::{
@@ -78,7 +78,7 @@ impl Key {
             Ok(keys::create_for(change, account.id, membership, user, &name, expires_at).await?)
         });
         let (_, secret) = made.await?;
-        say(secret)
+        say_secret(secret).await
     }
 }
 

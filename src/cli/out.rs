@@ -1,5 +1,5 @@
 //! What a command says: answers on standard output, one sentence on standard error.
-use crate::error::Error;
+use crate::{error::Error, worker::watch::HEARD};
 use std::io::{self, Write as _};
 
 /// A command that did not do what it was asked.
@@ -68,6 +68,13 @@ pub fn say(line: impl std::fmt::Display) -> Done {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// A secret, alone on its line. The command ends when running servers have heard of it: the next line of a script uses it.
+pub async fn say_secret(secret: String) -> Done {
+    say(secret)?;
+    tokio::time::sleep(HEARD).await;
+    Ok(())
 }
 
 /// One sentence on standard error. There is nobody to tell if that fails.

@@ -1,7 +1,7 @@
 //! `guildhall token …`
 use super::{
     open::{House, Missing},
-    out::{Done, say},
+    out::{Done, say_secret},
 };
 use crate::{
     model::{text::Name, token::Scopes},
@@ -27,6 +27,6 @@ impl Token {
         let house = House::open(settings, Missing::Make, "guildhall token create").await?;
         let made =
             house.change(async |change| Ok(tokens::create(change, &name, Scopes::ALL, None).await?)).await?;
-        say(made.1)
+        say_secret(made.1).await
     }
 }

@@ -8,6 +8,8 @@ use crate::{
     error::{Error, Result},
     model::{
         account::LoginType,
+        id::ResourceId,
+        permission::{Permission, Permissions},
         text::{Email, Slug},
     },
     store::{
@@ -29,6 +31,8 @@ pub enum Chapter {
     Ask,
     Part,
     Wait,
+    Connect,
+    Come,
     Bill,
 }
 
@@ -45,6 +49,8 @@ impl Acme {
             Chapter::Ask => self.ask(day).await,
             Chapter::Part => self.part(day).await,
             Chapter::Wait => self.wait(day).await,
+            Chapter::Connect => self.connect(day).await,
+            Chapter::Come => self.come(day).await,
             Chapter::Bill => self.bill(day).await,
         }
     }
@@ -117,13 +123,28 @@ impl Acme {
         let (who, name, _, lasts, is_revoked) = KEYS[at];
         self.stage.at(day, 14, 10);
         let (name, until) = (parse_name(name)?, (lasts > 0).then(|| self.stage.days(lasts)));
-        let new = keys::New { name: &name, expires_at: until, permissions: None, resources: None };
+        let (permissions, resources) = self.made_for(KEYS[at].1);
+        let new = keys::New { name: &name, expires_at: until, permissions, resources };
         let (id, _) = self.stage.act(who, ACME, async |it| keys::create(it, &new, None).await).await?;
         self.keys.push((at, id));
         if is_revoked {
             self.stage.act(who, ACME, async |it| keys::revoke(it, id).await).await?;
         }
         Ok(())
+    }
+
+    /// What a key is made for, if not for all that its maker may.
+    fn made_for(&self, name: &str) -> (Option<Permissions>, Option<Vec<ResourceId>>) {
+        use Permission::{RunResources, UpdateResources, ViewInvoices, ViewResources, ViewUsage};
+        let (for_it, sources): (&[Permission], &[ResourceId]) = match name {
+            "Nightly index refresh" => (&[ViewResources, UpdateResources, RunResources], &[]),
+            "Dashboard" => (&[ViewUsage], &[]),
+            "Weekly report" => (&[ViewInvoices], &[]),
+            "Load test" => (&[ViewResources, RunResources], &self.sources[..2]),
+            _ => (&[], &[]),
+        };
+        let resources = (!sources.is_empty()).then(|| sources.to_vec());
+        ((!for_it.is_empty()).then(|| Permissions::of(for_it)), resources)
     }
 
     /// The ownership is offered, and kindly declined.

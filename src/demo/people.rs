@@ -100,6 +100,17 @@ pub const WAVES: &[(u32, &[Figure])] = &[
             ("Farid Rahimi", "farid.rahimi", "member"),
         ],
     ),
+    (23, FILMS),
+];
+
+/// Those of Acme Films, whose addresses are at a domain of their own.
+pub const FILMS: &[Figure] = &[
+    ("Esme Duarte", "esme.duarte@acme-films.test", "member"),
+    ("Ibrahim Sesay", "ibrahim.sesay@acme-films.test", "video-developer"),
+    ("Klara Weiss", "klara.weiss@acme-films.test", "member"),
+    ("Nils Bakken", "nils.bakken@acme-films.test", "member"),
+    ("Paulina Ortega", "paulina.ortega@acme-films.test", "video-analyst"),
+    ("Thabo Maseko", "thabo.maseko@acme-films.test", "member"),
 ];
 
 /// The teams: name, slug, days ago, who opened it, who joined.

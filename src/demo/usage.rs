@@ -15,7 +15,7 @@ use crate::{
         verdict::Named,
     },
     store::{
-        accounts, budgets,
+        accounts, budgets, keys,
         limits::{self, Busiest},
         usage,
     },
@@ -47,10 +47,26 @@ impl Acme {
             let mut batch = vec![];
             for ago in first..self.told {
                 let day = today.plus(-i64::from(ago));
-                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now).map(Ok));
+                batch.extend(self.of_day(day, ago).into_iter().filter(|it| it.at <= now));
             }
+            for it in &batch {
+                if let Whose::Key(id) = it.whose {
+                    let last = self.used.entry(id).or_insert(it.at);
+                    *last = it.at.max(*last);
+                }
+            }
+            let batch = batch.into_iter().map(Ok).collect();
             self.stage.host(async |change| usage::take(change, batch).await).await?;
             self.told = first;
+        }
+        Ok(())
+    }
+
+    /// When each key was used last stands in its list.
+    pub async fn uses(&self) -> Result<()> {
+        for (id, at) in &self.used {
+            self.stage.set(*at);
+            keys::touch(&self.stage.db, &self.stage.kit, &[*id]).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Letters about single sign-on and domains.
 
-use super::{Action, Draft, Letter, Site};
+use super::{Action, Draft, Letter, Person, Site};
 
 /// Tells `to` that an identity at an organization's provider opens it for them from now on.
 pub fn sso_linked(site: &Site<'_>, to: &str, account: &str, identity: &str) -> Letter {
@@ -14,6 +14,45 @@ pub fn sso_linked(site: &Site<'_>, to: &str, account: &str, identity: &str) -> L
         closing:
             "Did you not do this? Change your password, and tell the administrators of the organization."
                 .to_owned(),
+        ..Draft::default()
+    }
+    .letter(site, to)
+}
+
+/// Who is to sign in with single sign-on, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct SsoNeeded<'a> {
+    /// The organization.
+    pub account: &'a str,
+    /// Who tells them.
+    pub by: Person<'a>,
+    /// Whether nothing else opens it already.
+    pub is_enforced: bool,
+    /// Where one signs in with it.
+    pub path: &'a str,
+}
+
+/// Tells a member, `to`, who never used it, to sign in with the organization's single sign-on.
+pub fn sso_needed(site: &Site<'_>, to: &str, it: &SsoNeeded<'_>) -> Letter {
+    let SsoNeeded { account, by, is_enforced, path } = it;
+    let when = match is_enforced {
+        true => {
+            format!("{account} opens for you only with its single sign-on now, which you have never used.")
+        }
+        false => format!(
+            "{account} will soon open for you only with its single sign-on, which you have never used."
+        ),
+    };
+    Draft {
+        subject: format!("Sign in to {account} with single sign-on"),
+        title: format!("Sign in to {account} with single sign-on"),
+        lead: format!("{when} {} ({}) asks you to sign in with it once.", by.name, by.email),
+        action: Some(Action::new("Sign in with SSO", format!("{}{path}", site.base_url))),
+        lines: vec![
+            "You sign in with the account of your company, and are linked to it once.".to_owned(),
+            "Your own account here, and other organizations, stay as they are.".to_owned(),
+        ],
+        closing: "Does it not let you in? Tell the administrators of the organization.".to_owned(),
         ..Draft::default()
     }
     .letter(site, to)

@@ -54,7 +54,14 @@ fn all(name: &str) -> Vec<Letter> {
         until: Some(link.until),
         link: transfer.link,
     };
+    let needed = SsoNeeded { account: name, by: person, is_enforced: false, path: "/sso/northlight" };
     vec![
+        sso_linked(s, to, name, name),
+        sso_needed(s, to, &needed),
+        sso_needed(s, to, &SsoNeeded { is_enforced: true, ..needed }),
+        sso_lifted(s, to, name, "the DNS record of northlight.example was missing for seven days"),
+        sso_code_used(s, to, name, name),
+        join_requested(s, to, name, name, person.email, "/a/northlight/sso/domains"),
         access_requested(s, to, &access),
         access_requested(s, to, &Access { resource: None, note: "", ..access }),
         access_granted(s, to, &given),

@@ -171,11 +171,14 @@ pub struct Plan {
 #[schema(as = PlanLimit)]
 pub struct RateLimit {
     /// At most.
+    #[schema(example = 600)]
     pub requests: u32,
     /// Within this many seconds.
+    #[schema(example = 60)]
     pub seconds: u32,
     /// What programs are told that it is called; `minute` and the like if nothing is said.
     #[serde(default)]
+    #[schema(example = "minute")]
     pub name: Option<String>,
 }
 

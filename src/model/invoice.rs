@@ -35,8 +35,10 @@ pub enum LineKind {
 #[schema(as = InvoiceTeam)]
 pub struct Team {
     /// Its slug.
+    #[schema(example = "trailers")]
     pub slug: String,
     /// Its name.
+    #[schema(example = "Trailers")]
     pub name: String,
 }
 

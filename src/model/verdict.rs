@@ -21,6 +21,7 @@ use uuid::Uuid;
 /// In the order in which they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(example = "VALID")]
 pub enum Verdict {
     /// No such key.
     NotFound,
@@ -267,7 +268,8 @@ struct External {
 impl PartialSchema for Named {
     fn schema() -> RefOr<Schema> {
         let id = ObjectBuilder::new().schema_type(Type::String).description(Some("Our id."));
-        OneOfBuilder::new().item(id).item(External::schema()).into()
+        let example = serde_json::json!({ "product": "video", "kind": "index", "external_id": "ix_42" });
+        OneOfBuilder::new().item(id).item(External::schema()).examples([example]).into()
     }
 }
 impl ToSchema for Named {

@@ -61,6 +61,8 @@ struct Kept {
 struct Ask {
     next: String,
     link: String,
+    /// Whether it is to prove again who one is.
+    fresh: String,
 }
 
 #[derive(Template)]
@@ -156,8 +158,8 @@ async fn start(
     // Each may make this machine ask another.
     let _ = anyone.app().throttle().attempt(&[(format!("auth from {}", anyone.client().ip), OF_ADDRESS)])?;
     let redirect = kit.url(provider.callback());
-    let (url, flow) = match kit.social.start(provider, &kit.chance, &redirect, purpose == Purpose::Link).await
-    {
+    let asks = purpose == Purpose::Link || !it.fresh.is_empty();
+    let (url, flow) = match kit.social.start(provider, &kit.chance, &redirect, asks).await {
         Ok(begun) => begun,
         Err(refusal) => return refused(page, provider, &it.next, purpose, refusal),
     };

@@ -3,7 +3,7 @@ use crate::{
     app::{form::Form, gate::SignedIn, page::Page, routes::Routes},
     error::{Error, Result},
     model::id::AccountId,
-    store::domains::{self, Open},
+    store::domains::joining::{self, Open},
 };
 use askama::Template;
 use axum::response::Response;
@@ -29,7 +29,7 @@ struct Index {
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     let mut scope = signed.read().await?;
-    let open = domains::open(&mut scope).await?;
+    let open = joining::open(&mut scope).await?;
     let email = &signed.me().person.email;
     let none =
         format!("No organization lets people in by the domain of {email}. Ask for an invitation instead.");
@@ -39,7 +39,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
 
 async fn join(signed: SignedIn, page: Page, Form(it): Form<Chosen>) -> Result<Response> {
     let account: AccountId = it.account.parse().map_err(|_| Error::NotFound)?;
-    match signed.change(async |change| domains::join(change, account).await).await? {
+    match signed.change(async |change| joining::join(change, account).await).await? {
         Some(slug) => Ok(page.done(&format!("/a/{slug}/overview"), "You have joined.")),
         None => Ok(page.done("/me/join", "You asked to join. You get in once an administrator accepts.")),
     }

@@ -55,6 +55,7 @@ impl Looks {
         let word = it.status(now);
         let left = it.expires_at.map(|end| end.since(now)).filter(|it| *it < keys::SOON && word == "active");
         let (status, state) = match (word, &it.successor, left) {
+            ("active", _, _) if it.is_spent(now) => ("Budget used up", "bad"),
             ("active", Some(_), _) => ("Rotated", "wait"),
             ("active", None, Some(_)) => ("Expires soon", "wait"),
             ("active", None, None) => ("Active", ""),

@@ -4,6 +4,7 @@ mod goes;
 mod list;
 mod new;
 mod one;
+mod used;
 
 use crate::{
     app::routes::Routes,

@@ -70,6 +70,9 @@ struct Through {
     enforced: bool,
     go: String,
     own: String,
+    next: String,
+    takes_passkeys: bool,
+    providers: Vec<Provider>,
 }
 
 #[derive(Template)]
@@ -125,6 +128,9 @@ async fn step(anyone: &Anyone, page: &Page, it: SignIn, email: &Email) -> Result
         own: format!("/sign-in?own=1&{rest}"),
         organization: way.name,
         enforced: way.enforced,
+        takes_passkeys: Party::of(&anyone.kit().rules).is_some(),
+        providers: anyone.kit().social.all(),
+        next: it.next,
     };
     page.plain("Sign in", through)
 }

@@ -68,7 +68,7 @@ async fn start(anyone: Anyone, page: Page, Named(slug): Named, Query(it): Query<
     let purpose = if fresh { Purpose::Proof } else { Purpose::SignIn };
     let hint = Email::parse(&it.email).ok();
     let next = sign::safe_next(&it.next).unwrap_or_default().to_owned();
-    let again = kept::again(&slug, &next);
+    let again = kept::again(&slug, purpose, &next);
     match leave(&anyone, &page, account, purpose, slug, next, hint.as_ref().map(Email::as_str)).await? {
         Ok(response) => Ok(response),
         Err(refusal) => refused(&page, &name, refusal, again),
@@ -230,5 +230,5 @@ async fn turn_away(
     }
     let found = sso::by_slug(&mut anyone.read().await?, &kept.slug).await?;
     let name = found.map(|it| it.2).unwrap_or_default();
-    refused(page, &name, refusal, kept::again(&kept.slug, &kept.next))
+    refused(page, &name, refusal, kept::again(&kept.slug, kept.purpose, &kept.next))
 }

@@ -1,9 +1,13 @@
 //! Security & SSO › Domains & enforcement: whose people come through the provider, and whether they must.
+mod enforcement;
+mod remove;
+
 use crate::{
     app::{
         form::Form,
         gate::{At, Can},
         page::{Faults, Page, When},
+        prove::{Given, Proof},
         routes::Routes,
     },
     error::{Error, Result},
@@ -14,8 +18,12 @@ use crate::{
         permission::{InviteMembers, ManageSso},
     },
     store::{
-        domains::{self, Touched},
-        sso::{break_glass, enforce},
+        Change,
+        domains::{
+            self, Claimed, joining,
+            overview::{self, Overview, Touched},
+        },
+        sso::tell,
     },
 };
 use askama::Template;
@@ -29,13 +37,12 @@ pub fn routes() -> Routes {
         .get("/a/{slug}/sso/domains", show)
         .post("/a/{slug}/sso/domains", add)
         .post("/a/{slug}/sso/domains/{id}/check", check)
-        .post("/a/{slug}/sso/domains/{id}/remove", remove)
-        .post("/a/{slug}/sso/joining", joining)
+        .post("/a/{slug}/sso/joining", set_joining)
         .post("/a/{slug}/sso/joins/{id}/accept", accept)
         .post("/a/{slug}/sso/joins/{id}/decline", decline)
-        .post("/a/{slug}/sso/enforce", enforce)
-        .post("/a/{slug}/sso/relax", relax)
-        .post("/a/{slug}/sso/codes", codes)
+        .post("/a/{slug}/sso/prove", prove)
+        .merge(remove::routes())
+        .merge(enforcement::routes())
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -43,7 +50,16 @@ pub fn routes() -> Routes {
 struct Typed {
     domain: String,
     joining: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
+}
+
+/// What was typed and refused, and what is shown once.
+#[derive(Default)]
+struct Shown {
+    typed: Typed,
+    faults: Faults,
+    codes: Vec<String>,
 }
 
 #[derive(Template)]
@@ -52,7 +68,7 @@ struct Index {
     slug: String,
     typed: Typed,
     faults: Faults,
-    is_stale: bool,
+    proof: Proof,
     is_owner: bool,
     domains: Vec<Row>,
     joining: String,
@@ -63,6 +79,7 @@ struct Index {
     since: Option<When>,
     all: i64,
     locked_out: i64,
+    told: Option<When>,
     touched: Vec<Touch>,
     codes: Vec<String>,
     codes_left: i64,
@@ -105,29 +122,15 @@ fn touch(it: Touched, zone: &TimeZone) -> Touch {
 }
 
 async fn show(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    ask(&can, &page, Typed::default(), Faults::default(), vec![]).await
+    ask(&can, &page, Shown::default()).await
 }
 
-async fn ask(
-    can: &Can<ManageSso>,
-    page: &Page,
-    typed: Typed,
-    faults: Faults,
-    codes: Vec<String>,
-) -> Result<Response> {
-    if can.me().here.kind != Kind::Organization {
-        return Err(Error::NotFound);
-    }
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let mut scope = can.read().await?;
-    let domains::Overview { domains, state } = domains::overview(&mut scope).await?;
-    let (asking, touched) = domains::people(&mut scope).await?;
-    let now = can.kit().now();
-    let row = |it: domains::Claimed| Row {
+fn row(it: Claimed, zone: &TimeZone) -> Row {
+    Row {
         note: match (it.vouched, it.checked_at) {
             (true, _) => "The operator vouches for it".to_owned(),
-            (_, Some(at)) => format!("Checked {}", When::minute(at, &zone).text),
-            (_, None) => format!("Added {}", When::minute(it.created_at, &zone).text),
+            (_, Some(at)) => format!("Checked {}", When::minute(at, zone).text),
+            (_, None) => format!("Added {}", When::minute(it.created_at, zone).text),
         },
         is_verified: it.verified_at.is_some(),
         is_missing: it.missing_since.is_some(),
@@ -136,14 +139,28 @@ async fn ask(
         value: it.value(),
         id: it.id,
         domain: it.domain,
-    };
+    }
+}
+
+async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response> {
+    if can.me().here.kind != Kind::Organization {
+        return Err(Error::NotFound);
+    }
+    let zone = page.zone(can.me().time_zone.as_deref());
+    let proof = can.proof().await?;
+    let mut scope = can.read().await?;
+    let Overview { domains, state } = overview::read(&mut scope).await?;
+    let (asking, touched) = overview::people(&mut scope).await?;
+    let now = can.kit().now();
+    let Shown { typed, faults, codes } = shown;
+    let told = state.told_at.filter(|it| now.since(*it) < tell::PAUSE);
     let index = Index {
         slug: can.slug().to_owned(),
         typed,
         faults,
-        is_stale: can.is_stale(),
+        proof,
         is_owner: can.me().is_owner,
-        domains: domains.into_iter().map(row).collect(),
+        domains: domains.into_iter().map(|it| row(it, &zone)).collect(),
         joining: state.joining.clone(),
         asking: asking
             .into_iter()
@@ -160,6 +177,7 @@ async fn ask(
         since: state.enforced_at.map(|it| When::day(it, &zone)),
         all: state.people,
         locked_out: state.locked_out,
+        told: told.map(|it| When::minute(it, &zone)),
         touched: touched.into_iter().map(|it| touch(it, &zone)).collect(),
         codes,
         codes_left: state.codes_left,
@@ -173,15 +191,21 @@ async fn told(can: &Can<ManageSso>, page: Page, typed: Typed, done: Result<Strin
         Ok(said) => Ok(page.done(&can.path("sso/domains"), said)),
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
-            ask(can, &page.with(status), typed, faults, vec![]).await
+            ask(can, &page.with(status), Shown { typed, faults, codes: vec![] }).await
         }
     }
+}
+
+/// Proves once what the acts of this page ask for: there are several, and no room for a password in each.
+async fn prove(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = can.prove(&it.proof).await;
+    told(&can, page, it, done.map(|_| "Confirmed. You are not asked again for ten minutes.".to_owned())).await
 }
 
 async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
     let done = async {
         let domain = Domain::parse(&it.domain).map_err(Error::at("domain"))?;
-        let fresh = can.prove(&it.password).await?;
+        let fresh = can.prove(&it.proof).await?;
         can.change(async |change| domains::add(change, &fresh, &domain).await).await?;
         Ok(format!("{domain} is listed. Add its record to the DNS, then check it."))
     };
@@ -192,96 +216,30 @@ async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<R
 async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
     let done = async {
         let it = domains::find(&mut can.read().await?, id).await?;
-        let found = can.kit().outgoing.txt(&it.record()).await;
-        let found =
-            found.map_err(|it| Error::conflict("dns_unreachable", format!("{it} Try again later.")))?;
-        let is_there = found.contains(&it.value());
-        let verified = can.change(async |change| domains::checked(change, id, is_there).await).await?;
-        match (is_there, verified, found.len()) {
-            (true, ..) => Ok(format!("{} is verified.", it.domain)),
-            (_, true, _) => {
-                Ok(format!("The record of {} is missing. It stays verified for seven days.", it.domain))
-            }
-            (_, _, 0) => Err(Error::conflict(
-                "record_missing",
-                format!(
-                    "There is no TXT record at {} yet. New records can take some minutes to be seen.",
-                    it.record()
-                ),
-            )),
-            _ => Err(Error::conflict(
-                "record_wrong",
-                format!("The TXT record at {} says something else. Copy the value once more.", it.record()),
-            )),
-        }
+        let found = can.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
+        let is_there = it.is_in(&found);
+        let noted = async |change: &mut Change| {
+            domains::checked(change, id, is_there).await?;
+            domains::find(change, id).await
+        };
+        can.change(noted).await?.outcome(&found)
     };
     let done = done.await;
     told(&can, page, Typed::default(), done).await
 }
 
-async fn remove(
-    can: Can<ManageSso>,
-    page: Page,
-    At(id): At<DomainId>,
-    Form(it): Form<Typed>,
-) -> Result<Response> {
-    let done = async {
-        let fresh = can.prove(&it.password).await?;
-        let name = can.change(async |change| domains::remove(change, &fresh, id).await).await?;
-        Ok(format!("{name} is removed."))
-    };
-    let done = done.await;
-    told(&can, page, it, done).await
-}
-
-async fn joining(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = can.change(async |change| domains::set_joining(change, &it.joining).await).await;
+async fn set_joining(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+    let done = can.change(async |change| joining::set(change, &it.joining).await).await;
     let done = done.map(|()| "Saved.".to_owned());
     told(&can, page, it, done).await
 }
 
 async fn accept(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
-    let name = can.change(async |change| domains::answer(change, id, true).await).await?;
+    let name = can.change(async |change| joining::answer(change, id, true).await).await?;
     Ok(page.done(&can.path("sso/domains"), format!("{name} is a member now.")))
 }
 
 async fn decline(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
-    let name = can.change(async |change| domains::answer(change, id, false).await).await?;
+    let name = can.change(async |change| joining::answer(change, id, false).await).await?;
     Ok(page.done(&can.path("sso/domains"), format!("{name} does not join.")))
-}
-
-async fn enforce(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = async {
-        let fresh = can.prove(&it.password).await?;
-        can.change(async |change| enforce::begin(change, &fresh).await).await
-    };
-    match done.await {
-        // The page itself may be closed to who has just enforced: this leads them through the provider, and back.
-        Ok(()) => {
-            let said = "Enforced. Sign in with SSO within 15 minutes, or it is undone by itself.";
-            Ok(page.done(&can.path("sso/domains"), said))
-        }
-        Err(error) => told(&can, page, it, Err(error)).await,
-    }
-}
-
-async fn relax(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = async {
-        let fresh = can.prove(&it.password).await?;
-        can.change(async |change| enforce::end(change, &fresh).await).await?;
-        Ok("SSO is not enforced any more.".to_owned())
-    };
-    let done = done.await;
-    told(&can, page, it, done).await
-}
-
-async fn codes(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let made = async {
-        let fresh = can.prove(&it.password).await?;
-        can.change(async |change| break_glass::make(change, &fresh).await).await
-    };
-    match made.await {
-        Ok(codes) => ask(&can, &page, Typed::default(), Faults::default(), codes).await,
-        Err(error) => told(&can, page, it, Err(error)).await,
-    }
 }

@@ -183,16 +183,23 @@ impl Account {
 
 macro_rules! account {
     ($rest:literal) => {
+        account!("", $rest, "")
+    };
+    ($more:literal, $rest:literal, $end:literal) => {
         concat!(
             "select a.id, a.kind, a.slug, a.name, coalesce(p.plan, a.plan) as plan, a.member_count, a.admins_may_delete,
                 a.requires_second_factor, a.created_at,
                 a.updated_at, p.id as parent_id, p.slug as parent_slug, p.name as parent_name, a.owner_id, u.name as owner_name,
-                u.email as owner_email
-             from accounts a left join accounts p on p.id = a.parent_id join users u on u.id = a.owner_id ",
-            $rest
+                u.email as owner_email",
+            $more,
+            " from accounts a left join accounts p on p.id = a.parent_id join users u on u.id = a.owner_id ",
+            $rest,
+            $end
         )
     };
 }
+
+pub mod overseen;
 
 /// The account one is in.
 pub async fn here(scope: &mut Scope) -> Result<Account> {
@@ -209,7 +216,7 @@ pub async fn by_id(scope: &mut Scope<Me>, id: AccountId) -> Result<Option<Accoun
     Ok(scope.sql(account!("where a.id = $1")).bind(id).maybe().await?)
 }
 
-/// A page of all accounts, newest first: for operators.
+/// A page of all accounts, newest first: for the command line.
 pub async fn list<W: Who>(
     scope: &mut Scope<W>,
     before: Option<AccountId>,
@@ -344,32 +351,6 @@ pub async fn operator_sets_plan(change: &mut Change<Me>, id: AccountId, plan: &s
 async fn write_plan<W: Who>(change: &mut Change<W>, account: &Account, plan: &str) -> Result<()> {
     let now = change.now();
     plans::set(change, account.id, &account.name, (&account.plan, plan), now).await
-}
-
-/// How much there is in the installation.
-#[derive(Clone, Copy, Debug, sqlx::FromRow)]
-pub struct Numbers {
-    /// Organizations.
-    pub organizations: i64,
-    /// Teams.
-    pub teams: i64,
-    /// Users.
-    pub users: i64,
-    /// Mails that wait to be sent.
-    pub mails: i64,
-}
-
-/// Counts what is in the installation: for operators.
-pub async fn numbers<W: Who>(scope: &mut Scope<W>) -> Result<Numbers> {
-    Ok(scope
-        .sql(
-            "select (select count(*) from accounts where kind = 'organization') as organizations,
-                (select count(*) from accounts where kind = 'team') as teams,
-                (select count(*) from users) as users,
-                (select count(*) from mails where sent_at is null and failed_at is null) as mails",
-        )
-        .one()
-        .await?)
 }
 
 /// What goes when the account is deleted.

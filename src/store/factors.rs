@@ -35,14 +35,20 @@ pub struct Ways {
     pub codes: i64,
     /// By so many passkeys.
     pub passkeys: i64,
-    /// By Google or GitHub: so many are linked. They sign in, and prove nothing on a form.
-    pub linked: i64,
+    /// By signing in with Google, which proves nothing on a form.
+    pub google: bool,
+    /// Likewise with GitHub.
+    pub github: bool,
 }
 
 impl Ways {
     /// Whether a password alone is not enough.
     pub fn has_second(&self) -> bool {
         self.has_app() || self.passkeys > 0
+    }
+    /// Whether Google or GitHub is linked.
+    pub fn is_linked(&self) -> bool {
+        self.google || self.github
     }
     /// Whether there is an authenticator app.
     pub fn has_app(&self) -> bool {
@@ -58,7 +64,8 @@ macro_rules! ways_sql {
                 (select a.created_at from authenticators a where a.user_id = u.id) as app_since,
                 (select count(*) from recovery_codes c where c.user_id = u.id and c.used_at is null) as codes,
                 (select count(*) from passkeys p where p.user_id = u.id) as passkeys,
-                (select count(*) from identities i where i.user_id = u.id) as linked",
+                exists (select 1 from identities i where i.user_id = u.id and i.provider = 'google') as google,
+                exists (select 1 from identities i where i.user_id = u.id and i.provider = 'github') as github",
             $rest,
             " from users u where u.id = $1"
         )

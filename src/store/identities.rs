@@ -20,8 +20,12 @@ use serde_json::{Value, json};
 /// A link between a user and a provider.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Identity {
-    /// The provider's word.
+    /// The provider's word; `sso` for an organization's own.
     pub provider: String,
+    /// The organization whose provider it is.
+    pub organization: Option<String>,
+    /// Whether that demands it.
+    pub enforced: bool,
     /// As it shows the person.
     pub label: String,
     /// Since when.
@@ -30,11 +34,19 @@ pub struct Identity {
     pub used_at: Time,
 }
 
-/// The signed-in user's.
+/// The signed-in user's, with those at the providers of organizations that they are in.
 pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Identity>> {
-    let sql =
-        "select provider, label, linked_at, used_at from identities where user_id = $1 order by provider";
-    Ok(scope.ask(sql).all().await?)
+    let now = scope.now();
+    let sql = "select provider, cast(null as text) as organization, false as enforced, label, linked_at, used_at
+            from identities where user_id = $1
+        union all
+        select 'sso' as provider, a.name as organization,
+            (c.enforced_at is not null and coalesce(c.confirm_by, $2 + 1) > $2) as enforced,
+            i.email as label, i.linked_at, i.used_at
+        from sso_identities i join accounts a on a.id = i.account_id join sso_connections c on c.account_id = a.id
+        where i.user_id = $1 and exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $1)
+        order by provider, organization limit 100";
+    Ok(scope.ask(sql).bind(now).all().await?)
 }
 
 /// Who came through a provider.

@@ -13,6 +13,7 @@ use crate::{
         secret::{KeyKind, hash, machine_key},
     },
     model::{
+        calendar::Month,
         entry::{By, Entry, Fresh},
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         permission::{Permission, Permissions},
@@ -65,9 +66,14 @@ pub struct Key {
     pub predecessor: Option<String>,
     permissions: Option<String>,
     resources: Option<String>,
+    spent_month: Option<Month>,
 }
 
 impl Key {
+    /// Whether a hard budget of its is used up: it is refused until the month ends, or somebody raises it.
+    pub fn is_spent(&self, now: Time) -> bool {
+        self.spent_month.is_some_and(|it| it.next().first().start() > now)
+    }
     /// `active`, `expired` or `revoked`.
     pub fn status(&self, now: Time) -> &'static str {
         match (self.revoked_at, self.expires_at) {
@@ -90,7 +96,11 @@ macro_rules! key {
     () => {
         "select k.id, k.name, k.last4, k.membership_id, k.user_id, u.name as owner_name, u.email as owner_email, k.created_at, k.expires_at,
             k.used_at, k.revoked_at, k.permissions, k.resources, n.id as successor_id, n.last4 as successor,
-            b.id as predecessor_id, b.last4 as predecessor
+            b.id as predecessor_id, b.last4 as predecessor,
+            (select max(h.month) from budgets h join accounts a on a.id = k.account_id
+                where h.account_id in (a.id, a.parent_id) and h.is_hard
+                and (h.used_whole > h.whole or (h.used_whole = h.whole and h.used_nanos >= h.nanos))
+                and (h.kind = 'account' or h.subject_id in (a.id, k.user_id, k.id))) as spent_month
          from api_keys k left join users u on u.id = k.user_id left join api_keys n on n.id = k.successor_id
          left join api_keys b on b.successor_id = k.id "
     };
@@ -284,15 +294,12 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
     if !may {
         return Err(if is_mine { Error::Forbidden(Permission::OwnKeys) } else { Error::NotFound });
     }
-    if revoked_at.is_some() {
-        return members::key_stays_revoked(change, id).await;
+    if revoked_at.is_none() {
+        let now = change.now();
+        let sql = "update api_keys set revoked_at = $3, notice_at = null where account_id = $1 and id = $2";
+        change.ask(sql).bind(id).bind(now).run().await?;
+    } else if !members::key_stays_revoked(change, id).await? {
+        return Ok(());
     }
-    let now = change.now();
-    change
-        .ask("update api_keys set revoked_at = $3, notice_at = null where account_id = $1 and id = $2")
-        .bind(id)
-        .bind(now)
-        .run()
-        .await?;
     audit::here(change, Did::to("key.revoked", "key", id, name)).await
 }

@@ -71,7 +71,7 @@ pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
     let person = change.who().person.clone();
     change.lock_user(person.id).await?;
     let ways = factors::ways(change, person.id).await?;
-    if ways.passkeys == 0 && ways.linked == 0 {
+    if ways.passkeys == 0 && !ways.is_linked() {
         let detail = "Your password is your only way in. Add a passkey, or link Google or GitHub, first.";
         return Err(Error::conflict("last_way_in", detail));
     }

@@ -148,7 +148,7 @@ pub async fn remove(change: &mut Change<Me>, _: &Fresh, id: PasskeyId) -> Result
     change.lock_user(person.id).await?;
     let passkey = find(change, id).await?;
     let ways = factors::ways(change, person.id).await?;
-    if !ways.password && ways.linked == 0 && ways.passkeys == 1 {
+    if !ways.password && !ways.is_linked() && ways.passkeys == 1 {
         let detail =
             "This passkey is your only way in. Add another one, or set a password, before you remove it.";
         return Err(Error::conflict("last_way_in", detail));

@@ -134,8 +134,10 @@ pub async fn made(change: &mut Change, id: ResourceId) -> Result<Resource> {
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// Its id.
+    #[schema(example = "AKIA…")]
     pub access_key_id: String,
     /// Its secret.
+    #[schema(example = "wJalr…")]
     pub secret_access_key: String,
 }
 

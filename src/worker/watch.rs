@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// How often.
 const GLANCE: Duration = Duration::from_millis(100);
+/// After so long, a running server has heard of a change elsewhere, as a rule.
+pub const HEARD: Duration = GLANCE.saturating_mul(2);
 /// For so long after something was heard, memory is believed: well under the second that is promised.
 const TRUST: Duration = Duration::from_millis(700);
 /// A database that takes longer is not waited for: memory is not believed meanwhile.

@@ -1,6 +1,8 @@
 //! Signing in by Google and by GitHub, against a real provider each: new people, linked ones, and everybody who is refused.
 #[path = "auth/github.rs"]
 mod github;
+#[path = "auth/proof.rs"]
+mod proof;
 
 use crate::harness::{BASE, House, PASSWORD, Person, Provider, each_with};
 use axum::http::Method;
@@ -39,9 +41,9 @@ async fn a_new_person_comes_by_google_and_comes_again() {
         ada.get(&back).await.is(403).says("belongs to no sign-in");
 
         // Known by who they are there, and not by the address.
-        google.knows("x", json!({ "sub": "g-1", "email": "other@acme.test" })).await;
+        google.knows("ada@acme.test", json!({ "sub": "g-1", "email": "other@acme.test" })).await;
         let again = house.visitor();
-        let back = there(&google, &again, "/auth/google?next=/me", "x").await;
+        let back = there(&google, &again, "/auth/google?next=/me", "ada@acme.test").await;
         again.get(&back).await.is(303).to("/me");
         again.get("/me").await.is(200).says("ada@acme.test");
         assert_eq!(house.count("select count(*) from users").await, 1);

@@ -20,6 +20,7 @@ mod faults;
 mod floors;
 mod garbage;
 mod gates;
+mod gateway;
 mod harness;
 mod invariants;
 mod invitations;

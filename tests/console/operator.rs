@@ -30,7 +30,7 @@ async fn the_operator_sees_and_sets_and_enters_nothing() {
         let at = format!("/operator/accounts/{}/plan", account_id(house, "acme").await);
         ada.post(&at, &[("plan", "enterprise")]).await.is(404);
         op.post(&at, &[("plan", "gold")]).await.is(422).says("Choose one of the plans");
-        op.post(&at, &[("plan", "enterprise")]).await.is(303).to("/operator");
+        op.post(&at, &[("plan", "enterprise")]).await.is(303).to(at.strip_suffix("/plan").unwrap());
         op.post(&at, &[("plan", "enterprise")]).await.is(303);
         ada.get("/a/acme/settings").await.is(200).says("Enterprise");
         ada.get("/a/acme/audit").await.says("op@acme.test").says("changed the plan from free to enterprise");
@@ -59,9 +59,59 @@ async fn a_long_list_is_paged() {
             house.host(async |change| guildhall::store::users::create(change, &new).await.unwrap()).await;
         }
         let page = op.get("/operator").await.is(200).says("Person 49").hides("first@acme.test");
-        let at = page.body.find("/operator?before=").unwrap();
+        let at = page.body.find("/operator?after=").unwrap();
         let href: String = page.body[at..].chars().take_while(|it| *it != '"').collect();
-        op.get(&href).await.is(200).says("first@acme.test").hides("Person 49");
+        let older = op.get(&href).await.is(200).says("first@acme.test").hides("Person 49");
+        let at = older.body.find("/operator?before=").unwrap();
+        let href: String = older.body[at..].chars().take_while(|it| *it != '"').collect();
+        op.get(&href).await.is(200).says("Person 49").hides("first@acme.test");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_found_by_name_plan_and_what_they_owe() {
+    each(async |house| {
+        let ada = house.user("Ada Byron", "ada@acme.test").await;
+        let soeren = house.user("Søren Kjær", "soren@kjaer.test").await;
+        house.organization(&ada, "Acme").await;
+        house.organization(&soeren, "Łódź 100%").await;
+        ada.post("/new/team", &[("parent", "acme"), ("name", "Trailers")]).await.is(303);
+        // An invoice for each organization: of Acme's, the day to pay it is over.
+        house
+            .tamper(
+                "insert into invoices (id, account_id, number, month, currency, total, says, document, issued_at, due_at, status, updated_at)
+                 select id, id, slug, 1, 'EUR', case when slug = 'acme' then 4900 else 100 end, '', '', 0,
+                    case when slug = 'acme' then 0 else 9000000000000000 end, 'open', 0 from accounts where kind = 'organization'",
+            )
+            .await;
+        let op = operator(house).await;
+        let page = op.get("/operator").await.is(200);
+        page.says("€50.00").says("1 overdue").says("€49.00").says("Overdue").says("pays: Acme").says("3 new this month");
+        let found = async |query: &str| {
+            let page = op.get(&format!("/operator?{query}")).await.is(200);
+            let names = ["Acme", "Łódź 100%", "Trailers", "Ada Byron", "Søren Kjær"];
+            names.into_iter().filter(|it| page.body.contains(&format!(">{it}</a></b>"))).collect::<Vec<_>>()
+        };
+        for (query, names) in [
+            ("q=acme", vec!["Acme"]),
+            ("q=ADA@acme", vec!["Acme", "Trailers", "Ada Byron"]),
+            ("q=soren", vec!["Łódź 100%", "Søren Kjær"]),
+            ("q=%C5%82%C3%B3d", vec!["Łódź 100%"]),
+            ("q=100%25", vec!["Łódź 100%"]),
+            ("q=%25", vec!["Łódź 100%"]),
+            ("q=_", vec![]),
+            ("kind=team", vec!["Trailers"]),
+            ("kind=organization&plan=free", vec!["Acme", "Łódź 100%"]),
+            ("plan=enterprise", vec![]),
+            ("state=owes", vec!["Acme", "Łódź 100%"]),
+            ("state=overdue", vec!["Acme"]),
+            ("kind=nonsense", vec![]),
+        ] {
+            assert_eq!(found(query).await, names, "{query}");
+        }
+        op.get("/operator?q=nobody").await.is(200).says("No account fits").says("Clear filters");
+        ada.get("/operator?q=acme").await.is(404);
     })
     .await;
 }

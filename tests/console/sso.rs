@@ -2,9 +2,11 @@
 mod domains;
 mod enforce;
 mod faults;
+mod kept;
+mod programs;
 mod settings;
 
-use crate::harness::{House, PASSWORD, Person, Provider, each};
+use crate::harness::{House, PASSWORD, Person, Provider, Said, each};
 use serde_json::json;
 
 /// Acme with its provider, and its owner.
@@ -13,6 +15,19 @@ pub async fn acme(house: &House, provider: &Provider) -> Person {
     house.organization(&ada, "Acme").await;
     provider.connect(house, &ada, "acme", "acme.test").await;
     ada
+}
+
+/// The break-glass codes that a page shows.
+pub fn codes(page: &Said) -> Vec<String> {
+    let all: Vec<String> = page
+        .body
+        .split("<code>")
+        .filter_map(|it| it.split("</code>").next())
+        .filter(|it| it.len() == 19)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(all.len(), 8, "{}", page.body);
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +86,8 @@ async fn an_existing_user_is_linked_once_they_signed_in_as_themselves() {
         browser.post("/sso/link", &[]).await.is(303).to("/a/acme/resources");
         assert!(house.letter("bob@acme.test").await.0.subject.contains("single sign-on"));
         browser.get("/sso/link").await.is(404);
+        let page = browser.get("/me/security").await.is(200).says("Acme SSO").says("bob@acme.test · linked");
+        page.hides("Required by Acme");
 
         let next_day = house.visitor();
         provider.enter(&next_day, "/sso/acme", "bob@acme.test").await.is(303).to("/a/acme/overview");

@@ -111,8 +111,10 @@ struct Batch(Vec<Event>);
 #[schema(as = UsageTaken)]
 struct Answer {
     /// So many are counted now.
+    #[schema(example = 998)]
     accepted: usize,
     /// So many were counted before.
+    #[schema(example = 1)]
     duplicates: usize,
     /// Those that cannot be counted. All the others are.
     rejected: Vec<Rejected>,
@@ -123,11 +125,13 @@ struct Answer {
 #[schema(as = UsageRejected)]
 struct Rejected {
     /// Where it stands in the batch, from 0.
+    #[schema(example = 7)]
     index: usize,
     /// Why: stable, for programs.
     #[schema(example = "unknown_meter")]
     code: &'static str,
     /// Why, in a sentence.
+    #[schema(example = "The catalogue has no meter “credit”.")]
     detail: String,
 }
 

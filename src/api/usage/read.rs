@@ -75,6 +75,7 @@ struct Sums {
     /// A sum each.
     items: Vec<Row>,
     /// Always `null`: there is one page.
+    #[schema(example = json!(null))]
     next: Option<String>,
 }
 

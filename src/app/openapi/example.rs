@@ -11,6 +11,10 @@ pub fn example(document: &Value, schema: &Value) -> Value {
 
 fn made(document: &Value, schema: &Value, depth: usize) -> Value {
     let Some(depth) = depth.checked_sub(1) else { return Value::Null };
+    // Said by hand: it is usually not there.
+    if schema.get("example").is_some_and(Value::is_null) {
+        return Value::Null;
+    }
     for word in ["example", "const", "default"] {
         if let Some(it) = schema.get(word).filter(|it| !it.is_null()) {
             return it.clone();
@@ -40,10 +44,11 @@ fn made(document: &Value, schema: &Value, depth: usize) -> Value {
     match kind {
         Some("object") => {
             let properties = schema["properties"].as_object().into_iter().flatten();
-            properties
-                .map(|(name, it)| (name.clone(), made(document, it, depth)))
-                .collect::<Map<_, _>>()
-                .into()
+            let all = properties.map(|(name, it)| (name.clone(), made(document, it, depth)));
+            let is_needed = |it: &str| {
+                schema["required"].as_array().is_some_and(|all| all.iter().any(|name| *name == it))
+            };
+            all.filter(|(name, it)| !it.is_null() || is_needed(name)).collect::<Map<_, _>>().into()
         }
         Some("array") => json!([made(document, &schema["items"], depth)]),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(3)),

@@ -140,7 +140,7 @@ async fn draw(
         name: it.name,
         added: When::day(it.created_at, &zone),
         used: it.used_at.map(|it| When::minute(it, &zone)),
-        is_last: !ways.password && ways.linked == 0 && ways.passkeys == 1,
+        is_last: !ways.password && !ways.is_linked() && ways.passkeys == 1,
         proof,
         faults,
     };

@@ -53,6 +53,7 @@ struct Index {
     app: Option<When>,
     codes_of: usize,
     others: Vec<Other>,
+    through: Vec<Through>,
     sessions: Vec<Listed>,
 }
 
@@ -64,6 +65,15 @@ struct Other {
     label: String,
     since: Option<When>,
     used: Option<When>,
+}
+
+/// An organization whose provider knows the user.
+struct Through {
+    organization: String,
+    enforced: bool,
+    email: String,
+    since: When,
+    used: When,
 }
 
 /// A passkey in plain words.
@@ -132,6 +142,16 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
         })
     };
     let others = Provider::ALL.into_iter().filter_map(other).collect();
+    let through = |it: &identities::Identity| {
+        Some(Through {
+            organization: it.organization.clone()?,
+            enforced: it.enforced,
+            email: it.label.clone(),
+            since: When::day(it.linked_at, &zone),
+            used: When::minute(it.used_at, &zone),
+        })
+    };
+    let through = linked.iter().filter_map(through).collect();
     let seats = seats(&mut scope, me.person.id).await?;
     let index = Index {
         head: Head::of(&signed, &seats, "security"),
@@ -141,6 +161,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
         app: ways.app_since.map(|it| When::day(it, &zone)),
         codes_of: CODES,
         others,
+        through,
         sessions,
     };
     page.show_among(&scope, &seats, "Security", index)
@@ -157,7 +178,7 @@ async fn ask_password(signed: &SignedIn, page: &Page, faults: Faults) -> Result<
     let it = Password {
         email: signed.me().person.email.clone(),
         is_set: ways.password,
-        has_another: ways.passkeys > 0 || ways.linked > 0,
+        has_another: ways.passkeys > 0 || ways.is_linked(),
         proof,
         faults,
     };

@@ -63,13 +63,13 @@ pub(super) async fn suspend(
     At(id): At<MembershipId>,
     Form(it): Form<From>,
 ) -> Result<Response> {
-    let story = async |change: &mut Change| {
+    let suspend = async |change: &mut Change| {
         members::suspend(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
+        name(change, id).await
     };
-    let name = can.change(story).await?;
-    let to = can.path(&back(&it.back, &format!("members/{id}")));
-    Ok(page.done(&to, format!("{name} is suspended: their sessions and keys no longer open this account.")))
+    let name = can.change(suspend).await?;
+    let said = format!("{name} is suspended: their sessions and keys no longer open this account.");
+    Ok(page.done(&to(&can, id, &it), said))
 }
 
 pub(super) async fn reactivate(
@@ -78,10 +78,19 @@ pub(super) async fn reactivate(
     At(id): At<MembershipId>,
     Form(it): Form<From>,
 ) -> Result<Response> {
-    let story = async |change: &mut Change| {
+    let reactivate = async |change: &mut Change| {
         members::reactivate(change, id).await?;
-        Ok(members::find(change, id).await?.person.name)
+        name(change, id).await
     };
-    let name = can.change(story).await?;
-    Ok(page.done(&can.path(&back(&it.back, &format!("members/{id}"))), format!("{name} is active again.")))
+    let name = can.change(reactivate).await?;
+    Ok(page.done(&to(&can, id, &it), format!("{name} is active again.")))
+}
+
+async fn name(change: &mut Change, id: MembershipId) -> Result<String> {
+    Ok(members::find(change, id).await?.person.name)
+}
+
+/// Where the form was: on the member's page, or in the list.
+fn to(can: &Can<UpdateMembers>, id: MembershipId, from: &From) -> String {
+    can.path(&back(&from.back, &format!("members/{id}")))
 }

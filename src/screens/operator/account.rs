@@ -8,6 +8,7 @@ use crate::{
     },
     error::{Error, Result},
     model::{
+        catalog::Catalog,
         id::{AccountId, InvoiceId},
         invoice::{Line, Status},
     },
@@ -25,6 +26,7 @@ use serde::Deserialize;
 pub fn routes() -> Routes {
     Routes::default()
         .get("/operator/accounts/{id}", show)
+        .post("/operator/accounts/{id}/plan", set_plan)
         .post("/operator/accounts/{id}/adjustments", adjust)
         .get("/operator/invoices/{id}", settle)
         .post("/operator/invoices/{id}/paid", paid)
@@ -47,6 +49,7 @@ struct Typed {
     amount: String,
     reason: String,
     reference: String,
+    plan: String,
 }
 
 #[derive(Template)]
@@ -56,7 +59,9 @@ struct Index {
     name: String,
     slug: String,
     kind: &'static str,
+    opened: When,
     plan: String,
+    plans: Vec<(String, String)>,
     next: String,
     owner: (String, String),
     payer: Option<(String, String)>,
@@ -135,6 +140,8 @@ async fn account(
         name: found.name,
         slug: found.slug,
         kind: found.kind.noun(),
+        opened: When::day(found.created_at, &page.zone(operator.me().time_zone.as_deref())),
+        plans: plans(&catalog, &found.plan),
         plan: catalog.plan_name(&found.plan).to_owned(),
         next: facts.scheduled.as_ref().map_or_else(String::new, |it| {
             format!("{} from {} on", catalog.plan_name(&it.plan), it.at.day(&TimeZone::UTC))
@@ -153,6 +160,32 @@ async fn account(
     };
     let title = index.name.clone();
     page.show(&mut scope, &title, index).await
+}
+
+/// What can be chosen, the present one first if the catalogue no longer has it.
+fn plans(catalog: &Catalog, plan: &str) -> Vec<(String, String)> {
+    let kept = catalog.plan(plan).is_none().then(|| (plan.to_owned(), catalog.plan_name(plan).to_owned()));
+    kept.into_iter().chain(catalog.plans.iter().map(|it| (it.id.clone(), it.name.clone()))).collect()
+}
+
+async fn set_plan(
+    operator: Operator,
+    page: Page,
+    At(id): At<AccountId>,
+    Form(it): Form<Typed>,
+) -> Result<Response> {
+    let set = async |change: &mut _| accounts::operator_sets_plan(change, id, &it.plan).await;
+    match operator.change(set).await {
+        Ok(account) => {
+            let plan = operator.kit().catalog.plan_name(&it.plan);
+            let said = format!("{} is on the plan {plan}.", account.name);
+            Ok(page.done(&format!("/operator/accounts/{id}"), said))
+        }
+        Err(error) => {
+            let (status, faults) = Faults::catch(error)?;
+            account(&operator, &page.with(status), id, None, it, faults).await
+        }
+    }
 }
 
 fn state(it: Status) -> &'static str {

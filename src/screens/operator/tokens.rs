@@ -4,6 +4,7 @@ use crate::{
         form::Form,
         gate::{At, Operator},
         page::{Faults, Page, When},
+        prove::{Given, Proof},
         routes::Routes,
     },
     error::{Error, Result},
@@ -70,7 +71,8 @@ async fn list(operator: Operator, page: Page) -> Result<Response> {
 struct Typed {
     name: String,
     scope: Vec<String>,
-    password: String,
+    #[serde(flatten)]
+    proof: Given,
 }
 
 #[derive(Template)]
@@ -78,7 +80,7 @@ struct Typed {
 struct New {
     name: String,
     scopes: Vec<(Scope, bool)>,
-    is_stale: bool,
+    proof: Proof,
     faults: Faults,
 }
 
@@ -105,7 +107,7 @@ async fn ask(
     let new = New {
         name: name.to_owned(),
         scopes: Scope::ALL.into_iter().map(|it| (it, scopes.has(it))).collect(),
-        is_stale: operator.is_stale(),
+        proof: operator.proof().await?,
         faults,
     };
     page.show(&mut operator.read().await?, "Create service token", new).await
@@ -135,7 +137,7 @@ async fn create(operator: Operator, page: Page, Form(it): Form<Typed>) -> Result
 
 async fn make(operator: &Operator, it: &Typed, scopes: Scopes) -> Result<String> {
     let name = Name::parse(&it.name).map_err(Error::at("name"))?;
-    let fresh = operator.prove(&it.password).await?;
+    let fresh = operator.prove(&it.proof).await?;
     let made = operator.change(async |change| tokens::create(change, &name, scopes, Some(&fresh)).await);
     Ok(made.await?.1)
 }

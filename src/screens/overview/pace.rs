@@ -1,6 +1,6 @@
 //! What was used this month, how the last two weeks went, and where the month ends at this pace.
 use crate::{
-    app::chart::at,
+    app::chart::{Bar, bars},
     model::{calendar::Day, quantity::Quantity},
 };
 
@@ -19,15 +19,9 @@ pub struct Pace {
     pub first: String,
     pub summary: String,
     pub bars: Vec<Bar>,
+    pub width: String,
     /// What the month comes to, once there are days enough to say.
     pub forecast: Option<String>,
-}
-
-pub struct Bar {
-    pub x: String,
-    pub y: String,
-    pub height: String,
-    pub is_today: bool,
 }
 
 impl Pace {
@@ -38,20 +32,8 @@ impl Pace {
         let drawn: Vec<(Day, Quantity)> =
             (1 - DAYS..=0).map(|ago| (today.plus(ago), of(today.plus(ago)))).collect();
         let highest = drawn.iter().max_by_key(|it| it.1).filter(|it| !it.1.is_zero());
-        let most = highest.map_or(1.0, |it| it.1.roughly());
-        let mut x = 1.0;
-        let bar = |(day, quantity): &(Day, Quantity)| {
-            let height = 60.0 * quantity.roughly() / most;
-            let bar = Bar {
-                x: format!("{x:.2}"),
-                y: at(64.0 - height),
-                height: at(height),
-                is_today: *day == today,
-            };
-            x += 100.0 / 14.0;
-            bar
-        };
-        let bars = drawn.iter().map(bar).collect();
+        let values: Vec<f64> = drawn.iter().map(|it| it.1.roughly()).collect();
+        let (bars, width) = bars(&values);
         let highest = highest.map_or_else(
             || "Nothing was used.".to_owned(),
             |(day, quantity)| format!("Highest: {} with {}.", day.short(), quantity.rounded()),
@@ -63,6 +45,7 @@ impl Pace {
             first: drawn[0].0.short(),
             summary: format!("{meter} per day, {} to {}. {highest}", drawn[0].0.short(), today.short()),
             bars,
+            width,
             forecast: forecast(used, of(today), today),
         }
     }

@@ -1,5 +1,5 @@
 //! One resource: what it is, who reaches it, who sees it.
-use super::Looks;
+use super::{Looks, used::Used};
 use crate::{
     app::{
         form::Form,
@@ -48,6 +48,8 @@ struct Index {
     credentials: Option<String>,
     seen: Seen,
     why_href: String,
+    /// None for who may not see it.
+    used: Option<Used>,
     /// None for who may not see the members.
     lines: Option<Vec<Line>>,
     /// Whether a form is shown, or only said.
@@ -96,6 +98,7 @@ async fn draw<P: crate::model::permission::Needs>(
         return Ok(page.to(&format!("/a/{team}/resources/{id}")));
     }
     let seen = resources::reach(&mut scope, &it).await?;
+    let used = Used::of(&mut scope, id, &can.path("usage")).await?;
     let catalog = &can.kit().catalog;
     let zone = page.zone(me.time_zone.as_deref());
     let list = can.path("resources");
@@ -118,6 +121,7 @@ async fn draw<P: crate::model::permission::Needs>(
         lines: me.may(Permission::ViewMembers).then(|| seen.groups.iter().map(|it| line(it, me)).collect()),
         why_href: can.path(&format!("why?permission=resources.view&resource={id}")),
         seen,
+        used,
         may_update: me.may_on(Permission::UpdateResources, &it),
         may_delete: me.may_on(Permission::DeleteResources, &it),
         may_hide: it.creator == Some(me.person.id) || me.is_administrator(),

@@ -4,7 +4,7 @@ use crate::{
         form::Form,
         gate::{Anyone, Named, SignedIn},
         page::{Faults, Page},
-        prove::Given,
+        prove::{Given, Proof},
         routes::Routes,
         sign,
     },
@@ -14,7 +14,7 @@ use crate::{
     store::{
         factors::{self, Ways},
         me,
-        sso::{break_glass, proofs::Proof},
+        sso::{break_glass, proofs},
     },
 };
 use askama::Template;
@@ -41,6 +41,8 @@ struct Index {
     asks_password: bool,
     asks_code: bool,
     asks_passkey: bool,
+    /// What is asked for where there is none of these.
+    proof: Proof,
     faults: Faults,
 }
 
@@ -53,21 +55,25 @@ async fn ask(signed: &SignedIn, page: &Page, slug: &str, faults: Faults) -> Resu
     let (_, organization) = break_glass::owned(&mut scope, slug).await?;
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     drop(scope);
-    let asks_more = asks_more(signed, ways);
     let index = Index {
         slug: slug.to_owned(),
         organization,
         asks_password: ways.password,
-        asks_code: asks_more && ways.has_app(),
-        asks_passkey: asks_more && ways.passkeys > 0 && Party::of(&signed.kit().rules).is_some(),
+        asks_code: ways.has_app(),
+        asks_passkey: has_passkey(signed, ways),
+        proof: if is_bare(signed, ways) { signed.proof().await? } else { Proof::default() },
         faults,
     };
     page.solo("Break glass", Some(&signed.me().person), index)
 }
 
-/// Whether the second factor is asked for beside the password: where there is one, and the session was made without.
-fn asks_more(signed: &SignedIn, ways: Ways) -> bool {
-    !ways.password || (ways.has_second() && !signed.me().session.two_factors)
+fn has_passkey(signed: &SignedIn, ways: Ways) -> bool {
+    ways.passkeys > 0 && Party::of(&signed.kit().rules).is_some()
+}
+
+/// Whether the owner has nothing but Google or GitHub: then a fresh sign-in there stands for the password.
+fn is_bare(signed: &SignedIn, ways: Ways) -> bool {
+    !ways.password && !ways.has_app() && !has_passkey(signed, ways)
 }
 
 /// However fresh the sign-in: a code counts only beside the password and, where the owner has one, the second factor.
@@ -76,17 +82,20 @@ async fn prove(signed: &SignedIn, given: &Given) -> Result<Fresh> {
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     let stored = me::password(&mut scope).await?;
     drop(scope);
+    if is_bare(signed, ways) {
+        return signed.prove(Given::default()).await;
+    }
     if ways.password && !password::matches(&given.password, stored.as_deref()).await? {
         return Err(Error::invalid("password", "wrong", "That is not your password."));
     }
-    if !asks_more(signed, ways) {
-        return signed.prove(given).await;
-    }
-    if given.code.is_empty() && given.credential.is_empty() {
+    let asks_second = ways.has_app() || has_passkey(signed, ways);
+    if asks_second && given.code.is_empty() && given.credential.is_empty() {
         let field = if ways.has_app() { "proof_code" } else { "proof_credential" };
         return Err(Error::invalid(field, "proof_required", "Show your second factor too."));
     }
-    signed.prove_anew(given.clone()).await
+    // Of who has none, nothing else counts: what an app of others might say is not looked at.
+    let second = if asks_second { given.clone() } else { Given::from(&given.password) };
+    signed.prove_anew(second).await
 }
 
 /// Tries in a quarter of an hour.
@@ -107,8 +116,14 @@ async fn enter(anyone: Anyone, page: Page, Named(slug): Named, Form(it): Form<Ty
     attempt.forgive();
     let now = anyone.kit().now();
     let expires_at = Some(now.plus(break_glass::OPENS));
-    let proof =
-        Proof { account_id: account, identity_id: None, sid: None, token: None, proved_at: now, expires_at };
+    let proof = proofs::Proof {
+        account_id: account,
+        identity_id: None,
+        sid: None,
+        token: None,
+        proved_at: now,
+        expires_at,
+    };
     sign::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
     let said = "You are in for an hour. The administrators are told.";
     Ok(page.done(&format!("/a/{slug}/overview"), said))

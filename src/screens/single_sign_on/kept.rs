@@ -96,7 +96,14 @@ pub fn cookie_name(state: &str) -> String {
 }
 
 /// The same sign-in, begun again.
-pub fn again(slug: &str, next: &str) -> String {
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    if next.is_empty() { format!("/sso/{slug}") } else { format!("/sso/{slug}?next={next}") }
+pub fn again(slug: &str, purpose: Purpose, next: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if purpose == Purpose::Proof {
+        query.append_pair("fresh", "1");
+    }
+    if !next.is_empty() {
+        query.append_pair("next", next);
+    }
+    let query = query.finish();
+    if query.is_empty() { format!("/sso/{slug}") } else { format!("/sso/{slug}?{query}") }
 }

@@ -3,11 +3,14 @@ use crate::{
     error::Result,
     kit::secret::{KeyKind, hash, is_machine_key},
     letters,
-    model::id::{AccountId, KeyId},
+    model::{
+        id::{AccountId, KeyId},
+        time::Time,
+    },
     store::{
         Change, Visitor,
         audit::{self, Chain, Did},
-        site, why,
+        members, site, why,
     },
 };
 use serde_json::{Value, json};
@@ -54,9 +57,15 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
     let take = "select 1 from accounts where id = (select account_id from api_keys where hash = $1) for no key update";
     change.sql(take).bind(hash.clone()).run().await?;
     let now = change.now();
-    let sql = "update api_keys set revoked_at = $2, notice_at = null where hash = $1 and revoked_at is null returning id";
-    let revoked: Option<(KeyId,)> = change.sql(sql).bind(hash).bind(now).maybe().await?;
-    let Some((id,)) = revoked else { return Ok(Found::Nothing) };
+    let sql = "select id, revoked_at from api_keys where hash = $1";
+    let found: Option<(KeyId, Option<Time>)> = change.sql(sql).bind(hash).maybe().await?;
+    let Some((id, revoked_at)) = found else { return Ok(Found::Nothing) };
+    if revoked_at.is_none() {
+        let sql = "update api_keys set revoked_at = $2, notice_at = null where id = $1";
+        change.sql(sql).bind(id).bind(now).run().await?;
+    } else if !members::key_stays_revoked(change, id).await? {
+        return Ok(Found::Nothing);
+    }
     let key: Row = change
         .sql(
             "select k.id, k.account_id, k.name, k.last4, a.slug, a.name as account, u.email as owner_email

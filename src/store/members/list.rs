@@ -4,18 +4,14 @@ use crate::{
     db::List,
     error::{Error, Result},
     model::{
-        account::LoginType,
-        entry::Person,
-        grant::Grant,
-        id::{GrantId, MembershipId, RoleId, UserId},
+        id::MembershipId,
         role::BuiltIn,
         text::{fold, search_term},
         time::Time,
     },
-    store::{Scope, grants::Listing},
+    store::Scope,
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use row::Row;
 use uuid::Uuid;
 
 /// By what members are ordered.
@@ -38,32 +34,6 @@ pub enum Order {
     Up,
     /// Z to A, newest first.
     Down,
-}
-
-/// Where a page begins or ends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cursor {
-    #[serde(rename = "t")]
-    pub(in crate::store) time: i64,
-    #[serde(rename = "n")]
-    pub(in crate::store) name: String,
-    #[serde(rename = "i")]
-    pub(in crate::store) id: Uuid,
-}
-
-impl Cursor {
-    /// As it stands in an address. What cannot be read is no cursor.
-    pub fn parse(text: &str) -> Option<Cursor> {
-        let it: Cursor = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        // In base64 it passed the door, and Postgres has no text with a NUL in it.
-        (!it.name.contains('\0')).then_some(it)
-    }
-}
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let json = serde_json::to_vec(self).map_err(|_| std::fmt::Error)?;
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(json))
-    }
 }
 
 /// What a page of members is asked for.
@@ -105,84 +75,6 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// Where the page before ends, if there is one.
     pub previous: Option<Cursor>,
-}
-
-/// A team or a role that members can be filtered by.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Named {
-    /// A team's slug, a role's id.
-    pub word: String,
-    /// As people call it.
-    pub name: String,
-}
-
-/// What stands around a page of members.
-#[derive(Debug)]
-pub struct Around {
-    /// How many fit the filter; no more than 1,001 if there is one.
-    pub count: i64,
-    /// How many members there are.
-    pub total: i64,
-    /// How many invitations wait for an answer; no more than 1,001.
-    pub invitations: i64,
-    /// How many requests for access wait; no more than 1,001.
-    pub requests: i64,
-    /// The account's teams, by name.
-    pub teams: Vec<Named>,
-    /// The custom roles that can be held here, by name.
-    pub roles: Vec<Named>,
-    /// Removals that can still be taken back, newest first.
-    pub removals: Vec<Removed>,
-}
-
-/// A removal that can still be taken back.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Removed {
-    /// The membership that was, in hexadecimal digits.
-    id: String,
-    /// Who.
-    pub name: String,
-    until: i64,
-}
-
-impl Removed {
-    /// The membership that was.
-    pub fn id(&self) -> MembershipId {
-        MembershipId(self.id.parse().unwrap_or(Uuid::nil()))
-    }
-    /// Until when.
-    pub fn until(&self) -> Time {
-        Time(self.until)
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct AroundRow {
-    count: i64,
-    total: i64,
-    invitations: i64,
-    requests: i64,
-    teams: Option<String>,
-    roles: Option<String>,
-    removals: Option<String>,
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: MembershipId,
-    user_id: UserId,
-    name: String,
-    email: String,
-    name_key: String,
-    is_owner: bool,
-    is_active: bool,
-    suspended_at: Option<Time>,
-    expires_at: Option<Time>,
-    login_type: LoginType,
-    joined_at: Time,
-    active_at: Time,
-    grants: Option<String>,
-    teams: Option<String>,
 }
 
 // `'' ||` makes text of a list inside an object: SQLite would nest it as JSON, whatever it is cast to.
@@ -281,70 +173,13 @@ macro_rules! page {
     };
 }
 
-macro_rules! counted {
-    ($which:expr) => {
-        concat!(
-            "(select count(*) from (select 1 as one from memberships m
-                left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-            $which,
-            "limit 1001) found)"
-        )
-    };
-}
+mod around;
+mod cursor;
+mod row;
 
-macro_rules! around {
-    ($count:expr, $top:literal, $now:literal) => {
-        concat!(
-            "select ", $count, " as count, a.member_count as total,
-                (select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) i)
-                    as invitations,
-                (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) w)
-                    as requests,
-                (select cast(json_agg(json_build_object('word', t.slug, 'name', t.name)) as text)
-                    from (select slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
-                (select cast(json_agg(json_build_object('word', encode(uuid_send(r.id), 'hex'), 'name', r.name)) as text)
-                    from (select id, name from roles where account_id = ", $top, " order by name limit 200) r) as roles,
-                (select cast(json_agg(json_build_object('id', encode(uuid_send(x.membership_id), 'hex'), 'name', x.name, 'until', x.expires_at))
-                        as text)
-                    from (select r.membership_id, u.name, r.expires_at from removals r join users u on u.id = r.user_id
-                        where r.account_id = $1 and r.expires_at > ", $now, " and r.outcome is null and not exists (
-                            select 1 from memberships m where m.account_id = $1 and m.user_id = r.user_id)
-                        order by r.expires_at desc, r.id desc limit 25) x) as removals
-             from accounts a where a.id = $1"
-        )
-    };
-}
-
-/// How many members there are, and by what they can be filtered: one statement.
-pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
-    let top = scope.who().here.top();
-    let row: AroundRow = if filter.is_narrow() {
-        let terms = Terms::of(scope, filter);
-        let sql = if terms.searches {
-            around!(counted!(found!()), "$13", "$2")
-        } else {
-            around!(counted!(all!()), "$13", "$2")
-        };
-        terms.bind(scope.ask(sql)).bind(top).one().await?
-    } else {
-        let now = scope.now();
-        scope.ask(around!("a.member_count", "$2", "$3")).bind(top).bind(now).one().await?
-    };
-    let mut roles: Vec<Named> = read(row.roles)?;
-    for it in &mut roles {
-        it.word = it.word.parse::<RoleId>().map(|id| id.to_string()).unwrap_or_default();
-    }
-    let teams = read(row.teams)?;
-    Ok(Around {
-        count: row.count,
-        total: row.total,
-        invitations: row.invitations,
-        requests: row.requests,
-        teams,
-        roles,
-        removals: read(row.removals)?,
-    })
-}
+pub use around::{Around, Named, Removed, around};
+pub use cursor::Cursor;
+pub(in crate::store) use cursor::{LAST, end};
 
 /// A list that came as JSON; nothing is an empty one.
 pub(super) fn read<T: serde::de::DeserializeOwned>(json: Option<String>) -> Result<Vec<T>> {
@@ -401,17 +236,6 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
     let admins_may_delete = scope.who().here.admins_may_delete;
     rows.into_iter().map(|it| it.member(admins_may_delete)).collect()
 }
-
-/// The end at which a list begins.
-pub(in crate::store) fn end(up: bool) -> Cursor {
-    if up {
-        Cursor { time: i64::MIN, name: String::new(), id: Uuid::nil() }
-    } else {
-        Cursor { time: i64::MAX, name: LAST.into(), id: Uuid::max() }
-    }
-}
-/// After every text that is made of characters.
-pub(in crate::store) const LAST: &str = "\u{10ffff}";
 
 /// One member.
 pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Member>> {
@@ -483,62 +307,5 @@ impl Terms {
             .bind(term_end)
             .bind(mail)
             .bind(mail_end)
-    }
-}
-
-#[derive(Deserialize)]
-struct GrantRow {
-    id: GrantId,
-    role: Option<String>,
-    role_id: Option<String>,
-    role_name: Option<String>,
-    permissions: Option<String>,
-    scope: String,
-    product: Option<String>,
-    expires_at: Option<i64>,
-    listed: Option<String>,
-}
-
-impl GrantRow {
-    fn grant(self, admins_may_delete: bool) -> Option<Grant> {
-        let listing = Listing {
-            id: self.id,
-            role: self.role,
-            role_id: self.role_id.and_then(|it| it.parse::<RoleId>().ok()),
-            role_name: self.role_name,
-            permissions: self.permissions,
-            scope: self.scope,
-            product: self.product,
-            listed: self.listed,
-            expires_at: self.expires_at.map(Time),
-        };
-        listing.grant(admins_may_delete)
-    }
-}
-
-impl Row {
-    /// What cannot be read is an error: to take a member for one without roles would let others change them.
-    fn member(self, admins_may_delete: bool) -> Result<Member> {
-        let mut rows: Vec<GrantRow> = read(self.grants)?;
-        rows.sort_by_key(|it| it.id);
-        let mut grants: Vec<Grant> = rows.into_iter().filter_map(|it| it.grant(admins_may_delete)).collect();
-        if self.is_owner {
-            grants = vec![Grant::whole(BuiltIn::Owner, true)];
-        }
-        let mut teams: Vec<String> = read(self.teams)?;
-        teams.sort();
-        Ok(Member {
-            id: self.id,
-            person: Person { id: self.user_id, name: self.name, email: self.email },
-            is_owner: self.is_owner,
-            is_active: self.is_active,
-            suspended_at: self.suspended_at,
-            expires_at: self.expires_at,
-            login_type: self.login_type,
-            joined_at: self.joined_at,
-            active_at: self.active_at,
-            grants,
-            teams,
-        })
     }
 }

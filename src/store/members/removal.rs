@@ -8,7 +8,7 @@ use crate::{
         id::{AccountId, GrantId, KeyId, MembershipId, ResourceId, RoleId, UserId},
         time::{MINUTE, Time},
     },
-    store::{Change, Scope},
+    store::{Change, Scope, Who},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -99,12 +99,16 @@ pub struct Restored {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missing {
     /// `grant`, `key`, `team`, `ownership`, `resource`, `request`, `offer`.
+    #[schema(example = "key")]
     pub kind: String,
     /// What it was called.
+    #[schema(example = "Nightly import")]
     pub name: String,
     /// Stable, for programs.
+    #[schema(example = "key_revoked")]
     pub code: String,
     /// Why, in a sentence.
+    #[schema(example = "It was revoked by hand or found in public meanwhile.")]
     pub detail: String,
 }
 
@@ -250,10 +254,12 @@ pub(super) async fn hold(
     Ok(())
 }
 
-/// A key that a removal revoked is revoked by hand too: no undo brings it back.
-pub(in crate::store) async fn key_stays_revoked(change: &mut Change, key: KeyId) -> Result<()> {
-    change.sql("update removed_keys set stays_revoked = true where key_id = $1").bind(key).run().await?;
-    Ok(())
+/// A key that a removal revoked is revoked for its own sake too: no undo brings it back. False if none would have.
+pub(in crate::store) async fn key_stays_revoked<W: Who>(change: &mut Change<W>, key: KeyId) -> Result<bool> {
+    let now = change.now();
+    let sql = "update removed_keys set stays_revoked = true where key_id = $1 and not stays_revoked
+        and removal_id in (select id from removals where outcome is null and expires_at > $2)";
+    Ok(change.sql(sql).bind(key).bind(now).run().await? > 0)
 }
 
 /// What became of the last removal of a member, if it was taken back and that is not long ago.

@@ -388,8 +388,13 @@ impl Back {
             where x.removal_id = $1 and k.revoked_at is not null and coalesce(k.expires_at, $2 + 1) > $2
             order by k.id limit 50";
         let rows: Vec<(String, bool)> = change.sql(sql).bind(self.removal).bind(self.at).all().await?;
-        let missing = rows.iter().map(|(name, by_hand)| match by_hand {
-            true => Missing::new("key", name, "key_revoked", "It was revoked by hand meanwhile."),
+        let missing = rows.iter().map(|(name, stays)| match stays {
+            true => Missing::new(
+                "key",
+                name,
+                "key_revoked",
+                "It was revoked by hand or found in public meanwhile.",
+            ),
             false => {
                 Missing::new("key", name, "key_expired", "It has expired, or its team did not come back.")
             }

@@ -9,6 +9,7 @@ use super::{
         memberships, site, users,
     },
     Connection,
+    groups::settle,
 };
 use crate::{
     error::{Error, Result},
@@ -96,7 +97,7 @@ async fn identity<W: Who>(scope: &mut Scope<W>, guest: &Guest) -> Result<Option<
     Ok(asked.maybe().await?)
 }
 
-async fn membership<W: Who>(
+pub(super) async fn membership<W: Who>(
     scope: &mut Scope<W>,
     account: AccountId,
     user: UserId,
@@ -247,56 +248,6 @@ async fn join<W: Who>(
 /// Nobody is a member without a role: where all that was to be given is gone, they are plain members.
 pub fn starting(grants: &[Grant]) -> Vec<Grant> {
     if grants.is_empty() { vec![Grant::whole(BuiltIn::Member, true)] } else { grants.to_vec() }
-}
-
-/// Each sign-in gives what the person's groups give now, and takes what they gave before; and it may be the one that an
-/// enforcement waits for.
-async fn settle<W: Who>(
-    change: &mut Change<W>,
-    connection: &Connection,
-    guest: &Guest,
-    user: UserId,
-) -> Result<()> {
-    let account = guest.account;
-    let Some((member, is_owner)) = membership(change, account, user).await? else { return Ok(()) };
-    if let (Some(groups), false) = (&guest.groups, is_owner || connection.group_grants.is_empty()) {
-        let mut wanted: Vec<Grant> = vec![];
-        for it in groups.iter().filter_map(|it| connection.group_grants.get(it)).flatten() {
-            if !wanted.iter().any(|had| had.role == it.role && had.over == it.over) {
-                wanted.push(it.clone());
-            }
-        }
-        let held: Vec<Grant> = grants::of(change, Of::Membership(member), &[member.0], true)
-            .await?
-            .into_iter()
-            .map(|it| it.1)
-            .collect();
-        let sql = "select id from grants where membership_id = $1 and by_group";
-        let by_group: Vec<(crate::model::id::GrantId,)> = change.sql(sql).bind(member).all().await?;
-        let is_by_group = |it: &Grant| it.id.is_some_and(|id| by_group.iter().any(|had| had.0 == id));
-        let same = |a: &Grant, b: &Grant| a.role == b.role && a.over == b.over;
-        let gone: Vec<&Grant> =
-            held.iter().filter(|it| is_by_group(it) && !wanted.iter().any(|want| same(want, it))).collect();
-        let mut new: Vec<Grant> =
-            wanted.iter().filter(|it| !held.iter().any(|had| same(had, it))).cloned().collect();
-        for it in &gone {
-            change.sql("delete from grants where id = $1").bind(it.id).run().await?;
-        }
-        if new.is_empty() && gone.len() == held.len() {
-            new = starting(&connection.default_grants);
-            grants::insert(change, account, Of::Membership(member), &new).await?;
-        } else {
-            grants::insert(change, account, Of::Group(member), &new).await?;
-        }
-        if !gone.is_empty() || !new.is_empty() {
-            let labels = |all: Vec<&Grant>| all.into_iter().map(Grant::label).collect::<Vec<_>>();
-            let (before, after) = (labels(gone), labels(new.iter().collect()));
-            let did = Did::to("member.groups_changed", "member", member, &guest.email)
-                .changed(json!({ "grants": before }), json!({ "grants": after }));
-            audit::write(change, Chain::Account(account), did).await?;
-        }
-    }
-    super::enforce::confirm(change, connection, member, is_owner).await
 }
 
 /// Notes that somebody came and was not let in.

@@ -1,11 +1,15 @@
 //! Grants that wait for somebody: stored as JSON, since nobody holds them yet.
-use super::super::{Scope, Who};
+use super::super::{
+    Scope, Who,
+    grants::{Wanted, WantedScope},
+};
 use crate::{
     db::List,
     error::Result,
+    kit::secret::hash,
     model::{
         grant::{Grant, Listed, Over, Role},
-        id::{AccountId, ResourceId, RoleId},
+        id::{AccountId, GrantId, ResourceId, RoleId},
         permission::Permissions,
         role::BuiltIn,
         time::Time,
@@ -36,6 +40,24 @@ impl From<&Grant> for Held {
         };
         Held { role, product, resources, expires_at: it.expires_at.map(|it| it.0) }
     }
+}
+
+/// The same grants with ids, by which a form names what it keeps. Nobody holds them: the same grant has the same id.
+pub fn named(grants: &[Grant]) -> Vec<Grant> {
+    let name = |it: &Grant| {
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash(&list(std::slice::from_ref(it)))[..16]);
+        Grant { id: Some(GrantId(Uuid::from_bytes(id))), ..it.clone() }
+    };
+    grants.iter().map(name).collect()
+}
+
+/// A grant, as one asks for it again.
+pub fn wanted(it: &Grant) -> Wanted {
+    let Held { role, product, resources, .. } = Held::from(it);
+    let listed = resources.map(|resources| WantedScope::Resources { resources });
+    let scope = product.map(|product| WantedScope::Product { product }).or(listed);
+    Wanted { role, scope, expires_at: it.expires_at }
 }
 
 /// A list, as it is stored.

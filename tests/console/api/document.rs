@@ -52,6 +52,35 @@ fn every_field_is_described() {
     }
 }
 
+/// Whoever reads an example sees what could have been asked and answered.
+#[test]
+fn every_example_says_something() {
+    fn walk(it: &Value, path: &str) {
+        match it {
+            Value::Object(all) => all.iter().for_each(|(name, it)| walk(it, &format!("{path}.{name}"))),
+            Value::Array(all) => all.iter().for_each(|it| walk(it, path)),
+            it => assert!(it != "text", "{path} has no example: add #[schema(example = …)]"),
+        }
+    }
+    let document = document();
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, it) in item.as_object().unwrap() {
+            let answers = it["responses"].as_object().unwrap().values();
+            for content in answers.chain([&it["requestBody"]]).filter_map(|it| it["content"].as_object()) {
+                for (_, media) in content.iter().filter(|it| it.0.ends_with("json")) {
+                    walk(&media["example"], &format!("{method} {path}"));
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
+    let verdict = &document["paths"]["/api/v1/keys/verify"]["post"]["responses"]["200"]["content"];
+    let verdict = &verdict["application/json"]["example"];
+    assert_eq!((&verdict["valid"], &verdict["code"]), (&Value::Bool(true), &Value::from("VALID")));
+}
+
 /// Every reference leads somewhere.
 #[test]
 fn the_document_is_whole() {

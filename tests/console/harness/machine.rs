@@ -93,16 +93,20 @@ impl Machine {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Server {
+    fn start(command: Command) -> Server {
+        let server = Server::begin(command);
+        server.is_up();
+        server
+    }
+    /// A program whose first line says where it serves.
+    pub fn begin(mut command: Command) -> Server {
         let mut child = command.spawn().unwrap();
         let (tell, said) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|it| drop(tell.send(it))));
         let first = said.recv_timeout(Duration::from_secs(20)).expect("the address within 20 seconds");
         let base = first.rsplit_once(" at ").unwrap().1.to_owned();
-        let server = Server { child, base, said: Mutex::new(said) };
-        server.is_up();
-        server
+        Server { child, base, said: Mutex::new(said) }
     }
 }
 

@@ -1,6 +1,9 @@
-//! Whoever finds a key ends it, and learns nothing.
+//! Whoever finds a key ends it, and learns nothing; nothing brings it back.
 use super::{key_id, made};
-use crate::harness::{Said, each};
+use crate::{
+    harness::{House, Program, Said, each},
+    verify::Gateway,
+};
 use axum::http::Method;
 use guildhall::model::token::Scope;
 use serde_json::json;
@@ -68,6 +71,78 @@ async fn programs_report_keys_of_every_kind() {
             nobody.call(Method::POST, CALL, &bad).await.is(422);
         }
         nobody.get(&format!("{CALL}?key={}", key.secret)).await.is(405);
+    })
+    .await;
+}
+
+async fn report(house: &House, key: &Program) {
+    house.program("").call(Method::POST, CALL, &json!({ "key": key.secret })).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_key_stays_revoked_whatever_is_undone() {
+    each(async |house| {
+        let _watch = house.watch();
+        let ada = house.user("Ada", "ada@acme.test").await;
+        let bob = house.user("Bob", "bob@acme.test").await;
+        let acme = house.organization(&ada, "Acme").await;
+        let seat = house.join(&ada, &acme, &bob, &["member"]).await;
+        bob.post("/new/team", &[("parent", "acme"), ("name", "Labs")]).await.is(303);
+        let (kept, found, by_hand) = (
+            made(house, &bob, &[("name", "Kept")]).await,
+            made(house, &bob, &[("name", "Found")]).await,
+            made(house, &bob, &[("name", "By hand")]).await,
+        );
+        let (in_team, found_in_team) = (house.key("labs", &bob).await, house.key("labs", &bob).await);
+        let by_hand_at = format!("/a/acme/keys/{}/revoke", key_id(house, "By hand").await);
+        let gateway = Gateway::of(house).await;
+        let say = async |key: &Program| gateway.code(key, json!({})).await;
+        for it in [&kept, &found, &by_hand, &in_team, &found_in_team] {
+            assert_eq!(say(it).await, "VALID");
+        }
+        let at = |what: &str| format!("/a/acme/members/{seat}/{what}");
+        ada.post(&at("remove"), &[]).await.is(303);
+        for it in [&kept, &found, &by_hand, &in_team, &found_in_team] {
+            assert_eq!(say(it).await, "REVOKED");
+        }
+        // Found while the removal can be undone, twice; one is revoked by hand, twice.
+        for it in [&found, &found_in_team, &found] {
+            report(house, it).await;
+        }
+        ada.post(&by_hand_at, &[]).await.is(303);
+        ada.post(&by_hand_at, &[]).await.is(303);
+        let told = "select count(*) from mails where recipient = 'ada@acme.test' and subject like '%found in public%'";
+        assert_eq!(house.count(told).await, 2, "each is told once, though it was revoked before");
+        for (sql, many) in [
+            ("select count(*) from audit_events where action = 'key.leaked'", 2),
+            ("select count(*) from audit_events where action = 'key.revoked'", 1),
+        ] {
+            assert_eq!(house.count(sql).await, many, "{sql}");
+        }
+        ada.post(&at("restore"), &[]).await.is(303);
+        // At once, in a memory that was filled before.
+        for it in [&kept, &in_team] {
+            assert_eq!(say(it).await, "VALID");
+        }
+        for it in [&found, &found_in_team, &by_hand] {
+            assert_eq!(say(it).await, "REVOKED");
+            it.get("/api/v1/accounts/acme").await.is(401);
+        }
+        ada.get(&at("restored")).await.is(200).says("revoked by hand or found in public meanwhile");
+
+        // While its member is suspended; and before they are removed.
+        ada.post(&at("suspend"), &[]).await.is(303);
+        assert_eq!(say(&kept).await, "SUSPENDED");
+        report(house, &kept).await;
+        ada.post(&at("reactivate"), &[]).await.is(303);
+        assert_eq!(say(&kept).await, "REVOKED");
+        report(house, &in_team).await;
+        ada.post(&at("remove"), &[]).await.is(303);
+        ada.post(&at("restore"), &[]).await.is(303);
+        for it in [&kept, &in_team] {
+            assert_eq!(say(it).await, "REVOKED");
+        }
+        assert_eq!(house.count(told).await, 4);
     })
     .await;
 }

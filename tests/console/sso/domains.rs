@@ -1,5 +1,5 @@
 //! Domains: proven by a record in a name server of the tests' own, looked at each day, and what their people may do.
-use crate::harness::{Dns, House, Person, Provider, each_with};
+use crate::harness::{Dns, House, PASSWORD, Person, Provider, each_with};
 use guildhall::worker::Worker;
 use std::time::Duration;
 
@@ -177,6 +177,44 @@ async fn its_people_ask_or_join_as_the_organization_chooses() {
             cy.post("/me/join", &join).await.is(303).to("/a/acme/overview");
             cy.get("/a/acme/overview").await.is(200);
             ada.post("/a/acme/sso/joining", &[("joining", "nonsense")]).await.is(422);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_with_a_domain_is_said_before() {
+    let provider = Provider::start();
+    each_with(
+        |_| {},
+        async |house| {
+            provider.fault("").await;
+            let ada = house.user("Ada", "ada@guest.test").await;
+            house.organization(&ada, "Acme").await;
+            provider.connect(house, &ada, "acme", "acme.test").await;
+            ada.post("/a/acme/sso/domains", &[("domain", "films.test")]).await.is(303);
+            ada.post("/a/acme/sso/enforce", &[]).await.is(303);
+            let path = async |domain: &str| {
+                let mut conn = house.db.read().await.unwrap();
+                let found = conn.query("select id from domains where domain = $1").bind(domain.to_owned());
+                let (id,): (uuid::Uuid,) = found.one().await.unwrap();
+                format!("/a/acme/sso/domains/{id}/remove")
+            };
+            let (films, acme) = (path("films.test").await, path("acme.test").await);
+            ada.get(&films).await.is(200).says("It is not verified").hides("last verified domain");
+            ada.get(&acme).await.is(200).says("It is the last verified domain");
+            house.later(Duration::from_secs(700));
+            ada.get(&acme).await.is(200).says("Your password");
+            ada.post(&acme, &[]).await.is(422).says("Enter your password");
+            let enforced = "select count(*) from sso_connections where enforced_at is not null";
+            assert_eq!(house.count(enforced).await, 1);
+            ada.post(&acme, &[("password", PASSWORD)]).await.is(303).to("/a/acme/sso/domains");
+            assert_eq!(house.count(enforced).await, 0);
+            assert!(house.letter("ada@guest.test").await.0.subject.contains("no longer enforced"));
+            ada.get(&acme).await.is(404);
+            ada.post(&acme, &[]).await.is(404);
+            ada.post(&films, &[]).await.is(303);
+            ada.get("/a/acme/sso/domains").await.is(200).says("No domain yet");
         },
     )
     .await;

@@ -1,6 +1,9 @@
 //! Enforcement: rehearsed, on trial, confirmed or undone by itself; and the owner's way in.
-use super::acme;
-use crate::harness::{PASSWORD, Provider, each};
+use super::{acme, codes};
+use crate::{
+    factors::set_up,
+    harness::{PASSWORD, Provider, each},
+};
 use guildhall::worker::Worker;
 use std::time::Duration;
 
@@ -78,6 +81,7 @@ async fn an_administrator_who_comes_through_the_provider_confirms_it() {
         ada.get("/a/acme/sso/domains").await.is(200).says("Enforced").says("Stop enforcing");
         house.again(&bob).await.get("/a/acme/resources").await.is(403);
         bob.get("/a/acme/resources").await.is(200);
+        bob.get("/me/security").await.is(200).says("Required by Acme");
 
         // The address alone decides what is offered at sign-in, whoever has a user here.
         for email in ["bob@acme.test", "nobody@acme.test"] {
@@ -113,14 +117,7 @@ async fn the_owner_breaks_the_glass_once() {
         house.join(&ada, "acme", &bob, &["admin"]).await;
         bob.post("/a/acme/sso/codes", &[]).await.is(409).says("Only the owner");
         let page = ada.post("/a/acme/sso/codes", &[]).await.is(200).says("They are shown once");
-        let codes: Vec<String> = page
-            .body
-            .split("<code>")
-            .filter_map(|it| it.split("</code>").next())
-            .filter(|it| it.len() == 19)
-            .map(str::to_owned)
-            .collect();
-        assert_eq!(codes.len(), 8, "{}", page.body);
+        let codes = codes(&page);
         ada.get("/a/acme/sso/domains").await.is(200).says("8 codes left").hides(&codes[0]);
         ada.post("/a/acme/sso/enforce", &[]).await.is(303);
         ada.get("/a/acme/overview").await.is(403);
@@ -153,6 +150,82 @@ async fn the_owner_breaks_the_glass_once() {
         house.tamper("update sso_connections set confirm_by = null").await;
         house.later(Duration::from_secs(3601));
         ada.get("/a/acme/overview").await.is(403);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_counts_beside_the_second_factor() {
+    let provider = Provider::start();
+    each(async |house| {
+        provider.fault("").await;
+        let ada = acme(house, &provider).await;
+        let (app, _) = set_up(house, &ada).await;
+        let codes = codes(&ada.post("/a/acme/sso/codes", &[]).await.is(200));
+        ada.post("/a/acme/sso/enforce", &[]).await.is(303);
+        let at = "/sso/acme/break-glass";
+        ada.get(at).await.is(200).says("Your password").says("Code of your app");
+        house.later(Duration::from_secs(30));
+        let code = app.code(house);
+        let form = [("code", codes[0].as_str()), ("password", PASSWORD), ("proof_code", code.as_str())];
+        // However fresh the sign-in, neither stands for the other.
+        ada.post(at, &form[..2]).await.is(422).says("Show your second factor too");
+        ada.post(at, &[form[0], form[2]]).await.is(422).says("That is not your password");
+        let wrong = [form[0], form[1], ("proof_code", "000000")];
+        ada.post(at, &wrong).await.is(422).says("This code is not right");
+        ada.get("/a/acme/overview").await.is(403);
+        ada.post(at, &form).await.is(303).to("/a/acme/overview");
+        ada.get("/a/acme/overview").await.is(200);
+
+        // Who has no password any more shows the app alone.
+        house.tamper("update users set password = null").await;
+        house.tamper("delete from sso_proofs").await;
+        ada.get(at).await.is(200).hides("Your password").says("Code of your app");
+        house.later(Duration::from_secs(30));
+        let code = app.code(house);
+        ada.post(at, &[("code", &codes[1])]).await.is(422).says("Show your second factor too");
+        ada.post(at, &[("code", &codes[1]), ("proof_code", &code)]).await.is(303);
+        ada.get("/a/acme/overview").await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_would_be_locked_out_is_told() {
+    let provider = Provider::start();
+    each(async |house| {
+        provider.fault("").await;
+        let ada = acme(house, &provider).await;
+        for (name, email) in [("Bob", "bob@acme.test"), ("Gus", "gus@guest.test"), ("Sue", "sue@acme.test")] {
+            let it = house.user(name, email).await;
+            house.join(&ada, "acme", &it, &["developer"]).await;
+        }
+        let cy = house.visitor();
+        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
+        house.tamper("update memberships set suspended_at = 1 where is_owner = false and user_id = (select id from users where email_key = 'sue@acme.test')").await;
+        ada.get("/a/acme/sso/domains").await.is(200).says("Tell the 2");
+        let before = house.count("select count(*) from mails").await;
+        ada.post("/a/acme/sso/tell", &[]).await.is(303).to("/a/acme/sso/domains");
+        assert_eq!(house.count("select count(*) from mails").await, before + 2);
+        for to in ["ada@acme.test", "bob@acme.test"] {
+            let mail = house.letter(to).await.0;
+            assert_eq!(mail.subject, "Sign in to Acme with single sign-on");
+            assert!(mail.text.contains(&house.url("/sso/acme")), "{}", mail.text);
+            assert!(mail.text.contains("will soon open for you only"), "{}", mail.text);
+        }
+        ada.get("/a/acme/audit").await.is(200).says("asked 2 members to sign in with single sign-on");
+
+        // Not again for half a day, however often the button is pressed.
+        ada.get("/a/acme/sso/domains").await.is(200).hides("Tell the 2").says("Told");
+        ada.post("/a/acme/sso/tell", &[]).await.is(409).says("less than twelve hours ago");
+        house.later(Duration::from_secs(12 * 3600));
+        ada.get("/a/acme/sso/domains").await.is(200).says("Tell the 2");
+        ada.post("/a/acme/sso/tell", &[]).await.is(303);
+        house.later(Duration::from_secs(12 * 3600));
+        house.tamper("delete from memberships where is_owner = false and user_id = (select id from users where email_key = 'bob@acme.test')").await;
+        provider.enter(&ada, "/sso/acme", "ada@acme.test").await.is(303).to("/sso/link");
+        ada.post("/sso/link", &[]).await.is(303);
+        ada.post("/a/acme/sso/tell", &[]).await.is(409).says("All of them have come");
     })
     .await;
 }

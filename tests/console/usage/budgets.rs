@@ -79,10 +79,13 @@ async fn a_hard_budget_stops_whom_it_is_about_at_once() {
         uses(house, &gateway, "2", json!({ "key_id": bobs_id }), "0.000000001").await;
         assert_eq!(code(&gateway, &bobs).await, "QUOTA_EXCEEDED");
         assert_eq!(code(&gateway, &adas).await, "VALID", "it is about Bob alone");
+        bob.get("/a/acme/keys").await.is(200).says("Budget used up");
+        ada.get("/a/acme/keys?owner=me").await.is(200).hides("Budget used up");
         assert_eq!(house.letter("bob@acme.test").await.0.subject, "A budget of Acme is used up");
         let path = format!("{BUDGETS}/{}", made["id"].as_str().unwrap());
         adas.call(Method::PATCH, &path, &json!({ "limit": "20" })).await.is(200);
         assert_eq!(code(&gateway, &bobs).await, "VALID", "raised");
+        bob.get("/a/acme/keys").await.is(200).hides("Budget used up");
         // A budget of the account is everybody's.
         let new = json!({ "kind": "account", "meter": "credits", "limit": "10", "hard": true });
         adas.call(Method::POST, BUDGETS, &new).await.is(201);

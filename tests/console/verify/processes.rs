@@ -123,6 +123,21 @@ async fn two_replicas_know_within_a_second() {
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     assert_eq!(say(&two, bobs)["code"], "SUSPENDED", "at once where it was done");
     within_a_second(|| say(&one, bobs)["code"] == "SUSPENDED");
+    // Let in again, removed, and the removal taken back: each at once where it is done, and soon at the other one.
+    let seat = format!("/api/v1/accounts/acme/members/{}", seat["id"].as_str().unwrap());
+    let restore = format!("{seat}/restore");
+    for (at, other, method, path, body, code) in [
+        (&one, &two, "PATCH", &seat, r#"{"status": "active"}"#, "VALID"),
+        (&two, &one, "DELETE", &seat, "{}", "REVOKED"),
+        (&one, &two, "POST", &restore, "{}", "VALID"),
+        (&two, &one, "DELETE", &seat, "{}", "REVOKED"),
+        (&two, &one, "POST", &restore, "{}", "VALID"),
+    ] {
+        let said = at.call(&made.ada, method, path, body).unwrap();
+        assert!([200, 204].contains(&said.status), "{method} {path}: {}", said.body);
+        assert_eq!(say(at, bobs)["code"], code, "{method} {path}: at once where it was done");
+        within_a_second(|| say(other, bobs)["code"] == code);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,165 @@
+//! What the page of domains and enforcement shows.
+use super::{super::Scope, Claimed, joining::Asking};
+use crate::{
+    error::{Error, Result},
+    model::{
+        id::{DomainId, JoinId},
+        time::Time,
+    },
+};
+
+/// What the page of domains shows, but for people.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The domains.
+    pub domains: Vec<Claimed>,
+    /// How it stands with the organization.
+    pub state: State,
+}
+
+/// How it stands with an organization's enforcement.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct State {
+    /// What people at proven domains may do.
+    pub joining: String,
+    /// Whether there is a provider.
+    pub is_connected: bool,
+    /// Since when it must be used.
+    pub enforced_at: Option<Time>,
+    /// Until when an administrator must have come through it.
+    pub confirm_by: Option<Time>,
+    /// Break-glass codes that are left.
+    pub codes_left: i64,
+    /// Members at proven domains.
+    pub people: i64,
+    /// Those of them who never came through the provider.
+    pub locked_out: i64,
+    /// When these were last told to.
+    pub told_at: Option<Time>,
+}
+
+impl State {
+    /// Whether the provider must be used now.
+    pub fn is_enforced(&self, now: Time) -> bool {
+        self.enforced_at.is_some() && self.confirm_by.is_none_or(|it| it > now)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Seen {
+    #[sqlx(flatten)]
+    state: State,
+    #[sqlx(flatten)]
+    domain: Maybe,
+}
+
+#[derive(sqlx::FromRow)]
+struct Maybe {
+    id: Option<DomainId>,
+    domain: Option<String>,
+    token: Option<String>,
+    verified_at: Option<Time>,
+    vouched: Option<bool>,
+    checked_at: Option<Time>,
+    missing_since: Option<Time>,
+    created_at: Option<Time>,
+}
+
+impl Maybe {
+    fn claimed(self) -> Option<Claimed> {
+        Some(Claimed {
+            id: self.id?,
+            domain: self.domain?,
+            token: self.token?,
+            verified_at: self.verified_at,
+            vouched: self.vouched?,
+            checked_at: self.checked_at,
+            missing_since: self.missing_since,
+            created_at: self.created_at?,
+        })
+    }
+}
+
+/// The organization that one is in, a row for each of its domains, or one: one statement.
+pub async fn read(scope: &mut Scope) -> Result<Overview> {
+    let rows: Vec<Seen> = scope
+        .ask(
+            "select a.joining, c.account_id is not null as is_connected, c.enforced_at, c.confirm_by,
+                (select count(*) from break_glass_codes b where b.account_id = $1 and b.used_at is null) as codes_left,
+                (select count(*) from memberships m join users u on u.id = m.user_id
+                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains x
+                        where x.account_id = $1 and x.verified_at is not null and u.email_key like '%@' || x.domain)) as people,
+                (select count(*) from memberships m join users u on u.id = m.user_id
+                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains x
+                        where x.account_id = $1 and x.verified_at is not null and u.email_key like '%@' || x.domain)
+                    and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id))
+                    as locked_out,
+                (select e.at from audit_events e where e.chain = $1 and e.action = 'sso.people_told'
+                    order by e.seq desc limit 1) as told_at,
+                d.id, d.domain, d.token, d.verified_at, d.vouched, d.checked_at, d.missing_since, d.created_at
+             from accounts a left join sso_connections c on c.account_id = a.id left join domains d on d.account_id = a.id
+             where a.id = $1 order by d.domain limit 50",
+        )
+        .all()
+        .await?;
+    let state = rows.first().map(|it| it.state.clone()).ok_or(Error::NotFound)?;
+    Ok(Overview { domains: rows.into_iter().filter_map(|it| it.domain.claimed()).collect(), state })
+}
+
+/// Somebody whom enforcement touches.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// When they last came through the provider; none: never, they would be locked out.
+    pub used_at: Option<Time>,
+    /// How they last signed in otherwise; none: not lately.
+    pub method: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Somebody {
+    asks: Option<JoinId>,
+    name: String,
+    email: String,
+    at: Option<Time>,
+    method: Option<String>,
+}
+
+/// Who asks to join, and whom enforcement would touch: who never came through the provider, or last signed in otherwise. The
+/// first hundred of each; one statement.
+pub async fn people(scope: &mut Scope) -> Result<(Vec<Asking>, Vec<Touched>)> {
+    let rows: Vec<Somebody> = scope
+        .ask(
+            "select asks, name, email, at, method from (
+                select j.id as asks, u.name, u.email, j.created_at as at, cast(null as text) as method
+                from join_requests j join users u on u.id = j.user_id where j.account_id = $1 order by j.id limit 100
+             ) asking
+             union all
+             select asks, name, email, at, method from (
+                select cast(null as uuid) as asks, it.name, it.email, it.at, it.method from (
+                    select m.id, m.name_key, u.name, u.email,
+                        (select max(i.used_at) from sso_identities i where i.account_id = $1 and i.user_id = m.user_id) as at,
+                        (select s.method from sessions s where s.user_id = m.user_id and s.method <> 'sso'
+                            order by s.created_at desc limit 1) as method,
+                        (select max(s.created_at) from sessions s where s.user_id = m.user_id and s.method <> 'sso') as other_at
+                    from memberships m join users u on u.id = m.user_id
+                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
+                        where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
+                ) it where it.at is null or it.other_at > it.at
+                order by case when it.at is null then 0 else 1 end, it.name_key, it.id limit 100
+             ) touched",
+        )
+        .all()
+        .await?;
+    let (mut asking, mut touched) = (vec![], vec![]);
+    for Somebody { asks, name, email, at, method } in rows {
+        match asks {
+            Some(id) => asking.push(Asking { id, name, email, created_at: at.unwrap_or(Time(0)) }),
+            None => touched.push(Touched { name, email, used_at: at, method }),
+        }
+    }
+    Ok((asking, touched))
+}

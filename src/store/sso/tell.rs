@@ -1,0 +1,56 @@
+//! Who never came through the provider is told to, before they must.
+use super::super::{
+    Change,
+    audit::{self, Did},
+    site,
+};
+use crate::{
+    error::{Error, Result},
+    letters,
+    model::time::{HOUR, Time},
+};
+use serde_json::{Value, json};
+
+/// How long nobody is told again.
+pub const PAUSE: std::time::Duration = HOUR.saturating_mul(12);
+/// The most who are told at once.
+const MOST: i64 = 1000;
+
+/// Mails those members at verified domains who never came through the provider. Answers how many.
+pub async fn tell(change: &mut Change) -> Result<usize> {
+    let (here, now) = (change.who().here.clone(), change.now());
+    let connection = super::of(change, here.id).await?;
+    let connection =
+        connection.ok_or_else(|| Error::conflict("no_connection", "Connect an identity provider first."))?;
+    let sql = "select at from audit_events where chain = $1 and action = 'sso.people_told' order by seq desc limit 1";
+    let last: Option<(Time,)> = change.ask(sql).maybe().await?;
+    if last.is_some_and(|it| now.since(it.0) < PAUSE) {
+        let detail = "They were told less than twelve hours ago. Give them the time to read it.";
+        return Err(Error::conflict("told_lately", detail));
+    }
+    let sql = "select u.email from memberships m join users u on u.id = m.user_id
+        where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
+            where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
+        and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id)
+        order by m.name_key, m.id limit $2";
+    let people: Vec<(String,)> = change.ask(sql).bind(MOST).all().await?;
+    if people.is_empty() {
+        return Err(Error::conflict("nobody_to_tell", "All of them have come through the provider."));
+    }
+    let by = change.who().person.clone();
+    let path = format!("/sso/{}", here.slug);
+    for (to,) in &people {
+        let needed = letters::SsoNeeded {
+            account: &here.name,
+            by: letters::Person { name: &by.name, email: &by.email },
+            is_enforced: connection.is_enforced(now),
+            path: &path,
+        };
+        let letter = letters::sso_needed(&site(change.kit()), to, &needed);
+        change.post(&letter).await?;
+    }
+    let did = Did::to("sso.people_told", "account", here.id, &here.name)
+        .changed(Value::Null, json!({ "count": people.len() }));
+    audit::here(change, did).await?;
+    Ok(people.len())
+}
