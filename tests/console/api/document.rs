@@ -75,7 +75,7 @@ fn every_example_says_something() {
             }
         }
     }
-    assert!(seen > 100, "{seen}");
+    assert!(seen > 70, "{seen}");
     let verdict = &document["paths"]["/api/v1/keys/verify"]["post"]["responses"]["200"]["content"];
     let verdict = &verdict["application/json"]["example"];
     assert_eq!((&verdict["valid"], &verdict["code"]), (&Value::Bool(true), &Value::from("VALID")));
