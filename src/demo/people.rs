@@ -44,7 +44,6 @@ pub const WAVES: &[(u32, &[Figure])] = &[
             ("Mehmet Yıldız", "mehmet.yildiz", "member"),
             ("Zoë van der Meer", "zoe.vandermeer", "image-admin"),
             ("김서연", "seoyeon.kim", "video-developer"),
-            ("Lwazi Dlamini", "lwazi.dlamini", "member"),
         ],
     ),
     (
@@ -52,15 +51,12 @@ pub const WAVES: &[(u32, &[Figure])] = &[
         &[
             ("שירה לוי", "shira.levi", "member"),
             ("Aarav Patel", "aarav.patel", "developer"),
-            ("Nguyễn Văn Bình", "binh.nguyen", "member"),
             ("Mónica Quiñones", "monica.quinones", "analyst"),
             ("Emre Çelik", "emre.celik", "member"),
             ("Thandiwe Mokoena", "thandiwe", "member"),
             ("Rasmus Ängström", "rasmus.angstrom", "image-analyst"),
-            ("Isabela Conceição", "isabela", "member"),
             ("अनन्या शर्मा", "ananya.sharma", "video-analyst"),
             ("Dmitri Volkov", "dmitri.volkov", "source"),
-            ("Camille Dubois", "camille.dubois", "member"),
         ],
     ),
     (
@@ -72,7 +68,6 @@ pub const WAVES: &[(u32, &[Figure])] = &[
             ("Łukasz Wójcik", "lukasz.wojcik", "member"),
             ("Amara Nwosu", "amara.nwosu", "developer"),
             ("Henrik Sjöberg", "henrik.sjoberg", "support"),
-            ("Valentina Rossi", "valentina.rossi", "member"),
             ("Deniz Öztürk", "deniz.ozturk", "source"),
             ("Pía Muñoz", "pia.munoz", "member"),
             ("Tariq Aziz Khan", "tariq.khan", "image-developer"),
@@ -85,7 +80,6 @@ pub const WAVES: &[(u32, &[Figure])] = &[
             ("Margarida Gonçalves", "margarida", "accountant"),
             ("Jakub Černý", "jakub.cerny", "member"),
             ("Nia Roberts", "nia.roberts", "analyst"),
-            ("Sébastien Côté", "sebastien.cote", "member"),
             ("Rūta Žemaitytė", "ruta.zemaityte", "source"),
             ("Achieng Otieno", "achieng.otieno", "member"),
         ],
@@ -95,7 +89,6 @@ pub const WAVES: &[(u32, &[Figure])] = &[
         &[
             ("Cem Karaca", "cem.karaca", "member"),
             ("Élodie Marchand", "elodie.marchand", "developer"),
-            ("Bruno Teixeira", "bruno.teixeira", "member"),
             ("Anneliese Groß", "anneliese.gross", "support"),
             ("Farid Rahimi", "farid.rahimi", "member"),
         ],

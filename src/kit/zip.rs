@@ -89,7 +89,7 @@ fn stamp(at: Time) -> (u16, u16) {
     let part8 = |it: i8| part(i16::from(it));
     let years = part(at.year() - 1980).min(127);
     let date = years << 9 | part8(at.month()) << 5 | part8(at.day());
-    let time = part8(at.hour()) << 11 | part8(at.minute()) << 5 | part8(at.second()) / 2;
+    let time = part8(at.hour()) << 11 | part8(at.minute()) << 5 | (part8(at.second()) / 2);
     (time, date)
 }
 

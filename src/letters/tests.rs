@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    usage::{Reached, budget_reached},
+    *,
+};
 
 const SITE: Site<'_> = Site { host: "console.example.com", base_url: "https://console.example.com" };
 const NASTY: [&str; 5] = [

@@ -169,7 +169,7 @@ async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Resu
             plan: kit.catalog.plan_name(&me.here.plan).to_owned(),
             limits: plan.map_or_else(String::new, Plan::limits_in_words),
             usage: match me.meets::<SeeUsage>() {
-                Ok(_) => can.path("usage?range=month"),
+                Ok(()) => can.path("usage?range=month"),
                 Err(_) => String::new(),
             },
         };

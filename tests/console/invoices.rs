@@ -84,6 +84,41 @@ fn adds_up(it: &Value) {
     }
 }
 
+/// The page of an invoice, its CSV and its PDF, the API, and the file of all of them.
+async fn all_say_the_same(house: &House, ada: &Person, key: &Program, it: &Value) {
+    let number = it["number"].as_str().unwrap();
+    let page = ada.get(&format!("/a/acme/invoices/{number}")).await.is(200);
+    let euro = house.kit.catalog.currency;
+    let page = it["lines"].as_array().unwrap().iter().fold(page, |page, line| {
+        page.says(&euro.says(line["amount"].as_i64().unwrap())).says(line["description"].as_str().unwrap())
+    });
+    page.says(&euro.says(it["total"].as_i64().unwrap()));
+    let csv = ada.get(&format!("/a/acme/invoices/{number}.csv")).await.is(200);
+    assert_eq!(csv.body.lines().count(), 1 + it["lines"].as_array().unwrap().len());
+    let cents = |it: &str| it.parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(100);
+    let total: rust_decimal::Decimal =
+        csv.body.lines().skip(1).map(|it| cents(it.rsplit(',').nth(1).unwrap())).sum();
+    assert_eq!(total, rust_decimal::Decimal::from(it["total"].as_i64().unwrap()));
+    let pdf = ada.get(&format!("/a/acme/invoices/{number}.pdf")).await.is(200);
+    assert_eq!(pdf.field("content-type"), "application/pdf");
+    assert!(pdf.body.starts_with("%PDF-") && pdf.body.contains("/Lang") && pdf.body.contains("Inter"));
+    let fields = [("accept", "text/csv")];
+    let by_key =
+        key.send(Method::GET, &format!("/api/v1/accounts/acme/invoices/{number}"), &fields, None).await;
+    assert_eq!(by_key.is(200).body, csv.body);
+    // All of them in one file: each as PDF and as CSV, byte by byte.
+    let zip = ada.get("/a/acme/invoices.zip").await.is(200);
+    assert_eq!(zip.field("content-type"), "application/zip");
+    assert!(zip.field("content-disposition").contains("acme-invoices.zip"));
+    let files = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"].clone();
+    let files = files.as_array().unwrap().len();
+    assert_eq!(
+        (zip.body.matches("PK\x01\x02").count(), zip.body.matches("%PDF-").count()),
+        (files * 2, files)
+    );
+    assert!(zip.body.contains(&format!("{number}.csv{}", csv.body)), "the CSV stands behind its name");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
     each(async |house| {
@@ -146,52 +181,20 @@ async fn a_random_month_is_billed_once_and_to_the_last_decimal() {
             assert_eq!(billed, sum, "{account}");
         }
 
-        // The page, the CSV and the PDF say the same.
         let ada = house.again(&ada).await;
         let number = it["number"].as_str().unwrap();
-        let page = ada.get(&format!("/a/acme/invoices/{number}")).await.is(200);
-        let euro = house.kit.catalog.currency;
-        let page = it["lines"].as_array().unwrap().iter().fold(page, |page, line| {
-            page.says(&euro.says(line["amount"].as_i64().unwrap()))
-                .says(line["description"].as_str().unwrap())
-        });
-        page.says(&euro.says(it["total"].as_i64().unwrap()));
-        let csv = ada.get(&format!("/a/acme/invoices/{number}.csv")).await.is(200);
-        assert_eq!(csv.body.lines().count(), 1 + it["lines"].as_array().unwrap().len());
-        let cents =
-            |it: &str| it.parse::<rust_decimal::Decimal>().unwrap() * rust_decimal::Decimal::from(100);
-        let total: rust_decimal::Decimal =
-            csv.body.lines().skip(1).map(|it| cents(it.rsplit(',').nth(1).unwrap())).sum();
-        assert_eq!(total, rust_decimal::Decimal::from(it["total"].as_i64().unwrap()));
-        let pdf = ada.get(&format!("/a/acme/invoices/{number}.pdf")).await.is(200);
-        assert_eq!(pdf.field("content-type"), "application/pdf");
-        assert!(pdf.body.starts_with("%PDF-") && pdf.body.contains("/Lang") && pdf.body.contains("Inter"));
-        let fields = [("accept", "text/csv")];
-        let by_key =
-            key.send(Method::GET, &format!("/api/v1/accounts/acme/invoices/{number}"), &fields, None).await;
-        assert_eq!(by_key.is(200).body, csv.body);
+        all_say_the_same(house, &ada, &key, &it).await;
         ada.get("/a/acme/billing")
             .await
             .says(number)
             .says(&format!("Developer · {}", month.in_words()))
-            .says("Due");
+            .says("Due")
+            .says("All as ZIP");
 
         let letters = house.letters("ada@acme.test").await;
         let letter =
             letters.iter().find(|it| it.0.subject.contains(number)).expect("a letter with the invoice");
         ada.get(&letter.link("/a/acme/invoices/")).await.is(200);
-        // All of them in one file: each as PDF and as CSV, byte by byte.
-        ada.get("/a/acme/billing").await.says("All as ZIP");
-        let zip = ada.get("/a/acme/invoices.zip").await.is(200);
-        assert_eq!(zip.field("content-type"), "application/zip");
-        assert!(zip.field("content-disposition").contains("acme-invoices.zip"));
-        let files = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"].clone();
-        let files = files.as_array().unwrap().len();
-        assert_eq!(
-            (zip.body.matches("PK\x01\x02").count(), zip.body.matches("%PDF-").count()),
-            (files * 2, files)
-        );
-        assert!(zip.body.contains(&format!("{number}.csv{}", csv.body)), "the CSV stands behind its name");
         // A stranger, a team, another account: nothing.
         ada.get("/a/ingest/invoices.zip").await.is(404);
         ada.get("/a/acme/invoices/GH-1999-0001").await.is(404);
