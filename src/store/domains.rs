@@ -70,16 +70,14 @@ impl Claimed {
         if self.verified_at.is_some() {
             return Ok(format!("The record of {domain} is missing. It stays verified for seven days."));
         }
-        let (code, detail) = if found.is_empty() {
+        if found.is_empty() {
             let detail = format!(
                 "There is no TXT record at {record} yet. New records can take some minutes to be seen."
             );
-            ("record_missing", detail)
-        } else {
-            let detail = format!("The TXT record at {record} says something else. Copy the value once more.");
-            ("record_wrong", detail)
-        };
-        Err(Error::conflict(code, detail))
+            return Err(Error::conflict("record_missing", detail));
+        }
+        let detail = format!("The TXT record at {record} says something else. Copy the value once more.");
+        Err(Error::conflict("record_wrong", detail))
     }
 }
 
