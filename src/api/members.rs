@@ -194,6 +194,7 @@ async fn list(key: Key<ViewMembers>, ask: Ask<Wish>) -> Result<List<Member>> {
         after: ask.after_by(Cursor::parse)?,
         before: None,
         limit: ask.limit(),
+        is_few: None,
     };
     let page = members::list(&mut key.read().await?, &filter).await?;
     let items = page.members.into_iter().map(Member::from).collect();

@@ -1,12 +1,30 @@
 //! The few spellings that SQLite lacks.
 use super::Dialect;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{PoisonError, RwLock},
+};
 
-/// A statement as the engine spells it.
-pub fn spell(sql: &'static str, dialect: Dialect) -> Cow<'static, str> {
+/// A statement as the engine spells it. Each is spelled once: statements are literals, so there are only so many.
+pub fn spell(sql: &'static str, dialect: Dialect) -> &'static str {
+    static SPELLED: RwLock<BTreeMap<(usize, usize), &'static str>> = RwLock::new(BTreeMap::new());
     if dialect == Dialect::Postgres {
-        return sql.into();
+        return sql;
     }
+    let at = (sql.as_ptr().addr(), sql.len());
+    if let Some(had) = SPELLED.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
+        return had;
+    }
+    let text = match lite(sql) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => text.leak(),
+    };
+    SPELLED.write().unwrap_or_else(PoisonError::into_inner).insert(at, text);
+    text
+}
+
+fn lite(sql: &'static str) -> Cow<'static, str> {
     let sql = LOCKS.iter().fold(sql, |sql, lock| sql.strip_suffix(lock).unwrap_or(sql));
     if !MARKS.iter().any(|it| sql.contains(it)) {
         return sql.into();
@@ -101,7 +119,7 @@ mod tests {
 
     #[test]
     fn sqlite_reads_what_is_written_for_postgres() {
-        let lite = |sql| spell(sql, Dialect::Sqlite).into_owned();
+        let lite = |sql| spell(sql, Dialect::Sqlite).to_owned();
         assert_eq!(lite("select 1 for no key update"), "select 1");
         assert_eq!(lite("a = any($2::text[])"), "a in (select value from json_each($2))");
         assert_eq!(lite("json_agg(encode(uuid_send(r.id), 'hex'))"), "json_group_array(lower(hex(r.id)))");

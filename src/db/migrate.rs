@@ -22,6 +22,7 @@ const ALL: &[(&str, &str)] = &[
     ("0017_factors", include_str!("../../migrations/0017_factors.sql")),
     ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
     ("0019_busiest", include_str!("../../migrations/0019_busiest.sql")),
+    ("0020_holders", include_str!("../../migrations/0020_holders.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -1,6 +1,9 @@
 //! The members of an account: found, paged, exported, changed one by one and many at once, and gone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "members/found.rs"]
+mod found;
+
 use crate::harness::{House, Person, Said, each};
 use guildhall::model::text::{Email, fold, search_words};
 use std::time::Duration;

@@ -61,6 +61,7 @@ impl Asked {
             after: Cursor::parse(&self.after),
             before: Cursor::parse(&self.before),
             limit,
+            is_few: None,
         }
     }
     /// The query of the same list, with these fields set.
@@ -159,10 +160,11 @@ struct Removal {
 }
 
 pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let filter = asked.filter(PAGE);
+    let mut filter = asked.filter(PAGE);
     let mut scope = can.read().await?;
-    let found = members::list(&mut scope, &filter).await?;
     let around = members::around(&mut scope, &filter).await?;
+    filter.is_few = Some(around.is_few());
+    let found = members::list(&mut scope, &filter).await?;
     let (me, base) = (can.me(), can.path("members"));
     let zone = page.zone(me.time_zone.as_deref());
     let rows: Vec<Row> = found.members.iter().map(|it| row(it, me, &base, &zone)).collect();

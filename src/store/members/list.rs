@@ -36,6 +36,9 @@ pub enum Order {
     Down,
 }
 
+/// So many are found first and put in order.
+const FEW: i64 = 1000;
+
 /// What a page of members is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -57,6 +60,19 @@ pub struct Filter {
     pub before: Option<Cursor>,
     /// How many.
     pub limit: i64,
+    /// Whether no more than a thousand fit, if that is known: then they are found first, and put in order.
+    pub is_few: Option<bool>,
+}
+
+/// How those who fit are come by, or counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The order is walked until enough fit: they are many.
+    Walked,
+    /// They are few, and found by a word.
+    Worded,
+    /// They are few, and found by what they hold.
+    Holding,
 }
 
 impl Filter {
@@ -90,86 +106,102 @@ macro_rules! columns {
                         from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
                 from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id) as grants,
             (select cast(json_agg(t.name) as text) from memberships x join accounts t on t.id = x.account_id
-                where x.user_id = m.user_id and t.parent_id = $1) as teams
-         from memberships m join users u on u.id = m.user_id
-         left join memberships q on q.account_id = $3 and q.user_id = m.user_id "
+                where x.user_id = m.user_id and t.parent_id = $1) as teams "
+    };
+}
+
+// SQLite keeps to the order of a cross join: what is found first is found by its own index.
+macro_rules! from {
+    (all) => {
+        "from memberships m "
+    };
+    (worded) => {
+        "from (select distinct membership_id as id from member_words where account_id = $1
+            and ((word >= $9 and word < $10) or (word >= $11 and word < $12))) f cross join memberships m "
+    };
+    (holding) => {
+        concat!("from (", holders!(), ") f cross join memberships m ")
+    };
+}
+macro_rules! holders {
+    () => {
+        "select distinct x.id from (
+            select membership_id as id from grants where account_id = $1 and role = $4 and ($6 = '' or product = $6)
+            union all
+            select membership_id as id from grants where account_id = $1 and role_id = $5
+            union all
+            select id from memberships where account_id = $1 and is_owner and $4 = 'owner'
+        ) x where x.id is not null "
+    };
+}
+macro_rules! people {
+    () => {
+        "join users u on u.id = m.user_id left join memberships q on q.account_id = $3 and q.user_id = m.user_id "
     };
 }
 
 macro_rules! filtered {
-    ($found:literal) => {
+    () => {
+        "where m.account_id = $1
+            and ($7 = '' or ($7 = 'inactive') = (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
+                or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2))
+            and ($8 = '' or exists (select 1 from memberships x join accounts t on t.id = x.account_id
+                where t.parent_id = $1 and t.slug = $8 and x.user_id = m.user_id)) "
+    };
+    (role) => {
+        "and ($4 = '' or (m.is_owner and $4 = 'owner') or exists (select 1 from grants g where g.membership_id = m.id
+            and (g.role = $4 or g.role_id = $5) and ($6 = '' or g.product = $6))) "
+    };
+    // Two prefixes: the words of a name, and what may be an address.
+    (all) => {
         concat!(
-            "where m.account_id = $1
-               and ($4 = '' or (m.is_owner and $4 = 'owner') or exists (select 1 from grants g where g.membership_id = m.id
-                    and (g.role = $4 or g.role_id = $5) and ($6 = '' or g.product = $6)))
-               and ($7 = '' or ($7 = 'inactive') = (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
-                    or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2))
-               and ($8 = '' or exists (select 1 from memberships x join accounts t on t.id = x.account_id
-                    where t.parent_id = $1 and t.slug = $8 and x.user_id = m.user_id))
-               and ($9 = '' or ", $found, ") "
+            filtered!(),
+            filtered!(role),
+            "and ($9 = '' or exists (select 1 from member_words w where w.membership_id = m.id
+                and ((w.word >= $9 and w.word < $10) or (w.word >= $11 and w.word < $12)))) "
         )
     };
-}
-
-// Two prefixes: the words of a name, and what may be an address. A search drives the statement; without one, it is not in it.
-macro_rules! found {
-    () => {
-        filtered!(
-            "m.id in (select membership_id from member_words where account_id = $1 and word >= $9 and word < $10
-                union select membership_id from member_words where account_id = $1 and word >= $11 and word < $12)"
-        )
+    (worded) => {
+        concat!(filtered!(), filtered!(role), "and m.id = f.id ")
     };
-}
-macro_rules! all {
-    () => {
-        filtered!("($10 = $9 and $11 = $12)")
+    // Nobody asked for words then, which are bound all the same.
+    (holding) => {
+        concat!(filtered!(), "and m.id = f.id and $9 = $10 and $11 = $12 ")
     };
 }
 
 macro_rules! page {
     ($by:literal, up) => {
         [
-            concat!(
-                columns!(),
-                all!(),
-                "and (",
-                $by,
-                ", m.id) > ($13, $14) order by ",
-                $by,
-                ", m.id limit $15"
-            ),
-            concat!(
-                columns!(),
-                found!(),
-                "and (",
-                $by,
-                ", m.id) > ($13, $14) order by ",
-                $by,
-                ", m.id limit $15"
-            ),
+            page!($by, all, ") > ", "", ""),
+            page!($by, worded, ") > ", "", ""),
+            page!($by, holding, ") > ", "", ""),
         ]
     };
     ($by:literal, down) => {
         [
-            concat!(
-                columns!(),
-                all!(),
-                "and (",
-                $by,
-                ", m.id) < ($13, $14) order by ",
-                $by,
-                " desc, m.id desc limit $15"
-            ),
-            concat!(
-                columns!(),
-                found!(),
-                "and (",
-                $by,
-                ", m.id) < ($13, $14) order by ",
-                $by,
-                " desc, m.id desc limit $15"
-            ),
+            page!($by, all, ") < ", " desc", " desc"),
+            page!($by, worded, ") < ", " desc", " desc"),
+            page!($by, holding, ") < ", " desc", " desc"),
         ]
+    };
+    ($by:literal, $found:ident, $beyond:literal, $way:literal, $same:literal) => {
+        concat!(
+            columns!(),
+            from!($found),
+            people!(),
+            filtered!($found),
+            "and (",
+            $by,
+            ", m.id",
+            $beyond,
+            "($13, $14) order by ",
+            $by,
+            $way,
+            ", m.id",
+            $same,
+            " limit $15"
+        )
     };
 }
 
@@ -200,8 +232,9 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
         (Sort::Active, false) => page!("m.active_at", down),
     };
     let terms = Terms::of(scope, filter);
+    let way = terms.way(scope, filter.is_few).await?;
     let from = filter.before.clone().or_else(|| filter.after.clone()).unwrap_or_else(|| end(up));
-    let mut query = scope.ask(sql[usize::from(terms.searches)]);
+    let mut query = scope.ask(sql[way as usize]);
     query = terms.bind(query);
     query = if filter.sort == Sort::Name { query.bind(from.name) } else { query.bind(from.time) };
     let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).all().await?;
@@ -230,8 +263,12 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
 pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>> {
     let (now, parent) = (scope.now(), parent(scope));
     let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
-    let sql =
-        concat!(columns!(), "where m.account_id = $1 and m.id = any($4::uuid[]) order by m.name_key, m.id");
+    let sql = concat!(
+        columns!(),
+        from!(all),
+        people!(),
+        "where m.account_id = $1 and m.id = any($4::uuid[]) order by m.name_key, m.id"
+    );
     let rows: Vec<Row> = scope.ask(sql).bind(now).bind(parent).bind(List(&ids)).all().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
     rows.into_iter().map(|it| it.member(admins_may_delete)).collect()
@@ -240,7 +277,7 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
 /// One member.
 pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Member>> {
     let (now, parent) = (scope.now(), parent(scope));
-    let sql = concat!(columns!(), "where m.account_id = $1 and m.id = $4");
+    let sql = concat!(columns!(), from!(all), people!(), "where m.account_id = $1 and m.id = $4");
     let found: Option<Row> = scope.ask(sql).bind(now).bind(parent).bind(id).maybe().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
     found.map(|it| it.member(admins_may_delete)).transpose()
@@ -292,6 +329,29 @@ impl Terms {
         let role_id = role.parse().unwrap_or(Uuid::nil());
         let (now, parent, team) = (scope.now(), parent(scope), filter.team.clone());
         Terms { now, parent, role, role_id, product, status, team, words, searches }
+    }
+    /// How those who fit are counted: by what is asked for.
+    fn counted_by(&self) -> Way {
+        match (self.searches, self.role.is_empty()) {
+            (true, _) => Way::Worded,
+            (false, false) => Way::Holding,
+            (false, true) => Way::Walked,
+        }
+    }
+    fn is_of_role_alone(&self) -> bool {
+        self.counted_by() == Way::Holding && self.status.is_empty() && self.team.is_empty()
+    }
+    /// How a page of them is come by. Whether they are few is counted, if nobody knows.
+    async fn way(&self, scope: &mut Scope, is_few: Option<bool>) -> Result<Way> {
+        let way = self.counted_by();
+        if way == Way::Walked {
+            return Ok(way);
+        }
+        let is_few = match is_few {
+            Some(it) => it,
+            None => around::count(scope, self).await? <= FEW,
+        };
+        Ok(if is_few { way } else { Way::Walked })
     }
     fn bind<'q>(&self, query: crate::db::Query<'q>) -> crate::db::Query<'q> {
         let [term, term_end, mail, mail_end] = self.words.clone();

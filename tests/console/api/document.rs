@@ -131,12 +131,13 @@ const PAGES: &[&str] = &[
     "last_way_in",
     "link_used",
     "linked_already",
-    "month_open",
     "linked_elsewhere",
-    "no_connection",
+    "month_open",
     "no_app",
+    "no_connection",
     "no_factor",
     "no_name",
+    "nobody_to_tell",
     "not_creditable",
     "other_address",
     "owner_only",
@@ -144,9 +145,10 @@ const PAGES: &[&str] = &[
     "passkey_known",
     "passkey_limit",
     "pays_for_teams",
-    "secret_unreadable",
     "second_factor",
     "second_factor_first",
+    "secret_unreadable",
+    "told_lately",
 ];
 
 fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -1,5 +1,5 @@
 //! What stands around a page of members: counts, and by what they can be filtered.
-use super::{Filter, Terms, read};
+use super::{FEW, Filter, Terms, Way, read};
 use crate::{
     error::Result,
     model::{
@@ -39,6 +39,13 @@ pub struct Around {
     pub removals: Vec<Removed>,
 }
 
+impl Around {
+    /// Whether those who fit are few enough to be found first and put in order.
+    pub fn is_few(&self) -> bool {
+        self.count <= FEW
+    }
+}
+
 /// A removal that can still be taken back.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Removed {
@@ -72,11 +79,20 @@ struct AroundRow {
 }
 
 macro_rules! counted {
-    ($which:expr) => {
+    // Nothing else is asked for, and all that is bound is named.
+    (role) => {
         concat!(
-            "(select count(*) from (select 1 as one from memberships m
-                left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
-            $which,
+            "(select count(*) from (",
+            holders!(),
+            "and $2 > 0 and $3 = $3 and $7 = '' and $8 = '' and $9 = $10 and $11 = $12 limit 1001) found)"
+        )
+    };
+    ($found:ident) => {
+        concat!(
+            "(select count(*) from (select 1 as one ",
+            from!($found),
+            "left join memberships q on q.account_id = $3 and q.user_id = m.user_id ",
+            filtered!($found),
             "limit 1001) found)"
         )
     };
@@ -105,15 +121,27 @@ macro_rules! around {
     };
 }
 
+/// How many fit, up to 1,001.
+pub(super) async fn count(scope: &mut Scope, terms: &Terms) -> Result<i64> {
+    let sql = match terms.counted_by() {
+        Way::Walked => concat!("select ", counted!(all)),
+        Way::Worded => concat!("select ", counted!(worded)),
+        Way::Holding if terms.is_of_role_alone() => concat!("select ", counted!(role)),
+        Way::Holding => concat!("select ", counted!(holding)),
+    };
+    Ok(terms.bind(scope.ask(sql)).one::<(i64,)>().await?.0)
+}
+
 /// How many members there are, and by what they can be filtered: one statement.
 pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
     let top = scope.who().here.top();
     let row: AroundRow = if filter.is_narrow() {
         let terms = Terms::of(scope, filter);
-        let sql = if terms.searches {
-            around!(counted!(found!()), "$13", "$2")
-        } else {
-            around!(counted!(all!()), "$13", "$2")
+        let sql = match terms.counted_by() {
+            Way::Walked => around!(counted!(all), "$13", "$2"),
+            Way::Worded => around!(counted!(worded), "$13", "$2"),
+            Way::Holding if terms.is_of_role_alone() => around!(counted!(role), "$13", "$2"),
+            Way::Holding => around!(counted!(holding), "$13", "$2"),
         };
         terms.bind(scope.ask(sql)).bind(top).one().await?
     } else {
