@@ -1,5 +1,6 @@
 //! The operator's list of accounts: numbers and owners, plans and what is owed. It leads into none of them.
 mod account;
+mod invoice;
 mod tokens;
 
 use crate::{
@@ -20,7 +21,11 @@ use serde::Deserialize;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default().get("/operator", show).merge(account::routes()).merge(tokens::routes())
+    Routes::default()
+        .get("/operator", show)
+        .merge(account::routes())
+        .merge(invoice::routes())
+        .merge(tokens::routes())
 }
 
 /// How many a page lists.

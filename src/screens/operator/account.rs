@@ -1,4 +1,5 @@
 //! One account as its operator sees it: plan, invoices, what waits for the next one. No way in.
+use super::invoice::{state, tone};
 use crate::{
     app::{
         form::{Form, Query},
@@ -10,7 +11,6 @@ use crate::{
     model::{
         catalog::Catalog,
         id::{AccountId, InvoiceId},
-        invoice::{Line, Status},
     },
     store::{
         accounts::{self, Account},
@@ -28,10 +28,6 @@ pub fn routes() -> Routes {
         .get("/operator/accounts/{id}", show)
         .post("/operator/accounts/{id}/plan", set_plan)
         .post("/operator/accounts/{id}/adjustments", adjust)
-        .get("/operator/invoices/{id}", settle)
-        .post("/operator/invoices/{id}/paid", paid)
-        .post("/operator/invoices/{id}/void", void)
-        .post("/operator/invoices/{id}/credit", credit)
 }
 
 /// How many invoices are listed at once.
@@ -48,7 +44,6 @@ struct Paged {
 struct Typed {
     amount: String,
     reason: String,
-    reference: String,
     plan: String,
 }
 
@@ -83,25 +78,6 @@ struct Row {
     amount: String,
 }
 
-#[derive(Template)]
-#[template(path = "operator/invoice.html")]
-struct Settle {
-    id: String,
-    account: String,
-    account_name: String,
-    number: String,
-    amount: String,
-    is_open: bool,
-    may_credit: bool,
-    state: &'static str,
-    tone: &'static str,
-    what: String,
-    note: String,
-    lines: Vec<(String, String)>,
-    typed: Typed,
-    faults: Faults,
-}
-
 async fn show(
     operator: Operator,
     page: Page,
@@ -130,7 +106,7 @@ async fn account(
         number: it.number.clone(),
         date: When::day(it.issued_at, &TimeZone::UTC),
         says: it.says.clone(),
-        state: if it.is_note() { "Credit note" } else { state(it.status) },
+        state: state(it.status, it.is_note()),
         tone: tone(it.status, it.is_note()),
         amount: it.currency.says(it.total),
     };
@@ -188,23 +164,6 @@ async fn set_plan(
     }
 }
 
-fn state(it: Status) -> &'static str {
-    match it {
-        Status::Open => "Open",
-        Status::Paid => "Paid",
-        Status::Void => "Void",
-        Status::Credited => "Credited",
-    }
-}
-
-fn tone(it: Status, is_note: bool) -> &'static str {
-    match it {
-        Status::Open => "warn",
-        Status::Paid if !is_note => "ok",
-        _ => "",
-    }
-}
-
 async fn adjust(
     operator: Operator,
     page: Page,
@@ -219,108 +178,6 @@ async fn adjust(
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
             account(&operator, &page.with(status), id, None, it, faults).await
-        }
-    }
-}
-
-async fn settle(operator: Operator, page: Page, At(id): At<InvoiceId>) -> Result<Response> {
-    ask(&operator, &page, id, Typed::default(), Faults::default()).await
-}
-
-async fn ask(
-    operator: &Operator,
-    page: &Page,
-    id: InvoiceId,
-    typed: Typed,
-    faults: Faults,
-) -> Result<Response> {
-    let mut scope = operator.read().await?;
-    let it = invoices::by_id(&mut scope, id).await?;
-    let is_note = it.document.credits.is_some();
-    let line = |line: &Line| {
-        let team = line.team.as_ref().map_or_else(String::new, |it| format!(" · {}", it.name));
-        (format!("{}{team}", line.description), it.document.currency.says(line.amount))
-    };
-    let settle = Settle {
-        id: id.to_string(),
-        account: it.account.to_string(),
-        account_name: it.document.account.clone(),
-        amount: it.document.currency.says(it.total),
-        is_open: it.status == Status::Open,
-        may_credit: !is_note && it.total != 0 && matches!(it.status, Status::Open | Status::Paid),
-        state: if is_note { "Credit note" } else { state(it.status) },
-        tone: tone(it.status, is_note),
-        what: it.document.what(),
-        lines: it.document.lines.iter().map(line).collect(),
-        number: it.number,
-        note: it.note,
-        typed,
-        faults,
-    };
-    let title = settle.number.clone();
-    page.show(&mut scope, &title, settle).await
-}
-
-async fn paid(
-    operator: Operator,
-    page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
-) -> Result<Response> {
-    let done = operator.change(async |change| invoices::mark_paid(change, id, &it.reference).await).await;
-    let done = done.map(|it| (it.account, format!("{} is paid.", it.number)));
-    after(&operator, page, id, it, done).await
-}
-
-async fn void(
-    operator: Operator,
-    page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
-) -> Result<Response> {
-    let done = operator.change(async |change| invoices::void(change, id, &it.reason).await).await;
-    let done = done.map(|it| (it.account, format!("{} is void.", it.number)));
-    after(&operator, page, id, it, done).await
-}
-
-async fn credit(
-    operator: Operator,
-    page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
-) -> Result<Response> {
-    let done = operator
-        .change(async |change| {
-            let account = invoices::account_of(change, id).await?;
-            Ok((account, invoices::credit(change, id, &it.reason).await?))
-        })
-        .await;
-    let done = done.map(|(account, number)| (account, format!("The credit note {number} takes it back.")));
-    after(&operator, page, id, it, done).await
-}
-
-async fn after(
-    operator: &Operator,
-    page: Page,
-    id: InvoiceId,
-    typed: Typed,
-    done: Result<(AccountId, String)>,
-) -> Result<Response> {
-    match done {
-        Ok((account, said)) => {
-            // The account of an old invoice may be gone: then its invoice is the place to be.
-            let mut scope = operator.read().await?;
-            let is_there = accounts::by_id(&mut scope, account).await?.is_some();
-            let to = if is_there {
-                format!("/operator/accounts/{account}")
-            } else {
-                format!("/operator/invoices/{id}")
-            };
-            Ok(page.done(&to, said))
-        }
-        Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(operator, &page.with(status), id, typed, faults).await
         }
     }
 }
