@@ -10,6 +10,7 @@ pub mod client;
 pub mod csv;
 pub mod error_pages;
 pub mod form;
+pub mod front;
 pub mod gate;
 pub mod layers;
 pub mod leaked;
@@ -56,12 +57,12 @@ struct Inner {
     mailbox: bool,
     proxies: Vec<IpNet>,
     till: OnceLock<Arc<dyn Till>>,
+    book: OnceLock<openapi::Book>,
     throttle: Throttle,
     touched: moka::sync::Cache<(SessionId, Option<AccountId>), ()>,
     used: moka::sync::Cache<KeyId, ()>,
     /// Keys whose use is about to be written down.
     waiting: Mutex<Vec<KeyId>>,
-    served: moka::sync::Cache<TokenId, ()>,
     memory: memory::Memory,
     limits: limits::Limits,
     metrics: metrics::Metrics,
@@ -85,7 +86,6 @@ impl App {
         let touched =
             moka::sync::Cache::builder().max_capacity(100_000).time_to_live(sessions::TOUCH).build();
         let used = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(keys::TOUCH).build();
-        let served = moka::sync::Cache::builder().max_capacity(1000).time_to_live(keys::TOUCH).build();
         let Serving { mailbox, proxies, metrics_token } = serving;
         App(Arc::new(Inner {
             db,
@@ -96,12 +96,12 @@ impl App {
             touched,
             used,
             waiting: Mutex::default(),
-            served,
             memory: memory::Memory::default(),
             limits: limits::Limits::default(),
             metrics: metrics::Metrics::default(),
             metrics_token,
             till: OnceLock::new(),
+            book: OnceLock::new(),
         }))
     }
     /// The clock, the rules and the rest.
@@ -128,10 +128,13 @@ impl App {
         &self.0.throttle
     }
     /// Puts the layers around the routes: the whole program as a service.
-    pub fn router(self, routes: routes::Routes) -> axum::Router {
-        let book = openapi::Book::of(routes.table());
-        let (router, quick) = routes.into_routers();
-        layers::around(router.layer(axum::Extension(book)), quick, &self).with_state(self)
+    pub fn front(self, routes: routes::Routes) -> front::Front {
+        // Once for each program: tests put its door up more than once.
+        self.0.book.get_or_init(|| openapi::Book::of(routes.table()));
+        let table = routes.table().to_vec();
+        let (router, quick) = routes.into_parts();
+        let hall = layers::Hall::new(router, &table, &self);
+        front::Front::new(self, quick, hall)
     }
     /// A session was used. Written down now and then, beside the request.
     fn touch(&self, session: SessionId, account: Option<AccountId>) {
@@ -172,12 +175,8 @@ impl App {
             }
         });
     }
-    /// A service token was used. Written down now and then, beside the request.
-    fn use_token(&self, token: TokenId) {
-        if self.0.served.contains_key(&token) {
-            return;
-        }
-        self.0.served.insert(token, ());
+    /// Writes down a service token's use, beside the request.
+    fn write_token_use(&self, token: TokenId) {
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(cause) = tokens::touch(&app.0.db, &app.0.kit, token).await {

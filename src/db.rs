@@ -42,6 +42,8 @@ pub enum Db {
 
 /// A connection or an open transaction. Those who ask do not care which.
 pub enum Conn {
+    /// Reads, once there is something to read.
+    Later(Db),
     /// Reads.
     Lite(PoolConnection<Sqlite>),
     /// Changes.
@@ -118,6 +120,10 @@ impl Db {
             Db::Postgres(pool) => Conn::Pg(pool.acquire().await?),
         })
     }
+    /// The same, taken when the first statement is asked: what can be answered from memory needs none.
+    pub fn read_later(&self) -> Conn {
+        Conn::Later(self.clone())
+    }
     /// A transaction that may write. SQLite takes the write lock here, so that reading before writing never fails late.
     pub async fn begin(&self) -> Result<Conn> {
         self.begin_by("pragma synchronous = normal; begin immediate").await
@@ -163,9 +169,20 @@ impl Conn {
     /// Which engine.
     pub fn dialect(&self) -> Dialect {
         match self {
+            Conn::Later(db) => db.dialect(),
             Conn::Lite(_) | Conn::LiteTx(_) => Dialect::Sqlite,
             Conn::Pg(_) | Conn::PgTx(_) => Dialect::Postgres,
         }
+    }
+    /// Whether it may write, and sees what it wrote.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Conn::LiteTx(_) | Conn::PgTx(_))
+    }
+    async fn open(&mut self) -> Result<&mut Conn> {
+        if let Conn::Later(db) = self {
+            *self = db.read().await?;
+        }
+        Ok(self)
     }
     /// SQL is a literal, written for Postgres; the few spellings that SQLite lacks are replaced.
     pub fn query(&mut self, sql: &'static str) -> Query<'_> {
@@ -181,7 +198,7 @@ impl Conn {
         match self {
             Conn::LiteTx(it) => it.commit().await,
             Conn::PgTx(it) => it.commit().await,
-            Conn::Lite(_) | Conn::Pg(_) => Ok(()),
+            Conn::Later(_) | Conn::Lite(_) | Conn::Pg(_) => Ok(()),
         }
     }
 }
@@ -212,7 +229,7 @@ macro_rules! on {
         debug_assert_eq!(bound, highest(sql), "values bound and $n in: {sql}");
         let _ = bound;
         let $sql = sql;
-        match (conn, args) {
+        match (conn.open().await?, args) {
             (Conn::Lite(conn), Args::Lite($args)) => {
                 type $DB = Sqlite;
                 let $to = &mut **conn;

@@ -22,7 +22,7 @@ pub const PASSWORD: &str = "guildhall-demo";
 /// Fills an empty database; leaves its own alone, and refuses any other.
 pub async fn fill(db: &Db, kit: &Kit) -> Result<()> {
     let (is_demo, is_empty) = {
-        let mut scope = Scope::read(db, Host("guildhall serve --demo"), kit, &Client::default()).await?;
+        let mut scope = Scope::read(db, Host("guildhall serve --demo"), kit, &Client::default());
         (users::is_demo(&mut scope).await?, users::is_empty(&mut scope).await?)
     };
     match (is_demo, is_empty) {

@@ -5,6 +5,7 @@ pub mod oidc;
 pub mod outgoing;
 pub mod passkey;
 pub mod password;
+pub mod recall;
 pub mod secret;
 pub mod sieve;
 pub mod social;
@@ -14,6 +15,7 @@ pub mod zip;
 
 use crate::model::{catalog::Catalog, time::Time};
 use outgoing::Outgoing;
+use recall::Recall;
 use secret::Seal;
 use stale::Stale;
 use std::{
@@ -89,6 +91,10 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether people reach us by https.
+    pub fn is_https(&self) -> bool {
+        self.base_url.starts_with("https:")
+    }
     /// Whether people reach us on this machine alone.
     pub fn is_local(&self) -> bool {
         match url::Url::parse(&self.base_url).ok().as_ref().and_then(url::Url::host) {
@@ -121,6 +127,8 @@ pub struct Kit {
     pub social: social::Social,
     /// What this process may not remember any longer.
     pub stale: Arc<Stale>,
+    /// What was read just now.
+    pub recall: Arc<Recall>,
     last: Arc<Mutex<u64>>,
 }
 
@@ -131,8 +139,8 @@ impl Kit {
         let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
-        let (stale, last) = (Arc::default(), Arc::default());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, last }
+        let (stale, recall, last) = (Arc::default(), Arc::default(), Arc::default());
+        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, recall, last }
     }
     /// The same by another clock.
     #[must_use]

@@ -47,7 +47,11 @@ pub use guarded::{Allowed, Guarded};
 use crate::{
     db::{Conn, Db, Query},
     error::{Error, Result},
-    kit::{Kit, stale::Mark},
+    kit::{
+        Kit,
+        recall::{About, Name},
+        stale::{Mark, by_address},
+    },
     letters::Letter,
     model::{
         entry::{By, Entry, Person, Session},
@@ -57,16 +61,27 @@ use crate::{
     },
 };
 use entry::Credential;
-use std::ops::{Deref, DerefMut};
+use std::{
+    net::IpAddr,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Where a request comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
     /// The address, after the proxies that are trusted.
-    pub ip: String,
-    /// What the browser calls itself, cut short.
+    pub address: Option<IpAddr>,
+    /// What the browser calls itself, cut short; empty for a program.
     pub agent: String,
+}
+
+impl Client {
+    /// The address in words; empty where there is none.
+    pub fn ip(&self) -> String {
+        self.address.map(|it| it.to_string()).unwrap_or_default()
+    }
 }
 
 /// A signed-in user, outside of any account.
@@ -118,8 +133,15 @@ pub trait Who: Send + Sync {
     fn actor(&self) -> Actor;
     /// What is bound as `$1` by `ask`.
     fn first(&self) -> Uuid;
+    /// To whom and of what another picture may be shown once they have changed something.
+    fn family(&self) -> Vec<Uuid> {
+        vec![]
+    }
 }
 impl Who for Entry {
+    fn family(&self) -> Vec<Uuid> {
+        vec![self.person.id.0, self.here.id.0, self.here.top().0]
+    }
     fn actor(&self) -> Actor {
         match &self.by {
             By::Session(_) => user(&self.person),
@@ -133,6 +155,9 @@ impl Who for Entry {
     }
 }
 impl Who for Me {
+    fn family(&self) -> Vec<Uuid> {
+        vec![self.person.id.0]
+    }
     fn actor(&self) -> Actor {
         user(&self.person)
     }
@@ -171,15 +196,15 @@ fn user(it: &Person) -> Actor {
 /// A connection, and who may use it. No transaction.
 pub struct Scope<W = Entry> {
     conn: Conn,
-    who: W,
+    who: Arc<W>,
     kit: Kit,
     client: Client,
 }
 
 impl<W: Who> Scope<W> {
-    /// For reading.
-    pub async fn read(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Scope<W>> {
-        Ok(Scope { conn: db.read().await?, who, kit: kit.clone(), client: client.clone() })
+    /// For reading. A connection is taken when something is asked of it.
+    pub fn read(db: &Db, who: impl Into<Arc<W>>, kit: &Kit, client: &Client) -> Scope<W> {
+        Scope { conn: db.read_later(), who: who.into(), kit: kit.clone(), client: client.clone() }
     }
     /// Who asks.
     pub fn who(&self) -> &W {
@@ -203,27 +228,64 @@ impl<W: Who> Scope<W> {
     fn sql(&mut self, sql: &'static str) -> Query<'_> {
         self.conn.query(sql)
     }
+    /// What `read` finds, and about whom it is: remembered for a moment, for all who ask for it by this name. Within a change
+    /// it is read.
+    async fn recalled<T: Send + Sync + 'static>(
+        &mut self,
+        name: Name,
+        read: impl AsyncFnOnce(&mut Self) -> Result<(T, About)>,
+    ) -> Result<Arc<T>> {
+        if self.conn.is_change() {
+            return Ok(Arc::new(read(self).await?.0));
+        }
+        let (now, kit) = (self.now(), self.kit.clone());
+        let name = match kit.recall.get(name, now, &kit.stale) {
+            Ok(found) => return Ok(found),
+            Err(name) => name,
+        };
+        let since = kit.stale.since();
+        let (found, about) = read(self).await?;
+        let found = Arc::new(found);
+        kit.recall.keep(name, found.clone(), about, (now, since));
+        Ok(found)
+    }
 }
 
 /// A transaction. Dropped without `commit`, it never was.
 #[must_use]
-pub struct Change<W = Entry>(Scope<W>, Vec<Mark>);
+pub struct Change<W = Entry> {
+    scope: Scope<W>,
+    marks: Vec<Mark>,
+    renewed: Vec<Uuid>,
+}
 
 impl<W: Who> Change<W> {
     async fn open(db: &Db, who: W, kit: &Kit, client: &Client) -> Result<Change<W>> {
         Ok(Change::of(db.begin().await?, who, kit, client))
     }
     fn of(conn: Conn, who: W, kit: &Kit, client: &Client) -> Change<W> {
-        Change(Scope { conn, who, kit: kit.clone(), client: client.clone() }, vec![])
+        let renewed = who.family();
+        let scope = Scope { conn, who: Arc::new(who), kit: kit.clone(), client: client.clone() };
+        Change { scope, marks: vec![], renewed }
     }
     /// Keeps what was done, and lets nobody remember how it was: here at once, elsewhere within a second.
     pub async fn commit(self) -> Result<()> {
-        let Change(mut scope, marks) = self;
+        let Change { mut scope, marks, renewed } = self;
         let now = scope.now();
         stale::tell(&mut scope.conn, &marks, now).await?;
         scope.conn.commit().await?;
         scope.kit.stale.tell(&marks);
+        scope.kit.stale.renew(&renewed);
         Ok(())
+    }
+    /// What is shown of an account, or to a user, looks another way. What is changed looks so of itself; and so it does to who
+    /// changes it.
+    fn renews(&mut self, id: Uuid) {
+        self.renewed.push(id);
+    }
+    /// The same, to whoever has this address.
+    fn renews_at(&mut self, address: &str) {
+        self.renews(by_address(&address.to_lowercase()));
     }
     /// An account or a user is no longer what it was. Whatever is audited in an account says so of itself.
     fn changed(&mut self, id: Uuid) {
@@ -235,8 +297,8 @@ impl<W: Who> Change<W> {
         self.mark(Mark::Made(*first));
     }
     fn mark(&mut self, mark: Mark) {
-        if !self.1.contains(&mark) {
-            self.1.push(mark);
+        if !self.marks.contains(&mark) {
+            self.marks.push(mark);
         }
     }
     /// Sends a letter once the change is kept, and not otherwise.
@@ -331,12 +393,12 @@ impl Change<Host> {
 impl<W> Deref for Change<W> {
     type Target = Scope<W>;
     fn deref(&self) -> &Scope<W> {
-        &self.0
+        &self.scope
     }
 }
 impl<W> DerefMut for Change<W> {
     fn deref_mut(&mut self) -> &mut Scope<W> {
-        &mut self.0
+        &mut self.scope
     }
 }
 

@@ -115,8 +115,7 @@ impl Worker {
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
         let room = AT_ONCE.saturating_sub(on_the_way.len());
         // Looking needs no transaction, and mostly there is nothing.
-        let next =
-            mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?).await?;
+        let next = mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default())).await?;
         if room == 0 || next.is_none_or(|it| it > self.kit.now()) {
             return Ok(0);
         }

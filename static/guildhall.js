@@ -11,11 +11,11 @@
     document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax${secure}`;
   }
 
-  // ---- the viewer's time zone, for the times that the server writes
+  // ---- the viewer's time zone
   const tz = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (tz && !document.cookie.split("; ").includes(`tz=${tz}`)) keep("tz", tz);
 
-  // ---- clicks: dialogs (where invoker commands are missing), copying, chips, toasts
+  // ---- clicks: dialogs (without invoker commands), copying, chips, toasts
   on("click", e => {
     const b = e.target.closest?.("button[commandfor], [data-copy], [data-chip-x], [data-close]");
     if (!b) return;
@@ -45,7 +45,7 @@
     setTimeout(() => (label.textContent = before), 1600);
   }
 
-  // ---- one live region for short messages
+  // ---- one live region
   function say(text) {
     const r = $("#say");
     if (r && text) { r.textContent = ""; setTimeout(() => (r.textContent = text), 60); }
@@ -118,7 +118,11 @@
     if (k) { e.preventDefault(); k.click(); }
   });
 
-  // ---- the palette filters its commands; Enter opens the only one left
+  // ---- the palette takes the side bar's links, filters its commands; Enter opens the only one left
+  on("focusin", e => {
+    const h = e.target.closest?.(".pal") && $(".pal .from");
+    if (h) { h.className = ""; h.after(...$$("#side nav a").map(a => a.cloneNode(true))); }
+  });
   on("input", e => {
     const pal = e.target.closest(".pal");
     if (!pal) return;

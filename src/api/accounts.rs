@@ -106,7 +106,7 @@ impl From<accounts::Account> for Account {
 }
 
 async fn show(key: Key<ViewAccount>) -> Result<Tagged<Account>> {
-    Ok(Tagged(accounts::here(&mut key.read().await?).await?.into()))
+    Ok(Tagged(accounts::here(&mut key.read()).await?.into()))
 }
 
 /// What changes; what is absent stays.

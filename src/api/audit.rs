@@ -146,7 +146,7 @@ async fn list(key: Key<ViewAudit>, ask: Ask<Wish>) -> Result<List<Event>> {
         to: ask.filter.to,
         limit: ask.one_more(),
     };
-    let rows = audit::list(&mut key.read().await?, &filter).await?;
+    let rows = audit::list(&mut key.read(), &filter).await?;
     Ok(ask.page(rows, |it| it.seq.to_string(), |it| Event::of(it, here(&key))))
 }
 
@@ -156,6 +156,6 @@ fn here(key: &Key<ViewAudit>) -> AccountRef {
 }
 
 async fn show(key: Key<ViewAudit>, At(id): At<Uuid>) -> Result<Json<Event>> {
-    let found = audit::find(&mut key.read().await?, id).await?;
+    let found = audit::find(&mut key.read(), id).await?;
     Ok(Json(Event::of(found.ok_or(Error::NotFound)?, here(&key))))
 }

@@ -109,14 +109,14 @@ struct Wish {}
 async fn list(key: Key<ChangePlan>, ask: Ask<Wish>) -> Result<List<Budget>> {
     let Wish {} = ask.filter;
     let now = key.kit().now();
-    let found = budgets::list(&mut key.read().await?).await?;
+    let found = budgets::list(&mut key.read()).await?;
     let after: Option<BudgetId> = ask.after()?;
     let rest = found.into_iter().filter(|it| after.is_none_or(|after| it.id > after)).collect();
     Ok(ask.page(rest, |it: &budgets::Budget| it.id.to_string(), |it| Budget::of(it, now)))
 }
 
 async fn read(key: Key<ChangePlan>, At(id): At<BudgetId>) -> Result<Tagged<Budget>> {
-    let found = budgets::find(&mut key.read().await?, id).await?;
+    let found = budgets::find(&mut key.read(), id).await?;
     Ok(Tagged(Budget::of(found, key.kit().now())))
 }
 

@@ -70,7 +70,7 @@ async fn show(key: Key<Inside>, Params(asked): Params<Asked>) -> Result<Json<Can
     }
     let unknown = || Error::invalid("permission", "unknown_permission", "There is no such permission.");
     let permission = Permission::parse(&asked.permission).ok_or_else(unknown)?;
-    let mut scope = key.read().await?;
+    let mut scope = key.read();
     let about = match asked.resource.as_deref() {
         Some(id) => {
             let detail = "There is no such resource in this account.";

@@ -168,7 +168,7 @@ impl Status {
 async fn list(key: Key<InviteMembers>, ask: Ask<Wish>) -> Result<List<Invitation>> {
     let status = ask.filter.status.map_or("", Status::word);
     let (after, limit) = (ask.after()?, ask.one_more());
-    let rows = invitations::list_by_status(&mut key.read().await?, status, after, limit).await?;
+    let rows = invitations::list_by_status(&mut key.read(), status, after, limit).await?;
     Ok(ask.page(rows, |it| it.id.to_string(), Invitation::from))
 }
 
@@ -236,7 +236,7 @@ async fn invite(key: Key<InviteMembers>, form::Json(new): form::Json<New>) -> Re
 }
 
 async fn show(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Json<Invitation>> {
-    let invitation = invitations::find(&mut key.read().await?, id).await?;
+    let invitation = invitations::find(&mut key.read(), id).await?;
     Ok(Json(invitation.into()))
 }
 

@@ -146,7 +146,7 @@ struct Wish {}
 
 async fn list(key: Gate<SeeKeys>, ask: Ask<Wish>) -> Result<List<Key>> {
     let Wish {} = ask.filter;
-    let rows = keys::list(&mut key.read().await?, ask.after()?, ask.one_more()).await?;
+    let rows = keys::list(&mut key.read(), ask.after()?, ask.one_more()).await?;
     let now = key.kit().now();
     Ok(ask.page(rows, |it| it.id.to_string(), |it| Key::of(it, now)))
 }
@@ -204,7 +204,7 @@ async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<
 }
 
 async fn show(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<Tagged<Key>> {
-    let found = keys::find(&mut key.read().await?, id).await?;
+    let found = keys::find(&mut key.read(), id).await?;
     Ok(Tagged(Key::of(found, key.kit().now())))
 }
 

@@ -196,13 +196,13 @@ async fn list(key: Key<ViewMembers>, ask: Ask<Wish>) -> Result<List<Member>> {
         limit: ask.limit(),
         is_few: None,
     };
-    let page = members::list(&mut key.read().await?, &filter).await?;
+    let page = members::list(&mut key.read(), &filter).await?;
     let items = page.members.into_iter().map(Member::from).collect();
     Ok(ask.list(items, page.next.map(|it| it.to_string())))
 }
 
 async fn show(key: Key<ViewMembers>, At(id): At<MembershipId>) -> Result<Tagged<Member>> {
-    let member = members::find(&mut key.read().await?, id).await?;
+    let member = members::find(&mut key.read(), id).await?;
     Ok(Tagged(member.into()))
 }
 

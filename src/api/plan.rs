@@ -144,7 +144,7 @@ async fn plan_of(scope: &mut Scope) -> Result<Plan> {
 }
 
 async fn show(key: Key<ViewAccount>) -> Result<Tagged<Plan>> {
-    Ok(Tagged(plan_of(&mut key.read().await?).await?))
+    Ok(Tagged(plan_of(&mut key.read()).await?))
 }
 
 /// The plan that is wanted.
@@ -195,7 +195,7 @@ async fn change(
 impl Versioned for Details {}
 
 async fn show_details(key: Key<ViewBilling>) -> Result<Tagged<Details>> {
-    Ok(Tagged(billing::details(&mut key.read().await?).await?))
+    Ok(Tagged(billing::details(&mut key.read()).await?))
 }
 
 /// Who is to be billed, and how.

@@ -129,7 +129,7 @@ impl Request {
 struct Nothing {}
 
 async fn list(key: Key<UpdateMembers>, ask: Ask<Nothing>) -> Result<List<Request>> {
-    let found = requests::list(&mut key.read().await?, ask.after()?, ask.one_more()).await?;
+    let found = requests::list(&mut key.read(), ask.after()?, ask.one_more()).await?;
     Ok(ask.page(found, |it| it.id.to_string(), |it| Request::of(it, "pending")))
 }
 

@@ -178,7 +178,7 @@ async fn list(key: Key<ViewResources>, ask: Ask<Wish>) -> Result<List<Resource>>
         before: None,
         limit: ask.limit(),
     };
-    let page = resources::list(&mut key.read().await?, &filter).await?;
+    let page = resources::list(&mut key.read(), &filter).await?;
     let items = page.resources.into_iter().map(Resource::from).collect();
     Ok(ask.list(items, page.next.map(|it| it.to_string())))
 }
@@ -235,7 +235,7 @@ async fn create(
 }
 
 async fn show(key: Key<ViewResources>, At(id): At<ResourceId>) -> Result<Tagged<Resource>> {
-    read(&mut key.read().await?, id).await
+    read(&mut key.read(), id).await
 }
 
 async fn read(scope: &mut Scope, id: ResourceId) -> Result<Tagged<Resource>> {

@@ -146,7 +146,7 @@ struct Wish {}
 /// The built-in ones first, then the organization's own by name: few enough to be read at once and cut here.
 async fn list(key: Key<SeeRoles>, ask: Ask<Wish>) -> Result<List<Role>> {
     let Wish {} = ask.filter;
-    let mut scope = key.read().await?;
+    let mut scope = key.read();
     let held = roles::holders(&mut scope).await?;
     let own = roles::list(&mut scope).await?;
     let admins_may_delete = key.me().here.admins_may_delete;
@@ -161,7 +161,7 @@ async fn list(key: Key<SeeRoles>, ask: Ask<Wish>) -> Result<List<Role>> {
 }
 
 async fn show(key: Key<SeeRoles>, At(id): At<String>) -> Result<Tagged<Role>> {
-    let mut scope = key.read().await?;
+    let mut scope = key.read();
     if let Some(it) = BuiltIn::parse(&id) {
         let held = roles::holders(&mut scope).await?;
         return Ok(Tagged(Role::built_in(it, key.me().here.admins_may_delete, &held)));

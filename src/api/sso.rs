@@ -122,7 +122,7 @@ async fn as_read(change: &mut Change, version: &IfMatch) -> Result<()> {
 }
 
 async fn show(key: Key<ManageSso>) -> Result<Tagged<Sso>> {
-    Sso::read(&mut key.read().await?).await.map(Tagged)
+    Sso::read(&mut key.read()).await.map(Tagged)
 }
 
 /// The connection as it is to be.

@@ -139,7 +139,7 @@ async fn list(key: Key<ManageSso>, ask: Ask<Wish>) -> Result<List<Claimed>> {
     let Wish {} = ask.filter;
     let after: String = ask.after()?.unwrap_or_default();
     // There are fifty at most.
-    let mut rows = domains::list(&mut key.read().await?).await?;
+    let mut rows = domains::list(&mut key.read()).await?;
     rows.retain(|it| it.domain > after);
     Ok(ask.page(rows, |it| it.domain.clone(), Claimed::from))
 }
@@ -177,7 +177,7 @@ async fn remove(key: Key<ManageSso>, At(id): At<DomainId>) -> Result<StatusCode>
 }
 
 async fn check(key: Key<ManageSso>, At(id): At<DomainId>) -> Result<Json<Claimed>> {
-    let it = domains::find(&mut key.read().await?, id).await?;
+    let it = domains::find(&mut key.read(), id).await?;
     let found = key.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
     let is_there = it.is_in(&found);
     let now = key
@@ -221,7 +221,7 @@ impl How {
 }
 
 async fn read_joining(key: Key<ManageSso>) -> Result<Json<Joining>> {
-    let joining = joining::get(&mut key.read().await?).await?;
+    let joining = joining::get(&mut key.read()).await?;
     Ok(Json(Joining { joining: How::of(&joining) }))
 }
 
@@ -247,7 +247,7 @@ struct Join {
 }
 
 async fn joins(key: Key<InviteMembers>, ask: Ask<Wish>) -> Result<List<Join>> {
-    let rows = joining::asking(&mut key.read().await?, ask.after()?, ask.one_more()).await?;
+    let rows = joining::asking(&mut key.read(), ask.after()?, ask.one_more()).await?;
     let shape = |it: joining::Asking| {
         let joining::Asking { id, name, email, created_at } = it;
         Join { id, name, email, created_at }

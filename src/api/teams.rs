@@ -98,7 +98,7 @@ async fn list(key: Gate<ViewAccount>, ask: Ask<Wish>) -> Result<List<Team>> {
     }
     let all = me.is_owner || me.may(Permission::ViewMembers);
     let after: String = ask.after()?.unwrap_or_default();
-    let rows = teams::list(&mut key.read().await?, all, &after, ask.one_more()).await?;
+    let rows = teams::list(&mut key.read(), all, &after, ask.one_more()).await?;
     Ok(ask.page(rows, |it| it.slug.clone(), Team::from))
 }
 

@@ -99,7 +99,7 @@ impl From<transfers::Transfer> for Offer {
 
 /// Between the owner and the one to whom it is offered: to others, there is none.
 async fn show(key: Key<Inside>) -> Result<Json<Offer>> {
-    let found = transfers::find(&mut key.read().await?).await?;
+    let found = transfers::find(&mut key.read()).await?;
     let me = key.me();
     let offer = found.filter(|it| me.is_owner || me.is(it.to_member)).ok_or(Error::NotFound)?;
     Ok(Json(offer.into()))

@@ -4,6 +4,7 @@ use super::{
     App, back,
     client::cookie,
     error_pages,
+    layers::{self, NO_STORE, Next, REQUEST_ID},
     limits::{Report, whole},
     page::Page,
     sign::session_cookie,
@@ -19,9 +20,8 @@ use crate::{
     },
 };
 use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method, Request as Bare, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -58,7 +58,7 @@ pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
 }
 
 /// Writes out the error that a handler or a gate returned, and how the rate limit stands.
-pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn told(app: &App, request: Request, next: impl Next) -> Response {
     let path = request.uri().path();
     let is_program = ["/api/", "/scim/", "/webhooks/"].iter().any(|it| path.starts_with(it))
         && !path.starts_with("/api/docs");
@@ -68,8 +68,8 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
         parts.extensions.insert(limited.clone());
     }
     let asked = parts.clone();
-    let response = next.run(Request::from_parts(parts, body)).await;
-    let mut told = tell(&app, asked, response, is_program).await;
+    let response = layers::guarded(app, Request::from_parts(parts, body), next).await;
+    let mut told = tell(app, asked, response, is_program).await;
     if let Some(report) = limited.0.get() {
         for (name, value) in report.fields() {
             told.headers_mut()
@@ -80,22 +80,17 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 async fn tell(app: &App, asked: Parts, mut response: Response, is_program: bool) -> Response {
-    let Some(Told(error)) = response.extensions_mut().remove::<Told>() else {
+    let Some(error) = untold(&mut response) else {
         if is_program {
-            let fields = response.headers_mut();
-            fields.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(NO_STORE);
         }
         return response;
     };
-    let reference = asked.headers.get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if let Error::Internal(cause) | Error::Unavailable(cause) = &*error {
-        tracing::error!(cause, reference, method = %asked.method, "a request failed");
-    }
+    let reference = asked.headers.get(REQUEST_ID).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    log(&error, &asked.method, reference);
     let mut told =
         if is_program { problem(&error, &asked) } else { person(app, &error, &asked, reference).await };
-    if let Some(seconds) = retry_after(&error) {
-        told.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    delay(&error, &mut told);
     // Cookies that were set on the way stay set; a refused method is told with those that are taken.
     for name in [header::SET_COOKIE, header::ALLOW] {
         for value in response.headers().get_all(&name) {
@@ -103,6 +98,33 @@ async fn tell(app: &App, asked: Parts, mut response: Response, is_program: bool)
         }
     }
     told
+}
+
+/// The error that a handler or a gate returned, if it is still to be told.
+pub(super) fn untold(response: &mut Response) -> Option<Arc<Error>> {
+    response.extensions_mut().remove::<Told>().map(|it| it.0)
+}
+
+/// What a program is told of an error, where its address holds no slug and no query.
+pub(super) fn to_program(error: &Error, method: &Method, path: &'static str, id: &HeaderValue) -> Response {
+    log(error, method, id.to_str().unwrap_or_default());
+    let (mut asked, ()) = Bare::new(()).into_parts();
+    asked.uri = Uri::from_static(path);
+    let mut told = problem(error, &asked);
+    delay(error, &mut told);
+    told
+}
+
+fn log(error: &Error, method: &Method, reference: &str) {
+    if let Error::Internal(cause) | Error::Unavailable(cause) = error {
+        tracing::error!(cause, reference, %method, "a request failed");
+    }
+}
+
+fn delay(error: &Error, told: &mut Response) {
+    if let Some(seconds) = retry_after(error) {
+        told.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
 }
 
 fn retry_after(error: &Error) -> Option<u64> {
@@ -139,7 +161,7 @@ pub fn problem(error: &Error, asked: &Parts) -> Response {
     let mut response = (status, body.to_string()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"guildhall\""));
     }
@@ -273,7 +295,7 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     let id: Id = cookie(&asked.headers, session_cookie(app))?.parse().ok()?;
     let by = Credential::Session(secret_hash(id));
     let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
-    let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default()).await.ok()?;
+    let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default());
     let may_be_given = *permission != Permission::TransferAccount;
     let givers = if may_be_given { members::leaders(&mut scope).await.ok()? } else { vec![] };
     let who = scope.who();

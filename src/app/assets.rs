@@ -17,13 +17,23 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 /// Where `static/` is served, whatever the file.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/static/{file}", get(file)).route("/favicon.ico", get(favicon))
+pub const PATHS: [&str; 2] = ["/static/{file}", "/favicon.ico"];
+
+/// What serves it.
+pub fn routes() -> Router {
+    let [files, icon] = PATHS;
+    Router::new().route(files, get(file)).route(icon, get(favicon))
 }
 
 /// The address of a file of `static/`. A name that is not there is a mistake in a template, and a test finds it.
 pub fn url(name: &str) -> &'static str {
     &find(name).url
+}
+
+/// The address of all icons: each is a part of it by its name.
+pub fn icons() -> &'static str {
+    static ICONS: LazyLock<&'static str> = LazyLock::new(|| url("icons.svg"));
+    *ICONS
 }
 
 async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {

@@ -10,10 +10,15 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The address of who asks, and what their browser calls itself.
 pub fn client(parts: &Parts, app: &App) -> Client {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip().to_canonical());
-    let ip = peer.map(|it| behind(it, &parts.headers, &app.0.proxies).to_string()).unwrap_or_default();
     let agent = parts.headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    Client { ip, agent: agent.chars().take(300).collect() }
+    Client { agent: agent.chars().take(300).collect(), ..program(parts, app) }
+}
+
+/// The address of a program that asks.
+pub fn program(parts: &Parts, app: &App) -> Client {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip().to_canonical());
+    let address = peer.map(|it| behind(it, &parts.headers, &app.0.proxies));
+    Client { address, agent: String::new() }
 }
 
 /// The last address that no trusted proxy vouches for. Without trusted proxies, the peer.

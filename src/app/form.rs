@@ -4,7 +4,7 @@ use crate::error::{Error, Fault, Result};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
@@ -33,23 +33,35 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let kind = content_type(&request);
+        let is_json = is_json(&request);
         let body = body(request, app).await?;
-        if !kind.is_empty() && kind != "application/json" && !kind.ends_with("+json") {
+        if !is_json {
             return Err(malformed(415, "Send JSON, with the content type application/json."));
         }
         if has_nul(&body, b"\\u0000") {
             return Err(malformed(422, "The body holds a NUL character, which no field takes."));
         }
-        let broken = |it: serde_json::Error| malformed(400, &format!("This is not JSON: {it}."));
-        serde_json::from_slice::<IgnoredAny>(&body).map_err(broken)?;
         // A structure would be read from an array as well, by the order of its fields.
-        if body.trim_ascii_start().starts_with(b"[") {
-            return Err(Error::invalid("", "invalid", "Send a JSON object."));
+        let is_list = body.trim_ascii_start().starts_with(b"[");
+        match serde_json::from_slice(&body) {
+            Ok(read) if !is_list => Ok(Json(read)),
+            _ => Err(unread::<T>(&body, is_list)),
         }
-        let mut from = serde_json::Deserializer::from_slice(&body);
-        let read = serde_path_to_error::deserialize(&mut from);
-        read.map(Json).map_err(|it| misfit(it.path(), &it.inner().to_string()))
+    }
+}
+
+/// Why a body was not read: it is read again, more slowly, to say at which place.
+fn unread<T: DeserializeOwned>(body: &[u8], is_list: bool) -> Error {
+    if let Err(it) = serde_json::from_slice::<IgnoredAny>(body) {
+        return malformed(400, &format!("This is not JSON: {it}."));
+    }
+    if is_list {
+        return Error::invalid("", "invalid", "Send a JSON object.");
+    }
+    let mut from = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut from) {
+        Err(it) => misfit(it.path(), &it.inner().to_string()),
+        Ok(_) => Error::Internal("a body was read, and was not".into()),
     }
 }
 
@@ -113,9 +125,21 @@ fn content_type(request: &Request) -> String {
     field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// Nothing said is JSON too.
+fn is_json(request: &Request) -> bool {
+    match request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"application/json") => true,
+        Some(_) => {
+            let kind = content_type(request);
+            kind.is_empty() || kind == "application/json" || kind.ends_with("+json")
+        }
+    }
+}
+
 /// Postgres has no text with a NUL in it: it is stopped at the door.
 fn has_nul(body: &[u8], escaped: &[u8]) -> bool {
-    body.contains(&0) || body.windows(escaped.len()).any(|it| it == escaped)
+    let has_escapes = body.contains(&escaped[0]);
+    body.contains(&0) || has_escapes && body.windows(escaped.len()).any(|it| it == escaped)
 }
 
 async fn body(request: Request, app: &App) -> Result<Bytes> {

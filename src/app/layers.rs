@@ -1,118 +1,189 @@
 //! What every request passes on its way in and out.
-use super::{App, answer, assets, metrics, once, sign::session_cookie};
-use crate::{error::Error, store::sessions::Sessions};
+use super::{App, assets, once, routes::Route, sign::session_cookie};
+use crate::{
+    error::{Error, Result},
+    kit::Kit,
+    store::sessions::Sessions,
+};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    body::Body,
+    extract::{DefaultBodyLimit, Request},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, header},
+    response::{IntoResponse as _, Response},
 };
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use tower_http::{
     CompressionLevel,
-    catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, predicate::SizeAbove},
-    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
-    trace::TraceLayer,
 };
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+use tracing::Instrument as _;
+use uuid::Uuid;
 
 /// The most that a request may bring.
 pub const BODY: usize = 1 << 20;
 /// The longest that a request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// By which an answer is found in the log.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// An answer to a program is about now.
+pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What a page may load: our own files, and no script or style inside of it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What holds for whoever asks: no body too large, no panic, no request without an end.
-fn bounded(router: Router<App>) -> Router<App> {
-    router
-        .method_not_allowed_fallback(async || Error::Malformed {
+/// What a request passes on its way in and out: as plain code around one service, for layers of the router would be made anew
+/// for each of its routes, and copied for each request.
+#[derive(Clone)]
+pub struct Hall {
+    app: App,
+    inside: Inside,
+    assets: Router,
+    patterns: Arc<matchit::Router<&'static str>>,
+}
+
+/// The router behind what packs, does once, tells errors, guards and knows the browser.
+type Inside = BoxCloneSyncService<Request, Response, Infallible>;
+
+/// Where a request goes next.
+pub trait Next:
+    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Send + 'static
+{
+}
+impl<T> Next for T where
+    T: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Send + 'static
+{
+}
+
+impl Hall {
+    /// Around the router.
+    pub fn new(router: Router<App>, table: &[Route], app: &App) -> Hall {
+        let not_allowed = async || Error::Malformed {
             status: 405,
             detail: "This address does not take that method.".into(),
-        })
-        .layer(DefaultBodyLimit::max(BODY))
-        .layer(CatchPanicLayer::custom(|_| Error::Internal("a handler panicked".into()).into_response()))
-        .layer(middleware::from_fn(in_time))
-}
-
-/// The layers, the innermost first. What is quick passes none that is there for browsers.
-pub fn around(router: Router<App>, quick: Router<App>, app: &App) -> Router<App> {
-    let kit = app.kit().clone();
-    let https = kit.rules.base_url.starts_with("https:");
-    let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
-    let sessions = SessionManagerLayer::new(Sessions::new(app.0.db.clone(), kit.clone()))
-        .with_name(session_cookie(app))
-        .with_secure(https)
-        .with_same_site(SameSite::Lax)
-        .with_expiry(Expiry::OnInactivity(time::Duration::seconds(seconds)));
-    let fast = CompressionLayer::new()
-        .no_br()
-        .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(1024));
-    let told = middleware::from_fn_with_state(app.clone(), answer::layer);
-    bounded(router.fallback(async || Error::NotFound))
-        .layer(sessions)
-        .layer(middleware::from_fn_with_state(app.clone(), same_site))
-        .layer(middleware::from_fn(no_nul))
-        .layer(told.clone())
-        .layer(middleware::from_fn_with_state(app.clone(), once::layer))
-        .layer(fast)
-        .merge(bounded(quick).layer(told))
-        .merge(assets::routes())
-        .layer(middleware::from_fn_with_state(https, headers))
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::layer))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(SetRequestIdLayer::x_request_id(Ids(kit)))
-}
-
-#[derive(Clone)]
-struct Ids(crate::kit::Kit);
-impl MakeRequestId for Ids {
-    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        HeaderValue::from_str(&self.0.id().simple().to_string()).ok().map(RequestId::new)
+        };
+        let router = router.method_not_allowed_fallback(not_allowed).fallback(async || Error::NotFound);
+        let within = sessions(app).layer(router.with_state(app.clone()));
+        let all = service_fn({
+            let app = app.clone();
+            move |request| {
+                let (app, within) = (app.clone(), within.clone());
+                async move { Ok(once::pass(app, request, within).await) }
+            }
+        });
+        // A page is some 60 KB of words that repeat: the middle of the scale makes a tenth of it within a millisecond.
+        let packing = CompressionLayer::new().quality(CompressionLevel::Precise(5));
+        let packed = packing.compress_when(SizeAbove::new(1024)).layer(all);
+        let inside = BoxCloneSyncService::new(packed.map_response(|it: http::Response<_>| it.map(Body::new)));
+        let mut patterns = matchit::Router::new();
+        for path in table.iter().map(|it| it.path).chain(assets::PATHS) {
+            // A path that takes several methods is there already.
+            let _ = patterns.insert(path, path);
+        }
+        Hall { app: app.clone(), inside, assets: assets::routes(), patterns: Arc::new(patterns) }
+    }
+    /// From the door to the router and back.
+    pub async fn pass(self, mut request: Request) -> Response {
+        let began = Instant::now();
+        let id = request_id(request.headers(), self.app.kit());
+        request.headers_mut().insert(REQUEST_ID, id.clone());
+        let path = request.uri().path();
+        // The route's pattern is logged and counted, and never the address: that may hold a token.
+        let pattern = self.patterns.at(path).map_or("other", |it| *it.value);
+        let has_token =
+            ["/invitations/", "/verify-email/", "/reset-password/"].iter().any(|it| path.starts_with(it));
+        let is_asset = assets::PATHS.contains(&pattern);
+        let method = request.method().clone();
+        let span =
+            tracing::info_span!("request", %method, path = pattern, id = id.to_str().unwrap_or_default());
+        let Ok(mut response) = async {
+            if is_asset { self.assets.oneshot(request).await } else { self.inside.oneshot(request).await }
+        }
+        .instrument(span)
+        .await;
+        let headers = response.headers_mut();
+        dress(headers, has_token);
+        seal(headers, self.app.kit().rules.is_https());
+        headers.insert(REQUEST_ID, id);
+        self.app.metrics().times(pattern, method.as_str(), response.status()).add(began.elapsed());
+        response
     }
 }
 
-/// The route's pattern and never the address: that may hold a token.
-fn span<B>(request: &axum::http::Request<B>) -> tracing::Span {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let id = request.headers().get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path, id)
+fn sessions(app: &App) -> SessionManagerLayer<Sessions> {
+    let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
+    SessionManagerLayer::new(Sessions::new(app.0.db.clone(), app.kit().clone()))
+        .with_name(session_cookie(app))
+        .with_secure(app.kit().rules.is_https())
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnInactivity(time::Duration::seconds(seconds)))
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
-        Ok(response) => response,
+/// What holds for whoever asks: nothing from elsewhere, no body too large, no panic, no request without an end.
+pub async fn guarded(app: &App, mut request: Request, next: impl Next) -> Response {
+    if let Err(error) = no_nul(&request).and_then(|()| same_site(app, &request)) {
+        return error.into_response();
+    }
+    DefaultBodyLimit::max(BODY).apply(&mut request);
+    in_time(next.oneshot(request)).await
+}
+
+/// A handler that takes too long, or that panics, has failed, and nobody else.
+pub async fn in_time(work: impl Future<Output = Result<Response, Infallible>> + Send + 'static) -> Response {
+    let mut work = Box::pin(work);
+    let work = poll_fn(move |context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled
+            .unwrap_or_else(|_| Poll::Ready(Ok(Error::Internal("a handler panicked".into()).into_response())))
+    });
+    match timeout(PATIENCE, work).await {
+        Ok(Ok(response)) => response,
         Err(_) => Error::Unavailable("a request took too long".into()).into_response(),
     }
 }
 
+/// The id that a request came with, or a new one.
+pub fn request_id(fields: &HeaderMap, kit: &Kit) -> HeaderValue {
+    fields.get(REQUEST_ID).cloned().unwrap_or_else(|| new_id(kit))
+}
+
+fn new_id(kit: &Kit) -> HeaderValue {
+    let id = kit.id().simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+    HeaderValue::try_from(id).expect("hexadecimal digits")
+}
+
 /// No path and no query holds a NUL: nothing behind this needs to ask.
-async fn no_nul(request: Request, next: Next) -> Response {
+fn no_nul(request: &Request) -> Result<()> {
     let uri = request.uri();
     if uri.path().contains("%00") || uri.query().is_some_and(|it| it.contains("%00")) {
-        return Error::Malformed { status: 400, detail: "An address holds no NUL character.".into() }
-            .into_response();
+        return Err(Error::Malformed { status: 400, detail: "An address holds no NUL character.".into() });
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// A change comes from our own pages: Fetch Metadata says so, or the Origin field where a browser is too old for it. What
 /// carries its own credential is not asked.
-async fn same_site(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_ours(&app, &request) {
-        return next.run(request).await;
+fn same_site(app: &App, request: &Request) -> Result<()> {
+    if is_ours(app, request) {
+        return Ok(());
     }
     let detail = format!(
         "This request did not come from {}. Open the page there and try again; if you run this installation, check its base URL.",
         app.kit().rules.base_url
     );
-    Error::Barred { code: "cross_site", detail }.into_response()
+    Err(Error::Barred { code: "cross_site", detail })
 }
 
 fn is_ours(app: &App, request: &Request) -> bool {
@@ -129,22 +200,25 @@ fn is_ours(app: &App, request: &Request) -> bool {
     }
 }
 
-async fn headers(State(https): State<bool>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let has_token =
-        ["/invitations/", "/verify-email/", "/reset-password/"].iter().any(|it| path.starts_with(it));
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    let mut set = |name: &'static str, value: &'static str| {
+/// What a browser may do with an answer.
+fn dress(headers: &mut HeaderMap, has_token: bool) {
+    let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    set("content-security-policy", CSP);
-    set("x-content-type-options", "nosniff");
-    set("referrer-policy", if has_token { "no-referrer" } else { "same-origin" });
-    set("cross-origin-opener-policy", "same-origin");
-    set("permissions-policy", "camera=(), geolocation=(), microphone=()");
+    set(header::CONTENT_SECURITY_POLICY, CSP);
+    set(header::REFERRER_POLICY, if has_token { "no-referrer" } else { "same-origin" });
+    set(OPENER, "same-origin");
+    set(PERMISSIONS, "camera=(), geolocation=(), microphone=()");
+}
+
+const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// What holds for every answer, whoever reads it.
+pub fn seal(headers: &mut HeaderMap, https: bool) {
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     if https {
-        set("strict-transport-security", "max-age=31536000; includeSubDomains");
+        let long = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(long);
     }
-    response
 }

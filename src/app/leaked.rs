@@ -16,7 +16,7 @@ pub async fn report(anyone: &Anyone, key: &str) -> Result<()> {
     }
     // Every report counts, the right ones too: an answer that depends on the key would tell.
     let _ =
-        anyone.app().throttle().attempt(&[(format!("leaked from {}", anyone.client().ip), OF_ADDRESS)])?;
+        anyone.app().throttle().attempt(&[(format!("leaked from {}", anyone.client().ip()), OF_ADDRESS)])?;
     anyone.change(async |change| keys::revoke_leaked(change, key).await).await?;
     Ok(())
 }

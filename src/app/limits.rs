@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     kit::Kit,
     model::{catalog::RateLimit, id::AccountId, time::Time},
-    store::limits::{self, Delta},
+    store::limits::{self, Delta, Subject},
 };
 use moka::sync::Cache;
 use rate::{Rate, Try};
@@ -32,17 +32,20 @@ pub struct Report {
     pub admitted: bool,
     /// The dimension with the fewest remaining, the shortest on a tie.
     pub tightest: Dimension,
-    /// All of them, as they are called.
-    pub policy: Vec<(String, u32, u32)>,
+    /// All of them.
+    pub policy: Policy,
     /// When asking again makes sense, if it was not admitted.
     pub retry: Duration,
 }
+
+/// The dimensions of a limit: what each is called, how much it admits, within how many seconds.
+pub type Policy = Arc<[(Arc<str>, u32, u32)]>;
 
 /// One dimension of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dimension {
     /// What it is called.
-    pub name: String,
+    pub name: Arc<str>,
     /// At most so many.
     pub limit: u32,
     /// So many are left.
@@ -72,9 +75,9 @@ pub fn whole(it: Duration) -> u64 {
 
 /// All that is counted.
 pub struct Limits {
-    meters: Cache<String, Arc<Meter>>,
+    meters: Cache<Subject, Arc<Meter>>,
     /// Whose counts must be written down, or given back.
-    due: Mutex<BTreeSet<String>>,
+    due: Mutex<BTreeSet<Subject>>,
     /// How many processes serve this database.
     replicas: AtomicUsize,
     /// Counts how often that began or ceased to be more than one.
@@ -103,6 +106,7 @@ struct Meter {
 #[derive(Default)]
 struct State {
     rates: Vec<Rate>,
+    policy: Policy,
     /// As of which epoch it knows what others admitted.
     epoch: u64,
 }
@@ -127,11 +131,14 @@ impl State {
             let rate = at.map(|at| had.swap_remove(at));
             self.rates.push(rate.map_or_else(|| Rate::new(it), |rate| rate.named(it)));
         }
+        self.policy = self.rates.iter().map(Rate::policy).collect();
     }
     /// Admits all or nothing; none: the database must be asked first.
     fn admit(&mut self, cost: u64, now: Time, how: Try) -> Option<Report> {
-        let fits: Option<Vec<bool>> = self.rates.iter_mut().map(|it| it.fits(cost, now, how)).collect();
-        let admitted = fits?.into_iter().all(|it| it);
+        let mut admitted = true;
+        for it in &mut self.rates {
+            admitted &= it.fits(cost, now, how)?;
+        }
         if admitted {
             self.rates.iter_mut().for_each(|it| it.take(cost, now, how));
         }
@@ -139,13 +146,19 @@ impl State {
     }
     fn report(&mut self, admitted: bool, cost: u64, now: Time) -> Report {
         let wanted = if admitted { 0 } else { cost };
-        let mut all: Vec<(u32, Dimension, bool)> =
-            self.rates.iter_mut().map(|it| it.dimension(wanted, now)).collect();
-        let retry = all.iter().filter(|it| it.2).map(|it| it.1.reset).max().unwrap_or_default();
-        let policy = all.iter().map(|it| (it.1.name.clone(), it.1.limit, it.0)).collect();
-        all.sort_by_key(|it| (it.1.remaining, it.0));
-        let tightest = all.swap_remove(0).1;
-        Report { admitted, tightest, policy, retry }
+        let (mut retry, mut tightest) = (Duration::ZERO, None);
+        for rate in &mut self.rates {
+            let (seconds, it, lacks) = rate.dimension(wanted, now);
+            if lacks {
+                retry = retry.max(it.reset);
+            }
+            let place = (it.remaining, seconds);
+            if tightest.as_ref().is_none_or(|(had, _)| place < *had) {
+                tightest = Some((place, it));
+            }
+        }
+        let tightest = tightest.expect("a limit has a dimension").1;
+        Report { admitted, tightest, policy: self.policy.clone(), retry }
     }
 }
 
@@ -153,8 +166,8 @@ impl Limits {
     fn is_shared(&self) -> bool {
         self.replicas.load(SeqCst) > 1
     }
-    fn meter(&self, subject: &str) -> Arc<Meter> {
-        self.meters.get_with_by_ref(subject, Arc::default)
+    fn meter(&self, subject: Subject) -> Arc<Meter> {
+        self.meters.get(&subject).unwrap_or_else(|| self.meters.get_with(subject, Arc::default))
     }
     /// How many processes serve this database now. True if counts must be written down at once, for others to see.
     pub fn attended_by(&self, replicas: usize) -> bool {
@@ -163,21 +176,21 @@ impl Limits {
             return false;
         }
         self.epoch.fetch_add(1, SeqCst);
-        lock(&self.due).extend(self.meters.iter().map(|it| it.0.to_string()));
+        lock(&self.due).extend(self.meters.iter().map(|it| *it.0));
         true
     }
     async fn ask(
         &self,
         db: &Db,
         kit: &Kit,
-        subject: String,
+        subject: Subject,
         limits: &[RateLimit],
         cost: Option<u64>,
     ) -> Result<Option<Report>> {
         if limits.is_empty() {
             return Ok(None);
         }
-        let meter = self.meter(&subject);
+        let meter = self.meter(subject);
         // `learnt`: the database was asked just now, and whether for a share.
         let attempt = |learnt: Option<bool>| {
             let epoch = self.epoch.load(SeqCst);
@@ -209,7 +222,7 @@ impl Limits {
                         // A share whose piece of time is over before it arrives is asked for again.
                         let mut told = None;
                         for last in [false, false, true] {
-                            let shared = self.learn(db, kit, &meter, &subject, cost.unwrap_or(0)).await?;
+                            let shared = self.learn(db, kit, &meter, subject, cost.unwrap_or(0)).await?;
                             told = attempt(last.then_some(shared));
                             if told.is_some() {
                                 break;
@@ -225,14 +238,15 @@ impl Limits {
         }
         Ok(Some(told))
     }
-    fn is_due(&self, meter: &Meter, subject: String) {
+    fn is_due(&self, meter: &Meter, subject: Subject) {
         let shared = self.is_shared();
         if lock(&meter.state).rates.iter_mut().any(|it| it.becomes_due(shared)) {
             lock(&self.due).insert(subject);
         }
     }
     /// Asks the database what others admitted; where several serve, takes a share. True if it did.
-    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, subject: &str, cost: u64) -> Result<bool> {
+    async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, whom: Subject, cost: u64) -> Result<bool> {
+        let subject = &whom.to_string();
         let (epoch, replicas) = (self.epoch.load(SeqCst), self.replicas.load(SeqCst));
         let now = kit.now();
         if replicas <= 1 {
@@ -257,24 +271,24 @@ impl Limits {
             state.epoch = epoch;
         }
         drop(state);
-        lock(&self.due).insert(subject.to_owned());
+        lock(&self.due).insert(whom);
         shared.map(|()| true)
     }
     /// Writes down what is to be known elsewhere or later, and gives back shares that nobody uses. `all`: even what would be
     /// over before it matters.
     pub async fn write(&self, db: &Db, kit: &Kit, all: bool) -> Result<()> {
-        let due: Vec<String> = std::mem::take(&mut *lock(&self.due)).into_iter().collect();
+        let due: Vec<Subject> = std::mem::take(&mut *lock(&self.due)).into_iter().collect();
         let shared = self.is_shared();
         let mut done = Ok(());
         for some in due.chunks(500) {
-            let meters: Vec<_> =
-                some.iter().filter_map(|it| self.meters.get(it).map(|meter| (it, meter))).collect();
+            let meter = |it: &Subject| self.meters.get(it).map(|meter| (*it, it.to_string(), meter));
+            let meters: Vec<_> = some.iter().filter_map(meter).collect();
             let mut turns = vec![];
             let (mut deltas, mut busiest) = (vec![], vec![]);
-            for (subject, meter) in &meters {
+            for (whom, subject, meter) in &meters {
                 // Who is talking about it just now writes it down too.
                 let Ok(turn) = meter.turn.try_lock() else {
-                    lock(&self.due).insert((*subject).clone());
+                    lock(&self.due).insert(*whom);
                     continue;
                 };
                 turns.push(turn);
@@ -284,23 +298,23 @@ impl Limits {
                 deltas.extend(state.rates.iter_mut().flat_map(of));
                 busiest.extend(state.rates.iter_mut().filter_map(|it| it.risen(subject)));
                 if state.rates.iter().any(Rate::has_share) {
-                    lock(&self.due).insert((*subject).clone());
+                    lock(&self.due).insert(*whom);
                 }
             }
             let written = limits::add(db, &deltas, &busiest).await;
-            for (subject, meter) in &meters {
-                if written.is_err() && busiest.iter().any(|it| it.subject == **subject) {
+            for (whom, subject, meter) in &meters {
+                if written.is_err() && busiest.iter().any(|it| it.subject == *subject) {
                     lock(&meter.state).rates.iter_mut().for_each(Rate::rises_again);
-                    lock(&self.due).insert((*subject).clone());
+                    lock(&self.due).insert(*whom);
                 }
-                let mine: Vec<Delta> = deltas.iter().filter(|it| it.subject == **subject).cloned().collect();
+                let mine: Vec<Delta> = deltas.iter().filter(|it| it.subject == *subject).cloned().collect();
                 if mine.is_empty() {
                     continue;
                 }
                 let now = kit.now();
                 lock(&meter.state).rates.iter_mut().for_each(|it| it.settle(&mine, written.is_ok(), now));
                 if written.is_err() {
-                    lock(&self.due).insert((*subject).clone());
+                    lock(&self.due).insert(*whom);
                 }
             }
             done = done.and(written);
@@ -313,17 +327,17 @@ impl App {
     /// Takes from the rate limits of a plan, for the account that pays. None where it has no limit.
     pub async fn take(&self, payer: AccountId, plan: &str, cost: u64) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, Some(cost)).await
+        self.0.limits.ask(&self.0.db, self.kit(), Subject::Plan(payer), limits, Some(cost)).await
     }
     /// How the rate limits stand, without taking from them.
     pub async fn peek(&self, payer: AccountId, plan: &str) -> Result<Option<Report>> {
         let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), limits::of_plan(payer), limits, None).await
+        self.0.limits.ask(&self.0.db, self.kit(), Subject::Plan(payer), limits, None).await
     }
     /// A call of our own API, made for an account.
     pub(super) async fn call(&self, account: AccountId) -> Result<Option<Report>> {
         let limits = &self.kit().catalog.api;
-        self.0.limits.ask(&self.0.db, self.kit(), format!("api:{account}"), limits, Some(1)).await
+        self.0.limits.ask(&self.0.db, self.kit(), Subject::Api(account), limits, Some(1)).await
     }
     /// The rate limits, for who keeps them in step with other processes.
     pub fn limits(&self) -> &Limits {

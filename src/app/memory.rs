@@ -5,35 +5,53 @@ use crate::{
     error::{Error, Result},
     kit::stale::{Since, Stale},
     model::{
-        id::{AccountId, MembershipId},
-        verdict::{Known, Named, Seat, Spot},
+        grant::Rights,
+        id::AccountId,
+        time::Time,
+        verdict::{Home, Known, Named, Seat, Spot},
     },
     store::{Service, keys::TOUCH, tokens, verify},
 };
 use moka::sync::Cache;
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// So many keys are remembered: about 20 MB.
+/// So many keys are remembered: about 40 MB.
 const KEYS: usize = 1 << 17;
-/// Of members and what their keys were made for, of resources.
+/// Of accounts, of what keys may do, of resources.
 const OTHERS: u64 = 20_000;
+/// Of service tokens.
+const TOKENS: usize = 100;
 /// So many look-ups at a time: those that wait find what others read.
 const AT_ONCE: usize = 6;
 const SHELVES: usize = 64;
 
 /// The first half of a secret's hash: enough to tell all secrets apart.
 type Mark = [u8; 16];
-/// A member, and what their keys were made for.
-type Alike = (AccountId, Option<MembershipId>, Option<String>, Option<String>);
-type Shelf = HashMap<Mark, Arc<Kept>>;
+type Shelf = HashMap<Mark, Arc<Kept>, BuildHasherDefault<Itself>>;
+
+/// A hash needs no hashing.
+#[derive(Default)]
+struct Itself(u64);
+impl Hasher for Itself {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_ne_bytes(*last);
+        }
+    }
+    fn write_usize(&mut self, _: usize) {}
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Something, and when it was read.
 struct Dated<T>(T, Since);
@@ -41,9 +59,10 @@ struct Dated<T>(T, Since);
 /// All of it.
 pub struct Memory {
     keys: Box<[Mutex<Shelf>]>,
-    seats: Cache<Alike, Arc<Dated<Arc<Seat>>>>,
+    homes: Cache<AccountId, Arc<Home>>,
+    rights: Cache<Rights, Arc<Rights>>,
     spots: Cache<(AccountId, Named), Arc<Dated<Option<Spot>>>>,
-    tokens: Cache<Mark, Arc<Dated<Service>>>,
+    tokens: RwLock<HashMap<Mark, Arc<Dated<Token>>, BuildHasherDefault<Itself>>>,
     lookups: Semaphore,
 }
 
@@ -51,9 +70,10 @@ impl Default for Memory {
     fn default() -> Memory {
         Memory {
             keys: std::iter::repeat_with(Mutex::default).take(SHELVES).collect(),
-            seats: Cache::new(OTHERS),
+            homes: Cache::new(OTHERS),
+            rights: Cache::new(OTHERS),
             spots: Cache::new(OTHERS),
-            tokens: Cache::new(100),
+            tokens: RwLock::default(),
             lookups: Semaphore::new(AT_ONCE),
         }
     }
@@ -83,15 +103,34 @@ impl Memory {
         }
         shelf.insert(mark, it);
     }
-    /// One seat for all keys that sit in it.
-    fn seat(&self, alike: Alike, read: Seat, since: Since, stale: &Stale) -> (Arc<Seat>, Since) {
-        if let Some(had) = self.seats.get(&alike).filter(|it| stale.holds(it.1, &it.0.about())) {
-            return (had.0.clone(), had.1);
-        }
-        let seat = Arc::new(read);
-        self.seats.insert(alike, Arc::new(Dated(seat.clone(), since)));
-        (seat, since)
+    fn token(&self, mark: Mark) -> Option<Arc<Dated<Token>>> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).get(&mark).cloned()
     }
+    fn keep_token(&self, mark: Mark, it: Arc<Dated<Token>>) {
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        // No more than that are in force at a time.
+        if tokens.len() >= TOKENS && !tokens.contains_key(&mark) {
+            tokens.clear();
+        }
+        tokens.insert(mark, it);
+    }
+    /// Keys that say the same say it in one place.
+    fn share(&self, seat: &mut Seat) {
+        match self.homes.get(&seat.home.id).filter(|it| *it == seat.home) {
+            Some(had) => seat.home = had,
+            None => self.homes.insert(seat.home.id, seat.home.clone()),
+        }
+        match self.rights.get(&*seat.rights) {
+            Some(had) => seat.rights = had,
+            None => self.rights.insert(Rights::clone(&seat.rights), seat.rights.clone()),
+        }
+    }
+}
+
+/// A service token that is kept, and when its use was written down last.
+struct Token {
+    it: Arc<Service>,
+    used: AtomicI64,
 }
 
 /// A key that is kept, and when its use was written down last.
@@ -114,35 +153,27 @@ impl App {
     /// The key whose secret has this hash. What nobody made is turned away without the database.
     pub async fn known(&self, hash: &[u8]) -> Result<Option<Found>> {
         let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
-        if stale.is_unknown(hash) {
-            return Ok(None);
-        }
         if let Some(it) = memory.key(mark, stale) {
             return Ok(Some(Found(it)));
+        }
+        if stale.is_unknown(hash) {
+            return Ok(None);
         }
         let _turn = self.turn().await?;
         if let Some(it) = memory.key(mark, stale) {
             return Ok(Some(Found(it)));
         }
         let since = stale.since();
-        let Some(read) = verify::key(&mut self.0.db.read().await?, hash).await? else { return Ok(None) };
-        let (seat, sat) = memory.seat(read.alike, read.seat, since, stale);
-        let known = Known {
-            id: read.id,
-            is_revoked: read.is_revoked,
-            expires_at: read.expires_at,
-            seat,
-            spent_until: read.spent_until,
-        };
-        let kept = Arc::new(Kept { key: Dated(known, since.min(sat)), used: AtomicI64::new(i64::MIN) });
+        let read = verify::key(&mut self.0.db.read().await?, hash).await?;
+        let Some(mut known) = read else { return Ok(None) };
+        memory.share(&mut known.seat);
+        let kept = Arc::new(Kept { key: Dated(known, since), used: AtomicI64::new(i64::MIN) });
         memory.keep(mark, kept.clone());
         Ok(Some(Found(kept)))
     }
     /// A gateway let a key pass. Written down now and then, beside the request.
     pub fn used(&self, key: &Found) {
-        let (now, last) = (self.kit().now(), &key.0.used);
-        if last.load(Relaxed) <= now.minus(TOUCH).0 {
-            last.store(now.0, Relaxed);
+        if is_due(&key.0.used, self.kit().now()) {
             self.write_use(key.id);
         }
     }
@@ -170,13 +201,16 @@ impl App {
         memory.spots.insert(at, Arc::new(Dated(found.clone(), since)));
         Ok(found)
     }
-    /// The service token whose secret has this hash, if it is in force.
-    pub(super) async fn token(&self, hash: &[u8]) -> Result<Service> {
+    /// The service token whose secret has this hash, if it is in force. Its use is written down now and then.
+    pub(super) async fn token(&self, hash: &[u8]) -> Result<Arc<Service>> {
         let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
         // Tokens belong to the installation, which the nil id stands for.
-        let holds = |it: &Arc<Dated<Service>>| stale.is_trusted() && stale.holds(it.1, &[Uuid::nil()]);
-        if let Some(had) = memory.tokens.get(&mark).filter(holds) {
-            return Ok(had.0.clone());
+        let holds = |it: &Arc<Dated<Token>>| stale.is_trusted() && stale.holds(it.1, &[Uuid::nil()]);
+        if let Some(had) = memory.token(mark).filter(holds) {
+            if is_due(&had.0.used, self.kit().now()) {
+                self.write_token_use(had.0.it.id);
+            }
+            return Ok(had.0.it.clone());
         }
         if stale.is_unknown(hash) {
             return Err(Error::SignedOut);
@@ -184,11 +218,27 @@ impl App {
         let _turn = self.turn().await?;
         let since = stale.since();
         let found = tokens::find(&mut self.0.db.read().await?, hash).await?.ok_or(Error::SignedOut)?;
-        memory.tokens.insert(mark, Arc::new(Dated(found.clone(), since)));
-        Ok(found)
+        let (it, now) = (Arc::new(found), self.kit().now());
+        // Read again, it was not necessarily used again.
+        let used = memory.token(mark).map_or(i64::MIN, |had| had.0.used.load(Relaxed));
+        let token = Token { it: it.clone(), used: AtomicI64::new(used) };
+        if is_due(&token.used, now) {
+            self.write_token_use(it.id);
+        }
+        memory.keep_token(mark, Arc::new(Dated(token, since)));
+        Ok(it)
     }
     async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
         self.metrics().lookup();
         self.0.memory.lookups.acquire().await.map_err(|it| Error::Internal(it.to_string()))
     }
+}
+
+/// Whether a use is to be written down, as it was not for a while.
+fn is_due(last: &AtomicI64, now: Time) -> bool {
+    let is_due = last.load(Relaxed) <= now.minus(TOUCH).0;
+    if is_due {
+        last.store(now.0, Relaxed);
+    }
+    is_due
 }

@@ -2,12 +2,7 @@
 //! and other closed lists: nothing that a visitor sends makes a new one.
 use super::App;
 use crate::{db::Dialect, kit::secret::hash, model::verdict::Verdict};
-use axum::{
-    extract::{MatchedPath, Request, State},
-    http::StatusCode,
-    middleware::Next,
-    response::Response,
-};
+use axum::http::StatusCode;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -15,7 +10,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The upper ends of the classes of time, in microseconds.
@@ -28,31 +23,40 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 #[derive(Default)]
 pub struct Metrics {
     /// By pattern, method and status.
-    requests: RwLock<BTreeMap<(String, usize, u16), Arc<Times>>>,
+    requests: RwLock<BTreeMap<(&'static str, usize, u16), Arc<Times>>>,
     verdicts: [AtomicU64; Verdict::ALL.len()],
     lookups: AtomicU64,
 }
 
+/// How long answers of one kind took.
 #[derive(Default)]
-struct Times {
+pub struct Times {
     classes: [AtomicU64; CLASSES.len() + 1],
     micros: AtomicU64,
 }
 
+impl Times {
+    /// One more.
+    pub fn add(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let class = CLASSES.iter().position(|it| micros <= *it).unwrap_or(CLASSES.len());
+        self.classes[class].fetch_add(1, Relaxed);
+        self.micros.fetch_add(micros, Relaxed);
+    }
+    fn is_empty(&self) -> bool {
+        self.classes.iter().all(|it| it.load(Relaxed) == 0)
+    }
+}
+
 impl Metrics {
-    fn times(&self, at: (String, usize, u16)) -> Arc<Times> {
+    /// Where answers of that kind are counted.
+    pub(super) fn times(&self, pattern: &'static str, method: &str, status: StatusCode) -> Arc<Times> {
+        let method = METHODS.iter().position(|it| *it == method).unwrap_or(METHODS.len() - 1);
+        let at = (pattern, method, status.as_u16());
         if let Some(found) = self.requests.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
             return found.clone();
         }
         self.requests.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_default().clone()
-    }
-    fn count(&self, pattern: &str, method: &str, status: u16, took: Duration) {
-        let method = METHODS.iter().position(|it| *it == method).unwrap_or(METHODS.len() - 1);
-        let times = self.times((pattern.to_owned(), method, status));
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let class = CLASSES.iter().position(|it| micros <= *it).unwrap_or(CLASSES.len());
-        times.classes[class].fetch_add(1, Relaxed);
-        times.micros.fetch_add(micros, Relaxed);
     }
     /// A gateway was answered.
     pub fn verdict(&self, it: Verdict) {
@@ -100,9 +104,9 @@ impl App {
 
         let requests = metrics.requests.read().unwrap_or_else(PoisonError::into_inner);
         page.head("guildhall_request_seconds", "histogram", "Requests by route, method and status.");
-        for ((route, method, status), times) in requests.iter() {
+        for ((route, method, status), times) in requests.iter().filter(|it| !it.1.is_empty()) {
             let status = status.to_string();
-            let labels = [("route", route.as_str()), ("method", METHODS[*method]), ("status", &status)];
+            let labels = [("route", *route), ("method", METHODS[*method]), ("status", &status)];
             let mut sum = 0;
             for (at, class) in times.classes.iter().enumerate() {
                 sum += class.load(Relaxed);
@@ -150,15 +154,4 @@ impl Page {
         let braced = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.0, "{name}{braced} {value}");
     }
-}
-
-/// Counts a request and how long it took to answer.
-pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let pattern = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    let pattern = pattern.as_ref().map_or("other", MatchedPath::as_str);
-    app.metrics().count(pattern, method.as_str(), response.status().as_u16(), began.elapsed());
-    response
 }

@@ -15,19 +15,20 @@ use crate::{
 pub fn shell(
     person: &entry::Person,
     here: Option<&Entry>,
-    seats: &[Seat],
+    seats: &[&Seat],
     path: &str,
     catalog: &Catalog,
     limit: u32,
 ) -> Shell {
     let current = here.map(|it| it.here.id);
     let place = |it: &Seat| seat_place(it, current, catalog);
-    let is_top = |kind| move |it: &&Seat| it.kind == kind;
-    let teams_of = |id: AccountId| seats.iter().filter(|it| it.parent_id == Some(id)).map(&place).collect();
+    let is_top = |kind| move |it: &&&Seat| it.kind == kind;
+    let teams_of =
+        |id: AccountId| seats.iter().filter(|it| it.parent_id == Some(id)).map(|it| place(it)).collect();
     let listed: Vec<AccountId> = seats.iter().map(|it| it.id).collect();
     let personal = seats.iter().find(is_top(account::Kind::Personal));
     let owned = seats.iter().filter(|it| it.kind == account::Kind::Organization && it.is_owner).count();
-    let is_elsewhere = |it: &&Seat| {
+    let is_elsewhere = |it: &&&Seat| {
         let parent = it.parent_id.filter(|id| listed.contains(id) && Some(*id) != personal.map(|it| it.id));
         it.kind == account::Kind::Team && parent.is_none()
     };
@@ -41,13 +42,14 @@ pub fn shell(
             current: true,
         }),
         installation: here.is_none() && is_installation(path),
-        personal: personal.map(&place).unwrap_or_default(),
+        personal: personal.map(|it| place(it)).unwrap_or_default(),
         organizations: seats
             .iter()
             .filter(is_top(account::Kind::Organization))
             .map(|it| (place(it), teams_of(it.id)))
             .collect(),
-        teams_elsewhere: seats.iter().filter(is_elsewhere).map(&place).collect(),
+        teams_elsewhere: seats.iter().filter(is_elsewhere).map(|it| place(it)).collect(),
+        people: here.filter(|it| lists_members(it)).map(|it| format!("/a/{}/members", it.here.slug)),
         nav: match here {
             Some(it) => sections(it, seats, path),
             None if is_installation(path) => installation(path),
@@ -66,20 +68,15 @@ fn is_installation(path: &str) -> bool {
 }
 
 fn installation(path: &str) -> Vec<Section> {
-    let item = |label: &str, icon, href: &str, current| Item {
-        label: label.into(),
-        icon,
-        href: href.into(),
-        current,
-        count: None,
-    };
+    let item =
+        |label, icon, href: &str, current| Item { label, icon, href: href.into(), current, count: None };
     let is_accounts = path == "/operator"
         || ["/operator/accounts", "/operator/invoices"].iter().any(|it| path.starts_with(it));
     let items = vec![
         item("Accounts", "building-2", "/operator", is_accounts),
         item("Service tokens", "key-round", "/operator/tokens", path.starts_with("/operator/tokens")),
     ];
-    vec![Section { title: "Installation".into(), items }]
+    vec![Section { title: "Installation", items }]
 }
 
 fn kind(it: account::Kind) -> Kind {
@@ -113,21 +110,25 @@ fn capital(word: &str) -> String {
     all.next().map(|it| it.to_uppercase().chain(all).collect()).unwrap_or_default()
 }
 
-fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
+fn lists_members(entry: &Entry) -> bool {
+    entry.may(Permission::ViewMembers) && entry.here.kind != account::Kind::Personal
+}
+
+fn sections(entry: &Entry, seats: &[&Seat], path: &str) -> Vec<Section> {
     let here = &entry.here;
     let seat = seats.iter().find(|it| it.id == here.id);
     let base = format!("/a/{}", here.slug);
-    let item = |label: &str, icon, page: &str, count| {
-        let href = format!("{base}/{page}");
-        let current = path == href || path.starts_with(&format!("{href}/"));
-        Item { label: label.into(), icon, href, current, count }
+    // The word of the address that says which page this is.
+    let word = path.strip_prefix(&base).and_then(|it| it.split('/').nth(1)).unwrap_or_default();
+    let item = |label, icon, page: &str, count| {
+        let href = [&base, "/", page].concat();
+        Item { label, icon, href, current: word == page, count }
     };
     let is_shared = here.kind != account::Kind::Personal;
     let mut first = vec![item("Overview", "house", "overview", None)];
-    if entry.may(Permission::ViewMembers) && is_shared {
+    if lists_members(entry) {
         let mut members = item("Members", "users", "members", seat.map(|it| it.member_count));
-        members.current |=
-            ["invitations", "requests"].iter().any(|it| path.starts_with(&format!("{base}/{it}")));
+        members.current |= ["invitations", "requests"].contains(&word);
         first.push(members);
     }
     if here.kind != account::Kind::Team {
@@ -157,7 +158,7 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
     let mut settings = vec![];
     if entry.may(Permission::ViewInvoices) || entry.may(Permission::ViewBilling) {
         let mut billing = item("Plan & billing", "credit-card", "billing", None);
-        billing.current |= path.starts_with(&format!("{base}/invoices/"));
+        billing.current |= word == "invoices";
         settings.push(billing);
     }
     if entry.may(Permission::ManageSso) && here.kind == account::Kind::Organization {
@@ -170,13 +171,13 @@ fn sections(entry: &Entry, seats: &[Seat], path: &str) -> Vec<Section> {
         account::Kind::Team => "Team",
     };
     let all = [(title, first), ("Build", build), ("Insight", insight), ("Account", settings)];
-    let section = |(title, items): (&str, Vec<Item>)| Section { title: title.into(), items };
+    let section = |(title, items)| Section { title, items };
     all.into_iter().filter(|it| !it.1.is_empty()).map(section).collect()
 }
 
 fn actions(entry: &Entry) -> Vec<Item> {
-    let item = |label: &str, icon, page: &str| Item {
-        label: label.into(),
+    let item = |label, icon, page: &str| Item {
+        label,
         icon,
         href: format!("/a/{}/{page}", entry.here.slug),
         current: false,

@@ -1,6 +1,9 @@
 //! `Idempotency-Key`: a change of the API that is sent again is done once, and answered alike. This layer stands outside of that
 //! which tells errors, so that it keeps what the caller reads; the claim itself is made by the gate, which knows the key.
-use super::{App, answer, gate, layers::BODY};
+use super::{
+    App, answer, gate,
+    layers::{BODY, Next},
+};
 use crate::{
     error::{Error, Result},
     kit::secret::KeyKind,
@@ -9,9 +12,8 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use sha2::{Digest as _, Sha256};
@@ -58,9 +60,9 @@ impl Once {
 }
 
 /// Does a request with an `Idempotency-Key` once.
-pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn pass(app: App, request: Request, next: impl Next) -> Response {
     if !is_meant(&request) {
-        return next.run(request).await;
+        return answer::told(&app, request, next).await;
     }
     let (mut parts, body) = request.into_parts();
     let word = match word(&parts) {
@@ -75,7 +77,9 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
     parts.extensions.insert(once.clone());
     // What was begun is finished and kept, even if the caller hangs up.
     let work = async move {
-        finish(&app, &once, next.run(Request::from_parts(parts, Body::from(body))).await).await
+        let request = Request::from_parts(parts, Body::from(body));
+        let response = answer::told(&app, request, next).await;
+        finish(&app, &once, response).await
     };
     let done = tokio::spawn(work.instrument(tracing::Span::current())).await;
     done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())

@@ -5,7 +5,7 @@ mod parts;
 
 use super::{App, call::Shape, routes::Route};
 use crate::error::Error;
-use axum::{Extension, extract::FromRequestParts, http::request::Parts};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,9 +47,8 @@ impl Book {
 
 impl FromRequestParts<App> for Book {
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Book, Error> {
-        let found = Extension::<Book>::from_request_parts(parts, app).await;
-        found.map(|it| it.0).map_err(|it| Error::Internal(it.to_string()))
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Book, Error> {
+        app.0.book.get().cloned().ok_or_else(|| Error::Internal("no book of the API".into()))
     }
 }
 

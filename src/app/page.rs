@@ -25,6 +25,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::tz::TimeZone;
+use std::cell::RefCell;
 
 /// What a request says about how it wants to be answered.
 #[derive(Clone, Debug)]
@@ -68,6 +69,11 @@ impl Framed for Me {
 
 const TOAST: &str = "toast";
 
+thread_local! {
+    /// Where the inside of a page is written before it is put into its frame: each time in the same room.
+    static INSIDE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 impl FromRequestParts<App> for Page {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
@@ -90,7 +96,7 @@ impl Page {
             zone: cookie(headers, "tz").map(|it| it.replace("%2F", "/")),
             toast,
             mailbox: app.has_mailbox(),
-            https: app.kit().rules.base_url.starts_with("https:"),
+            https: app.kit().rules.is_https(),
             limit: app.kit().rules.max_organizations_per_user,
             catalog: app.kit().catalog.clone(),
             status: StatusCode::OK,
@@ -139,9 +145,8 @@ impl Page {
         title: &str,
         partial: impl Template,
     ) -> Result<Response> {
-        let body = render(&partial)?;
         if self.bare {
-            return Ok(self.answer(shell::partial(&self.frame(title), &body)));
+            return Ok(self.answer(shell::partial(&self.frame(title), &render(&partial)?)));
         }
         let who = scope.who();
         // A provider vouches for one organization: what else the person has is not shown.
@@ -149,9 +154,13 @@ impl Page {
         let is_shown = |it: &&Seat| {
             within.is_none_or(|top| it.id == top || it.parent_id == Some(top) || it.kind == Kind::Personal)
         };
-        let seats: Vec<Seat> = seats.iter().filter(is_shown).cloned().collect();
+        let seats: Vec<&Seat> = seats.iter().filter(is_shown).collect();
         let shell = nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
-        Ok(self.answer(shell::page(&self.frame(title), &shell, &body)))
+        INSIDE.with_borrow_mut(|inside| {
+            inside.clear();
+            partial.render_into(inside).map_err(|it| Error::Internal(it.to_string()))?;
+            Ok(self.answer(shell::page(&self.frame(title), &shell, inside)))
+        })
     }
     /// Signed out: a form beside the picture of the street.
     pub fn plain(&self, title: &str, partial: impl Template) -> Result<Response> {
@@ -237,7 +246,9 @@ impl Page {
 }
 
 fn render(partial: &impl Template) -> Result<String> {
-    partial.render().map_err(|it| Error::Internal(it.to_string()))
+    let mut text = String::with_capacity(shell::ROOM);
+    partial.render_into(&mut text).map_err(|it| Error::Internal(it.to_string()))?;
+    Ok(text)
 }
 
 /// A file to be saved under a name of letters, digits, dots and hyphens.
@@ -260,19 +271,15 @@ pub struct When {
     pub text: String,
 }
 
-/// HTML takes no more than three digits of a second; people want none.
-fn iso(at: Time) -> String {
-    Time(at.0 - at.0.rem_euclid(1_000_000)).to_string()
-}
-
 impl When {
     /// `Nov 21, 2026`.
     pub fn day(at: Time, zone: &TimeZone) -> When {
-        When { iso: iso(at), text: at.day(zone) }
+        let [iso, text] = at.date_and_day(zone);
+        When { iso, text }
     }
     /// `Nov 21, 2026, 14:32`.
     pub fn minute(at: Time, zone: &TimeZone) -> When {
-        When { iso: iso(at), text: at.minute(zone) }
+        When { iso: at.iso(), text: at.minute(zone) }
     }
     /// `Nov 21, 2026, 14:32:08`.
     pub fn second(at: Time, zone: &TimeZone) -> When {

@@ -154,7 +154,7 @@ impl Prover<'_> {
         }
         let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
         if credential.is_empty() && code.is_empty() {
-            let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client).await?;
+            let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client);
             let stored = me::password(&mut scope).await?;
             drop(scope);
             if !password::matches(password, stored.as_deref()).await? {
@@ -180,7 +180,7 @@ impl Prover<'_> {
 
     async fn nothing(&self, me: Me) -> Result<Error> {
         let user = me.person.id;
-        let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client).await?;
+        let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client);
         let ways = factors::ways(&mut scope, user).await?;
         let (field, detail) = match ways {
             Ways { password: true, .. } => ("password", "Enter your password to confirm that it is you."),

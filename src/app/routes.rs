@@ -3,9 +3,13 @@ use super::{App, call::Call, gate::Gate};
 use crate::model::permission::Permission;
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
+    http::Method,
+    response::Response,
     routing::{MethodRouter, delete, get, patch, post, put},
 };
+use std::pin::Pin;
 
 /// One row of the route table.
 #[derive(Clone, Debug)]
@@ -42,9 +46,17 @@ pub struct Noun {
 #[derive(Default)]
 pub struct Routes {
     router: Router<App>,
-    quick: Router<App>,
+    quick: Vec<Quick>,
     table: Vec<Route>,
 }
+
+/// A handler that programs ask before each request of theirs.
+pub(super) struct Quick {
+    pub method: Method,
+    pub path: &'static str,
+    pub call: Box<dyn Fn(Request, App) -> Answered + Send + Sync>,
+}
+type Answered = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// A handler's arguments, the first of which is a gate.
 pub trait Gated {
@@ -73,6 +85,20 @@ macro_rules! methods {
 impl Routes {
     methods! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
 
+    /// Answers `POST` at a path for programs that ask before each request of theirs: it has a lane of its own (`app::front`).
+    #[must_use]
+    pub fn quick_post<H: Handler<T, App>, T: Gated + 'static>(
+        self,
+        path: &'static str,
+        handler: H,
+    ) -> Routes {
+        let mut routes = self.post(path, handler.clone());
+        let call =
+            move |request: Request, app: App| -> Answered { Box::pin(handler.clone().call(request, app)) };
+        routes.quick.push(Quick { method: Method::POST, path, call: Box::new(call) });
+        routes
+    }
+
     /// Describes the call that was added last.
     #[must_use]
     pub fn told(mut self, tell: Tell) -> Routes {
@@ -97,16 +123,11 @@ impl Routes {
     #[must_use]
     pub fn merge(mut self, other: Routes) -> Routes {
         self.table.extend(other.table);
-        let (router, quick) = (self.router.merge(other.router), self.quick.merge(other.quick));
-        Routes { router, quick, table: self.table }
+        self.quick.extend(other.quick);
+        Routes { router: self.router.merge(other.router), ..self }
     }
-    /// All of these are asked by programs for every request of theirs: they pass no layer that is there for browsers.
-    #[must_use]
-    pub fn quick(self) -> Routes {
-        Routes { router: Router::new(), quick: self.quick.merge(self.router), table: self.table }
-    }
-    /// Those that pass all layers, and those that pass few.
-    pub(super) fn into_routers(self) -> (Router<App>, Router<App>) {
+    /// All of them, and those that have lanes of their own.
+    pub(super) fn into_parts(self) -> (Router<App>, Vec<Quick>) {
         (self.router, self.quick)
     }
     fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {

@@ -92,6 +92,8 @@ pub struct Shell {
     pub teams_elsewhere: Vec<Place>,
     /// The side bar: only what this user may open.
     pub nav: Vec<Section>,
+    /// Where the palette searches people: only if the side bar offers the list of members.
+    pub people: Option<String>,
     /// What can be done in this account, for the palette.
     pub actions: Vec<Item>,
     /// How many wait for this user's answer.
@@ -105,13 +107,6 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Where the palette searches people: only if the side bar offers the list of members.
-    fn people(&self) -> Option<String> {
-        let href = format!("/a/{}/members", self.here.as_ref()?.slug);
-        let mut items = self.nav.iter().flat_map(|section| &section.items);
-        items.any(|item| item.href == href).then_some(href)
-    }
-
     /// Everywhere else, for the palette.
     fn elsewhere(&self) -> impl Iterator<Item = &Place> {
         let organizations = self.organizations.iter();
@@ -182,7 +177,7 @@ impl Kind {
 #[derive(Clone, Debug, Default)]
 pub struct Section {
     /// Its heading.
-    pub title: String,
+    pub title: &'static str,
     /// Its links.
     pub items: Vec<Item>,
 }
@@ -191,7 +186,7 @@ pub struct Section {
 #[derive(Clone, Debug, Default)]
 pub struct Item {
     /// What it is called.
-    pub label: String,
+    pub label: &'static str,
     /// A glyph of `static/icons.svg`.
     pub icon: &'static str,
     /// Where it leads.
@@ -204,6 +199,10 @@ pub struct Item {
 
 /// One or two letters that stand for a name: of its first and last word, or the first two of a single word.
 pub fn initials(name: &str) -> String {
+    // Most names need no look at how their letters are put together.
+    if name.is_ascii() {
+        return ascii_initials(name);
+    }
     let name: String = name.nfc().collect();
     let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let letters: Vec<char> = match (words.next(), words.next_back()) {
@@ -212,6 +211,18 @@ pub fn initials(name: &str) -> String {
         (None, _) => vec!['?'],
     };
     letters.iter().map(|letter| letter.to_uppercase().next().unwrap_or(*letter)).collect()
+}
+
+fn ascii_initials(name: &str) -> String {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut letters = String::with_capacity(2);
+    match (words.next(), words.next_back()) {
+        (Some(first), Some(last)) => letters.extend([&first[..1], &last[..1]]),
+        (Some(only), None) => letters.push_str(&only[..only.len().min(2)]),
+        (None, _) => letters.push('?'),
+    }
+    letters.make_ascii_uppercase();
+    letters
 }
 
 /// Which of the eight colours of avatars an account or a user has: always the same for the same id.
@@ -224,7 +235,9 @@ pub fn tint(id: &str) -> u8 {
 
 /// A whole signed-in page.
 pub fn page(frame: &Frame, shell: &Shell, body: &str) -> String {
-    draw(&Layout { frame, shell, body })
+    let mut text = String::with_capacity(body.len() + ROOM / 2);
+    Layout { frame, shell, body }.render_into(&mut text).expect(PLAIN);
+    text
 }
 
 /// The part of a page that htmx asks for: its title and what is inside `#page`.
@@ -242,8 +255,14 @@ pub fn solo(frame: &Frame, user: Option<&Person>, body: &str) -> String {
     draw(&Solo { frame, user, body })
 }
 
+const PLAIN: &str = "templates of the frame hold plain values, which always render";
+/// A page is written into so much room at once, rather than into a little that is doubled again and again.
+pub const ROOM: usize = 48 << 10;
+
 pub(super) fn draw(template: &impl Template) -> String {
-    template.render().expect("templates of the frame hold plain values, which always render")
+    let mut text = String::with_capacity(ROOM);
+    template.render_into(&mut text).expect(PLAIN);
+    text
 }
 
 /// The first of two that is not empty, for defaults in templates.

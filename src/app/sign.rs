@@ -66,7 +66,7 @@ pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> R
 
 async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
     match anyone.me().filter(|it| it.person.id == user) {
-        Some(me) => proofs::of(&mut anyone.read().await?, me.session.id).await,
+        Some(me) => proofs::of(&mut anyone.read(), me.session.id).await,
         None => Ok(vec![]),
     }
 }
@@ -89,7 +89,7 @@ async fn renew(anyone: &Anyone, user: UserId, by: &Shown<'_>, proofs: &[Proof]) 
     for (name, value) in [
         (held::USER, user.as_str()),
         (held::METHOD, by.method),
-        (held::IP, &client.ip),
+        (held::IP, &client.ip()),
         (held::AGENT, &client.agent),
     ] {
         session.insert(name, value).await.map_err(fault)?;
@@ -112,7 +112,7 @@ pub async fn leave(session: &Session) -> Result<()> {
 /// Where one signs out at the organization's provider too, if that is how this session began.
 pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
     let Some(me) = anyone.me().filter(|it| !it.session.is_own()) else { return Ok(None) };
-    let mut scope = anyone.read().await?;
+    let mut scope = anyone.read();
     let Some(proof) = proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
     let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
     drop(scope);
@@ -129,7 +129,7 @@ pub const TOKEN: &str = "sso token";
 
 /// The session was made with two factors from now on: the same one under a new secret.
 pub async fn raise(signed: &SignedIn) -> Result<()> {
-    let proofs = proofs::of(&mut signed.read().await?, signed.me().session.id).await?;
+    let proofs = proofs::of(&mut signed.read(), signed.me().session.id).await?;
     let session = signed.session();
     session.insert(held::TWO_FACTORS, true).await.map_err(fault)?;
     for gone in [held::HALF, held::PROVED] {
@@ -165,7 +165,7 @@ pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arri
     arrived(anyone, told).await?;
     let to = match safe_next(it.next) {
         Some(next) => next.to_owned(),
-        None => format!("/a/{}/overview", users::home(&mut anyone.read().await?, it.user).await?),
+        None => format!("/a/{}/overview", users::home(&mut anyone.read(), it.user).await?),
     };
     let mut response = page.to(&to);
     make_known(anyone, page, headers, response.headers_mut(), it.user);
@@ -188,7 +188,7 @@ pub async fn arrive_by_one(
     headers: &HeaderMap,
     it: &Arrival<'_>,
 ) -> Result<Response> {
-    if !factors::ways(&mut anyone.read().await?, it.user).await?.has_second() {
+    if !factors::ways(&mut anyone.read(), it.user).await?.has_second() {
         return arrive(anyone, page, headers, it).await;
     }
     let session = anyone.session();
@@ -221,7 +221,7 @@ pub struct Half {
 }
 
 async fn password_of(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
-    let found = users::get(&mut anyone.read().await?, user).await?.and_then(|it| it.password);
+    let found = users::get(&mut anyone.read(), user).await?.and_then(|it| it.password);
     Ok(hash(&found.unwrap_or_default()))
 }
 

@@ -18,7 +18,7 @@ use crate::{
     worker::{Worker, watch::Watch},
 };
 use clap::Args;
-use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -73,10 +73,10 @@ impl Serve {
         if let Err(cause) = watch.glance().await {
             tracing::warn!(?cause, "changes made elsewhere are not heard yet");
         }
-        let router = app.router(crate::routes());
+        let front = app.front(crate::routes());
         let (stop, stopped) = watch::channel(());
-        let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(over(stopped.clone()));
+        let server =
+            axum::serve(listener, front.for_each_connection()).with_graceful_shutdown(over(stopped.clone()));
         let mut server = tokio::spawn(server.into_future());
         let watch = tokio::spawn(watch.run(over(stopped.clone())));
         let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).paid_by(till).run(over(stopped)));
@@ -146,7 +146,7 @@ async fn greet(settings: &Settings, db: &Db, kit: &Kit, demo: bool) -> Done {
     }
     let host = Host("guildhall serve");
     let has_operator = {
-        let mut scope = Scope::read(db, host.clone(), kit, &Client::default()).await?;
+        let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
         users::has_operator(&mut scope).await?
     };
     if has_operator {

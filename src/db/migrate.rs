@@ -63,6 +63,6 @@ async fn raw(conn: &mut Conn, text: String) -> Result<()> {
     match conn {
         Conn::LiteTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
         Conn::PgTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
-        Conn::Lite(_) | Conn::Pg(_) => unreachable!("migrations run in a transaction"),
+        Conn::Later(_) | Conn::Lite(_) | Conn::Pg(_) => unreachable!("migrations run in a transaction"),
     }
 }

@@ -76,7 +76,7 @@ impl Acme {
         let account = self.stage.host(async |change| accounts::by_slug(change, ACME).await).await?;
         let payer = account.ok_or(Error::NotFound)?.id;
         let Day(day) = self.stage.today();
-        let most = Busiest { subject: limits::of_plan(payer), day, span: 60, most: 486 };
+        let most = Busiest { subject: limits::Subject::Plan(payer).to_string(), day, span: 60, most: 486 };
         limits::add(&self.stage.db, &[], &[most]).await
     }
 

@@ -1,6 +1,6 @@
 //! What this process may not remember any longer. Whoever changes an account tells so here once the change is kept; whatever is
 //! kept in memory asks here before it is believed.
-use super::sieve::Sieve;
+use super::{secret::hash, sieve::Sieve};
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
@@ -86,6 +86,20 @@ impl Stale {
     pub fn holds(&self, since: Since, about: &[Uuid]) -> bool {
         self.all.load(SeqCst) <= since.0 && about.iter().all(|it| self.place(*it).load(SeqCst) <= since.0)
     }
+    /// Whether what was shown of these, or to these, is shown so still.
+    pub fn shows(&self, since: Since, whom: &[Uuid]) -> bool {
+        self.holds(since, whom) && whom.iter().all(|it| self.place(view(*it)).load(SeqCst) <= since.0)
+    }
+    /// What is shown of these, or to these, is read anew. Told after it is kept.
+    pub fn renew(&self, whom: &[Uuid]) {
+        if whom.is_empty() {
+            return;
+        }
+        let count = self.count.fetch_add(1, SeqCst) + 1;
+        for it in whom {
+            self.place(view(*it)).fetch_max(count, SeqCst);
+        }
+    }
     /// These changed. Told after they are kept: who reads from now on reads them as they are.
     pub fn tell(&self, marks: &[Mark]) {
         if marks.is_empty() {
@@ -145,6 +159,17 @@ impl Stale {
         let number = u64::from_be_bytes(*id.as_bytes().last_chunk().expect("an id has sixteen bytes"));
         &self.places[usize::try_from(number % PLACES as u64).unwrap_or(0)]
     }
+}
+
+/// What is shown of an account or to a user has a place of its own: keys need not be read again for it.
+fn view(id: Uuid) -> Uuid {
+    Uuid::from_u128(!id.as_u128())
+}
+
+/// Somebody who is known by an address alone, in the place of an id.
+pub fn by_address(key: &str) -> Uuid {
+    let hash = hash(key);
+    Uuid::from_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// Which role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// One that every account has.
     BuiltIn(BuiltIn),
@@ -16,7 +16,7 @@ pub enum Role {
 }
 
 /// A resource as far as a scope needs to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Listed {
     /// Which.
     pub id: ResourceId,
@@ -25,7 +25,7 @@ pub struct Listed {
 }
 
 /// What a role is held over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Over {
     /// The whole account.
     Account,
@@ -36,7 +36,7 @@ pub enum Over {
 }
 
 /// A role held over a scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// None as long as it is not stored: an owner's, or one that is being made.
     pub id: Option<GrantId>,
@@ -182,7 +182,7 @@ pub enum KeyLimit {
 }
 
 /// What somebody may do in an account: the union of their grants, never more than their key was made for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rights {
     /// Those in force.
     pub grants: Vec<Grant>,

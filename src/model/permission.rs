@@ -144,7 +144,7 @@ impl PartialSchema for Permission {
 impl ToSchema for Permission {}
 
 /// A set of permissions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Permissions(u64);
 
 impl Permissions {

@@ -1,5 +1,5 @@
 //! Instants: microseconds since 1970 UTC, the same on both engines.
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -61,17 +61,39 @@ impl Time {
     fn stamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::MAX)
     }
+    fn civil(self, zone: &TimeZone) -> DateTime {
+        zone.to_datetime(self.stamp())
+    }
     /// For `<time datetime>`, which takes no more than milliseconds.
     pub fn iso(self) -> String {
-        self.stamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        let at = self.civil(&TimeZone::UTC);
+        let mut text = String::with_capacity(20);
+        let parts = [
+            (i32::from(at.year()), 4, '-'),
+            (i32::from(at.month()), 2, '-'),
+            (i32::from(at.day()), 2, 'T'),
+            (i32::from(at.hour()), 2, ':'),
+            (i32::from(at.minute()), 2, ':'),
+            (i32::from(at.second()), 2, 'Z'),
+        ];
+        for (number, width, after) in parts {
+            push(&mut text, number, width);
+            text.push(after);
+        }
+        text
     }
     /// `2026-11-21` in a zone.
     pub fn date(self, zone: &TimeZone) -> String {
-        self.stamp().to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string()
+        date(self.civil(zone))
     }
     /// `Nov 21, 2026` in a zone.
     pub fn day(self, zone: &TimeZone) -> String {
-        self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y").to_string()
+        day(self.civil(zone))
+    }
+    /// Both: for machines, and for people.
+    pub fn date_and_day(self, zone: &TimeZone) -> [String; 2] {
+        let at = self.civil(zone);
+        [date(at), day(at)]
     }
     /// `Nov 21, 2026, 14:32` in a zone.
     pub fn minute(self, zone: &TimeZone) -> String {
@@ -108,7 +130,61 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn date(at: DateTime) -> String {
+    let mut text = String::with_capacity(10);
+    push(&mut text, i32::from(at.year()), 4);
+    text.push('-');
+    push(&mut text, i32::from(at.month()), 2);
+    text.push('-');
+    push(&mut text, i32::from(at.day()), 2);
+    text
+}
+
+fn day(at: DateTime) -> String {
+    let mut text = String::with_capacity(12);
+    text.push_str(MONTHS[usize::from(at.month().unsigned_abs()) - 1]);
+    text.push(' ');
+    push(&mut text, i32::from(at.day()), 1);
+    text.push_str(", ");
+    push(&mut text, i32::from(at.year()), 4);
+    text
+}
+
+/// A number of at least so many digits: pages show many dates, and a pattern is read each time.
+fn push(text: &mut String, number: i32, width: u32) {
+    let mut unit = 10_i32.pow(width - 1);
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or(0)));
+        unit /= 10;
+    }
+}
+
 /// A zone by its IANA name; UTC where it is not known.
 pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_patterns() {
+        let zones = ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia"].map(zone);
+        for seconds in (-1_000_000_000..4_000_000_000_i64).step_by(9_999_991) {
+            let at = Time(seconds * 1_000_000 + 123_456);
+            assert_eq!(at.iso(), at.stamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+            for zone in &zones {
+                let zoned = at.stamp().to_zoned(zone.clone());
+                assert_eq!(at.day(zone), zoned.strftime("%b %-d, %Y").to_string());
+                assert_eq!(at.date(zone), zoned.strftime("%Y-%m-%d").to_string());
+            }
+        }
+    }
 }

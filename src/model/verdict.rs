@@ -78,16 +78,16 @@ pub struct Known {
     /// When it ends.
     pub expires_at: Option<Time>,
     /// Whose it is, and where.
-    pub seat: Arc<Seat>,
+    pub seat: Seat,
     /// Until when a hard budget of its is used up: the end of that month.
     pub spent_until: Option<Time>,
 }
 
-/// A member in an account, with what keys of one make may do there. Shared by all such keys.
-#[derive(Debug)]
-pub struct Seat {
-    /// The account.
-    pub account: AccountId,
+/// An account, as gateways are told of it. All keys of it share one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Which.
+    pub id: AccountId,
     /// Its word in addresses.
     pub slug: String,
     /// What kind it is.
@@ -98,14 +98,21 @@ pub struct Seat {
     pub payer: AccountId,
     /// Whether the payer is an organization above, whose suspensions hold here.
     pub is_under_organization: bool,
+}
+
+/// A member in an account, with what a key of theirs may do there.
+#[derive(Debug)]
+pub struct Seat {
+    /// The account.
+    pub home: Arc<Home>,
     /// Who; none when they are gone.
-    pub user: Option<(UserId, String)>,
+    pub user: Option<(UserId, Box<str>)>,
     /// Their membership; none when it was removed.
     pub own: Option<Term>,
     /// Their membership in the organization above.
     pub above: Option<Term>,
-    /// What they may do with the key; grants whose time is over may be among them.
-    pub rights: Rights,
+    /// What they may do with the key; grants whose time is over may be among them. Shared by who may do the same.
+    pub rights: Arc<Rights>,
 }
 
 /// How long a membership lets in.
@@ -178,7 +185,7 @@ impl Known {
             return Some(Verdict::Expired);
         }
         let is_active = own.is_active(now)
-            && (!seat.is_under_organization || seat.above.is_some_and(|it| it.is_active(now)));
+            && (!seat.home.is_under_organization || seat.above.is_some_and(|it| it.is_active(now)));
         (!is_active).then_some(Verdict::Suspended)
     }
     /// Whether a hard budget is used up.
@@ -190,7 +197,8 @@ impl Known {
 impl Seat {
     /// Of whom this must be told when they change.
     pub fn about(&self) -> [Uuid; 3] {
-        [self.account.0, self.payer.0, self.user.as_ref().map_or(self.account.0, |it| it.0.0)]
+        let Home { id, payer, .. } = &*self.home;
+        [id.0, payer.0, self.user.as_ref().map_or(id.0, |it| it.0.0)]
     }
     /// The grants in force.
     fn grants(&self, now: Time) -> impl Iterator<Item = &Grant> {
@@ -200,7 +208,7 @@ impl Seat {
         if self.grants(now).count() == self.rights.grants.len() {
             return Cow::Borrowed(&self.rights);
         }
-        Cow::Owned(Rights { grants: self.grants(now).cloned().collect(), ..self.rights.clone() })
+        Cow::Owned(Rights { grants: self.grants(now).cloned().collect(), ..Rights::clone(&self.rights) })
     }
     /// What the member is called by platform people: `admin`, `video-developer`.
     pub fn roles(&self, now: Time) -> Vec<String> {
@@ -309,31 +317,34 @@ mod tests {
     use crate::model::{grant::Listed, role::BuiltIn};
 
     fn seat(grants: Vec<Grant>) -> Seat {
-        Seat {
-            account: AccountId(Uuid::from_u128(1)),
+        let home = Home {
+            id: AccountId(Uuid::from_u128(1)),
             slug: "acme".into(),
             kind: Kind::Organization,
             plan: "free".into(),
             payer: AccountId(Uuid::from_u128(1)),
             is_under_organization: false,
+        };
+        Seat {
+            home: Arc::new(home),
             user: Some((UserId(Uuid::from_u128(9)), "ada@acme.test".into())),
             own: Some(Term { is_suspended: false, expires_at: Some(Time(100)) }),
             above: None,
-            rights: Rights::of(grants),
+            rights: Arc::new(Rights::of(grants)),
         }
     }
 
     #[test]
     fn what_time_does_is_judged_at_each_answer() {
         let until = Grant { expires_at: Some(Time(20)), ..Grant::whole(BuiltIn::Admin, true) };
-        let seat = Arc::new(seat(vec![until, Grant::whole(BuiltIn::Accountant, true)]));
         let known = Known {
             id: KeyId(Uuid::nil()),
             is_revoked: false,
             expires_at: Some(Time(200)),
-            seat: seat.clone(),
+            seat: seat(vec![until, Grant::whole(BuiltIn::Accountant, true)]),
             spent_until: Some(Time(50)),
         };
+        let seat = &known.seat;
         assert_eq!(known.fault(Time(99)), None);
         assert_eq!(known.fault(Time(100)), Some(Verdict::Suspended));
         assert_eq!(known.fault(Time(200)), Some(Verdict::Expired));

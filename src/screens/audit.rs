@@ -162,7 +162,7 @@ struct Chain {
 }
 
 async fn check(can: &Can<ViewAudit>) -> Result<Chain> {
-    let found = audit::verify_here(&mut can.read().await?, MOST_CHECKED).await?;
+    let found = audit::verify_here(&mut can.read(), MOST_CHECKED).await?;
     Ok(match found {
         Ok(it) => Chain {
             label: "Chain verified".into(),
@@ -196,7 +196,7 @@ async fn check(can: &Can<ViewAudit>) -> Result<Chain> {
 async fn list(can: Can<ViewAudit>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let zone = page.zone(can.me().time_zone.as_deref());
     let chain = if asked.verify.is_empty() { None } else { Some(check(&can).await?) };
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let mut found = audit::list(&mut scope, &asked.filter(&zone, MOST + 1)).await?;
     let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > MOST;
     found.truncate(usize::try_from(MOST).unwrap_or(0));
@@ -226,7 +226,7 @@ async fn list(can: Can<ViewAudit>, page: Page, Query(asked): Query<Asked>) -> Re
 
 async fn export(can: Can<ViewAudit>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let zone = page.zone(can.me().time_zone.as_deref());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = audit::list(&mut scope, &asked.filter(&zone, MOST_IN_FILE)).await?;
     drop(scope);
     let head =

@@ -156,7 +156,8 @@ async fn start(
         }
     }
     // Each may make this machine ask another.
-    let _ = anyone.app().throttle().attempt(&[(format!("auth from {}", anyone.client().ip), OF_ADDRESS)])?;
+    let _ =
+        anyone.app().throttle().attempt(&[(format!("auth from {}", anyone.client().ip()), OF_ADDRESS)])?;
     let redirect = kit.url(provider.callback());
     let asks = purpose == Purpose::Link || !it.fresh.is_empty();
     let (url, flow) = match kit.social.start(provider, &kit.chance, &redirect, asks).await {
@@ -295,7 +296,7 @@ struct Change {
 
 async fn ask(signed: &SignedIn, page: &Page, provider: Provider, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let all = identities::list(&mut scope).await?;
     let linked = all.into_iter().find(|it| it.provider == provider.word());
     // Who is linked can unlink, whatever the operator has turned off since.

@@ -161,7 +161,7 @@ fn terms(facts: &Facts, catalog: &crate::model::catalog::Catalog, id: &str) -> P
 async fn show(can: Can<SeeBilling>, page: Page, Query(it): Query<Paged>) -> Result<Response> {
     let me = can.me();
     let (kit, now) = (can.kit().clone(), can.kit().now());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     if let Some((payer, _)) = &me.here.parent {
         let plan = kit.catalog.plan(&me.here.plan);
         let team = Team {

@@ -69,14 +69,15 @@ async fn ask(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Respon
             return page.with(status).plain("Forgot your password?", Index { email: it.email, faults });
         }
     };
-    let keys = [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip), 1000)];
+    let keys =
+        [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip()), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
     anyone.change(async |change| links::forgot_password(change, &email).await).await?;
     page.plain("Check your mail", Sent { email: email.as_str().to_owned() })
 }
 
 async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
-    match links::find_password(&mut anyone.read().await?, &token).await? {
+    match links::find_password(&mut anyone.read(), &token).await? {
         Some(it) => {
             page.plain("Choose a new password", Reset { token, email: it.email, faults: Faults::default() })
         }
@@ -91,7 +92,7 @@ async fn reset(
     headers: HeaderMap,
     Form(it): Form<Typed>,
 ) -> Result<Response> {
-    let Some(user) = links::find_password(&mut anyone.read().await?, &token).await? else {
+    let Some(user) = links::find_password(&mut anyone.read(), &token).await? else {
         return page.with(410).plain("This link is over", Over);
     };
     let hashed = match password::choose(&it.password, &[&user.name, &user.email]).await? {

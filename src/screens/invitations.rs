@@ -144,7 +144,7 @@ struct Index {
 async fn list(can: Can<InviteMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let all = !asked.all.is_empty();
     let (after, before) = (asked.after.parse().ok(), asked.before.parse().ok());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = invitations::page(&mut scope, &Turn { all, after, before, limit: LIMIT }).await?;
     let who = can.me();
     let zone = page.zone(who.time_zone.as_deref());
@@ -244,5 +244,5 @@ async fn link(can: Can<InviteMembers>, page: Page, At(id): At<InvitationId>) -> 
     let zone = page.zone(can.me().time_zone.as_deref());
     let (base, expires) = (can.path("invitations"), When::minute(it.expires_at, &zone));
     let link = Link { base, email: it.email, url, expires };
-    page.show(&mut can.read().await?, "Invitation link", link).await
+    page.show(&mut can.read(), "Invitation link", link).await
 }

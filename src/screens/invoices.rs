@@ -57,7 +57,7 @@ async fn show(can: Can<ViewInvoices>, page: Page, Number(it): Number) -> Result<
         Some((number, ending @ ("pdf" | "csv"))) => (number.to_owned(), ending),
         _ => (it.clone(), ""),
     };
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     if number == "upcoming" {
         let document = upcoming(&mut scope).await?;
         let now = scope.now();
@@ -98,7 +98,7 @@ async fn all(can: Can<ViewInvoices>) -> Result<Response> {
         return Err(Error::NotFound);
     }
     let most = i64::try_from(MOST_IN_ZIP).unwrap_or(i64::MAX);
-    let found = invoices::list(&mut can.read().await?, None, most).await?;
+    let found = invoices::list(&mut can.read(), None, most).await?;
     let name = format!("{}-invoices.zip", can.slug());
     Ok(attachment(&name, "application/zip", bill::zip(found).await?))
 }
@@ -183,7 +183,7 @@ async fn pay(can: Can<PayInvoices>, page: Page, Number(number): Number) -> Resul
             if !can.me().may(Permission::ViewInvoices) {
                 return Ok(page.failed(&can.path("overview"), faults.beside(&[])));
             }
-            let mut scope = can.read().await?;
+            let mut scope = can.read();
             let found = invoices::find(&mut scope, &number).await?;
             let sheet = Sheet::of(&found);
             let index = index(&can, &sheet, Some(&found), faults);

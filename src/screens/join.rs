@@ -28,7 +28,7 @@ struct Index {
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let open = joining::open(&mut scope).await?;
     let email = &signed.me().person.email;
     let none =

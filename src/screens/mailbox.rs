@@ -100,7 +100,7 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let mut scope = anyone.read().await?;
+    let mut scope = anyone.read();
     let to = asked.to.trim().to_owned();
     let found = match to.as_str() {
         "" => mails::mailbox(&mut scope, MOST).await?,
@@ -112,7 +112,7 @@ async fn list(
 
 async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = mails::kept(&mut anyone.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let kept = mails::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
     let shown = Shown { it: row(&kept, &anyone, &page), parts: parts(&kept.letter.text) };
     let mut response = page.solo("Mail", anyone.me().map(|it| &it.person), shown)?;
     let policy = format!("{}; frame-src 'self'", layers::CSP);
@@ -124,7 +124,7 @@ async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) 
 
 async fn show_html(anyone: Anyone, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = mails::kept(&mut anyone.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let kept = mails::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
     let html = kept.letter.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
     let policy = HeaderValue::from_static(OF_LETTER);
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())

@@ -190,7 +190,7 @@ async fn ask(
     faults: Faults,
 ) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let me = signed.me();
     let zone = page.zone(me.time_zone.as_deref());
     let offers = invitations::waiting(&mut scope).await?;
@@ -281,7 +281,7 @@ async fn ask_change(signed: &SignedIn, it: &NewEmail) -> Result<Email> {
 }
 
 async fn accept(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Result<Response> {
-    let offer = invitations::find_by_id(&mut signed.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let offer = invitations::find_by_id(&mut signed.read(), id).await?.ok_or(Error::NotFound)?;
     match signed.change(async |change| invitations::accept(change, &offer).await).await {
         Ok(slug) => {
             Ok(page.done(&format!("/a/{slug}/overview"), format!("You joined {}.", offer.account_name)))
@@ -292,7 +292,7 @@ async fn accept(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Resul
 }
 
 async fn decline(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Result<Response> {
-    let offer = invitations::find_by_id(&mut signed.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let offer = invitations::find_by_id(&mut signed.read(), id).await?.ok_or(Error::NotFound)?;
     match signed.change(async |change| invitations::decline(change, &offer).await).await {
         Ok(()) => Ok(page.done("/me", format!("You declined the invitation into {}.", offer.account_name))),
         Err(Error::Conflict { detail, .. }) => Ok(page.failed("/me", detail)),

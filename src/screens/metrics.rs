@@ -28,7 +28,7 @@ async fn show(anyone: Anyone, fields: HeaderMap) -> Result<Response> {
             );
         }
     }
-    let mails = mails::waiting(&mut anyone.read().await?).await?;
+    let mails = mails::waiting(&mut anyone.read()).await?;
     let page = app.exposition(mails);
     let fields = [
         (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),

@@ -56,7 +56,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
 
 /// The form, or why there is none: the limit is reached.
 async fn ask(signed: &SignedIn, page: &Page, it: Typed, faults: Faults, is_full: bool) -> Result<Response> {
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let most = signed.kit().rules.max_organizations_per_user;
     let seats = seats(&mut scope, signed.me().person.id).await?;
     let is_owned = |it: &&Seat| it.is_owner && it.kind == Kind::Organization;

@@ -62,7 +62,7 @@ async fn show(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> Result<R
 }
 
 async fn ask(signed: &SignedIn, page: &Page, mut it: Typed, faults: Faults) -> Result<Response> {
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let parents = teams::parents(&mut scope).await?;
     if !parents.iter().any(|known| known.slug == it.parent) {
         it.parent = parents.first().map(|it| it.slug.clone()).unwrap_or_default();

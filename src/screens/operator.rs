@@ -163,7 +163,7 @@ impl Row {
 async fn show(operator: Operator, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let (kit, now) = (operator.kit(), operator.kit().now());
     let meter = kit.catalog.meters.first();
-    let mut scope = operator.read().await?;
+    let mut scope = operator.read();
     let found = overseen::page(&mut scope, &asked.filter(), meter.map_or("", |it| &it.id)).await?;
     let numbers = overseen::numbers(&mut scope).await?;
     let index = Index {

@@ -105,7 +105,7 @@ impl Act {
 
 async fn show(can: Can<ViewAccount>, page: Page) -> Result<Response> {
     let me = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let today = Day::of(can.kit().now());
     let meter = can.kit().catalog.meters.first();
     let since = pace::since(today);

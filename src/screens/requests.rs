@@ -100,7 +100,7 @@ struct Paged {
 
 async fn list(can: Can<UpdateMembers>, page: Page, Query(it): Query<Paged>) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let after: Option<RequestId> = it.after.parse().ok();
     let mut found = requests::list(&mut scope, after, i64::try_from(LIMIT + 1).unwrap_or(i64::MAX)).await?;
     let (members, invitations, waiting) = requests::counts(&mut scope).await?;
@@ -219,7 +219,7 @@ async fn draw(
     faults: Faults,
 ) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let request = requests::find(&mut scope, id).await?;
     let all = requests::choices(&mut scope, &request).await?;
     let choice = |it: &Grant| Choice { value: value(it), title: title(it), says: it.says() };

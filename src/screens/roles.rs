@@ -74,7 +74,7 @@ fn people(held: &[Held], is_it: impl Fn(&&Held) -> bool) -> i64 {
 
 async fn list(can: Can<SeeRoles>, page: Page) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let own = roles::list(&mut scope).await?;
     let held = roles::holders(&mut scope).await?;
     let may_make = may_make(who);

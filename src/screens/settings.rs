@@ -163,7 +163,7 @@ async fn settings<P: Needs>(
     typed: Option<General>,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let account = accounts::here(&mut scope).await?;
     let offer = transfers::find(&mut scope).await?;
     let zone = page.zone(can.me().time_zone.as_deref());

@@ -84,7 +84,7 @@ struct Out {
 /// To the account where the visitor was last, or to sign in.
 async fn home(anyone: Anyone, page: Page) -> Result<Response> {
     let Some(me) = anyone.me() else { return Ok(page.to("/sign-in")) };
-    let mut scope = anyone.read().await?;
+    let mut scope = anyone.read();
     // What a provider opened is all that is open.
     if !me.session.is_own() {
         let home = proofs::home(&mut scope, me.session.id).await?;
@@ -116,7 +116,7 @@ fn ask(anyone: &Anyone, page: &Page, it: SignIn, faults: Faults) -> Result<Respo
 
 /// The address decides how to go on. Whether it has a user is told to nobody.
 async fn step(anyone: &Anyone, page: &Page, it: SignIn, email: &Email) -> Result<Response> {
-    let Some(way) = domains::way(&mut anyone.read().await?, email).await? else {
+    let Some(way) = domains::way(&mut anyone.read(), email).await? else {
         return ask(anyone, page, SignIn { password: Some(String::new()), ..it }, Faults::default());
     };
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -162,9 +162,9 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
         }
     };
     let Some(password) = it.password.clone() else { return step(&anyone, &page, it, &email).await };
-    let user = users::find(&mut anyone.read().await?, &email).await?;
+    let user = users::find(&mut anyone.read(), &email).await?;
     let is_known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
-    let attempt = anyone.app().throttle().attempt(&counted(&email, &anyone.client().ip, is_known))?;
+    let attempt = anyone.app().throttle().attempt(&counted(&email, &anyone.client().ip(), is_known))?;
     let stored = user.as_ref().and_then(|it| it.password.as_deref());
     let right = password::matches(&password, stored).await?;
     let Some(user) = user.filter(|_| right) else {

@@ -90,7 +90,7 @@ async fn show(anyone: Anyone, page: Page, Query(it): Query<Typed>) -> Result<Res
 
 /// Where people join by invitation, the first operator still signs up.
 async fn is_closed(anyone: &Anyone) -> Result<bool> {
-    Ok(!anyone.kit().rules.open_sign_up && users::has_operator(&mut anyone.read().await?).await?)
+    Ok(!anyone.kit().rules.open_sign_up && users::has_operator(&mut anyone.read()).await?)
 }
 
 async fn sign_up(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Response> {
@@ -121,7 +121,7 @@ async fn begin(anyone: &Anyone, it: &Typed) -> Result<String> {
     };
     // Mails cost the reader's time: an address can be mailed by strangers only so often.
     let keys =
-        [(format!("sign-up {}", email.key()), 5), (format!("sign-up from {}", anyone.client().ip), 1000)];
+        [(format!("sign-up {}", email.key()), 5), (format!("sign-up from {}", anyone.client().ip()), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
     let next = sign::safe_next(&it.next).unwrap_or_default();
     let new = SignUp { name: &name, email: &email, password: &hashed, setup: &it.setup, next };
@@ -131,7 +131,7 @@ async fn begin(anyone: &Anyone, it: &Typed) -> Result<String> {
 }
 
 async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
-    let mut scope = anyone.read().await?;
+    let mut scope = anyone.read();
     if let Some(it) = sign_ups::find(&mut scope, &token).await? {
         let asks_password = sign::sign_up(&anyone).await? != Some(it.id);
         let confirm = Confirm { token, email: it.email, asks_password, faults: Faults::default() };
@@ -158,7 +158,7 @@ async fn confirm(
     headers: HeaderMap,
     Form(it): Form<NewPassword>,
 ) -> Result<Response> {
-    let Some(pending) = sign_ups::find(&mut anyone.read().await?, &token).await? else {
+    let Some(pending) = sign_ups::find(&mut anyone.read(), &token).await? else {
         return confirm_change(&anyone, &page, &token).await;
     };
     // Whoever opens the link elsewhere reads the mail, but need not be who typed the password.

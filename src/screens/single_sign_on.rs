@@ -62,7 +62,7 @@ fn refused(page: &Page, organization: &str, refusal: Refusal, again: String) -> 
 }
 
 async fn start(anyone: Anyone, page: Page, Named(slug): Named, Query(it): Query<Ask>) -> Result<Response> {
-    let found = sso::by_slug(&mut anyone.read().await?, &slug).await?;
+    let found = sso::by_slug(&mut anyone.read(), &slug).await?;
     let (account, slug, name) = found.ok_or(Error::NotFound)?;
     let fresh = !it.fresh.is_empty();
     let purpose = if fresh { Purpose::Proof } else { Purpose::SignIn };
@@ -81,10 +81,10 @@ async fn test(
     page: Page,
     Named(slug): Named,
 ) -> Result<Response> {
-    let found = sso::by_slug(&mut anyone.read().await?, &slug).await?;
+    let found = sso::by_slug(&mut anyone.read(), &slug).await?;
     let (account, slug, _) = found.ok_or(Error::NotFound)?;
     // A test asks anew, whatever is remembered.
-    let client = sso::client(&mut anyone.read().await?, account).await?.ok_or(Error::NotFound)?;
+    let client = sso::client(&mut anyone.read(), account).await?.ok_or(Error::NotFound)?;
     let looked = anyone.kit().oidc.look(&client.issuer).await;
     let went = match looked {
         Ok(_) => leave(&anyone, &page, account, Purpose::Test, slug.clone(), String::new(), None).await?,
@@ -106,7 +106,7 @@ async fn leave(
     next: String,
     hint: Option<&str>,
 ) -> Result<Result<Response, Refusal>> {
-    let client = sso::client(&mut anyone.read().await?, account).await?.ok_or(Error::NotFound)?;
+    let client = sso::client(&mut anyone.read(), account).await?.ok_or(Error::NotFound)?;
     let (kit, redirect) = (anyone.kit(), anyone.kit().url(CALLBACK));
     let start = Start { redirect: &redirect, fresh: purpose == Purpose::Proof, hint };
     let round = kit.oidc.round(client).await;
@@ -143,7 +143,7 @@ async fn callback(
 /// Changes what came back for who it is.
 async fn who(anyone: &Anyone, kept: &Kept, answer: Answer) -> Result<Result<Came, Refusal>> {
     let kit = anyone.kit();
-    let client = sso::client(&mut anyone.read().await?, kept.account).await?.ok_or(Error::NotFound)?;
+    let client = sso::client(&mut anyone.read(), kept.account).await?.ok_or(Error::NotFound)?;
     let redirect = kit.url(CALLBACK);
     let round = match kit.oidc.round(client).await {
         Ok(it) => it,
@@ -163,7 +163,7 @@ async fn come_back(
     if kept.purpose == Purpose::Test {
         return test::note(anyone, page, &kept.slug, Some(kept.account), came).await;
     }
-    let connection = sso::of(&mut anyone.read().await?, kept.account).await?.ok_or(Error::NotFound)?;
+    let connection = sso::of(&mut anyone.read(), kept.account).await?.ok_or(Error::NotFound)?;
     let came = match came {
         Ok(it) => it,
         Err(refusal) => return turn_away(anyone, page, kept, refusal, None).await,
@@ -171,7 +171,7 @@ async fn come_back(
     let claims = &came.claims;
     let told = claims.email.clone();
     let (told, verified) = (told.as_deref(), claims.email_verified);
-    let email = match arrive::address(&mut anyone.read().await?, kept.account, told, verified).await? {
+    let email = match arrive::address(&mut anyone.read(), kept.account, told, verified).await? {
         Ok(it) => it,
         Err(refusal) => return turn_away(anyone, page, kept, refusal, told).await,
     };
@@ -222,13 +222,13 @@ async fn turn_away(
     refusal: Refusal,
     email: Option<&str>,
 ) -> Result<Response> {
-    let key = format!("sso refused from {}", anyone.client().ip);
+    let key = format!("sso refused from {}", anyone.client().ip());
     if anyone.app().throttle().attempt(&[(key, NOTED)]).is_ok() {
         let noted =
             anyone.change(async |change| arrive::refused(change, kept.account, &refusal, email).await);
         noted.await?;
     }
-    let found = sso::by_slug(&mut anyone.read().await?, &kept.slug).await?;
+    let found = sso::by_slug(&mut anyone.read(), &kept.slug).await?;
     let name = found.map(|it| it.2).unwrap_or_default();
     refused(page, &name, refusal, kept::again(&kept.slug, kept.purpose, &kept.next))
 }

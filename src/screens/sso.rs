@@ -71,7 +71,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
     let zone = page.zone(can.me().time_zone.as_deref());
     let proof = can.proof().await?;
     let ticked = typed.as_ref().map(|it| it.roles().ticked()).unwrap_or_default();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let (custom, found) = sources::with_roles(&mut scope, "", &ticked).await?;
     let (connection, usage) = sso::overview(&mut scope, &custom).await?;
     // A search would send the secret with it: more resources than fit are for programs.

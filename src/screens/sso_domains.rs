@@ -148,7 +148,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response
     }
     let zone = page.zone(can.me().time_zone.as_deref());
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let Overview { domains, state } = overview::read(&mut scope).await?;
     let (asking, touched) = overview::people(&mut scope).await?;
     let now = can.kit().now();
@@ -215,7 +215,7 @@ async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<R
 
 async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
     let done = async {
-        let it = domains::find(&mut can.read().await?, id).await?;
+        let it = domains::find(&mut can.read(), id).await?;
         let found = can.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
         let is_there = it.is_in(&found);
         let noted = async |change: &mut Change| {

@@ -62,7 +62,7 @@ async fn show(can: Can<ViewAccount>, page: Page, Query(it): Query<Asked>) -> Res
         return Err(Error::NotFound);
     }
     let all = me.is_owner || me.may(Permission::ViewMembers);
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let mut found = teams::list(&mut scope, all, &it.after, 51).await?;
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);

@@ -93,7 +93,7 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
     let path = can.path("usage");
     let shown = shown_meters(&catalog, &meter);
 
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let before = Filter { from: range.before.0.min(filter.from), ..filter.clone() };
     let days = sums(&mut scope, &before, &[Axis::Day, Axis::Product], MOST_SUMS).await?;
     let mut slices = slices(&mut scope, &filter, by, shown.each_ref().map(String::as_str), MOST + 1).await?;
@@ -218,7 +218,7 @@ async fn export(can: Can<SeeUsage>, Query(asked): Query<Asked>) -> Result<Respon
     }
     let filter = asked.filter(&range, axes);
     let limit = i64::try_from(MOST_IN_FILE + 1).unwrap_or(i64::MAX);
-    let found = sums(&mut can.read().await?, &filter, &[Axis::Day, by], limit).await?;
+    let found = sums(&mut can.read(), &filter, &[Axis::Day, by], limit).await?;
     if found.len() > MOST_IN_FILE {
         let detail = "This file would have more than 10,000 lines. Choose fewer days, or a filter.";
         return Err(Error::invalid("range", "too_many_rows", detail));

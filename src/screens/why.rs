@@ -115,7 +115,7 @@ const GIVERS: i64 = 5;
 
 async fn show(can: Can<Inside>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let member: Option<MembershipId> = match asked.member.as_str() {
         "" => who.membership,
         id => Some(id.parse().map_err(|_| Error::NotFound)?),

@@ -82,7 +82,7 @@ pub async fn write<W: Who>(change: &mut Change<W>, chain: Chain, did: Did) -> Re
         actor_name: name,
         action: did.action.into(),
         target: did.target.to_string(),
-        ip: change.client.ip.clone(),
+        ip: change.client.ip(),
         changes: json!({ "before": did.before, "after": did.after }).to_string(),
         hash: vec![],
     };

@@ -169,7 +169,7 @@ pub async fn facts<W: Who>(
         .bind(after.unwrap_or(InvoiceId(Uuid::max())))
         .bind(limit)
         .bind(now)
-        .bind(limits::of_plan(account))
+        .bind(limits::Subject::Plan(account).to_string())
         .bind(Day::of(now))
         .maybe()
         .await?;

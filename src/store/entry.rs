@@ -1,9 +1,13 @@
 //! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
-use super::{Me, grants::Joined};
+use super::{Me, Who as _, grants::Joined};
 use crate::{
-    db::Conn,
+    db::{Conn, Db},
     error::{Asked, Detour, Error, Result, Way},
-    kit::secret::hash,
+    kit::{
+        Kit,
+        recall::{About, Name},
+        secret::hash,
+    },
     model::{
         account::{AccountRef, Kind, LoginType},
         entry::{By, Entry, Here, Person, Session},
@@ -14,6 +18,7 @@ use crate::{
         time::Time,
     },
 };
+use std::sync::Arc;
 
 /// By what somebody is known. Only hashes: the secrets stay in the request.
 #[derive(Clone)]
@@ -152,6 +157,21 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
     let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).all().await?;
     let first = rows.first().ok_or(Error::SignedOut)?;
     enter(&rows, first, Some(first.by()?), slug, now)
+}
+
+/// The same, remembered for a moment: for who reads. Who changes something is asked again within the change.
+pub async fn recalled(db: &Db, kit: &Kit, by: &Credential, slug: &str) -> Result<Arc<Entry>> {
+    let (Credential::Session(hash) | Credential::Key(hash)) = by;
+    let now = kit.now();
+    let name = match kit.recall.get(Name::of(&[hash, slug.as_bytes()]), now, &kit.stale) {
+        Ok(found) => return Ok(found),
+        Err(name) => name,
+    };
+    let since = kit.stale.since();
+    let entry = Arc::new(find(&mut db.read().await?, by, slug, now).await?);
+    let about = About { whom: entry.family(), bytes: 1000 * (1 + entry.rights.grants.len()) };
+    kit.recall.keep(name, entry.clone(), about, (now, since));
+    Ok(entry)
 }
 
 /// What a member of the account of that slug would be let in with, had they signed in as their membership demands; or why

@@ -291,6 +291,7 @@ async fn invite_one(
         .bind(until)
         .run()
         .await?;
+    change.renews_at(email.as_str());
     grants::insert(change, here.id, Of::Invitation(id), grants).await?;
     mail(change, id, email.as_str(), grants, joins_parent, &secret, until).await?;
     let labels: Vec<String> = grants.iter().map(Grant::label).collect();
@@ -363,6 +364,7 @@ pub async fn resend(change: &mut Change, id: InvitationId) -> Result<()> {
     let sql = "update invitations set token_hash = $3, link_hash = null, delivery = 'queued', delivery_detail = null, sent_at = $4,
         expires_at = $5 where account_id = $1 and id = $2 and status = 'pending'";
     change.ask(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).run().await?;
+    change.renews_at(&it.email);
     let (joins_parent,): (bool,) = change
         .ask("select joins_parent from invitations where account_id = $1 and id = $2")
         .bind(id)
@@ -391,6 +393,7 @@ pub async fn revoke(change: &mut Change, id: InvitationId) -> Result<()> {
     let sql =
         "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
     change.ask(sql).bind(id).run().await?;
+    change.renews_at(&it.email);
     audit::here(change, Did::to("invitation.revoked", "invitation", id, &it.email)).await
 }
 

@@ -6,6 +6,7 @@ use crate::{
     model::{calendar::Day, id::AccountId, time::Time},
 };
 use serde::Serialize;
+use std::fmt;
 
 /// A replica that was not heard of for so long is gone.
 const GONE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -68,9 +69,23 @@ impl Busiest {
     }
 }
 
-/// The limits of the plan of an account that pays, as a subject.
-pub fn of_plan(payer: AccountId) -> String {
-    format!("plan:{payer}")
+/// A limit, and whom it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The limits of the plan of an account that pays.
+    Plan(AccountId),
+    /// Those of our own API, for an account.
+    Api(AccountId),
+}
+
+/// As it is written down.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Plan(payer) => write!(f, "plan:{payer}"),
+            Subject::Api(account) => write!(f, "api:{account}"),
+        }
+    }
 }
 
 const READ: &str = "select span, piece, taken from admissions where subject = $1 and until > $2";

@@ -10,7 +10,7 @@ pub use departure::{Departure, Heir, HeldKey, Losses, Made, Seat, departure, los
 pub use detail::{Detail, Given, detail};
 use leaving::pass_teams;
 pub use leaving::{leave, may_leave, remove, sweep};
-pub use list::{Around, Cursor, Filter, Named, Order, Page, Removed, Sort, around, list, some};
+pub use list::{Around, Cursor, Filter, Named, Order, Page, Removed, Sort, list, page, some};
 pub(super) use list::{LAST, end};
 pub(super) use removal::key_stays_revoked;
 pub use removal::{Missing, Restored, UNDO, outcome};

@@ -10,6 +10,7 @@ use crate::{
         time::Time,
     },
 };
+use uuid::Uuid;
 
 /// Adds a member; none if they are one already.
 pub(super) async fn add<W: Who>(
@@ -35,6 +36,7 @@ pub(super) async fn add<W: Who>(
         .maybe()
         .await?;
     if made.is_some() {
+        change.renews(person.id.0);
         change
             .sql("update accounts set member_count = member_count + 1 where id = $1")
             .bind(account)
@@ -60,9 +62,11 @@ pub(super) async fn remove<W: Who>(
     change.sql(sql).bind(account).bind(id).bind(heir).bind(now).run().await?;
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
     change.sql(sql).bind(id).bind(now).run().await?;
-    if change.sql("delete from memberships where id = $1 and not is_owner").bind(id).run().await? == 0 {
+    let sql = "delete from memberships where id = $1 and not is_owner returning user_id";
+    let Some((user,)) = change.sql(sql).bind(id).maybe::<(Uuid,)>().await? else {
         return Err(Error::conflict("owner", "The owner cannot be removed. Ownership is handed over first."));
-    }
+    };
+    change.renews(user);
     change
         .sql("update accounts set member_count = member_count - 1 where id = $1")
         .bind(account)
@@ -94,12 +98,14 @@ pub(super) async fn put_back<W: Who>(change: &mut Change<W>, it: &Former<'_>) ->
     }
     let sql = "update accounts set member_count = member_count + 1 where id = $1";
     change.sql(sql).bind(it.account).run().await?;
+    change.renews(it.person.id.0);
     write_words(change, it.id, it.person).await?;
     Ok(true)
 }
 
 /// A user's name or address changed: they are found and sorted by the new one everywhere.
 pub(super) async fn rename<W: Who>(change: &mut Change<W>, person: &Person) -> Result<()> {
+    change.renews(person.id.0);
     let sql = "update memberships set name_key = $2 where user_id = $1";
     change.sql(sql).bind(person.id).bind(fold(&person.name)).run().await?;
     let all: Vec<(MembershipId,)> =

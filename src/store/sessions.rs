@@ -21,6 +21,7 @@ use tower_sessions::{
     session::{Id, Record},
     session_store,
 };
+use uuid::Uuid;
 
 /// Unused for so long, a session ends.
 pub const IDLE: Duration = Duration::from_secs(14 * 86_400);
@@ -132,8 +133,11 @@ impl Sessions {
     }
     async fn remove(&self, id: Id) -> Result<()> {
         let mut conn = self.db.begin().await?;
-        conn.query("delete from sessions where hash = $1").bind(secret_hash(id)).run().await?;
-        Ok(conn.commit().await?)
+        let sql = "delete from sessions where hash = $1 returning user_id";
+        let gone: Option<(Option<Uuid>,)> = conn.query(sql).bind(secret_hash(id)).maybe().await?;
+        conn.commit().await?;
+        self.kit.stale.renew(gone.and_then(|it| it.0).as_slice());
+        Ok(())
     }
 }
 
@@ -195,7 +199,9 @@ pub async fn touch(
         .run()
         .await?;
     }
-    Ok(conn.commit().await?)
+    conn.commit().await?;
+    kit.stale.renew(account.map(|it| it.0).as_slice());
+    Ok(())
 }
 
 /// A session as its user sees it.
@@ -251,13 +257,14 @@ pub(super) async fn end_all<W: Who>(
     user: UserId,
     keep: Option<SessionId>,
 ) -> Result<u64> {
-    let keep = keep.unwrap_or(SessionId(uuid::Uuid::nil()));
+    let keep = keep.unwrap_or(SessionId(Uuid::nil()));
+    change.renews(user.0);
     Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).run().await?)
 }
 
 /// Somebody signed in. They are told by mail if it was with a browser that they never used, but for the very first time.
 pub async fn arrived(change: &mut Change<Me>, browser: Option<&str>) -> Result<()> {
-    let (kit, now, ip) = (change.kit().clone(), change.now(), change.client.ip.clone());
+    let (kit, now, ip) = (change.kit().clone(), change.now(), change.client.ip());
     let person = change.who().person.clone();
     let (before,): (Option<Time>,) = change.ask("select signed_in_at from users where id = $1").one().await?;
     change.ask("update users set signed_in_at = $2 where id = $1").bind(now).run().await?;

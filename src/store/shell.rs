@@ -3,11 +3,16 @@
 use super::{Scope, Who};
 use crate::{
     error::Result,
+    kit::{
+        recall::{About, Name},
+        stale::by_address,
+    },
     model::{
         account::Kind,
         id::{AccountId, UserId},
     },
 };
+use std::sync::Arc;
 
 /// An account in the switcher.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -36,13 +41,29 @@ pub struct Seat {
     pub invitations: i64,
     /// Whether one runs the installation: the same in every row.
     pub operator: bool,
+    email_key: String,
 }
 
 /// The most accounts that the switcher lists.
 const MOST: i64 = 200;
 
-/// The accounts that a user can enter: their own, and as an organization's owner or admin, its teams.
-pub async fn seats<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Seat>> {
+/// The accounts that a user can enter: their own, and as an organization's owner or admin, its teams. Remembered for a moment:
+/// every page shows them.
+pub async fn seats<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Arc<Vec<Seat>>> {
+    let name = Name::of(&[user.0.as_bytes()]);
+    scope
+        .recalled(name, async |scope| {
+            let seats = read(scope, user).await?;
+            let of = |it: &Seat| [Some(it.id.0), it.parent_id.map(|it| it.0)];
+            let address = seats.first().map(|it| by_address(&it.email_key));
+            let whom = seats.iter().flat_map(of).flatten().chain(address).chain([user.0]).collect();
+            let bytes = 300 * (1 + seats.len());
+            Ok((seats, About { whom, bytes }))
+        })
+        .await
+}
+
+async fn read<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Seat>> {
     let now = scope.now();
     Ok(scope
         .sql(
@@ -53,7 +74,7 @@ pub async fn seats<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Sea
                     from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id order by g.id limit 1) as role,
                 (select count(*) from invitations i where i.email_key = u.email_key and i.status = 'pending' and i.expires_at > $2)
                     as invitations,
-                u.operator
+                u.operator, u.email_key
              from users u
              join (
                 select x.account_id from memberships x where x.user_id = $1

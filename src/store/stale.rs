@@ -21,8 +21,8 @@ const AT_ONCE: usize = 200;
 const MOST: usize = 2000;
 /// For everything, on the way.
 const ALL: &str = "all";
-/// How many are read at a time.
-const PAGE: i64 = 10_000;
+/// How many are read at a time: a row takes far more memory than its hash.
+const PAGE: i64 = 500;
 
 /// Tells of the marks, in the transaction of what they are about.
 pub(super) async fn tell(conn: &mut Conn, marks: &[Mark], now: Time) -> Result<()> {

@@ -14,9 +14,10 @@ use crate::{
         permission::Permissions,
         role::BuiltIn,
         time::Time,
-        verdict::{Named, Seat, Spot, Term},
+        verdict::{Home, Known, Named, Seat, Spot, Term},
     },
 };
+use std::sync::Arc;
 
 const KEY: &str = "select k.id, k.revoked_at, k.expires_at as key_expires_at, k.permissions as key_permissions, k.resources as key_resources,
         u.id as user_id, u.email, a.id as account_id, a.kind, a.slug, coalesce(p.plan, a.plan) as plan, a.admins_may_delete,
@@ -68,33 +69,14 @@ struct Row {
     spent_month: Option<Month>,
 }
 
-/// A key as it was read.
-pub struct Read {
-    /// Which.
-    pub id: KeyId,
-    /// Whether it was revoked.
-    pub is_revoked: bool,
-    /// When it ends.
-    pub expires_at: Option<Time>,
-    /// What keys have in common that share their seat: the member, and what they were made for.
-    pub alike: (AccountId, Option<MembershipId>, Option<String>, Option<String>),
-    /// Until when a hard budget of its is used up.
-    pub spent_until: Option<Time>,
-    /// The seat.
-    pub seat: Seat,
-}
-
 /// The key whose secret has this hash, whatever became of it.
-pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Read>> {
+pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Known>> {
     let rows: Vec<Row> = conn.query(KEY).bind(hash).all().await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let alike =
-        (first.account_id, first.membership_id, first.key_permissions.clone(), first.key_resources.clone());
-    Ok(Some(Read {
+    Ok(Some(Known {
         id: first.id,
         is_revoked: first.revoked_at.is_some(),
         expires_at: first.key_expires_at,
-        alike,
         spent_until: first.spent_month.map(|it| it.next().first().start()),
         seat: first.seat(rights(&rows, first)),
     }))
@@ -105,27 +87,32 @@ impl Row {
         let term = |id: Option<MembershipId>, suspended: Option<Time>, expires_at| {
             id.map(|_| Term { is_suspended: suspended.is_some(), expires_at })
         };
-        Seat {
-            account: self.account_id,
+        let home = Home {
+            id: self.account_id,
             slug: self.slug.clone(),
             kind: self.kind,
             plan: self.plan.clone(),
             payer: self.parent_id.unwrap_or(self.account_id),
             is_under_organization: self.parent_kind == Some(Kind::Organization),
-            user: self.user_id.zip(self.email.clone()),
+        };
+        Seat {
+            home: Arc::new(home),
+            user: self.user_id.zip(self.email.clone().map(String::into_boxed_str)),
             own: term(self.membership_id, self.suspended_at, self.expires_at),
             above: term(self.top_id, self.top_suspended_at, self.top_expires_at),
-            rights,
+            rights: Arc::new(rights),
         }
     }
 }
 
-/// As at the console's own gate, but for grants whose time is over: they are left to who asks.
+/// As at the console's own gate, but for grants whose time is over: they are left to who asks. Which grant it is does not
+/// matter: who may do the same shares what is remembered of it.
 fn rights(rows: &[Row], first: &Row) -> Rights {
     let mut grants: Vec<Grant> = if first.is_owner == Some(true) {
         vec![Grant::whole(BuiltIn::Owner, true)]
     } else {
-        rows.iter().filter_map(|it| it.grant.grant(it.admins_may_delete)).collect()
+        let all = rows.iter().filter_map(|it| it.grant.grant(it.admins_may_delete));
+        all.map(|it| Grant { id: None, ..it }).collect()
     };
     if first.kind == Kind::Personal {
         for it in &mut grants {

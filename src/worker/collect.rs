@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::timeout};
 impl Worker {
     /// Asks the payment provider what is to be asked, outside of any transaction.
     pub(super) async fn collect(&self, on_the_way: &mut JoinSet<()>) -> Result<()> {
-        let mut scope = Scope::read(&self.db, NAME, &self.kit, &Client::default()).await?;
+        let mut scope = Scope::read(&self.db, NAME, &self.kit, &Client::default());
         let is_due = self.till.takes_cards() && payments::is_due(&mut scope).await?;
         drop(scope);
         if !is_due {

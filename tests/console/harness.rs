@@ -132,8 +132,7 @@ async fn served_by(url: Option<String>, name: &str, till: Option<Arc<dyn Till>>)
     if let Some(till) = till {
         house.app = house.app.paid_by(till);
     }
-    let router = house.app.clone().router(guildhall::routes());
-    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let service = house.app.clone().front(guildhall::routes()).for_each_connection();
     tokio::spawn(async move { axum::serve(listener, service).await });
     house
 }
@@ -279,7 +278,7 @@ impl House {
     /// All letters to an address, newest first.
     pub async fn letters(&self, to: &str) -> Vec<Mail> {
         let host = Host("test");
-        let mut scope = Scope::read(&self.db, host, &self.kit, &Client::default()).await.unwrap();
+        let mut scope = Scope::read(&self.db, host, &self.kit, &Client::default());
         let all = mails::mailbox(&mut scope, 1000).await.unwrap();
         all.into_iter()
             .map(|it| Mail(it.letter, self.kit.rules.base_url.clone()))
@@ -346,6 +345,8 @@ impl House {
         let mut conn = self.db.begin().await.unwrap();
         conn.query(sql).run().await.unwrap();
         conn.commit().await.unwrap();
+        // What was written behind the program's back, nobody told it.
+        self.kit.stale.tell_all();
     }
 }
 

@@ -48,8 +48,8 @@ impl Anyone {
         &self.session
     }
     /// For reading.
-    pub async fn read(&self) -> Result<Scope<Visitor>> {
-        Scope::read(&self.app.0.db, Visitor, self.kit(), &self.client).await
+    pub fn read(&self) -> Scope<Visitor> {
+        Scope::read(&self.app.0.db, Visitor, self.kit(), &self.client)
     }
     /// One transaction: kept if the story ends well, undone if not.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>) -> Result<T> {

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 use tower_sessions::Session;
 
 /// Proof that the visitor may do `P` in the account of `/a/{slug}/…`, by session or by key.
@@ -28,7 +28,7 @@ pub struct Door<P, V> {
     app: App,
     by: Credential,
     slug: String,
-    entry: Entry,
+    entry: Arc<Entry>,
     client: Client,
     claim: Option<answers::Claim>,
     session: Option<Session>,
@@ -62,8 +62,8 @@ impl<P: Needs, V: Via> Door<P, V> {
         self.app.kit()
     }
     /// For reading.
-    pub async fn read(&self) -> Result<Scope> {
-        Scope::read(&self.app.0.db, self.entry.clone(), self.kit(), &self.client).await
+    pub fn read(&self) -> Scope {
+        Scope::read(&self.app.0.db, self.entry.clone(), self.kit(), &self.client)
     }
     /// One transaction: kept if the story ends well, undone if not. It cannot be left open or uncommitted.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change) -> Result<T>) -> Result<T> {
@@ -103,7 +103,7 @@ impl<P: Needs, V: Via> Door<P, V> {
         if self.entry.only_within().is_some() {
             return Ok(Proof::of_provider(&self.entry, &self.back));
         }
-        Proof::of(&self.app, &mut self.read().await?, self.entry.person.id, &self.back).await
+        Proof::of(&self.app, &mut self.read(), self.entry.person.id, &self.back).await
     }
     /// Proof for a dangerous act: a fresh one, or by what came with the form.
     pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
@@ -165,7 +165,7 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             return Err(Error::SignedOut);
         }
         // The connection goes back before the body is read: a slow upload must not hold one.
-        let entry = entry::find(&mut app.0.db.read().await?, &by, &slug, app.kit().now()).await?;
+        let entry = entry::recalled(&app.0.db, app.kit(), &by, &slug).await?;
         match &entry.by {
             By::Session(session) => app.touch(session.id, Some(entry.here.id)),
             By::Key { id, .. } => {

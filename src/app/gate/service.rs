@@ -1,19 +1,19 @@
 //! The door of the platform's own back end: what verifies keys and reports usage.
 use super::{App, Gate, bearer, sealed};
 use crate::{
-    app::client::client,
+    app::client::program,
     error::{Error, Result},
     kit::{Kit, secret::KeyKind},
     model::{permission::Permission, token::Serves},
     store::{Change, Client, Scope, Service as Token},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 /// A service token whose scopes hold `S`.
 pub struct Service<S> {
     app: App,
-    token: Token,
+    token: Arc<Token>,
     client: Client,
     proof: PhantomData<S>,
 }
@@ -32,8 +32,8 @@ impl<S: Serves> Service<S> {
         self.app.kit()
     }
     /// For reading.
-    pub async fn read(&self) -> Result<Scope<Token>> {
-        Scope::read(&self.app.0.db, self.token.clone(), self.kit(), &self.client).await
+    pub fn read(&self) -> Scope<Token> {
+        Scope::read(&self.app.0.db, Token::clone(&self.token), self.kit(), &self.client)
     }
     /// One transaction: kept if the story ends well, undone if not.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Token>) -> Result<T>) -> Result<T> {
@@ -75,7 +75,6 @@ impl<S: Serves> FromRequestParts<App> for Service<S> {
             );
             return Err(Error::Barred { code: "scope_missing", detail });
         }
-        app.use_token(token.id);
-        Ok(Service { app: app.clone(), token, client: client(parts, app), proof: PhantomData })
+        Ok(Service { app: app.clone(), token, client: program(parts, app), proof: PhantomData })
     }
 }

@@ -48,8 +48,8 @@ impl SignedIn {
         &self.session
     }
     /// For reading.
-    pub async fn read(&self) -> Result<Scope<Me>> {
-        Scope::read(&self.app.0.db, self.me.clone(), self.kit(), &self.client).await
+    pub fn read(&self) -> Scope<Me> {
+        Scope::read(&self.app.0.db, self.me.clone(), self.kit(), &self.client)
     }
     /// One transaction: kept if the story ends well, undone if not.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Me>) -> Result<T>) -> Result<T> {
@@ -76,7 +76,7 @@ impl SignedIn {
         if !self.is_stale() {
             return Ok(Proof::fresh());
         }
-        Proof::of(&self.app, &mut self.read().await?, self.me.person.id, &self.back).await
+        Proof::of(&self.app, &mut self.read(), self.me.person.id, &self.back).await
     }
     /// Proof for a dangerous act: a fresh one, or by what came with the form.
     pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {

@@ -4,7 +4,7 @@ use crate::{
     model::{calendar::Day, catalog::RateLimit, time::Time, window::Window},
     store::limits::{Busiest, Delta, Piece},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Into so many pieces the time is cut, for what is shared and what is written down.
 const PIECES: u32 = 60;
@@ -27,6 +27,7 @@ pub enum Try {
 /// One dimension.
 pub struct Rate {
     limit: RateLimit,
+    name: Arc<str>,
     window: Window,
     /// By piece, what of the database's count is ours.
     mine: BTreeMap<i64, i64>,
@@ -51,6 +52,7 @@ impl Rate {
     pub fn new(limit: &RateLimit) -> Rate {
         Rate {
             limit: limit.clone(),
+            name: limit.name().into(),
             window: Window::new(limit.seconds),
             mine: BTreeMap::new(),
             unwritten: BTreeMap::new(),
@@ -66,11 +68,15 @@ impl Rate {
     }
     /// Under another limit over the same window.
     pub fn named(self, limit: &RateLimit) -> Rate {
-        Rate { limit: limit.clone(), dry: None, ..self }
+        Rate { limit: limit.clone(), name: limit.name().into(), dry: None, ..self }
     }
     /// Whether it is this one.
     pub fn is_of(&self, limit: &RateLimit) -> bool {
         self.limit == *limit
+    }
+    /// What programs are told of it before they ask.
+    pub fn policy(&self) -> (Arc<str>, u32, u32) {
+        (self.name.clone(), self.limit.requests, self.limit.seconds)
     }
     /// Its window's length.
     pub fn seconds(&self) -> u32 {
@@ -179,7 +185,7 @@ impl Rate {
             (_, None) => self.window.frees(lacking.max(1), now),
             (_, Some(elsewhere)) => elsewhere.min(self.window.frees(lacking.max(1), now)),
         };
-        let it = Dimension { name: self.limit.name(), limit: self.limit.requests, remaining, reset };
+        let it = Dimension { name: self.name.clone(), limit: self.limit.requests, remaining, reset };
         (self.limit.seconds, it, lacking > 0)
     }
     /// What everybody wrote down: what of it is not ours is others'.

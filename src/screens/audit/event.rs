@@ -95,7 +95,7 @@ fn told(value: &Value) -> Option<String> {
 
 async fn show(can: Can<ViewAudit>, page: Page, At(id): At<Uuid>) -> Result<Response> {
     let zone = page.zone(can.me().time_zone.as_deref());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let event = audit::find(&mut scope, id).await?.ok_or(Error::NotFound)?;
     let near = audit::neighbours(&mut scope, &event).await?;
     let words = sentence(&event);

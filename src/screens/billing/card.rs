@@ -30,7 +30,7 @@ async fn go(can: Can<ManageBilling>, page: Page) -> Result<Response> {
     let till = can.app().till().clone();
     let back = can.kit().url(&can.path("billing"));
     let (known, facts) = {
-        let mut scope = can.read().await?;
+        let mut scope = can.read();
         (payments::customer(&mut scope).await?, billing::facts(&mut scope, here.id, None, 0).await?)
     };
     // The provider is asked outside of any transaction.
@@ -57,5 +57,5 @@ async fn go(can: Can<ManageBilling>, page: Page) -> Result<Response> {
     };
     can.change(async |change| payments::set_customer(change, &customer).await).await?;
     let index = Index { slug: here.slug.clone(), url };
-    page.show(&mut can.read().await?, "Card", index).await
+    page.show(&mut can.read(), "Card", index).await
 }

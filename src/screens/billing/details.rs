@@ -40,7 +40,7 @@ struct Index {
 }
 
 async fn show(can: Can<ManageBilling>, page: Page) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let typed = billing::details(&mut scope).await?;
     drop(scope);
     ask(&can, &page, typed, Faults::default()).await
@@ -49,7 +49,7 @@ async fn show(can: Can<ManageBilling>, page: Page) -> Result<Response> {
 async fn ask(can: &Can<ManageBilling>, page: &Page, typed: Details, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
     let index = Index { slug: here.slug.clone(), account: here.name.clone(), typed, faults };
-    page.show(&mut can.read().await?, "Billing details", index).await
+    page.show(&mut can.read(), "Billing details", index).await
 }
 
 async fn save(can: Can<ManageBilling>, page: Page, Form(it): Form<Typed>) -> Result<Response> {

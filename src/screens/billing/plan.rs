@@ -105,7 +105,7 @@ async fn show(can: Can<ChangePlan>, page: Page, Query(it): Query<Typed>) -> Resu
 async fn ask(can: &Can<ChangePlan>, page: &Page, chosen: &str, faults: Faults) -> Result<Response> {
     let me = can.me();
     let catalog = can.kit().catalog.clone();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let top = me.here.top();
     let facts = billing::facts(&mut scope, top, None, 0).await?;
     let to = catalog.plan(chosen).filter(|it| it.id != facts.past.now && me.here.parent.is_none());

@@ -150,7 +150,7 @@ enum Standing {
 }
 
 async fn find(anyone: &Anyone, token: &str) -> Result<Option<Offer>> {
-    invitations::find_by_token(&mut anyone.read().await?, token).await
+    invitations::find_by_token(&mut anyone.read(), token).await
 }
 
 fn is_for(offer: &Offer, me: &SignedIn) -> bool {
@@ -160,7 +160,7 @@ fn is_for(offer: &Offer, me: &SignedIn) -> bool {
 async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
     let signed_in = anyone.signed_in();
     if let Some(me) = signed_in.as_ref().filter(|me| is_for(offer, me) || offer.status == "accepted")
-        && invitations::is_member(&mut me.read().await?, offer).await?
+        && invitations::is_member(&mut me.read(), offer).await?
     {
         return Ok(Standing::Member);
     }
@@ -171,7 +171,7 @@ async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
         Some(me) if is_for(offer, &me) => Standing::Invited(me),
         Some(me) => Standing::Other(me),
         None if offer.proof == Proof::Nothing => Standing::Unproven,
-        None if invitations::has_user(&mut anyone.read().await?, offer).await?.is_some() => Standing::Known,
+        None if invitations::has_user(&mut anyone.read(), offer).await?.is_some() => Standing::Known,
         None => Standing::New,
     })
 }

@@ -211,7 +211,7 @@ async fn draw(
     faults: Faults,
     bad: Vec<Rejected>,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let invite = Invite::again(&mut scope, typed, faults, bad).await?;
     let account = can.me().here.name.clone();
     page.show(&mut scope, "Invite members", New { account, invite }).await
@@ -223,7 +223,7 @@ async fn show(can: Can<InviteMembers>, page: Page) -> Result<Response> {
 
 /// For who changes a choice with a script.
 async fn summary(can: Can<InviteMembers>, page: Page, Query(typed): Query<Typed>) -> Result<Response> {
-    let summary = Summary::of(&mut can.read().await?, &typed).await?;
+    let summary = Summary::of(&mut can.read(), &typed).await?;
     let html = summary.render().map_err(|it| Error::Internal(it.to_string()))?;
     Ok(page.whole("", |_| html))
 }

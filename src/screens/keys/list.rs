@@ -116,7 +116,7 @@ pub(super) async fn show(can: Can<SeeKeys>, page: Page, Query(asked): Query<Aske
     let (me, now, base) = (can.me(), can.kit().now(), can.path("keys"));
     let filter = asked.filter(me);
     let zone = page.zone(me.time_zone.as_deref());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = keys::page(&mut scope, &filter).await?;
     let around = keys::around(&mut scope, &filter).await?;
     let turn = |name: &str, at: Option<KeyId>| {

@@ -194,7 +194,7 @@ async fn ask(can: &Can<OwnKeys>, page: &Page, typed: Typed, faults: Faults) -> R
     // Asked for only where something needs it.
     let grave = Permission::ALL.iter().any(|it| !EVERYDAY.has(*it) && me.may(*it));
     let proof = if grave { can.proof().await? } else { Proof::default() };
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let (resources, more_resources) = offered(&mut scope, &typed).await?;
     let (grave, ticks) = ticks(me, &typed)
         .into_iter()
@@ -280,7 +280,7 @@ impl Created {
             call: can.kit().url(&format!("/api/v1/accounts/{}", me.here.slug)),
             old,
         };
-        page.show(&mut can.read().await?, "API key created", created).await
+        page.show(&mut can.read(), "API key created", created).await
     }
 }
 

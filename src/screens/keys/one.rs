@@ -47,7 +47,7 @@ struct One {
 }
 
 pub(super) async fn show(can: Can<SeeKeys>, page: Page, At(id): At<KeyId>) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let key = keys::find(&mut scope, id).await?;
     draw(scope, &page, key, None, Faults::default()).await
 }
@@ -112,7 +112,7 @@ pub(super) async fn rename(
         Ok(()) => Ok(page.done(&can.path(&format!("keys/{id}")), "The name is saved.")),
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
-            let mut scope = can.read().await?;
+            let mut scope = can.read();
             let key = keys::find(&mut scope, id).await?;
             draw(scope, &page.with(status), key, Some(it.name), faults).await
         }
@@ -149,7 +149,7 @@ impl Revoke {
 
 pub(super) async fn ask_revoke(can: Can<SeeKeys>, page: Page, At(id): At<KeyId>) -> Result<Response> {
     let zone = page.zone(can.me().time_zone.as_deref());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let key = keys::find(&mut scope, id).await?;
     let revoke = Revoke::of(&scope, key, &zone);
     page.show(&mut scope, "Revoke API key", revoke).await

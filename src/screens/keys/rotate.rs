@@ -70,7 +70,7 @@ pub(super) async fn ask(can: Can<OwnKeys>, page: Page, At(id): At<KeyId>) -> Res
 
 async fn draw(can: &Can<OwnKeys>, page: &Page, id: KeyId, typed: Typed, faults: Faults) -> Result<Response> {
     let zone = page.zone(can.me().time_zone.as_deref());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let key = keys::find(&mut scope, id).await?;
     let now = scope.now();
     let proof = if is_grave(&key) { can.proof().await? } else { Proof::default() };
@@ -111,7 +111,7 @@ async fn replace(can: &Can<OwnKeys>, id: KeyId, it: &Typed) -> Result<(Key, Key,
     let Some((.., grace)) = GRACES.iter().find(|(word, ..)| *word == it.grace) else {
         return Err(Error::invalid("grace", "invalid", "Choose how long both work."));
     };
-    let key = keys::find(&mut can.read().await?, id).await?;
+    let key = keys::find(&mut can.read(), id).await?;
     let proof = if is_grave(&key) { Some(can.prove(&it.proof).await?) } else { None };
     can.change(async |change| {
         let (new, secret) = keys::rotate(change, id, *grace, proof.as_ref()).await?;

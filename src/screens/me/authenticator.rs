@@ -74,7 +74,7 @@ async fn secret(signed: &SignedIn) -> Result<Vec<u8>> {
 async fn ask(signed: &SignedIn, page: &Page, next: &str, faults: Faults) -> Result<Response> {
     let secret = secret(signed).await?;
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let is_on = factors::ways(&mut scope, signed.me().person.id).await?.has_app();
     let base = &signed.kit().rules.base_url;
     let host = base.split_once("://").map_or(base.as_str(), |it| it.1);
@@ -125,7 +125,7 @@ async fn ask_remove(signed: SignedIn, page: Page) -> Result<Response> {
 
 async fn draw_remove(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     if !ways.has_app() {
         return Ok(page.to("/me/security"));

@@ -51,7 +51,7 @@ pub(super) async fn show_new(
     let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let file = format!("data:text/plain;charset=utf-8,{}", encoded.replace('+', "%20"));
     let it = NewCodes { codes, file, next: next.to_owned() };
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     page.show(&mut scope, "Recovery codes", it).await
 }
 
@@ -61,7 +61,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
 
 async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     if !ways.has_second() {
         return Ok(page.to("/me/security"));

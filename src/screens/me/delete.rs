@@ -46,7 +46,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
 
 async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let person = signed.me().person.clone();
     let seats = seats(&mut scope, person.id).await?;
     let first = owned(&seats).into_iter().map(|it| (it.name.clone(), format!("/a/{}/settings", it.slug)));

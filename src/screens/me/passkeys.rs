@@ -78,12 +78,12 @@ async fn ask(signed: &SignedIn, page: &Page, it: Typed, faults: Faults) -> Resul
         proof,
         faults,
     };
-    page.show(&mut signed.read().await?, "Add a passkey", new).await
+    page.show(&mut signed.read(), "Add a passkey", new).await
 }
 
 async fn challenge(signed: SignedIn) -> Result<Response> {
     let person = &signed.me().person;
-    let known = passkeys::credential_ids(&mut signed.read().await?, person.id).await?;
+    let known = passkeys::credential_ids(&mut signed.read(), person.id).await?;
     browser::creation(signed.kit(), signed.session(), person, known).await
 }
 
@@ -118,7 +118,7 @@ async fn make(signed: &SignedIn, it: &Typed) -> Result<Option<Vec<String>>> {
 }
 
 async fn show(signed: SignedIn, page: Page, At(id): At<PasskeyId>) -> Result<Response> {
-    let it = passkeys::find(&mut signed.read().await?, id).await?;
+    let it = passkeys::find(&mut signed.read(), id).await?;
     draw(&signed, &page, it, None, Faults::default()).await
 }
 
@@ -131,7 +131,7 @@ async fn draw(
 ) -> Result<Response> {
     let proof = signed.proof().await?;
     let zone = page.zone(signed.me().time_zone.as_deref());
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     let title = it.name.clone();
     let one = One {
@@ -161,7 +161,7 @@ async fn rename(
         Ok(()) => Ok(page.done("/me/security", "The passkey is renamed.")),
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;
-            let found = passkeys::find(&mut signed.read().await?, id).await?;
+            let found = passkeys::find(&mut signed.read(), id).await?;
             draw(&signed, &page.with(status), found, Some(it.name), faults).await
         }
     }
@@ -173,7 +173,7 @@ async fn remove(
     At(id): At<PasskeyId>,
     Form(it): Form<Given>,
 ) -> Result<Response> {
-    let found = passkeys::find(&mut signed.read().await?, id).await?;
+    let found = passkeys::find(&mut signed.read(), id).await?;
     let done = match signed.prove(&it).await {
         Ok(fresh) => signed.change(async |change| passkeys::remove(change, &fresh, id).await).await,
         Err(error) => Err(error),

@@ -11,6 +11,6 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn challenge(signed: SignedIn) -> Result<Response> {
-    let ids = store::passkeys::credential_ids(&mut signed.read().await?, signed.me().person.id).await?;
+    let ids = store::passkeys::credential_ids(&mut signed.read(), signed.me().person.id).await?;
     passkeys::challenge(signed.kit(), signed.session(), &ids).await
 }

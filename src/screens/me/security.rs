@@ -107,7 +107,7 @@ struct Listed {
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let me = signed.me();
     let zone = page.zone(me.time_zone.as_deref());
     let listed = |it: sessions::Listed| Listed {
@@ -173,7 +173,7 @@ async fn show_password(signed: SignedIn, page: Page) -> Result<Response> {
 
 async fn ask_password(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
-    let mut scope = signed.read().await?;
+    let mut scope = signed.read();
     let ways = factors::ways(&mut scope, signed.me().person.id).await?;
     let it = Password {
         email: signed.me().person.email.clone(),

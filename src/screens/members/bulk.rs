@@ -110,7 +110,7 @@ pub(super) async fn ask(can: Can<ViewMembers>, page: Page, Query(it): Query<Bulk
 async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults) -> Result<Response> {
     may(can.me(), &it.act)?;
     let list = can.path(&back(&it.back, "members"));
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = members::some(&mut scope, &it.ids()?).await?;
     let open: Vec<&Member> = found.iter().filter(|it| members::may_change(&scope, it).is_ok()).collect();
     let how_many = count(i64::try_from(open.len()).unwrap_or(i64::MAX), "member", "members");

@@ -21,7 +21,7 @@ struct Leave {
 
 pub(super) async fn ask(can: Can<Inside>, page: Page) -> Result<Response> {
     let id = members::may_leave(can.me())?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     let departure = members::departure(&mut scope, &member).await?;
     let me = can.me();

@@ -89,11 +89,11 @@ struct Head {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "what the template asks, each by itself")]
-struct Row {
+struct Row<'a> {
     href: String,
     id: String,
-    name: String,
-    email: String,
+    name: &'a str,
+    email: &'a str,
     tint: u8,
     you: bool,
     badges: Vec<Badge>,
@@ -119,14 +119,16 @@ struct Pick {
 #[derive(Template)]
 #[template(path = "members/index.html")]
 #[expect(clippy::struct_excessive_bools, reason = "what the template asks, each by itself")]
-struct Index {
+struct Index<'a> {
     base: String,
     invitations_href: String,
     requests_href: String,
     /// The list without filters; empty if there are none.
     clear_here: String,
     account: String,
-    noun: &'static str,
+    /// What the rows' menus say.
+    removes: String,
+    leaves: String,
     is_personal: bool,
     may_invite: bool,
     may_update: bool,
@@ -144,7 +146,7 @@ struct Index {
     sorted: &'static str,
     here: String,
     csv: String,
-    rows: Vec<Row>,
+    rows: Vec<Row<'a>>,
     said: String,
     newer: String,
     older: String,
@@ -160,18 +162,17 @@ struct Removal {
 }
 
 pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let mut filter = asked.filter(PAGE);
-    let mut scope = can.read().await?;
-    let around = members::around(&mut scope, &filter).await?;
-    filter.is_few = Some(around.is_few());
-    let found = members::list(&mut scope, &filter).await?;
+    let filter = asked.filter(PAGE);
+    let mut scope = can.read();
+    let both = members::page(&mut scope, &filter).await?;
+    let (around, found) = &*both;
     let (me, base) = (can.me(), can.path("members"));
     let zone = page.zone(me.time_zone.as_deref());
-    let rows: Vec<Row> = found.members.iter().map(|it| row(it, me, &base, &zone)).collect();
-    let turn = |name: &str, at: Option<Cursor>| {
-        at.map(|it| format!("{base}{}", asked.query(&[(name, &it.to_string())]))).unwrap_or_default()
+    let rows: Vec<Row<'_>> = found.members.iter().map(|it| row(it, me, &base, &zone)).collect();
+    let turn = |name: &str, at: &Option<Cursor>| {
+        at.as_ref().map(|it| format!("{base}{}", asked.query(&[(name, &it.to_string())]))).unwrap_or_default()
     };
-    let (newer, older) = (turn("before", found.previous), turn("after", found.next));
+    let (newer, older) = (turn("before", &found.previous), turn("after", &found.next));
     let clear = [("q", ""), ("role", ""), ("status", ""), ("team", "")];
     let clear_here =
         if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() };
@@ -186,7 +187,8 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         requests_href: can.path("requests"),
         clear_here,
         account: me.here.name.clone(),
-        noun: me.here.kind.noun(),
+        removes: format!("Remove from {}…", me.here.kind.noun()),
+        leaves: format!("Leave {}…", me.here.kind.noun()),
         is_personal: me.here.kind == Kind::Personal,
         may_invite: me.meets::<InviteMembers>().is_ok(),
         may_update: me.meets::<UpdateMembers>().is_ok(),
@@ -198,7 +200,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
             up_to_a_thousand(around.invitations)
         },
         requests: if around.requests == 0 { String::new() } else { up_to_a_thousand(around.requests) },
-        roles: roles(&asked, &around),
+        roles: roles(&asked, around),
         roles_of: roles_of(&asked, &can.kit().catalog),
         teams: around.teams.iter().map(|it| pick(&it.word, &it.name, &asked.team)).collect(),
         by_name: head(&asked, &base, &filter, Sort::Name, "name"),
@@ -207,7 +209,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         sorted: sorted(&filter),
         here: format!("members{}", asked.query(&[("after", &asked.after), ("before", &asked.before)])),
         csv: format!("{base}.csv{}", asked.query(&[])),
-        said: said(rows.len(), &around, filter.is_narrow()),
+        said: said(rows.len(), around, filter.is_narrow()),
         rows,
         newer,
         older,
@@ -224,14 +226,15 @@ fn said(shown: usize, around: &Around, is_narrow: bool) -> String {
     format!("{shown} of {count} {members}")
 }
 
-fn row(it: &Member, me: &Entry, base: &str, zone: &TimeZone) -> Row {
+fn row<'a>(it: &'a Member, me: &Entry, base: &str, zone: &TimeZone) -> Row<'a> {
     let you = me.is(it.id);
     let may_change = members::may_change_as(&me.rights, me.membership, it).is_ok();
+    let id = it.id.to_string();
     Row {
-        href: format!("{base}/{}", it.id),
-        id: it.id.to_string(),
-        name: it.person.name.clone(),
-        email: it.person.email.clone(),
+        href: [base, "/", &id].concat(),
+        id,
+        name: &it.person.name,
+        email: &it.person.email,
         tint: tint(&it.person.id.to_string()),
         you,
         badges: it.grants.iter().map(Badge::of).collect(),

@@ -107,7 +107,7 @@ pub(super) async fn show(
 async fn draw<P: Needs>(can: &Can<P>, page: Page, id: MembershipId, refused: Refused) -> Result<Response> {
     let me = can.me();
     me.meets::<ViewMembers>().map_err(Error::Forbidden)?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     let (find, ticked) = match &refused.roles {
         Some(it) => (it.find.as_str(), it.ticked()),

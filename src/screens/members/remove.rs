@@ -51,7 +51,7 @@ async fn question(
     heir: String,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     members::may_change(&scope, &member)?;
     let departure = members::departure(&mut scope, &member).await?;

@@ -47,7 +47,7 @@ pub(super) async fn restore(
 }
 
 pub(super) async fn show(can: Can<InviteMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let sees = can.me().may(Permission::ViewMembers);
     let href = if sees { can.path(&format!("members/{id}")) } else { String::new() };
     let Some(it) = members::outcome(&mut scope, id).await? else {

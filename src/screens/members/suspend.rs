@@ -30,7 +30,7 @@ struct Suspend {
 }
 
 pub(super) async fn ask(can: Can<UpdateMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     members::may_change(&scope, &member)?;
     let href = can.path(&format!("members/{id}"));

@@ -95,7 +95,7 @@ async fn account(
     typed: Typed,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = operator.read().await?;
+    let mut scope = operator.read();
     let found: Account = accounts::by_id(&mut scope, id).await?.ok_or(Error::NotFound)?;
     let mut facts = billing::facts(&mut scope, id, after, MOST + 1).await?;
     let catalog = operator.kit().catalog.clone();

@@ -83,7 +83,7 @@ async fn ask(
     typed: Typed,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = operator.read().await?;
+    let mut scope = operator.read();
     let it = invoices::by_id(&mut scope, id).await?;
     let is_note = it.document.credits.is_some();
     let line = |line: &Line| {
@@ -158,7 +158,7 @@ async fn after(
     match done {
         Ok((account, said)) => {
             // The account of an old invoice may be gone: then its invoice is the place to be.
-            let mut scope = operator.read().await?;
+            let mut scope = operator.read();
             let is_there = accounts::by_id(&mut scope, account).await?.is_some();
             let to = if is_there {
                 format!("/operator/accounts/{account}")

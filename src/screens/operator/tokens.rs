@@ -61,7 +61,7 @@ impl Row {
 
 async fn list(operator: Operator, page: Page) -> Result<Response> {
     let zone = page.zone(operator.me().time_zone.as_deref());
-    let mut scope = operator.read().await?;
+    let mut scope = operator.read();
     let rows = tokens::list(&mut scope).await?.into_iter().map(|it| Row::of(it, &zone)).collect();
     page.show(&mut scope, "Service tokens", Index { rows }).await
 }
@@ -110,7 +110,7 @@ async fn ask(
         proof: operator.proof().await?,
         faults,
     };
-    page.show(&mut operator.read().await?, "Create service token", new).await
+    page.show(&mut operator.read(), "Create service token", new).await
 }
 
 async fn create(operator: Operator, page: Page, Form(it): Form<Typed>) -> Result<Response> {
@@ -132,7 +132,7 @@ async fn create(operator: Operator, page: Page, Form(it): Form<Typed>) -> Result
         call: operator.kit().url(&format!("/api/v1/{call}")),
     };
     // The answer to the form itself: the secret is kept nowhere from which another page could show it.
-    page.show(&mut operator.read().await?, "Service token created", created).await
+    page.show(&mut operator.read(), "Service token created", created).await
 }
 
 async fn make(operator: &Operator, it: &Typed, scopes: Scopes) -> Result<String> {

@@ -57,7 +57,7 @@ async fn ask(
     typed: Option<Typed>,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
     let now = scope.on::<UpdateResources, _>(found)?.into_inner();
     let is_late = typed.as_ref().is_some_and(|it| version(&it.seen) != Some(now.updated_at));

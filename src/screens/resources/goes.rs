@@ -68,7 +68,7 @@ async fn show_move(
     to: String,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
     let it = scope.on::<DeleteResources, _>(found)?.into_inner();
     if it.account != can.me().here.id {
@@ -128,7 +128,7 @@ pub(super) async fn ask_delete(
     page: Page,
     At(id): At<ResourceId>,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
     let it = scope.on::<DeleteResources, _>(found)?.into_inner();
     let goes = resources::goes(&mut scope, &it).await?;

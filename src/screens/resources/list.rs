@@ -147,7 +147,7 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     let filter = asked.filter();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = resources::list(&mut scope, &filter).await?;
     let around = resources::around(&mut scope, &filter).await?;
     let (me, base) = (can.me(), can.path("resources"));

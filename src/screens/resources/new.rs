@@ -68,7 +68,7 @@ async fn ask(can: &Can<CreateResources>, page: &Page, mut it: Typed, faults: Fau
         groups,
         faults,
     };
-    page.show(&mut can.read().await?, "Register resource", asked).await
+    page.show(&mut can.read(), "Register resource", asked).await
 }
 
 /// The products in which they may register something, with their kinds.

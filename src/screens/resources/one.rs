@@ -89,7 +89,7 @@ async fn draw<P: crate::model::permission::Needs>(
     id: ResourceId,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
     let it = scope.on::<ViewResources, _>(found)?.into_inner();
     let me = can.me();

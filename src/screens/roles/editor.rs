@@ -183,7 +183,7 @@ pub(super) async fn show(can: Can<SeeRoles>, page: Page, At(id): At<String>) -> 
 
 async fn built_in(can: &Can<SeeRoles>, page: &Page, it: BuiltIn) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let mut people = people(can, page, &mut scope, Which::BuiltIn(it)).await?;
     let (count, more_people) = held_by(&people);
     people.truncate(NAMED);
@@ -221,7 +221,7 @@ async fn draw<P: Needs>(
     faults: Faults,
 ) -> Result<Response> {
     let who = can.me();
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let Custom { role, base, version } = roles::find(&mut scope, id).await?;
     let mut people = people(can, &page, &mut scope, Which::Custom(id)).await?;
     let (count, more_people) = held_by(&people);
@@ -330,7 +330,7 @@ pub(super) async fn effect(
     At(id): At<RoleId>,
     Query(it): Query<Ticked>,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let saved = roles::find(&mut scope, id).await?.role.permissions;
     let does: Does = roles::effect(&mut scope, id, saved, permissions(&it.perm)).await?.into();
     let html = does.render().map_err(|it| Error::Internal(it.to_string()))?;

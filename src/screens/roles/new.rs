@@ -55,7 +55,7 @@ pub(super) async fn show(can: Can<ManageRoles>, page: Page, Query(it): Query<Fro
 }
 
 async fn draw(can: &Can<ManageRoles>, page: &Page, mut typed: Typed, faults: Faults) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let own: Vec<Base> = roles::list(&mut scope)
         .await?
         .into_iter()

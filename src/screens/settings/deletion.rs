@@ -46,7 +46,7 @@ async fn show(can: Can<DeleteAccount>, page: Page) -> Result<Response> {
 async fn ask(can: &Can<DeleteAccount>, page: &Page, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let goes = accounts::goes(&mut scope).await?;
     let (slug, name, noun) = (here.slug.clone(), here.name.clone(), here.kind.noun());
     let index = Index { slug, name, noun, goes, faults, proof };

@@ -56,7 +56,7 @@ async fn ask(can: &Can<UpdateAccount>, page: &Page, faults: Faults) -> Result<Re
         return Err(Error::NotFound);
     }
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let account = accounts::here(&mut scope).await?;
     let without = match accounts::without_second_factor(&mut scope).await? {
         0 => String::new(),

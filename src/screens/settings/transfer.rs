@@ -72,7 +72,7 @@ async fn show(can: Can<TransferAccount>, page: Page, Query(it): Query<Typed>) ->
 async fn ask(can: &Can<TransferAccount>, page: &Page, typed: Typed, faults: Faults) -> Result<Response> {
     let here = &can.me().here;
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let filter = Filter {
         search: typed.q.clone(),
         status: "active".into(),

@@ -31,7 +31,7 @@ struct Answer {
 }
 
 async fn challenge(anyone: Anyone) -> Result<Response> {
-    let key = format!("passkey challenge from {}", anyone.client().ip);
+    let key = format!("passkey challenge from {}", anyone.client().ip());
     let _ = anyone.app().throttle().attempt(&[(key, CHALLENGES)])?;
     passkeys::challenge(anyone.kit(), anyone.session(), &[]).await
 }
@@ -50,7 +50,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
 }
 
 async fn check(anyone: &Anyone, answer: &str) -> Result<UserId> {
-    let key = format!("passkey from {}", anyone.client().ip);
+    let key = format!("passkey from {}", anyone.client().ip());
     let attempt = anyone.app().throttle().attempt(&[(key, OF_ADDRESS)])?;
     let signing = passkeys::signing(anyone.session(), anyone.kit().now()).await?;
     let user = anyone.change(async |change| passkeys::check(change, signing, answer, None).await).await?;

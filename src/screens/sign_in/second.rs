@@ -129,7 +129,7 @@ async fn draw(
 }
 
 async fn known(anyone: &Anyone, user: UserId) -> Result<(Person, Ways)> {
-    let mut scope = anyone.read().await?;
+    let mut scope = anyone.read();
     let it = users::get(&mut scope, user).await?.ok_or(Error::SignedOut)?;
     let ways = factors::ways(&mut scope, user).await?;
     Ok((Person { id: it.id, name: it.name, email: it.email }, ways))
@@ -137,7 +137,7 @@ async fn known(anyone: &Anyone, user: UserId) -> Result<(Person, Ways)> {
 
 async fn challenge(anyone: Anyone) -> Result<Response> {
     let visitor = Visitor::of(&anyone).await?.ok_or(Error::SignedOut)?;
-    let ids = store::passkeys::credential_ids(&mut anyone.read().await?, visitor.user()).await?;
+    let ids = store::passkeys::credential_ids(&mut anyone.read(), visitor.user()).await?;
     passkeys::challenge(anyone.kit(), anyone.session(), &ids).await
 }
 
@@ -168,7 +168,7 @@ async fn check(anyone: &Anyone, visitor: &Visitor, it: &Typed, is_known: bool) -
     if it.code.trim().is_empty() && it.credential.is_empty() {
         return Err(Error::invalid("code", "required", "Enter a code."));
     }
-    let attempt = anyone.app().throttle().attempt(&counted(user, &anyone.client().ip, is_known))?;
+    let attempt = anyone.app().throttle().attempt(&counted(user, &anyone.client().ip(), is_known))?;
     if it.credential.is_empty() {
         let (person, _) = known(anyone, user).await?;
         let taken = anyone.change(async |change| factors::take_code(change, &person, &it.code).await).await?;

@@ -39,7 +39,7 @@ async fn take(anyone: &Anyone, token: &str) -> Result<Result<(), Refusal>> {
     let unknown = || Ok(Err(Refusal::new("unknown", "This token names no provider that is known here.")));
     let Some((issuer, audiences)) = unproven_names(token) else { return unknown() };
     for id in audiences.into_iter().take(5) {
-        let accounts = proofs::accounts_of(&mut anyone.read().await?, &issuer, &id).await?;
+        let accounts = proofs::accounts_of(&mut anyone.read(), &issuer, &id).await?;
         if accounts.is_empty() {
             continue;
         }

@@ -74,7 +74,7 @@ async fn show(anyone: Anyone, page: Page, headers: HeaderMap) -> Result<Response
 }
 
 async fn ask(anyone: &Anyone, page: &Page, it: &Waiting, problem: String) -> Result<Response> {
-    let found = sso::by_slug(&mut anyone.read().await?, &it.slug).await?;
+    let found = sso::by_slug(&mut anyone.read(), &it.slug).await?;
     let (_, _, organization) = found.ok_or(Error::NotFound)?;
     let email: String = url::form_urlencoded::byte_serialize(it.guest.email.as_bytes()).collect();
     let me = anyone.signed_in().map(|it| it.me().person.clone());
@@ -87,7 +87,7 @@ async fn ask(anyone: &Anyone, page: &Page, it: &Waiting, problem: String) -> Res
 async fn link(anyone: Anyone, page: Page, headers: HeaderMap) -> Result<Response> {
     let it = waiting(&anyone, &headers)?;
     let signed = anyone.signed_in().ok_or(Error::SignedOut)?;
-    let found = sso::of(&mut anyone.read().await?, it.guest.account).await?;
+    let found = sso::of(&mut anyone.read(), it.guest.account).await?;
     let connection = found.filter(|had| had.issuer == it.guest.issuer).ok_or(Error::NotFound)?;
     let linked = signed.change(async |change| arrive::link_me(change, &connection, &it.guest).await).await;
     let identity = match linked {

@@ -45,7 +45,7 @@ pub(super) async fn note(
         }
     };
     if let (Some(came), Some(account)) = (came, account) {
-        let mut scope = anyone.read().await?;
+        let mut scope = anyone.read();
         let connection = sso::of(&mut scope, account).await?;
         let keys = match &connection {
             Some(it) => anyone.kit().oidc.find(&it.issuer).await.map(|it| it.key_count()).unwrap_or_default(),

@@ -42,7 +42,7 @@ async fn ask_remove(can: Can<ManageSso>, page: Page) -> Result<Response> {
 
 async fn ask_again(can: &Can<ManageSso>, page: &Page, faults: Faults) -> Result<Response> {
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let (connection, usage) = sso::overview(&mut scope, &[]).await?;
     connection.ok_or(Error::NotFound)?;
     let it = Remove { slug: can.slug().to_owned(), linked: usage.linked, proof, faults };

@@ -37,7 +37,7 @@ async fn show(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<R
 
 async fn ask(can: &Can<ManageSso>, page: &Page, id: DomainId, faults: Faults) -> Result<Response> {
     let proof = can.proof().await?;
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let all = domains::list(&mut scope).await?;
     let it = all.iter().find(|it| it.id == id).ok_or(Error::NotFound)?;
     let is_verified = it.verified_at.is_some();

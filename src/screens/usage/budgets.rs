@@ -105,7 +105,7 @@ fn what(kind: Kind) -> &'static str {
 
 async fn list(can: Can<ChangePlan>, page: Page) -> Result<Response> {
     let (now, catalog) = (can.kit().now(), can.kit().catalog.clone());
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = budgets::list(&mut scope).await?;
     let index = Index {
         path: can.path("usage/budgets"),
@@ -152,7 +152,7 @@ async fn ask(can: Can<ChangePlan>, page: Page, Query(it): Query<Typed>) -> Resul
 }
 
 async fn form(can: &Can<ChangePlan>, page: &Page, it: Typed, faults: Faults) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = budgets::choices(&mut scope).await?;
     let group = |(kind, title): (Kind, &'static str)| {
         let of_kind = |it: &&Choice| it.kind == kind;
@@ -227,7 +227,7 @@ async fn again(
     typed: Option<Typed>,
     faults: Faults,
 ) -> Result<Response> {
-    let mut scope = can.read().await?;
+    let mut scope = can.read();
     let found = budgets::find(&mut scope, id).await?;
     let used = found.used(Month::of(can.kit().now()));
     let hard = if found.is_hard { "on" } else { "" };

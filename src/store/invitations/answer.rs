@@ -171,6 +171,7 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
     }
+    change.renews_at(&offer.email);
     Ok((parent.map(|it| (it.0, it.1)), parent.is_some_and(|it| it.2)))
 }
 
@@ -266,6 +267,7 @@ pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()
         let detail = "This invitation was answered, taken back, or has expired already.";
         return Err(Error::conflict("invitation_over", detail));
     }
+    change.renews_at(&offer.email);
     change.sql("select 1 from accounts where id = $1 for no key update").bind(offer.account).run().await?;
     let did = Did::to("invitation.declined", "invitation", offer.id, &offer.email);
     audit::write(change, Chain::Account(offer.account), did).await

@@ -32,7 +32,7 @@ pub async fn close(db: &Db, kit: &Kit, host: &Host, month: Month) -> Result<Clos
     }
     let mut closed = Closed::default();
     let first = {
-        let mut scope = Scope::read(db, host.clone(), kit, &Client::default()).await?;
+        let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
         first_to_close(&mut scope, month).await?
     };
     for month in first.0..=month.0 {
@@ -136,7 +136,7 @@ async fn close_some(change: &mut Change<Host>, month: Month, after: AccountId) -
 pub async fn close_due(db: &Db, kit: &Kit, host: &Host) -> Result<()> {
     let now = Month::of(kit.now());
     let open: Option<(Month,)> = {
-        let mut scope = Scope::read(db, host.clone(), kit, &Client::default()).await?;
+        let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
         // A month that is not over has no row yet, or one that waits.
         let sql = "select month from closings order by month desc limit 1";
         scope.sql(sql).maybe().await?
@@ -151,7 +151,7 @@ pub async fn close_due(db: &Db, kit: &Kit, host: &Host) -> Result<()> {
     }
     let sql = "select max(month) from closings where finished_at is null and month < $1";
     let due: (Option<Month>,) = {
-        let mut scope = Scope::read(db, host.clone(), kit, &Client::default()).await?;
+        let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
         scope.sql(sql).bind(now).one().await?
     };
     let Some(due) = due.0 else { return Ok(()) };

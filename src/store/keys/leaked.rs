@@ -74,7 +74,7 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
         .bind(id)
         .one()
         .await?;
-    let after = json!({ "leaked": true, "found_from": change.client.ip });
+    let after = json!({ "leaked": true, "found_from": change.client.ip() });
     let did = Did::to("key.leaked", "key", key.id, &key.name).changed(Value::Null, after);
     audit::write(change, Chain::Account(key.account_id), did).await?;
 
@@ -87,7 +87,7 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
         account: &key.account,
         owner,
         at: &now.in_words(),
-        ip: &change.client.ip.clone(),
+        ip: &change.client.ip(),
         link: &kit.url(&format!("/a/{}/keys/{}", key.slug, key.id)),
     };
     for to in owner.into_iter().chain(others) {
@@ -101,7 +101,7 @@ async fn of_service(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found
     let sql = "update service_tokens set revoked_at = $2 where hash = $1 and revoked_at is null returning id, name, last4";
     let revoked: Option<(Uuid, String, String)> = change.sql(sql).bind(hash).bind(now).maybe().await?;
     let Some((id, name, last4)) = revoked else { return Ok(Found::Nothing) };
-    let after = json!({ "leaked": true, "found_from": change.client.ip });
+    let after = json!({ "leaked": true, "found_from": change.client.ip() });
     let did = Did::to("service_token.leaked", "service_token", id, &name).changed(Value::Null, after);
     audit::write(change, Chain::Installation, did).await?;
     let operators: Vec<(String,)> = change
@@ -114,7 +114,7 @@ async fn of_service(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found
         name: &name,
         last4: &last4,
         at: &now.in_words(),
-        ip: &change.client.ip.clone(),
+        ip: &change.client.ip(),
         link: &kit.url("/operator"),
     };
     for (to,) in operators {

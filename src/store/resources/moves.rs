@@ -15,9 +15,9 @@ use serde_json::json;
 pub async fn targets(scope: &mut Scope) -> Result<Vec<Seat>> {
     let (here, user) = (scope.who().here.clone(), scope.who().person.id);
     let top = here.top();
-    let mut seats = shell::seats(scope, user).await?;
-    seats.retain(|it| it.id != here.id && (it.id == top || it.parent_id == Some(top)));
-    Ok(seats)
+    let seats = shell::seats(scope, user).await?;
+    let is_near = |it: &&Seat| it.id != here.id && (it.id == top || it.parent_id == Some(top));
+    Ok(seats.iter().filter(is_near).cloned().collect())
 }
 
 /// Moves a resource to `there`, an account of the same family: both are held, the one at the top first. Grants that name it

@@ -228,6 +228,7 @@ async fn join<W: Who>(
         and expires_at > $3 returning id";
     let invited: Option<(crate::model::id::InvitationId,)> =
         change.sql(sql).bind(account).bind(person.email.to_lowercase()).bind(now).maybe().await?;
+    change.renews_at(&person.email);
     match invited {
         Some((invitation,)) => {
             let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";

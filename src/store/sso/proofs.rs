@@ -89,6 +89,7 @@ pub async fn take_back(change: &mut Change<Visitor>, account: AccountId, logout:
     let sid = logout.sid.clone().unwrap_or_default();
     let subject = logout.subject.clone().unwrap_or_default();
     change.sql(sql).bind(account).bind(sid).bind(subject).run().await?;
+    change.renews(account.0);
     end_empty(change).await
 }
 

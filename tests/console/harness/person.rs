@@ -1,12 +1,14 @@
 //! A person with a browser, and a program with a key.
 use super::{BASE, described};
 use axum::{
-    Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, header},
 };
-use guildhall::{app::App, model::id::UserId};
+use guildhall::{
+    app::{App, front::Front},
+    model::id::UserId,
+};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -17,7 +19,7 @@ use tower::ServiceExt as _;
 /// Somebody with a browser of their own. Clones share its cookies.
 #[derive(Clone)]
 pub struct Person {
-    router: Router,
+    front: Front,
     /// Their address.
     pub email: String,
     /// Their id.
@@ -27,12 +29,7 @@ pub struct Person {
 
 impl Person {
     pub(super) fn new(app: App, email: &str, id: UserId) -> Person {
-        Person {
-            router: app.router(guildhall::routes()),
-            email: email.to_owned(),
-            id,
-            cookies: Arc::default(),
-        }
+        Person { front: app.front(guildhall::routes()), email: email.to_owned(), id, cookies: Arc::default() }
     }
     /// Opens a page.
     pub async fn get(&self, path: &str) -> Said {
@@ -63,7 +60,7 @@ impl Person {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let said = ask(&self.router, request.body(body).unwrap()).await;
+        let said = ask(&self.front, request.body(body).unwrap()).await;
         let mut jar = self.cookies.lock().unwrap();
         for set in said.headers.get_all(header::SET_COOKIE) {
             let (pair, rest) = set.to_str().unwrap().split_once(';').unwrap();
@@ -85,14 +82,14 @@ impl Person {
 /// A program with a secret.
 #[derive(Clone)]
 pub struct Program {
-    router: Router,
+    front: Front,
     /// The secret.
     pub secret: String,
 }
 
 impl Program {
     pub(super) fn new(app: App, secret: String) -> Program {
-        Program { router: app.router(guildhall::routes()), secret }
+        Program { front: app.front(guildhall::routes()), secret }
     }
     /// Asks.
     pub async fn get(&self, path: &str) -> Said {
@@ -118,15 +115,15 @@ impl Program {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        ask(&self.router, request.body(body.map_or_else(Body::empty, Body::from)).unwrap()).await
+        ask(&self.front, request.body(body.map_or_else(Body::empty, Body::from)).unwrap()).await
     }
 }
 
-async fn ask(router: &Router, mut request: Request<Body>) -> Said {
+async fn ask(front: &Front, mut request: Request<Body>) -> Said {
     let peer: SocketAddr = "127.0.0.1:50000".parse().unwrap();
     request.extensions_mut().insert(ConnectInfo(peer));
     let asked = format!("{} {}", request.method(), request.uri());
-    let answer = router.clone().oneshot(request).await.unwrap();
+    let answer = front.clone().oneshot(request).await.unwrap();
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, 1 << 26).await.unwrap();
     let body = String::from_utf8_lossy(&body).into_owned();

@@ -11,10 +11,21 @@ use crate::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// A team or a role that members can be filtered by.
+/// A team that members can be filtered by.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Team {
+    /// Which.
+    pub id: Uuid,
+    /// Its slug.
+    pub word: String,
+    /// As people call it.
+    pub name: String,
+}
+
+/// A role that members can be filtered by.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Named {
-    /// A team's slug, a role's id.
+    /// Its id.
     pub word: String,
     /// As people call it.
     pub name: String,
@@ -32,7 +43,7 @@ pub struct Around {
     /// How many requests for access wait; no more than 1,001.
     pub requests: i64,
     /// The account's teams, by name.
-    pub teams: Vec<Named>,
+    pub teams: Vec<Team>,
     /// The custom roles that can be held here, by name.
     pub roles: Vec<Named>,
     /// Removals that can still be taken back, newest first.
@@ -106,8 +117,8 @@ macro_rules! around {
                     as invitations,
                 (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) w)
                     as requests,
-                (select cast(json_agg(json_build_object('word', t.slug, 'name', t.name)) as text)
-                    from (select slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
+                (select cast(json_agg(json_build_object('id', encode(uuid_send(t.id), 'hex'), 'word', t.slug, 'name', t.name)) as text)
+                    from (select id, slug, name from accounts where parent_id = $1 order by name, id limit 200) t) as teams,
                 (select cast(json_agg(json_build_object('word', encode(uuid_send(r.id), 'hex'), 'name', r.name)) as text)
                     from (select id, name from roles where account_id = ", $top, " order by name limit 200) r) as roles,
                 (select cast(json_agg(json_build_object('id', encode(uuid_send(x.membership_id), 'hex'), 'name', x.name, 'until', x.expires_at))

@@ -1,0 +1,121 @@
+//! The whole program as a service. What programs ask before each request of theirs goes down a lane of its own, straight to its
+//! handler: what is done for it on the way is done here. All else goes through the hall (`layers`) to the router.
+use super::{
+    App, answer,
+    layers::{self, Hall},
+    metrics::Times,
+    routes::Quick,
+};
+use axum::{
+    extract::{ConnectInfo, Request},
+    http::{StatusCode, header},
+    response::Response,
+    serve::IncomingStream,
+};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+use tokio::net::TcpListener;
+use tower::Service;
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+/// The whole program as a service, for one connection.
+#[derive(Clone)]
+pub struct Front {
+    app: App,
+    lanes: Arc<[Arc<Lane>]>,
+    hall: Hall,
+    peer: Option<SocketAddr>,
+}
+
+/// The way to one handler.
+struct Lane {
+    quick: Quick,
+    /// How long it took to answer 200, as it nearly always does.
+    times: Arc<Times>,
+}
+
+impl Front {
+    /// Puts the lanes beside the hall.
+    pub(super) fn new(app: App, quick: Vec<Quick>, hall: Hall) -> Front {
+        let lane = |quick: Quick| {
+            let times = app.metrics().times(quick.path, quick.method.as_str(), StatusCode::OK);
+            Arc::new(Lane { quick, times })
+        };
+        Front { lanes: quick.into_iter().map(lane).collect(), app, hall, peer: None }
+    }
+    /// One for each connection, which knows who is at its other end.
+    pub fn for_each_connection(self) -> Fronts {
+        Fronts(self)
+    }
+}
+
+impl Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, mut request: Request) -> Answer {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        let is_for =
+            |it: &&Arc<Lane>| it.quick.method == *request.method() && it.quick.path == request.uri().path();
+        match self.lanes.iter().find(is_for) {
+            Some(lane) => {
+                let (lane, app) = (lane.clone(), self.app.clone());
+                Box::pin(async move { Ok(lane.answer(app, request).await) })
+            }
+            None => {
+                let hall = self.hall.clone();
+                Box::pin(async move { Ok(hall.pass(request).await) })
+            }
+        }
+    }
+}
+
+impl Lane {
+    async fn answer(&self, app: App, request: Request) -> Response {
+        let began = Instant::now();
+        let id = layers::request_id(request.headers(), app.kit());
+        let work = (self.quick.call)(request, app.clone());
+        let mut response = layers::in_time(async { Ok(work.await) }).await;
+        if let Some(error) = answer::untold(&mut response) {
+            response = answer::to_program(&error, &self.quick.method, self.quick.path, &id);
+        }
+        layers::seal(response.headers_mut(), app.kit().rules.is_https());
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(layers::NO_STORE);
+        response.headers_mut().insert(layers::REQUEST_ID, id);
+        match response.status() {
+            StatusCode::OK => self.times.add(began.elapsed()),
+            status => {
+                let times = app.metrics().times(self.quick.path, self.quick.method.as_str(), status);
+                times.add(began.elapsed());
+            }
+        }
+        response
+    }
+}
+
+/// Makes a service for each connection.
+pub struct Fronts(Front);
+impl Service<IncomingStream<'_, TcpListener>> for Fronts {
+    type Response = Front;
+    type Error = Infallible;
+    type Future = Ready<Result<Front, Infallible>>;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, stream: IncomingStream<'_, TcpListener>) -> Self::Future {
+        ready(Ok(Front { peer: Some(*stream.remote_addr()), ..self.0.clone() }))
+    }
+}
