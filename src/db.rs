@@ -97,8 +97,8 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5))
-            // Nine connections have one each; behind them stands the system's own cache of the file.
-            .pragma("cache_size", "-4000")
+            // Nine connections have one each, in KiB; behind them stands the system's own cache of the file.
+            .pragma("cache_size", "-1024")
             .log_statements(tracing::log::LevelFilter::Trace);
         let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE * 3);
         let write = write.connect_with(base.clone().optimize_on_close(true, None)).await?;

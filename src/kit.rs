@@ -20,6 +20,7 @@ use secret::Seal;
 use stale::Stale;
 use std::{
     net::SocketAddr,
+    ops::Deref,
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -106,9 +107,20 @@ impl Rules {
     }
 }
 
-/// All of it.
+/// All of it, in one place that everybody holds on to.
 #[derive(Clone)]
-pub struct Kit {
+pub struct Kit(Arc<Tools>);
+
+impl Deref for Kit {
+    type Target = Tools;
+    fn deref(&self) -> &Tools {
+        &self.0
+    }
+}
+
+/// What is in it.
+#[derive(Clone)]
+pub struct Tools {
     /// What time it is.
     pub clock: Clock,
     /// Where random bytes come from.
@@ -140,12 +152,19 @@ impl Kit {
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
         let oidc = oidc::Oidc::new(outgoing.clone());
         let (stale, recall, last) = (Arc::default(), Arc::default(), Arc::default());
-        Kit { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, recall, last }
+        let tools =
+            Tools { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, recall, last };
+        Kit(Arc::new(tools))
     }
     /// The same by another clock.
     #[must_use]
     pub fn by(&self, clock: Clock) -> Kit {
-        Kit { clock, last: Arc::default(), ..self.clone() }
+        Kit(Arc::new(Tools { clock, last: Arc::default(), ..Tools::clone(self) }))
+    }
+    /// The same with another catalogue.
+    #[must_use]
+    pub fn selling(&self, catalog: Catalog) -> Kit {
+        Kit(Arc::new(Tools { catalog: Arc::new(catalog), ..Tools::clone(self) }))
     }
     /// Now.
     pub fn now(&self) -> Time {

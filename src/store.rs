@@ -74,7 +74,7 @@ pub struct Client {
     /// The address, after the proxies that are trusted.
     pub address: Option<IpAddr>,
     /// What the browser calls itself, cut short; empty for a program.
-    pub agent: String,
+    pub agent: Arc<str>,
 }
 
 impl Client {
@@ -248,6 +248,25 @@ impl<W: Who> Scope<W> {
         let found = Arc::new(found);
         kit.recall.keep(name, found.clone(), about, (now, since));
         Ok(found)
+    }
+}
+
+impl Scope {
+    /// What `draw` makes of the account for who asks, and of whom else it tells: remembered for a moment under these words,
+    /// which name what it is and all that it depends on.
+    pub async fn drawn(
+        &mut self,
+        words: &[&[u8]],
+        draw: impl AsyncFnOnce(&mut Self) -> Result<(String, Vec<Uuid>)>,
+    ) -> Result<Arc<String>> {
+        let family = self.who().family();
+        let mine: Vec<&[u8]> = family.iter().map(|it| it.as_bytes().as_slice()).collect();
+        self.recalled(Name::of(&[&mine, words].concat()), async |scope| {
+            let (drawn, others) = draw(scope).await?;
+            let about = About { bytes: drawn.len(), whom: [family, others].concat() };
+            Ok((drawn, about))
+        })
+        .await
     }
 }
 

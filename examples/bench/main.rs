@@ -56,10 +56,11 @@ async fn bare(listen: &str) {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Gives an account so many members, each with a key; writes the keys into a file.
+/// Gives an account so many members, each with a key; writes the keys into a file, and where pages begin into another.
 async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
     let db = Db::connect(url).await.unwrap();
     let mut file = std::io::BufWriter::new(std::fs::File::create(keys).unwrap());
+    let mut pages = std::io::BufWriter::new(std::fs::File::create(format!("{keys}.pages")).unwrap());
     let chance = Chance::real();
     let (account,): (Uuid,) = {
         let mut conn = db.read().await.unwrap();
@@ -74,6 +75,10 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;
             let secret = machine_key(KeyKind::Key, &chance);
             writeln!(file, "{secret}").unwrap();
+            if at % 25 == 0 {
+                let cursor = serde_json::json!({ "t": time, "n": "", "i": membership }).to_string();
+                writeln!(pages, "{}", BASE64_URL_SAFE_NO_PAD.encode(cursor)).unwrap();
+            }
             let user_sql =
                 "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
             conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).run().await.unwrap();
@@ -124,20 +129,11 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .await
             .unwrap();
         }
-        // Where the page 4,000 further on begins.
-        let at = many.saturating_sub(26);
-        if (begin..begin + 5000).contains(&at) {
-            let sql = "select m.id, m.joined_at from memberships m where m.account_id = $1 order by m.joined_at desc limit 1 offset $2";
-            // The owner joined last of all.
-            let back = i64::try_from(many.min(begin + 5000) - at).unwrap();
-            let (id, time): (Uuid, i64) = conn.query(sql).bind(account).bind(back).one().await.unwrap();
-            let cursor = serde_json::json!({ "t": time, "n": "", "i": id }).to_string();
-            std::fs::write(format!("{keys}.last"), BASE64_URL_SAFE_NO_PAD.encode(cursor)).unwrap();
-        }
         let sql = "update accounts set member_count = (select count(*) from memberships where account_id = $1) where id = $1";
         conn.query(sql).bind(account).run().await.unwrap();
         conn.commit().await.unwrap();
     }
     db.close().await;
     file.flush().unwrap();
+    pages.flush().unwrap();
 }

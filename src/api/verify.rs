@@ -12,8 +12,9 @@ use crate::{
         account::Kind,
         id::{AccountId, KeyId, UserId},
         permission::Permission,
+        time::Time,
         token::VerifyKeys,
-        verdict::{Asked, Known, Named, Verdict},
+        verdict::{Asked, Known, Named, Spot, Verdict},
     },
 };
 use axum::{
@@ -141,12 +142,13 @@ async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Questio
         app.metrics().verdict(Verdict::NotFound);
         return Ok(written(&nobody()));
     };
-    let (code, report) = judge(app, &known, it).await?;
+    let now = app.kit().now();
+    let (code, report) = judge(app, &known, it, now).await?;
     app.metrics().verdict(code);
     if code == Verdict::Valid {
-        app.used(&known);
+        app.used(&known, now);
     }
-    Ok(written(&answer(app, &known, code, report)))
+    Ok(written(&answer(&known, code, report, now)))
 }
 
 /// As `axum::Json` would, in one piece: most answers have about 400 bytes.
@@ -170,11 +172,17 @@ fn nobody() -> Answer<'static> {
 }
 
 /// The first that applies, and how the rate limit stands then. Only what is valid takes from it.
-async fn judge(app: &App, known: &Known, it: Question) -> Result<(Verdict, Option<Report>)> {
-    let (now, home) = (app.kit().now(), &known.seat.home);
+async fn judge(app: &App, known: &Known, it: Question, now: Time) -> Result<(Verdict, Option<Report>)> {
+    let home = &known.seat.home;
     let refused = match known.fault(now) {
         Some(fault) => Some(fault),
-        None => refusal(app, known, it.permission, it.product, it.resource).await?,
+        None => {
+            let spot = match it.resource {
+                Some(named) => Some(app.spot(home.id, named).await?),
+                None => None,
+            };
+            refusal(known, it.permission, it.product, spot, now)
+        }
     };
     if let Some(code) = refused {
         return Ok((code, app.peek(home.payer, &home.plan).await?));
@@ -184,26 +192,21 @@ async fn judge(app: &App, known: &Known, it: Question) -> Result<(Verdict, Optio
     Ok((if is_limited { Verdict::RateLimited } else { Verdict::Valid }, report))
 }
 
-async fn refusal(
-    app: &App,
+fn refusal(
     known: &Known,
     permission: Option<Permission>,
     product: Option<String>,
-    resource: Option<Named>,
-) -> Result<Option<Verdict>> {
-    let spot = match resource {
-        Some(named) => Some(app.spot(known.seat.home.id, named).await?),
-        None => None,
-    };
-    let (now, seat) = (app.kit().now(), &known.seat);
+    spot: Option<Option<Spot>>,
+    now: Time,
+) -> Option<Verdict> {
     let asked = Asked { permission, product };
-    if !seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
-        return Ok(Some(Verdict::Forbidden));
+    if !known.seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
+        return Some(Verdict::Forbidden);
     }
-    Ok(known.is_spent(now).then_some(Verdict::QuotaExceeded))
+    known.is_spent(now).then_some(Verdict::QuotaExceeded)
 }
 
-fn answer<'a>(app: &App, known: &'a Known, code: Verdict, report: Option<Report>) -> Answer<'a> {
+fn answer(known: &Known, code: Verdict, report: Option<Report>, now: Time) -> Answer<'_> {
     let (seat, home) = (&known.seat, &known.seat.home);
     let is_in = !matches!(code, Verdict::Revoked | Verdict::Expired | Verdict::Suspended);
     Answer {
@@ -212,7 +215,7 @@ fn answer<'a>(app: &App, known: &'a Known, code: Verdict, report: Option<Report>
         key_id: Some(known.id),
         account: Some(Account { id: home.id, slug: &home.slug, kind: home.kind, plan: &home.plan }),
         user: seat.user.as_ref().map(|(id, email)| User { id: *id, email }),
-        roles: if is_in { seat.roles(app.kit().now()) } else { vec![] },
+        roles: if is_in { seat.roles(now) } else { vec![] },
         ratelimit: report.map(|it| RateLimit {
             limit: it.tightest.limit,
             remaining: it.tightest.remaining,

@@ -6,19 +6,23 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// The address of who asks, and what their browser calls itself.
 pub fn client(parts: &Parts, app: &App) -> Client {
     let agent = parts.headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    Client { agent: agent.chars().take(300).collect(), ..program(parts, app) }
+    let short = agent.char_indices().nth(300).map_or(agent, |(end, _)| &agent[..end]);
+    Client { agent: short.into(), ..program(parts, app) }
 }
 
 /// The address of a program that asks.
 pub fn program(parts: &Parts, app: &App) -> Client {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip().to_canonical());
     let address = peer.map(|it| behind(it, &parts.headers, &app.0.proxies));
-    Client { address, agent: String::new() }
+    Client { address, agent: Arc::default() }
 }
 
 /// The last address that no trusted proxy vouches for. Without trusted proxies, the peer.

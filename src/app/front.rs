@@ -35,7 +35,7 @@ pub struct Front {
     peer: Option<SocketAddr>,
 }
 
-/// The way to one handler.
+/// The way to one handler, which is not told from where it is asked.
 struct Lane {
     quick: Quick,
     /// How long it took to answer 200, as it nearly always does.
@@ -65,9 +65,6 @@ impl Service<Request> for Front {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, mut request: Request) -> Answer {
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
         let is_for =
             |it: &&Arc<Lane>| it.quick.method == *request.method() && it.quick.path == request.uri().path();
         match self.lanes.iter().find(is_for) {
@@ -76,6 +73,9 @@ impl Service<Request> for Front {
                 Box::pin(async move { Ok(lane.answer(app, request).await) })
             }
             None => {
+                if let Some(peer) = self.peer {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                }
                 let hall = self.hall.clone();
                 Box::pin(async move { Ok(hall.pass(request).await) })
             }
@@ -87,8 +87,7 @@ impl Lane {
     async fn answer(&self, app: App, request: Request) -> Response {
         let began = Instant::now();
         let id = layers::request_id(request.headers(), app.kit());
-        let work = (self.quick.call)(request, app.clone());
-        let mut response = layers::in_time(async { Ok(work.await) }).await;
+        let mut response = layers::in_time((self.quick.call)(request, app.clone())).await;
         if let Some(error) = answer::untold(&mut response) {
             response = answer::to_program(&error, &self.quick.method, self.quick.path, &id);
         }

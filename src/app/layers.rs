@@ -16,6 +16,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
@@ -137,19 +138,24 @@ pub async fn guarded(app: &App, mut request: Request, next: impl Next) -> Respon
         return error.into_response();
     }
     DefaultBodyLimit::max(BODY).apply(&mut request);
-    in_time(next.oneshot(request)).await
+    in_time(Box::pin(async move {
+        let Ok(response) = next.oneshot(request).await;
+        response
+    }))
+    .await
 }
 
+/// An answer in the making.
+pub type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
 /// A handler that takes too long, or that panics, has failed, and nobody else.
-pub async fn in_time(work: impl Future<Output = Result<Response, Infallible>> + Send + 'static) -> Response {
-    let mut work = Box::pin(work);
+pub async fn in_time(mut work: Answering) -> Response {
     let work = poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled
-            .unwrap_or_else(|_| Poll::Ready(Ok(Error::Internal("a handler panicked".into()).into_response())))
+        polled.unwrap_or_else(|_| Poll::Ready(Error::Internal("a handler panicked".into()).into_response()))
     });
     match timeout(PATIENCE, work).await {
-        Ok(Ok(response)) => response,
+        Ok(response) => response,
         Err(_) => Error::Unavailable("a request took too long".into()).into_response(),
     }
 }

@@ -26,6 +26,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::tz::TimeZone;
 use std::cell::RefCell;
+use uuid::Uuid;
 
 /// What a request says about how it wants to be answered.
 #[derive(Clone, Debug)]
@@ -112,7 +113,10 @@ impl Page {
     }
     /// The zone in which the viewer's times are shown: their own choice, else the browser's, else UTC.
     pub fn zone(&self, chosen: Option<&str>) -> TimeZone {
-        time::zone(chosen.or(self.zone.as_deref()).unwrap_or("UTC"))
+        time::zone(self.zone_name(chosen))
+    }
+    fn zone_name<'a>(&'a self, chosen: Option<&'a str>) -> &'a str {
+        chosen.or(self.zone.as_deref()).unwrap_or("UTC")
     }
     /// The same page with another status: a form that was refused is shown again with what was typed.
     #[must_use]
@@ -148,6 +152,31 @@ impl Page {
         if self.bare {
             return Ok(self.answer(shell::partial(&self.frame(title), &render(&partial)?)));
         }
+        INSIDE.with_borrow_mut(|inside| {
+            inside.clear();
+            partial.render_into(inside).map_err(|it| Error::Internal(it.to_string()))?;
+            Ok(self.framed(scope, seats, title, inside))
+        })
+    }
+    /// The same for a page that many ask for at the same time: its inside is drawn once for all who see the same at this
+    /// address. `draw` tells of whom it tells, besides the account and who asks.
+    pub async fn show_drawn(
+        &self,
+        scope: &mut Scope,
+        title: &str,
+        draw: impl AsyncFnOnce(&mut Scope) -> Result<(String, Vec<Uuid>)>,
+    ) -> Result<Response> {
+        let zone = scope.who().time_zone.clone();
+        let words = [self.address().as_bytes(), self.zone_name(zone.as_deref()).as_bytes()];
+        let inside = scope.drawn(&words, draw).await?;
+        if self.bare {
+            return Ok(self.answer(shell::partial(&self.frame(title), &inside)));
+        }
+        let user = scope.who().person.id;
+        let seats = seats(scope, user).await?;
+        Ok(self.framed(scope, &seats, title, &inside))
+    }
+    fn framed<W: Framed>(&self, scope: &Scope<W>, seats: &[Seat], title: &str, inside: &str) -> Response {
         let who = scope.who();
         // A provider vouches for one organization: what else the person has is not shown.
         let within = who.entry().and_then(Entry::only_within);
@@ -156,11 +185,7 @@ impl Page {
         };
         let seats: Vec<&Seat> = seats.iter().filter(is_shown).collect();
         let shell = nav::shell(who.person(), who.entry(), &seats, self.uri.path(), &self.catalog, self.limit);
-        INSIDE.with_borrow_mut(|inside| {
-            inside.clear();
-            partial.render_into(inside).map_err(|it| Error::Internal(it.to_string()))?;
-            Ok(self.answer(shell::page(&self.frame(title), &shell, inside)))
-        })
+        self.answer(shell::page(&self.frame(title), &shell, inside))
     }
     /// Signed out: a form beside the picture of the street.
     pub fn plain(&self, title: &str, partial: impl Template) -> Result<Response> {
@@ -245,7 +270,8 @@ impl Page {
     }
 }
 
-fn render(partial: &impl Template) -> Result<String> {
+/// The inside of a page.
+pub fn render(partial: &impl Template) -> Result<String> {
     let mut text = String::with_capacity(shell::ROOM);
     partial.render_into(&mut text).map_err(|it| Error::Internal(it.to_string()))?;
     Ok(text)

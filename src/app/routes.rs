@@ -1,15 +1,13 @@
 //! A router that only takes handlers whose first argument is a gate, and remembers which.
-use super::{App, call::Call, gate::Gate};
+use super::{App, call::Call, gate::Gate, layers::Answering};
 use crate::model::permission::Permission;
 use axum::{
     Router,
     extract::Request,
     handler::Handler,
     http::Method,
-    response::Response,
     routing::{MethodRouter, delete, get, patch, post, put},
 };
-use std::pin::Pin;
 
 /// One row of the route table.
 #[derive(Clone, Debug)]
@@ -54,9 +52,8 @@ pub struct Routes {
 pub(super) struct Quick {
     pub method: Method,
     pub path: &'static str,
-    pub call: Box<dyn Fn(Request, App) -> Answered + Send + Sync>,
+    pub call: Box<dyn Fn(Request, App) -> Answering + Send + Sync>,
 }
-type Answered = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// A handler's arguments, the first of which is a gate.
 pub trait Gated {
@@ -94,7 +91,7 @@ impl Routes {
     ) -> Routes {
         let mut routes = self.post(path, handler.clone());
         let call =
-            move |request: Request, app: App| -> Answered { Box::pin(handler.clone().call(request, app)) };
+            move |request: Request, app: App| -> Answering { Box::pin(handler.clone().call(request, app)) };
         routes.quick.push(Quick { method: Method::POST, path, call: Box::new(call) });
         routes
     }

@@ -29,7 +29,7 @@ fn lite(sql: &'static str) -> Cow<'static, str> {
     if !MARKS.iter().any(|it| sql.contains(it)) {
         return sql.into();
     }
-    let sql = recordset(sql);
+    let sql = elements(recordset(sql));
     let mut text = SPELLINGS.iter().fold(sql, |text, (theirs, ours)| text.replace(theirs, ours));
     for n in 1..=9 {
         let one = format!("= any(${n}::text[])");
@@ -47,7 +47,6 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("json_build_object(", "json_object("),
     ("encode(uuid_send(", "lower(hex("),
     ("), 'hex')", "))"),
-    ("json_array_elements(cast($1 as json)) as it(value)", "json_each($1) as it"),
 ];
 
 /// What gives away that a statement needs another spelling.
@@ -70,6 +69,27 @@ fn recordset(sql: &str) -> String {
     };
     let columns: Vec<String> = columns.split(',').map(column).collect();
     format!("{before}(select {} from json_each({value})) {alias}{after}", columns.join(", "))
+}
+
+/// What stands in an array by its number: `json_array_elements(cast($1 as json)) as e(value)`, `cast(e.value ->> 0 as uuid)`.
+fn elements(mut sql: String) -> String {
+    let between = |sql: &str, begin: &str, end: &str| {
+        let at = sql.find(begin)?;
+        let long = sql[at + begin.len()..].find(end)?;
+        Some((at, sql[at + begin.len()..at + begin.len() + long].to_owned()))
+    };
+    while let Some((at, inner)) = between(&sql, "json_array_elements(cast(", "(value)") {
+        let (value, alias) = inner.split_once(" as json)) as ").unwrap_or((&inner, ""));
+        let whole = at..at + "json_array_elements(cast(".len() + inner.len() + "(value)".len();
+        sql.replace_range(whole, &format!("json_each({value}) as {alias}"));
+    }
+    while let Some(end) = sql.find(" as uuid)") {
+        let begin = sql[..end].rfind("cast(").filter(|at| sql[*at..end].contains("->>"));
+        let Some(begin) = begin else { break };
+        sql.replace_range(end..end + " as uuid)".len(), ")");
+        sql.replace_range(begin..begin + "cast(".len(), "unhex(");
+    }
+    sql
 }
 
 /// SQLite has one writer: who may write has locked all.
@@ -126,6 +146,12 @@ mod tests {
         assert_eq!(
             lite("select e.id from json_to_recordset($1::json) as e(id uuid, at bigint) where true"),
             "select e.id from (select unhex(value ->> 'id') as id, value ->> 'at' as at from json_each($1)) e where true"
+        );
+        assert_eq!(
+            lite(
+                "select cast(e.value ->> 0 as uuid) from json_array_elements(cast($2 as json)) as e(value) where true"
+            ),
+            "select unhex(e.value ->> 0) from json_each($2) as e where true"
         );
         assert_eq!(highest("$1 $12 $3"), 12);
     }

@@ -10,10 +10,9 @@ use crate::{
     },
     store::{Host, accounts, billing, invoices},
 };
-use std::sync::Arc;
 
 /// The same kit, but that somebody sells: whom no catalogue names, their invoices do not name either.
-pub fn sold(mut kit: Kit) -> Kit {
+pub fn sold(kit: Kit) -> Kit {
     if !kit.catalog.seller.name.is_empty() {
         return kit;
     }
@@ -24,8 +23,7 @@ pub fn sold(mut kit: Kit) -> Kit {
         email: "billing@lantern.test".into(),
         pay_to: vec!["IBAN IE29 AIBK 9311 5212 3456 78, BIC AIBKIE2D".into()],
     };
-    kit.catalog = Arc::new(Catalog { seller, ..(*kit.catalog).clone() });
-    kit
+    kit.selling(Catalog { seller, ..Catalog::clone(&kit.catalog) })
 }
 
 impl Acme {

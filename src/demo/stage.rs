@@ -113,7 +113,7 @@ impl Stage {
         // Networks for documentation (RFC 5737).
         let net = if sum.is_multiple_of(2) { "198.51.100" } else { "203.0.113" };
         let agent = AGENTS[usize::try_from(sum / 7).unwrap_or(0) % AGENTS.len()];
-        Client { address: format!("{net}.{}", sum / 3 % 250 + 2).parse().ok(), agent: agent.to_owned() }
+        Client { address: format!("{net}.{}", sum / 3 % 250 + 2).parse().ok(), agent: agent.into() }
     }
 
     /// Somebody signs up.
@@ -141,7 +141,7 @@ impl Stage {
             (held::USER, person.id.to_string()),
             (held::METHOD, "password".into()),
             (held::IP, client.ip()),
-            (held::AGENT, client.agent),
+            (held::AGENT, client.agent.to_string()),
         ];
         let data = data.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         let id = i128::from_be_bytes(self.kit.chance.bytes());

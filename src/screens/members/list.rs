@@ -4,7 +4,7 @@ use crate::{
     app::{
         form::Query,
         gate::Can,
-        page::{Page, When},
+        page::{Page, When, render},
         shell::tint,
     },
     error::Result,
@@ -16,7 +16,10 @@ use crate::{
         role::{BuiltIn, Reaches},
     },
     screens::role_picker::Badge,
-    store::members::{self, Around, Cursor, Filter, Member, Order, Sort},
+    store::{
+        Scope,
+        members::{self, Around, Cursor, Filter, Member, Order, Page as Found, Sort},
+    },
 };
 use askama::Template;
 use axum::response::Response;
@@ -126,9 +129,7 @@ struct Index<'a> {
     /// The list without filters; empty if there are none.
     clear_here: String,
     account: String,
-    /// What the rows' menus say.
-    removes: String,
-    leaves: String,
+    noun: &'static str,
     is_personal: bool,
     may_invite: bool,
     may_update: bool,
@@ -162,13 +163,26 @@ struct Removal {
 }
 
 pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let filter = asked.filter(PAGE);
-    let mut scope = can.read();
-    let both = members::page(&mut scope, &filter).await?;
-    let (around, found) = &*both;
+    let zone = page.zone(can.me().time_zone.as_deref());
+    let draw = async |scope: &mut Scope| {
+        let filter = asked.filter(PAGE);
+        let (around, found) = members::page(scope, &filter).await?;
+        let index = index(&can, &around, &found, &filter, asked, &zone);
+        Ok((render(&index)?, found.whom(&around)))
+    };
+    page.show_drawn(&mut can.read(), "Members", draw).await
+}
+
+fn index<'a>(
+    can: &Can<ViewMembers>,
+    around: &Around,
+    found: &'a Found,
+    filter: &Filter,
+    asked: Asked,
+    zone: &TimeZone,
+) -> Index<'a> {
     let (me, base) = (can.me(), can.path("members"));
-    let zone = page.zone(me.time_zone.as_deref());
-    let rows: Vec<Row<'_>> = found.members.iter().map(|it| row(it, me, &base, &zone)).collect();
+    let rows: Vec<Row<'_>> = found.members.iter().map(|it| row(it, me, &base, zone)).collect();
     let turn = |name: &str, at: &Option<Cursor>| {
         at.as_ref().map(|it| format!("{base}{}", asked.query(&[(name, &it.to_string())]))).unwrap_or_default()
     };
@@ -178,17 +192,16 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() };
     let removals = around.removals.iter().map(|it| Removal {
         name: it.name.clone(),
-        until: When { text: it.until().clock(&zone), ..When::minute(it.until(), &zone) },
+        until: When { text: it.until().clock(zone), ..When::minute(it.until(), zone) },
         action: format!("{base}/{}/restore", it.id()),
     });
     let removals: Vec<Removal> = removals.collect();
-    let index = Index {
+    Index {
         invitations_href: can.path("invitations"),
         requests_href: can.path("requests"),
         clear_here,
         account: me.here.name.clone(),
-        removes: format!("Remove from {}…", me.here.kind.noun()),
-        leaves: format!("Leave {}…", me.here.kind.noun()),
+        noun: me.here.kind.noun(),
         is_personal: me.here.kind == Kind::Personal,
         may_invite: me.meets::<InviteMembers>().is_ok(),
         may_update: me.meets::<UpdateMembers>().is_ok(),
@@ -203,10 +216,10 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         roles: roles(&asked, around),
         roles_of: roles_of(&asked, &can.kit().catalog),
         teams: around.teams.iter().map(|it| pick(&it.word, &it.name, &asked.team)).collect(),
-        by_name: head(&asked, &base, &filter, Sort::Name, "name"),
-        by_joined: head(&asked, &base, &filter, Sort::Joined, "joined"),
-        by_active: head(&asked, &base, &filter, Sort::Active, "active"),
-        sorted: sorted(&filter),
+        by_name: head(&asked, &base, filter, Sort::Name, "name"),
+        by_joined: head(&asked, &base, filter, Sort::Joined, "joined"),
+        by_active: head(&asked, &base, filter, Sort::Active, "active"),
+        sorted: sorted(filter),
         here: format!("members{}", asked.query(&[("after", &asked.after), ("before", &asked.before)])),
         csv: format!("{base}.csv{}", asked.query(&[])),
         said: said(rows.len(), around, filter.is_narrow()),
@@ -216,8 +229,7 @@ pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<
         removals: if me.may(Permission::InviteMembers) { removals } else { vec![] },
         base,
         asked,
-    };
-    page.show(&mut scope, "Members", index).await
+    }
 }
 
 fn said(shown: usize, around: &Around, is_narrow: bool) -> String {

@@ -3,7 +3,6 @@ use super::Member;
 use crate::{
     db::List,
     error::{Error, Result},
-    kit::recall::{About, Name},
     model::{
         id::MembershipId,
         role::BuiltIn,
@@ -13,7 +12,6 @@ use crate::{
     store::Scope,
 };
 use row::Row;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// By what members are ordered.
@@ -78,22 +76,6 @@ enum Way {
 }
 
 impl Filter {
-    /// What a page of it is remembered by.
-    fn name(&self, account: Uuid) -> Name {
-        let of = |it: &Option<Cursor>| it.as_ref().map(Cursor::to_string).unwrap_or_default();
-        let Filter { search, role, status, team, sort, order, after, before, limit, is_few: _ } = self;
-        Name::of(&[
-            account.as_bytes(),
-            search.as_bytes(),
-            role.as_bytes(),
-            status.as_bytes(),
-            team.as_bytes(),
-            &[*sort as u8, *order as u8],
-            of(after).as_bytes(),
-            of(before).as_bytes(),
-            &limit.to_be_bytes(),
-        ])
-    }
     /// Whether it leaves anybody out.
     pub fn is_narrow(&self) -> bool {
         [&self.search, &self.role, &self.status, &self.team].iter().any(|it| !it.is_empty())
@@ -109,6 +91,14 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// Where the page before ends, if there is one.
     pub previous: Option<Cursor>,
+}
+
+impl Page {
+    /// Of whom it tells, besides the account itself: people, and teams that they are in.
+    pub fn whom(&self, around: &Around) -> Vec<Uuid> {
+        let people = self.members.iter().map(|it| it.person.id.0);
+        people.chain(around.teams.iter().map(|it| it.id)).collect()
+    }
 }
 
 // `'' ||` makes text of a list inside an object: SQLite would nest it as JSON, whatever it is cast to.
@@ -237,21 +227,12 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(json: Option<String>) -> Resu
     serde_json::from_str(&json).map_err(|it| Error::Internal(format!("a list in a row: {it}")))
 }
 
-/// A page of the account's members, and what stands around it. Remembered for a moment.
-pub async fn page(scope: &mut Scope, filter: &Filter) -> Result<Arc<(Around, Page)>> {
-    let account = scope.who().here.id.0;
-    scope
-        .recalled(filter.name(account), async |scope| {
-            let around = around::around(scope, filter).await?;
-            let filter = Filter { is_few: Some(around.is_few()), ..filter.clone() };
-            let page = list(scope, &filter).await?;
-            let people = page.members.iter().map(|it| it.person.id.0);
-            let teams = around.teams.iter().map(|it| it.id);
-            let whom: Vec<Uuid> = people.chain(teams).chain([account, scope.who().here.top().0]).collect();
-            let bytes = 200 * (around.teams.len() + around.roles.len()) + 1000 * (1 + page.members.len());
-            Ok(((around, page), About { whom, bytes }))
-        })
-        .await
+/// A page of the account's members, and what stands around it.
+pub async fn page(scope: &mut Scope, filter: &Filter) -> Result<(Around, Page)> {
+    let around = around::around(scope, filter).await?;
+    let filter = Filter { is_few: Some(around.is_few()), ..filter.clone() };
+    let page = list(scope, &filter).await?;
+    Ok((around, page))
 }
 
 /// A page of the account's members.

@@ -34,7 +34,7 @@ pub async fn take<W: Who>(change: &mut Change<W>, batch: Vec<Result<Reported, Re
     // What is locked is locked in one order, so that batches at the same time wait for each other, and never in a circle.
     let sql = "select through from usage_closed where one = 1 for share";
     let (closed,): (Month,) = change.sql(sql).one().await?;
-    let mut events: BTreeMap<(String, String), Event> = BTreeMap::new();
+    let mut events: BTreeMap<Name, Event> = BTreeMap::new();
     for (index, reported) in batch.into_iter().enumerate() {
         match reported.and_then(|it| known.place(it, closed)) {
             Ok((key, event)) => match events.entry(key) {
@@ -48,23 +48,28 @@ pub async fn take<W: Who>(change: &mut Change<W>, batch: Vec<Result<Reported, Re
         return Ok(taken);
     }
     let new = insert(change, &events).await?;
-    taken.accepted = new.len();
-    taken.duplicates += events.len() - new.len();
+    let is_new = |name: &Name| new.as_ref().is_none_or(|it| it.contains(name));
     let mut sums: BTreeMap<Place, (Quantity, i64)> = BTreeMap::new();
-    for (key, event) in events {
-        if new.contains(&key) {
-            let sum = sums.entry(event.place).or_default();
-            sum.0 += event.quantity;
-            sum.1 += 1;
-        }
+    for (_, event) in events.iter().filter(|it| is_new(it.0)) {
+        taken.accepted += 1;
+        let sum = match sums.get_mut(&event.place) {
+            Some(sum) => sum,
+            None => sums.entry(event.place.clone()).or_default(),
+        };
+        sum.0 += event.quantity;
+        sum.1 += 1;
     }
+    taken.duplicates += events.len() - taken.accepted;
     add(change, &sums).await?;
     budgets::charge(change, &sums).await?;
     Ok(taken)
 }
 
+/// What an event is called: by whom, and how.
+type Name = (String, String);
+
 /// Where an event is summed, in the order of the key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub account_id: AccountId,
     pub day: i64,
@@ -168,7 +173,7 @@ impl Known {
     }
 
     /// Where an event belongs.
-    fn place(&self, it: Reported, closed: Month) -> Result<((String, String), Event), Refusal> {
+    fn place(&self, it: Reported, closed: Month) -> Result<(Name, Event), Refusal> {
         let (holder, key) = match &it.whose {
             Whose::Key(id) => (self.keys.get(id), Some(*id)),
             Whose::Account(word) => (self.accounts.get(word), None),
@@ -223,24 +228,6 @@ fn rows(all: impl Iterator<Item = impl Serialize>) -> String {
 }
 
 #[derive(Serialize)]
-struct EventRow<'a> {
-    source: &'a str,
-    id: &'a str,
-    at: i64,
-    whole: i64,
-    nanos: i64,
-    #[serde(flatten)]
-    place: PlaceRow<'a>,
-}
-
-impl<'a> EventRow<'a> {
-    fn of(((source, id), it): (&'a (String, String), &'a Event)) -> EventRow<'a> {
-        let (whole, nanos) = it.quantity.columns();
-        EventRow { source, id, at: it.at, whole, nanos, place: PlaceRow::of(&it.place) }
-    }
-}
-
-#[derive(Serialize)]
 struct PlaceRow<'a> {
     account_id: uuid::fmt::Simple,
     day: i64,
@@ -271,22 +258,57 @@ impl<'a> PlaceRow<'a> {
     }
 }
 
-/// Writes the events down, in the order of their names; tells which are new.
+// A batch has many events and few places: each place is spelled once, and the events say which by its number. The order is
+// that of their names, in which batches at the same time wait for each other.
+macro_rules! insert {
+    ($end:literal) => {
+        concat!(
+            "with places as materialized (
+                select cast(p.value ->> 0 as bigint) as n, cast(p.value ->> 1 as uuid) as top_id, cast(p.value ->> 2 as uuid) as account_id,
+                    cast(p.value ->> 3 as uuid) as user_id, cast(p.value ->> 4 as uuid) as key_id, p.value ->> 5 as product,
+                    cast(p.value ->> 6 as uuid) as resource_id, p.value ->> 7 as model, p.value ->> 8 as meter,
+                    cast(p.value ->> 9 as bigint) as period
+                from json_array_elements(cast($2 as json)) as p(value))
+             insert into usage_events (source, id, at, received_at, top_id, account_id, user_id, key_id, product,
+                resource_id, model, meter, period, whole, nanos)
+             select e.value ->> 1, e.value ->> 2, cast(e.value ->> 3 as bigint), $3, p.top_id, p.account_id, p.user_id, p.key_id,
+                p.product, p.resource_id, p.model, p.meter, p.period, cast(e.value ->> 4 as bigint), cast(e.value ->> 5 as bigint)
+             from json_array_elements(cast($1 as json)) as e(value)
+             left join places p on p.n = cast(e.value ->> 6 as bigint)
+             where true order by cast(e.value ->> 0 as bigint) on conflict do nothing",
+            $end
+        )
+    };
+}
+
+/// Writes the events down, in the order of their names; tells which are new, if not all are. Nearly always all are: that is
+/// tried first, for to be told of each costs as much as to write it.
 async fn insert<W: Who>(
     change: &mut Change<W>,
-    events: &BTreeMap<(String, String), Event>,
-) -> Result<HashSet<(String, String)>> {
+    events: &BTreeMap<Name, Event>,
+) -> Result<Option<HashSet<Name>>> {
+    let mut places: HashMap<&Place, usize> = HashMap::new();
+    let spelled = events.iter().enumerate().map(|(n, ((source, id), it))| {
+        let (next, (whole, nanos)) = (places.len(), it.quantity.columns());
+        (n, source, id, it.at, whole, nanos, *places.entry(&it.place).or_insert(next))
+    });
+    let spelled = rows(spelled);
+    let places = rows(places.iter().map(|(it, n)| {
+        let id = |it: Uuid| it.simple();
+        let (top, account, user, key) = (it.top_id.0, it.account_id.0, it.user_id.0, it.key_id.0);
+        let what = (id(it.resource_id.0), &it.model, &it.meter, it.period);
+        (n, id(top), id(account), id(user), id(key), &it.product, what.0, what.1, what.2, what.3)
+    }));
     let now = change.now();
-    let sql = "insert into usage_events (source, id, at, received_at, top_id, account_id, user_id, key_id, product,
-            resource_id, model, meter, period, whole, nanos)
-        select e.source, e.id, e.at, $2, e.top_id, e.account_id, e.user_id, e.key_id, e.product,
-            e.resource_id, e.model, e.meter, e.period, e.whole, e.nanos
-        from json_to_recordset($1::json) as e(source text, id text, at bigint, top_id uuid, account_id uuid, user_id uuid,
-            key_id uuid, product text, resource_id uuid, model text, meter text, period bigint, whole bigint, nanos bigint)
-        where true on conflict do nothing returning source, id";
-    let new: Vec<(String, String)> =
-        change.sql(sql).bind(rows(events.iter().map(EventRow::of))).bind(now).all().await?;
-    Ok(new.into_iter().collect())
+    change.sql("savepoint taken").run().await?;
+    let many = change.sql(insert!("")).bind(&spelled).bind(&places).bind(now).run().await?;
+    if usize::try_from(many).is_ok_and(|it| it == events.len()) {
+        return Ok(None);
+    }
+    change.sql("rollback to savepoint taken").run().await?;
+    let again = change.sql(insert!(" returning source, id")).bind(&spelled).bind(&places).bind(now);
+    let new: Vec<Name> = again.all().await?;
+    Ok(Some(new.into_iter().collect()))
 }
 
 #[derive(Serialize)]
