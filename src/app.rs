@@ -134,7 +134,7 @@ impl App {
         let table = routes.table().to_vec();
         let (router, quick) = routes.into_parts();
         let hall = layers::Hall::new(router, &table, &self);
-        front::Front::new(self, quick, hall)
+        front::Front::new(&self, quick, hall)
     }
     /// A session was used. Written down now and then, beside the request.
     fn touch(&self, session: SessionId, account: Option<AccountId>) {

@@ -7,7 +7,7 @@ use crate::{
         routes::Routes,
     },
     error::Result,
-    kit::secret::{KeyKind, hash, is_machine_key},
+    kit::secret::{KeyKind, digest, is_machine_key},
     model::{
         account::Kind,
         id::{AccountId, KeyId, UserId},
@@ -18,9 +18,9 @@ use crate::{
     },
 };
 use axum::{
-    body::Bytes,
+    body::Body,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -135,7 +135,7 @@ struct RateLimit {
 async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Question>) -> Result<Response> {
     let app = service.app();
     let known = match is_machine_key(KeyKind::Key, &it.key) {
-        true => app.known(&hash(&it.key)).await?,
+        true => app.known(&digest(&it.key)).await?,
         false => None,
     };
     let Some(known) = known else {
@@ -155,8 +155,11 @@ async fn verify(service: Service<VerifyKeys>, form::Json(it): form::Json<Questio
 fn written(it: &Answer<'_>) -> Response {
     let mut body = Vec::with_capacity(640);
     serde_json::to_writer(&mut body, it).expect("words and numbers are JSON");
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Bytes::from(body))
-        .into_response()
+    let mut response = Response::new(Body::from(body));
+    // Room for those that are set on the way out.
+    response.headers_mut().reserve(8);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn nobody() -> Answer<'static> {

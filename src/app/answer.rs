@@ -5,7 +5,7 @@ use super::{
     client::cookie,
     error_pages,
     layers::{self, NO_STORE, Next, REQUEST_ID},
-    limits::{Report, whole},
+    limits::{Policy, Report, fields, whole},
     page::Page,
     sign::session_cookie,
 };
@@ -45,14 +45,14 @@ impl IntoResponse for Error {
 
 /// Where a gate says how the rate limit stands, for the answer.
 #[derive(Clone, Default)]
-struct Limited(Arc<OnceLock<Report>>);
+struct Limited(Arc<OnceLock<(Report, Policy)>>);
 
 /// The answer to this request says how the rate limit stands; or that is all that it says.
-pub(super) fn limited(parts: &Parts, report: Report) -> Result<(), Error> {
+pub(super) fn limited(parts: &Parts, (report, policy): (Report, Policy)) -> Result<(), Error> {
     let refusal = (!report.admitted).then(|| Error::TooMany(Duration::from_secs(whole(report.retry))));
     if let Some(Limited(place)) = parts.extensions.get() {
         // One request has one key.
-        let _ = place.set(report);
+        let _ = place.set((report, policy));
     }
     refusal.map_or(Ok(()), Err)
 }
@@ -70,8 +70,8 @@ pub async fn told(app: &App, request: Request, next: impl Next) -> Response {
     let asked = parts.clone();
     let response = layers::guarded(app, Request::from_parts(parts, body), next).await;
     let mut told = tell(app, asked, response, is_program).await;
-    if let Some(report) = limited.0.get() {
-        for (name, value) in report.fields() {
+    if let Some((report, policy)) = limited.0.get() {
+        for (name, value) in fields(report, policy) {
             told.headers_mut()
                 .extend(HeaderValue::from_str(&value).ok().map(|it| (HeaderName::from_static(name), it)));
         }

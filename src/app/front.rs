@@ -29,7 +29,6 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
 /// The whole program as a service, for one connection.
 #[derive(Clone)]
 pub struct Front {
-    app: App,
     lanes: Arc<[Arc<Lane>]>,
     hall: Hall,
     peer: Option<SocketAddr>,
@@ -37,6 +36,7 @@ pub struct Front {
 
 /// The way to one handler, which is not told from where it is asked.
 struct Lane {
+    app: App,
     quick: Quick,
     /// How long it took to answer 200, as it nearly always does.
     times: Arc<Times>,
@@ -44,12 +44,12 @@ struct Lane {
 
 impl Front {
     /// Puts the lanes beside the hall.
-    pub(super) fn new(app: App, quick: Vec<Quick>, hall: Hall) -> Front {
+    pub(super) fn new(app: &App, quick: Vec<Quick>, hall: Hall) -> Front {
         let lane = |quick: Quick| {
             let times = app.metrics().times(quick.path, quick.method.as_str(), StatusCode::OK);
-            Arc::new(Lane { quick, times })
+            Arc::new(Lane { app: app.clone(), quick, times })
         };
-        Front { lanes: quick.into_iter().map(lane).collect(), app, hall, peer: None }
+        Front { lanes: quick.into_iter().map(lane).collect(), hall, peer: None }
     }
     /// One for each connection, which knows who is at its other end.
     pub fn for_each_connection(self) -> Fronts {
@@ -69,8 +69,8 @@ impl Service<Request> for Front {
             |it: &&Arc<Lane>| it.quick.method == *request.method() && it.quick.path == request.uri().path();
         match self.lanes.iter().find(is_for) {
             Some(lane) => {
-                let (lane, app) = (lane.clone(), self.app.clone());
-                Box::pin(async move { Ok(lane.answer(app, request).await) })
+                let lane = lane.clone();
+                Box::pin(async move { Ok(lane.answer(request).await) })
             }
             None => {
                 if let Some(peer) = self.peer {
@@ -84,20 +84,20 @@ impl Service<Request> for Front {
 }
 
 impl Lane {
-    async fn answer(&self, app: App, request: Request) -> Response {
+    async fn answer(&self, request: Request) -> Response {
         let began = Instant::now();
-        let id = layers::request_id(request.headers(), app.kit());
-        let mut response = layers::in_time((self.quick.call)(request, app.clone())).await;
+        let id = layers::request_id(request.headers(), self.app.kit());
+        let mut response = layers::in_time((self.quick.call)(request, self.app.clone())).await;
         if let Some(error) = answer::untold(&mut response) {
             response = answer::to_program(&error, &self.quick.method, self.quick.path, &id);
         }
-        layers::seal(response.headers_mut(), app.kit().rules.is_https());
+        layers::seal(response.headers_mut(), self.app.kit().rules.is_https());
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(layers::NO_STORE);
         response.headers_mut().insert(layers::REQUEST_ID, id);
         match response.status() {
             StatusCode::OK => self.times.add(began.elapsed()),
             status => {
-                let times = app.metrics().times(self.quick.path, self.quick.method.as_str(), status);
+                let times = self.app.metrics().times(self.quick.path, self.quick.method.as_str(), status);
                 times.add(began.elapsed());
             }
         }

@@ -12,7 +12,7 @@ pub use signed_in::{Operator, SignedIn};
 use super::App;
 use crate::{
     error::{Error, Result},
-    kit::secret::{KeyKind, hash, is_machine_key},
+    kit::secret::{KeyKind, digest, is_machine_key},
     model::permission::Permission,
 };
 use axum::{
@@ -41,12 +41,12 @@ pub trait Gate: sealed::Sealed {
 }
 
 /// The hash of the secret that a program presents. What is none by its checksum is not looked up.
-pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<Vec<u8>> {
+pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<[u8; 32]> {
     let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = field.split_once(' ')?;
     let secret = secret.trim();
     let is_one = scheme.eq_ignore_ascii_case("bearer") && is_machine_key(kind, secret);
-    is_one.then(|| hash(secret))
+    is_one.then(|| digest(secret))
 }
 
 async fn param(parts: &mut Parts, name: &str) -> Result<String> {

@@ -18,7 +18,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
@@ -150,14 +150,16 @@ pub type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// A handler that takes too long, or that panics, has failed, and nobody else.
 pub async fn in_time(mut work: Answering) -> Response {
-    let work = poll_fn(move |context| {
+    let mut step = move |context: &mut Context<'_>| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         polled.unwrap_or_else(|_| Poll::Ready(Error::Internal("a handler panicked".into()).into_response()))
-    });
-    match timeout(PATIENCE, work).await {
-        Ok(response) => response,
-        Err(_) => Error::Unavailable("a request took too long".into()).into_response(),
+    };
+    // Much is done at once: only who waits is timed.
+    if let Poll::Ready(response) = poll_fn(|context| Poll::Ready(step(context))).await {
+        return response;
     }
+    let late = |_| Error::Unavailable("a request took too long".into()).into_response();
+    timeout(PATIENCE, poll_fn(step)).await.unwrap_or_else(late)
 }
 
 /// The id that a request came with, or a new one.

@@ -1,6 +1,7 @@
 //! Rate limits: sliding windows, several at once, shared by all who count as one. A process that serves alone counts for
 //! itself, and writes down what must outlive it. Where several serve, each takes shares of the limit from the database before it
 //! admits anything (`store::limits::share`): together they admit no more than one would.
+mod meters;
 mod rate;
 
 use super::App;
@@ -8,22 +9,19 @@ use crate::{
     db::Db,
     error::{Error, Result},
     kit::Kit,
-    model::{catalog::RateLimit, id::AccountId, time::Time},
-    store::limits::{self, Delta, Subject},
+    model::{catalog::RateLimit, id::AccountId, time::DAY},
+    store::limits::{self, Delta, Subject, hour},
 };
-use moka::sync::Cache;
+use meters::{Meter, Meters};
 use rate::{Rate, Try};
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
-
-/// So many accounts are counted in memory: those that were asked for longest ago are read again.
-const MOST: u64 = 100_000;
 
 /// What a limit says after a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,20 +30,22 @@ pub struct Report {
     pub admitted: bool,
     /// The dimension with the fewest remaining, the shortest on a tie.
     pub tightest: Dimension,
-    /// All of them.
-    pub policy: Policy,
     /// When asking again makes sense, if it was not admitted.
     pub retry: Duration,
 }
 
 /// The dimensions of a limit: what each is called, how much it admits, within how many seconds.
-pub type Policy = Arc<[(Arc<str>, u32, u32)]>;
+pub type Policy = Vec<(String, u32, u32)>;
+
+fn policy(it: &RateLimit) -> (String, u32, u32) {
+    (it.name(), it.requests, it.seconds)
+}
 
 /// One dimension of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dimension {
-    /// What it is called.
-    pub name: Arc<str>,
+    /// Which one of the policy.
+    pub place: usize,
     /// At most so many.
     pub limit: u32,
     /// So many are left.
@@ -54,18 +54,14 @@ pub struct Dimension {
     pub reset: Duration,
 }
 
-impl Report {
-    /// `RateLimit` and `RateLimit-Policy`, as the draft of the IETF's HTTPAPI working group spells them.
-    pub fn fields(&self) -> [(&'static str, String); 2] {
-        let Dimension { name, remaining, reset, .. } = &self.tightest;
-        let policy: Vec<String> = self
-            .policy
-            .iter()
-            .map(|(name, most, seconds)| format!("\"{name}\";q={most};w={seconds}"))
-            .collect();
-        let now = format!("\"{name}\";r={remaining};t={}", whole(*reset));
-        [("ratelimit", now), ("ratelimit-policy", policy.join(", "))]
-    }
+/// `RateLimit` and `RateLimit-Policy`, as the draft of the IETF's HTTPAPI working group spells them.
+pub fn fields(report: &Report, policy: &Policy) -> [(&'static str, String); 2] {
+    let Dimension { place, remaining, reset, .. } = &report.tightest;
+    let name = policy.get(*place).map_or("", |it| &it.0);
+    let all: Vec<String> =
+        policy.iter().map(|(name, most, seconds)| format!("\"{name}\";q={most};w={seconds}")).collect();
+    let now = format!("\"{name}\";r={remaining};t={}", whole(*reset));
+    [("ratelimit", now), ("ratelimit-policy", all.join(", "))]
 }
 
 /// In whole seconds, never too early.
@@ -75,7 +71,7 @@ pub fn whole(it: Duration) -> u64 {
 
 /// All that is counted.
 pub struct Limits {
-    meters: Cache<Subject, Arc<Meter>>,
+    meters: Meters,
     /// Whose counts must be written down, or given back.
     due: Mutex<BTreeSet<Subject>>,
     /// How many processes serve this database.
@@ -86,9 +82,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        let longest = Duration::from_secs(2 * 86_400);
         Limits {
-            meters: Cache::builder().max_capacity(MOST).time_to_idle(longest).build(),
+            meters: Meters::default(),
             due: Mutex::default(),
             replicas: AtomicUsize::new(1),
             epoch: AtomicU64::new(1),
@@ -96,78 +91,13 @@ impl Default for Limits {
     }
 }
 
-#[derive(Default)]
-struct Meter {
-    state: Mutex<State>,
-    /// Who talks to the database about it.
-    turn: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    rates: Vec<Rate>,
-    policy: Policy,
-    /// As of which epoch it knows what others admitted.
-    epoch: u64,
-}
-
 fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl State {
-    /// The plan may be another than last time: what was admitted still counts.
-    fn fit(&mut self, limits: &[RateLimit]) {
-        let is_same =
-            self.rates.len() == limits.len() && self.rates.iter().zip(limits).all(|(had, it)| had.is_of(it));
-        if is_same {
-            return;
-        }
-        let mut had = std::mem::take(&mut self.rates);
-        for it in limits {
-            let at = had.iter().position(|rate| rate.seconds() == it.seconds);
-            // A window that is new here may have been counted before, or elsewhere.
-            self.epoch = if at.is_none() { 0 } else { self.epoch };
-            let rate = at.map(|at| had.swap_remove(at));
-            self.rates.push(rate.map_or_else(|| Rate::new(it), |rate| rate.named(it)));
-        }
-        self.policy = self.rates.iter().map(Rate::policy).collect();
-    }
-    /// Admits all or nothing; none: the database must be asked first.
-    fn admit(&mut self, cost: u64, now: Time, how: Try) -> Option<Report> {
-        let mut admitted = true;
-        for it in &mut self.rates {
-            admitted &= it.fits(cost, now, how)?;
-        }
-        if admitted {
-            self.rates.iter_mut().for_each(|it| it.take(cost, now, how));
-        }
-        Some(self.report(admitted, cost, now))
-    }
-    fn report(&mut self, admitted: bool, cost: u64, now: Time) -> Report {
-        let wanted = if admitted { 0 } else { cost };
-        let (mut retry, mut tightest) = (Duration::ZERO, None);
-        for rate in &mut self.rates {
-            let (seconds, it, lacks) = rate.dimension(wanted, now);
-            if lacks {
-                retry = retry.max(it.reset);
-            }
-            let place = (it.remaining, seconds);
-            if tightest.as_ref().is_none_or(|(had, _)| place < *had) {
-                tightest = Some((place, it));
-            }
-        }
-        let tightest = tightest.expect("a limit has a dimension").1;
-        Report { admitted, tightest, policy: self.policy.clone(), retry }
-    }
 }
 
 impl Limits {
     fn is_shared(&self) -> bool {
         self.replicas.load(SeqCst) > 1
-    }
-    fn meter(&self, subject: Subject) -> Arc<Meter> {
-        self.meters.get(&subject).unwrap_or_else(|| self.meters.get_with(subject, Arc::default))
     }
     /// How many processes serve this database now. True if counts must be written down at once, for others to see.
     pub fn attended_by(&self, replicas: usize) -> bool {
@@ -176,73 +106,63 @@ impl Limits {
             return false;
         }
         self.epoch.fetch_add(1, SeqCst);
-        lock(&self.due).extend(self.meters.iter().map(|it| *it.0));
+        lock(&self.due).extend(self.meters.all());
         true
     }
-    async fn ask(
-        &self,
-        db: &Db,
-        kit: &Kit,
-        subject: Subject,
-        limits: &[RateLimit],
-        cost: Option<u64>,
-    ) -> Result<Option<Report>> {
-        if limits.is_empty() {
+    /// What the limits say, if that is known here. `learnt`: the database was asked just now, and whether for a share.
+    fn attempt(&self, kit: &Kit, meter: &Meter, ask: &Ask<'_>, learnt: Option<bool>) -> Option<Report> {
+        let epoch = self.epoch.load(SeqCst);
+        let mut state = lock(&meter.state);
+        state.fit(ask.limits);
+        if state.epoch != epoch && learnt.is_none() {
+            return None;
+        }
+        let now = kit.now();
+        meter.is_used(now);
+        let shared = self.is_shared();
+        // A replica that joined since is too late for this one: it has no share to be admitted out of.
+        let how = match learnt {
+            Some(true) => Try::Last,
+            Some(false) => Try::Alone,
+            None if shared => Try::Shared,
+            None => Try::Alone,
+        };
+        let Some(cost) = ask.cost else { return Some(state.report(true, 0, now)) };
+        let report = state.admit(cost, now, how)?;
+        let is_counted = matches!(ask.whom, Subject::Plan(_)) && state.count(hour(now), report.admitted);
+        let takes = report.admitted && cost > 0;
+        let is_due = is_counted | (takes && state.rates.iter_mut().any(|it| it.becomes_due(shared)));
+        drop(state);
+        if is_due {
+            lock(&self.due).insert(ask.whom);
+        }
+        Some(report)
+    }
+    async fn ask(&self, db: &Db, kit: &Kit, ask: Ask<'_>) -> Result<Option<Report>> {
+        if ask.limits.is_empty() {
             return Ok(None);
         }
-        let meter = self.meter(subject);
-        // `learnt`: the database was asked just now, and whether for a share.
-        let attempt = |learnt: Option<bool>| {
-            let epoch = self.epoch.load(SeqCst);
-            let mut state = lock(&meter.state);
-            state.fit(limits);
-            if state.epoch != epoch && learnt.is_none() {
-                return None;
-            }
-            let now = kit.now();
-            // A replica that joined since is too late for this one: it has no share to be admitted out of.
-            let how = match learnt {
-                Some(true) => Try::Last,
-                Some(false) => Try::Alone,
-                None if self.is_shared() => Try::Shared,
-                None => Try::Alone,
-            };
-            match cost {
-                Some(cost) => state.admit(cost, now, how),
-                None => Some(state.report(true, 0, now)),
-            }
-        };
-        let told = match attempt(None) {
-            Some(told) => told,
-            None => {
-                let _turn = meter.turn.lock().await;
-                match attempt(None) {
-                    Some(told) => told,
-                    None => {
-                        // A share whose piece of time is over before it arrives is asked for again.
-                        let mut told = None;
-                        for last in [false, false, true] {
-                            let shared = self.learn(db, kit, &meter, subject, cost.unwrap_or(0)).await?;
-                            told = attempt(last.then_some(shared));
-                            if told.is_some() {
-                                break;
-                            }
-                        }
-                        told.ok_or_else(|| Error::Internal("a limit was asked in vain".into()))?
-                    }
-                }
-            }
-        };
-        if cost.is_some_and(|it| it > 0) && told.admitted {
-            self.is_due(&meter, subject);
+        if let Some(told) = self.meters.with(ask.whom, |meter| self.attempt(kit, meter, &ask, None)).flatten()
+        {
+            return Ok(Some(told));
         }
-        Ok(Some(told))
+        // In a box of its own: hardly anybody needs it, and all would carry it along.
+        Box::pin(self.ask_anew(db, kit, ask)).await.map(Some)
     }
-    fn is_due(&self, meter: &Meter, subject: Subject) {
-        let shared = self.is_shared();
-        if lock(&meter.state).rates.iter_mut().any(|it| it.becomes_due(shared)) {
-            lock(&self.due).insert(subject);
+    async fn ask_anew(&self, db: &Db, kit: &Kit, ask: Ask<'_>) -> Result<Report> {
+        let meter = self.meters.make(ask.whom, kit.now());
+        let _turn = meter.turn.lock().await;
+        if let Some(told) = self.attempt(kit, &meter, &ask, None) {
+            return Ok(told);
         }
+        // A share whose piece of time is over before it arrives is asked for again.
+        for last in [false, false, true] {
+            let shared = self.learn(db, kit, &meter, ask.whom, ask.cost.unwrap_or(0)).await?;
+            if let Some(told) = self.attempt(kit, &meter, &ask, last.then_some(shared)) {
+                return Ok(told);
+            }
+        }
+        Err(Error::Internal("a limit was asked in vain".into()))
     }
     /// Asks the database what others admitted; where several serve, takes a share. True if it did.
     async fn learn(&self, db: &Db, kit: &Kit, meter: &Meter, whom: Subject, cost: u64) -> Result<bool> {
@@ -281,10 +201,10 @@ impl Limits {
         let shared = self.is_shared();
         let mut done = Ok(());
         for some in due.chunks(500) {
-            let meter = |it: &Subject| self.meters.get(it).map(|meter| (*it, it.to_string(), meter));
+            let meter = |it: &Subject| self.meters.get(*it).map(|meter| (*it, it.to_string(), meter));
             let meters: Vec<_> = some.iter().filter_map(meter).collect();
             let mut turns = vec![];
-            let (mut deltas, mut busiest) = (vec![], vec![]);
+            let (mut deltas, mut busiest, mut tallies) = (vec![], vec![], vec![]);
             for (whom, subject, meter) in &meters {
                 // Who is talking about it just now writes it down too.
                 let Ok(turn) = meter.turn.try_lock() else {
@@ -297,14 +217,19 @@ impl Limits {
                 let of = |it: &mut Rate| it.due(subject, all || shared, shared, now);
                 deltas.extend(state.rates.iter_mut().flat_map(of));
                 busiest.extend(state.rates.iter_mut().filter_map(|it| it.risen(subject)));
+                tallies.extend(state.counted(subject));
                 if state.rates.iter().any(Rate::has_share) {
                     lock(&self.due).insert(*whom);
                 }
             }
-            let written = limits::add(db, &deltas, &busiest).await;
+            let written = limits::add(db, &deltas, &busiest, &tallies).await;
             for (whom, subject, meter) in &meters {
-                if written.is_err() && busiest.iter().any(|it| it.subject == *subject) {
-                    lock(&meter.state).rates.iter_mut().for_each(Rate::rises_again);
+                if written.is_err() {
+                    let mut state = lock(&meter.state);
+                    if busiest.iter().any(|it| it.subject == *subject) {
+                        state.rates.iter_mut().for_each(Rate::rises_again);
+                    }
+                    state.count_again(tallies.iter().filter(|it| it.subject == *subject));
                     lock(&self.due).insert(*whom);
                 }
                 let mine: Vec<Delta> = deltas.iter().filter(|it| it.subject == *subject).cloned().collect();
@@ -313,31 +238,47 @@ impl Limits {
                 }
                 let now = kit.now();
                 lock(&meter.state).rates.iter_mut().for_each(|it| it.settle(&mine, written.is_ok(), now));
-                if written.is_err() {
-                    lock(&self.due).insert(*whom);
-                }
             }
             done = done.and(written);
         }
         done
     }
+    /// Forgets whom nobody asked about for longer than any window is.
+    pub fn sweep(&self, kit: &Kit) {
+        self.meters.sweep(kit.now().minus(LONGEST));
+    }
+}
+
+/// Longer than any window is.
+const LONGEST: Duration = DAY.saturating_mul(2);
+
+/// What is asked of a limit.
+struct Ask<'a> {
+    whom: Subject,
+    limits: &'a [RateLimit],
+    /// What is taken, if it is admitted; none: nothing, whatever stands.
+    cost: Option<u64>,
 }
 
 impl App {
     /// Takes from the rate limits of a plan, for the account that pays. None where it has no limit.
     pub async fn take(&self, payer: AccountId, plan: &str, cost: u64) -> Result<Option<Report>> {
-        let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), Subject::Plan(payer), limits, Some(cost)).await
+        self.ask_plan(payer, plan, Some(cost)).await
     }
     /// How the rate limits stand, without taking from them.
     pub async fn peek(&self, payer: AccountId, plan: &str) -> Result<Option<Report>> {
-        let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
-        self.0.limits.ask(&self.0.db, self.kit(), Subject::Plan(payer), limits, None).await
+        self.ask_plan(payer, plan, None).await
     }
-    /// A call of our own API, made for an account.
-    pub(super) async fn call(&self, account: AccountId) -> Result<Option<Report>> {
-        let limits = &self.kit().catalog.api;
-        self.0.limits.ask(&self.0.db, self.kit(), Subject::Api(account), limits, Some(1)).await
+    async fn ask_plan(&self, payer: AccountId, plan: &str, cost: Option<u64>) -> Result<Option<Report>> {
+        let limits = self.kit().catalog.plan(plan).map(|it| &it.limits[..]).unwrap_or_default();
+        self.0.limits.ask(&self.0.db, self.kit(), Ask { whom: Subject::Plan(payer), limits, cost }).await
+    }
+    /// A call of our own API, made for an account: what its limit says, and how that is told.
+    pub(super) async fn call(&self, account: AccountId) -> Result<Option<(Report, Policy)>> {
+        let limits = &self.kit().catalog.api[..];
+        let ask = Ask { whom: Subject::Api(account), limits, cost: Some(1) };
+        let report = self.0.limits.ask(&self.0.db, self.kit(), ask).await?;
+        Ok(report.map(|it| (it, limits.iter().map(policy).collect())))
     }
     /// The rate limits, for who keeps them in step with other processes.
     pub fn limits(&self) -> &Limits {

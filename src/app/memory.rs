@@ -79,7 +79,7 @@ impl Default for Memory {
     }
 }
 
-fn mark(hash: &[u8]) -> Mark {
+fn mark(hash: &[u8; 32]) -> Mark {
     *hash.first_chunk().expect("a hash has 32 bytes")
 }
 
@@ -151,14 +151,18 @@ impl std::ops::Deref for Found {
 
 impl App {
     /// The key whose secret has this hash. What nobody made is turned away without the database.
-    pub async fn known(&self, hash: &[u8]) -> Result<Option<Found>> {
-        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
-        if let Some(it) = memory.key(mark, stale) {
+    pub async fn known(&self, hash: &[u8; 32]) -> Result<Option<Found>> {
+        if let Some(it) = self.0.memory.key(mark(hash), &self.kit().stale) {
             return Ok(Some(Found(it)));
         }
-        if stale.is_unknown(hash) {
+        if self.kit().stale.is_unknown(hash) {
             return Ok(None);
         }
+        // In a box of its own, here and below: hardly anybody needs it, and all would carry it along.
+        Box::pin(self.read_key(hash)).await
+    }
+    async fn read_key(&self, hash: &[u8; 32]) -> Result<Option<Found>> {
+        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
         let _turn = self.turn().await?;
         if let Some(it) = memory.key(mark, stale) {
             return Ok(Some(Found(it)));
@@ -195,14 +199,18 @@ impl App {
         if let Some(had) = memory.spots.get(&at).filter(holds) {
             return Ok(had.0.clone());
         }
+        Box::pin(self.read_spot(at)).await
+    }
+    async fn read_spot(&self, at: (AccountId, Named)) -> Result<Option<Spot>> {
+        let (memory, stale) = (&self.0.memory, &self.kit().stale);
         let _turn = self.turn().await?;
         let since = stale.since();
-        let found = verify::spot(&mut self.0.db.read().await?, account, &at.1).await?;
+        let found = verify::spot(&mut self.0.db.read().await?, at.0, &at.1).await?;
         memory.spots.insert(at, Arc::new(Dated(found.clone(), since)));
         Ok(found)
     }
     /// The service token whose secret has this hash, if it is in force. Its use is written down now and then.
-    pub(super) async fn token(&self, hash: &[u8]) -> Result<Arc<Service>> {
+    pub(super) async fn token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
         let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
         // Tokens belong to the installation, which the nil id stands for.
         let holds = |it: &Arc<Dated<Token>>| stale.is_trusted() && stale.holds(it.1, &[Uuid::nil()]);
@@ -215,6 +223,10 @@ impl App {
         if stale.is_unknown(hash) {
             return Err(Error::SignedOut);
         }
+        Box::pin(self.read_token(hash)).await
+    }
+    async fn read_token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
+        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
         let _turn = self.turn().await?;
         let since = stale.since();
         let found = tokens::find(&mut self.0.db.read().await?, hash).await?.ok_or(Error::SignedOut)?;

@@ -23,6 +23,7 @@ const ALL: &[(&str, &str)] = &[
     ("0018_identities", include_str!("../../migrations/0018_identities.sql")),
     ("0019_busiest", include_str!("../../migrations/0019_busiest.sql")),
     ("0020_holders", include_str!("../../migrations/0020_holders.sql")),
+    ("0021_throttled", include_str!("../../migrations/0021_throttled.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {

@@ -77,7 +77,7 @@ impl Acme {
         let payer = account.ok_or(Error::NotFound)?.id;
         let Day(day) = self.stage.today();
         let most = Busiest { subject: limits::Subject::Plan(payer).to_string(), day, span: 60, most: 486 };
-        limits::add(&self.stage.db, &[], &[most]).await
+        limits::add(&self.stage.db, &[], &[most], &[]).await
     }
 
     /// One for all, which only tells; and a hard one for a key that works in batches.

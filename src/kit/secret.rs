@@ -10,7 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 /// SHA-256: all that is stored of a token or a key.
 pub fn hash(secret: &str) -> Vec<u8> {
-    Sha256::digest(secret).to_vec()
+    digest(secret).to_vec()
+}
+
+/// The same where it is looked for in memory.
+pub fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
 }
 
 /// A token for a link: 256 bits.
@@ -67,7 +72,8 @@ pub fn machine_key(kind: KeyKind, chance: &Chance) -> String {
         key.extend(letters.take(room));
     }
     let sum = checksum(&key);
-    key + &sum
+    key.extend(sum.map(char::from));
+    key
 }
 
 /// Whether this has the form of a secret of that kind, checksum included. Says nothing about its being known.
@@ -76,17 +82,17 @@ pub fn is_machine_key(kind: KeyKind, key: &str) -> bool {
     key.len() == whole
         && key.starts_with(kind.prefix())
         && key.is_ascii()
-        && checksum(&key[..whole - CHECKSUM]) == key[whole - CHECKSUM..]
+        && checksum(&key[..whole - CHECKSUM]) == key.as_bytes()[whole - CHECKSUM..]
 }
 
-fn checksum(text: &str) -> String {
+fn checksum(text: &str) -> [u8; CHECKSUM] {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut digits = [b'0'; CHECKSUM];
     for digit in digits.iter_mut().rev() {
         *digit = BASE62[(rest % 62) as usize];
         rest /= 62;
     }
-    String::from_utf8_lossy(&digits).into_owned()
+    digits
 }
 
 /// Encrypts and signs under keys derived from the secret key, one for each purpose.

@@ -3,10 +3,22 @@ use crate::{
     db::{Db, Dialect},
     error::Result,
     kit::Kit,
-    model::{calendar::Day, id::AccountId, time::Time},
+    model::{
+        calendar::Day,
+        id::AccountId,
+        time::{DAY, Time},
+    },
 };
 use serde::Serialize;
 use std::fmt;
+
+/// So long hours are kept: two years can be compared.
+const YEARS: std::time::Duration = DAY.saturating_mul(2 * 366);
+
+/// The hour of UTC that an instant is in.
+pub fn hour(at: Time) -> i64 {
+    at.0.div_euclid(3_600_000_000)
+}
 
 /// A replica that was not heard of for so long is gone.
 const GONE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -69,6 +81,28 @@ impl Busiest {
     }
 }
 
+/// How many requests were asked about in an hour, and how many of them were refused.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tally {
+    /// A limit, and whom it counts.
+    #[serde(rename = "s")]
+    pub subject: String,
+    /// Hours since 1970.
+    #[serde(rename = "h")]
+    pub hour: i64,
+    /// So many were asked about.
+    #[serde(rename = "a")]
+    pub asked: i64,
+    /// So many of them were refused.
+    #[serde(rename = "r")]
+    pub refused: i64,
+}
+impl Tally {
+    fn place(&self) -> (&str, i64, i64) {
+        (&self.subject, self.hour, 0)
+    }
+}
+
 /// A limit, and whom it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
@@ -99,14 +133,19 @@ const RISE: &str = "insert into busiest (subject, day, span, most)
     from json_array_elements(cast($1 as json)) as it(value) where true
     on conflict (subject, day, span) do update set most = excluded.most where excluded.most > busiest.most";
 
+const COUNT: &str = "insert into throttled (subject, hour, asked, refused)
+    select it.value->>'s', cast(it.value->>'h' as bigint), cast(it.value->>'a' as bigint), cast(it.value->>'r' as bigint)
+    from json_array_elements(cast($1 as json)) as it(value) where true
+    on conflict (subject, hour) do update set asked = throttled.asked + excluded.asked, refused = throttled.refused + excluded.refused";
+
 /// What was admitted, by everybody who wrote it down.
 pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Piece>> {
     Ok(db.read().await?.query(READ).bind(subject).bind(now).all().await?)
 }
 
-/// Writes down what was admitted, and what was the most of a day.
-pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest]) -> Result<()> {
-    if deltas.is_empty() && busiest.is_empty() {
+/// Writes down what was admitted, what was the most of a day, and how many were refused.
+pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest], tallies: &[Tally]) -> Result<()> {
+    if deltas.is_empty() && busiest.is_empty() && tallies.is_empty() {
         return Ok(());
     }
     let mut conn = db.begin().await?;
@@ -115,6 +154,9 @@ pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest]) -> Result<()> {
     }
     if !busiest.is_empty() {
         conn.query(RISE).bind(spell(busiest, Busiest::place)).run().await?;
+    }
+    if !tallies.is_empty() {
+        conn.query(COUNT).bind(spell(tallies, Tally::place)).run().await?;
     }
     Ok(conn.commit().await?)
 }
@@ -171,5 +213,6 @@ pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
     let mut conn = db.begin().await?;
     conn.query("delete from admissions where until <= $1").bind(kit.now()).run().await?;
     conn.query("delete from busiest where day < $1").bind(Day::of(kit.now())).run().await?;
+    conn.query("delete from throttled where hour < $1").bind(hour(kit.now().minus(YEARS))).run().await?;
     Ok(conn.commit().await?)
 }

@@ -128,6 +128,7 @@ impl Watch {
             self.swept = Instant::now();
             stale::sweep(&self.db, &self.kit).await?;
             limits::sweep(&self.db, &self.kit).await?;
+            self.app.limits().sweep(&self.kit);
         }
         Ok(())
     }

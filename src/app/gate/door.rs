@@ -149,7 +149,7 @@ impl Via for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        bearer(KeyKind::Key, &parts.headers).map(Credential::Key)
+        bearer(KeyKind::Key, &parts.headers).map(|it| Credential::Key(it.to_vec()))
     }
 }
 

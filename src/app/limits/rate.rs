@@ -4,7 +4,7 @@ use crate::{
     model::{calendar::Day, catalog::RateLimit, time::Time, window::Window},
     store::limits::{Busiest, Delta, Piece},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Into so many pieces the time is cut, for what is shared and what is written down.
 const PIECES: u32 = 60;
@@ -27,7 +27,6 @@ pub enum Try {
 /// One dimension.
 pub struct Rate {
     limit: RateLimit,
-    name: Arc<str>,
     window: Window,
     /// By piece, what of the database's count is ours.
     mine: BTreeMap<i64, i64>,
@@ -52,7 +51,6 @@ impl Rate {
     pub fn new(limit: &RateLimit) -> Rate {
         Rate {
             limit: limit.clone(),
-            name: limit.name().into(),
             window: Window::new(limit.seconds),
             mine: BTreeMap::new(),
             unwritten: BTreeMap::new(),
@@ -68,15 +66,11 @@ impl Rate {
     }
     /// Under another limit over the same window.
     pub fn named(self, limit: &RateLimit) -> Rate {
-        Rate { limit: limit.clone(), name: limit.name().into(), dry: None, ..self }
+        Rate { limit: limit.clone(), dry: None, ..self }
     }
     /// Whether it is this one.
     pub fn is_of(&self, limit: &RateLimit) -> bool {
         self.limit == *limit
-    }
-    /// What programs are told of it before they ask.
-    pub fn policy(&self) -> (Arc<str>, u32, u32) {
-        (self.name.clone(), self.limit.requests, self.limit.seconds)
     }
     /// Its window's length.
     pub fn seconds(&self) -> u32 {
@@ -173,7 +167,7 @@ impl Rate {
         self.has_risen = true;
     }
     /// How it stands: its window, what it says, and whether `wanted` does not fit.
-    pub fn dimension(&mut self, wanted: u64, now: Time) -> (u32, Dimension, bool) {
+    pub fn dimension(&mut self, place: usize, wanted: u64, now: Time) -> (u32, Dimension, bool) {
         let most = u64::from(self.limit.requests);
         let (own, others) = (self.window.sum(now), self.elsewhere(now));
         let remaining = most.saturating_sub(own + others);
@@ -185,7 +179,7 @@ impl Rate {
             (_, None) => self.window.frees(lacking.max(1), now),
             (_, Some(elsewhere)) => elsewhere.min(self.window.frees(lacking.max(1), now)),
         };
-        let it = Dimension { name: self.name.clone(), limit: self.limit.requests, remaining, reset };
+        let it = Dimension { place, limit: self.limit.requests, remaining, reset };
         (self.limit.seconds, it, lacking > 0)
     }
     /// What everybody wrote down: what of it is not ours is others'.
@@ -288,7 +282,7 @@ mod tests {
         // What died with them is free again when its window is over.
         let mut rate = Rate::new(&limit);
         rate.others(&[kept]);
-        assert_eq!(rate.dimension(0, now).1.remaining, 400);
-        assert_eq!(rate.dimension(0, now.plus(2 * MINUTE)).1.remaining, 600);
+        assert_eq!(rate.dimension(0, 0, now).1.remaining, 400);
+        assert_eq!(rate.dimension(0, 0, now.plus(2 * MINUTE)).1.remaining, 600);
     }
 }
