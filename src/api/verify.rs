@@ -14,7 +14,7 @@ use crate::{
         permission::Permission,
         time::Time,
         token::VerifyKeys,
-        verdict::{Asked, Known, Named, Spot, Verdict},
+        verdict::{Asked, Known, Named, Verdict},
     },
 };
 use axum::{
@@ -177,36 +177,29 @@ fn nobody() -> Answer<'static> {
 /// The first that applies, and how the rate limit stands then. Only what is valid takes from it.
 async fn judge(app: &App, known: &Known, it: Question, now: Time) -> Result<(Verdict, Option<Report>)> {
     let home = &known.seat.home;
-    let refused = match known.fault(now) {
-        Some(fault) => Some(fault),
-        None => {
-            let spot = match it.resource {
-                Some(named) => Some(app.spot(home.id, named).await?),
-                None => None,
-            };
-            refusal(known, it.permission, it.product, spot, now)
-        }
-    };
-    if let Some(code) = refused {
+    let cost = u64::from(it.cost);
+    if let Some(code) = refusal(app, known, it, now).await? {
         return Ok((code, app.peek(home.payer, &home.plan).await?));
     }
-    let report = app.take(home.payer, &home.plan, u64::from(it.cost)).await?;
+    let report = app.take(home.payer, &home.plan, cost).await?;
     let is_limited = report.as_ref().is_some_and(|it| !it.admitted);
     Ok((if is_limited { Verdict::RateLimited } else { Verdict::Valid }, report))
 }
 
-fn refusal(
-    known: &Known,
-    permission: Option<Permission>,
-    product: Option<String>,
-    spot: Option<Option<Spot>>,
-    now: Time,
-) -> Option<Verdict> {
-    let asked = Asked { permission, product };
-    if !known.seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
-        return Some(Verdict::Forbidden);
+/// Why it is refused whatever the rate limit says.
+async fn refusal(app: &App, known: &Known, it: Question, now: Time) -> Result<Option<Verdict>> {
+    if let Some(fault) = known.fault(now) {
+        return Ok(Some(fault));
     }
-    known.is_spent(now).then_some(Verdict::QuotaExceeded)
+    let spot = match it.resource {
+        Some(named) => Some(app.spot(known.seat.home.id, named).await?),
+        None => None,
+    };
+    let asked = Asked { permission: it.permission, product: it.product };
+    if !known.seat.allows(&asked, spot.as_ref().map(Option::as_ref), now) {
+        return Ok(Some(Verdict::Forbidden));
+    }
+    Ok(known.is_spent(now).then_some(Verdict::QuotaExceeded))
 }
 
 fn answer(known: &Known, code: Verdict, report: Option<Report>, now: Time) -> Answer<'_> {

@@ -1,10 +1,10 @@
 //! What comes in: forms, JSON bodies and query strings, refused in words where they cannot be read.
-use super::App;
+use super::{App, layers::BODY};
 use crate::error::{Error, Fault, Result};
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderValue, header, request::Parts},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
@@ -13,9 +13,9 @@ use serde_path_to_error::{Path, Segment};
 pub struct Form<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     type Rejection = Error;
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
+    async fn from_request(request: Request, _: &App) -> Result<Self> {
         let kind = content_type(&request);
-        let body = body(request, app).await?;
+        let body = body(request).await?;
         if !body.is_empty() && kind != "application/x-www-form-urlencoded" {
             return Err(malformed(415, "Send this form as application/x-www-form-urlencoded."));
         }
@@ -32,9 +32,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
 pub struct Json<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
+    async fn from_request(request: Request, _: &App) -> Result<Self> {
         let is_json = is_json(&request);
-        let body = body(request, app).await?;
+        let body = body(request).await?;
         if !is_json {
             return Err(malformed(415, "Send JSON, with the content type application/json."));
         }
@@ -142,10 +142,15 @@ fn has_nul(body: &[u8], escaped: &[u8]) -> bool {
     body.contains(&0) || has_escapes && body.windows(escaped.len()).any(|it| it == escaped)
 }
 
-async fn body(request: Request, app: &App) -> Result<Bytes> {
-    let read: Result<Bytes, BytesRejection> = Bytes::from_request(request, app).await;
-    read.map_err(|it| match it.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => malformed(413, "This is larger than the 1 MiB that is taken."),
-        _ => malformed(400, "The request was cut off."),
+async fn body(request: Request) -> Result<Bytes> {
+    read(request.into_body(), BODY, "This is larger than the 1 MiB that is taken.").await
+}
+
+/// Reads a body of at most so many bytes; `large` says what is wrong with a larger one.
+pub async fn read(body: Body, most: usize, large: &str) -> Result<Bytes> {
+    to_bytes(body, most).await.map_err(|it| {
+        // The limit's own error is the only one that is not of the connection.
+        let is_limit = std::error::Error::source(&it).is_some_and(|it| it.to_string().contains("limit"));
+        if is_limit { malformed(413, large) } else { malformed(400, "The request was cut off.") }
     })
 }

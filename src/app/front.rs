@@ -86,14 +86,18 @@ impl Service<Request> for Front {
 impl Lane {
     async fn answer(&self, request: Request) -> Response {
         let began = Instant::now();
-        let id = layers::request_id(request.headers(), self.app.kit());
+        // An answer has an id if the caller gave it one, or if it is to be found in the log.
+        let mut id = request.headers().get(layers::REQUEST_ID).cloned();
         let mut response = layers::in_time((self.quick.call)(request, self.app.clone())).await;
         if let Some(error) = answer::untold(&mut response) {
-            response = answer::to_program(&error, &self.quick.method, self.quick.path, &id);
+            let id = id.get_or_insert_with(|| layers::new_id(self.app.kit()));
+            response = answer::to_program(&error, &self.quick.method, self.quick.path, id);
         }
         layers::seal(response.headers_mut(), self.app.kit().rules.is_https());
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(layers::NO_STORE);
-        response.headers_mut().insert(layers::REQUEST_ID, id);
+        if let Some(id) = id {
+            response.headers_mut().insert(layers::REQUEST_ID, id);
+        }
         match response.status() {
             StatusCode::OK => self.times.add(began.elapsed()),
             status => {

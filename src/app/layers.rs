@@ -98,7 +98,8 @@ impl Hall {
     /// From the door to the router and back.
     pub async fn pass(self, mut request: Request) -> Response {
         let began = Instant::now();
-        let id = request_id(request.headers(), self.app.kit());
+        let id = request.headers().get(REQUEST_ID).cloned();
+        let id = id.unwrap_or_else(|| new_id(self.app.kit()));
         request.headers_mut().insert(REQUEST_ID, id.clone());
         let path = request.uri().path();
         // The route's pattern is logged and counted, and never the address: that may hold a token.
@@ -162,12 +163,8 @@ pub async fn in_time(mut work: Answering) -> Response {
     timeout(PATIENCE, poll_fn(step)).await.unwrap_or_else(late)
 }
 
-/// The id that a request came with, or a new one.
-pub fn request_id(fields: &HeaderMap, kit: &Kit) -> HeaderValue {
-    fields.get(REQUEST_ID).cloned().unwrap_or_else(|| new_id(kit))
-}
-
-fn new_id(kit: &Kit) -> HeaderValue {
+/// An id for a request that came without one.
+pub fn new_id(kit: &Kit) -> HeaderValue {
     let id = kit.id().simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
     HeaderValue::try_from(id).expect("hexadecimal digits")
 }

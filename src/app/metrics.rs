@@ -19,11 +19,13 @@ const CLASSES: [u64; 12] =
 /// The methods that are told apart.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 
+/// A pattern, a method's place among [`METHODS`] and a status.
+type Kind = (&'static str, usize, u16);
+
 /// All that is counted.
 #[derive(Default)]
 pub struct Metrics {
-    /// By pattern, method and status.
-    requests: RwLock<BTreeMap<(&'static str, usize, u16), Arc<Times>>>,
+    requests: RwLock<BTreeMap<Kind, Arc<Times>>>,
     verdicts: [AtomicU64; Verdict::ALL.len()],
     lookups: AtomicU64,
 }

@@ -103,7 +103,7 @@ async fn list(settings: &Settings, as_json: bool) -> Done {
     let (mut before, mut mark) = (None, "[");
     loop {
         // A scope for each page: a slow reader of ours holds no connection.
-        let page = accounts::list(&mut house.read().await?, before, PAGE).await?;
+        let page = accounts::list(&mut house.read(), before, PAGE).await?;
         for it in &page {
             if as_json {
                 say(format!("{mark}{}", json_of(it)))?;

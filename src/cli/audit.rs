@@ -16,7 +16,7 @@ impl Audit {
     pub async fn run(self, settings: &Settings) -> Done {
         let Audit::Verify = self;
         let house = House::look(settings, Missing::Refuse, "guildhall audit verify").await?;
-        let mut scope = house.read().await?;
+        let mut scope = house.read();
         let broken = match audit::verify(&mut scope).await? {
             Ok(followed) => {
                 return say(format!("The audit log holds: {followed} events follow one another."));

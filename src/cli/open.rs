@@ -114,8 +114,8 @@ impl House {
         Ok(House { db, kit, host: Host(command) })
     }
     /// For reading.
-    pub async fn read(&self) -> Done<Scope<Host>> {
-        Ok(Scope::read(&self.db, self.host.clone(), &self.kit, &Client::default()))
+    pub fn read(&self) -> Scope<Host> {
+        Scope::read(&self.db, self.host.clone(), &self.kit, &Client::default())
     }
     /// One transaction, kept if the story ends well.
     pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Done<T>) -> Done<T> {

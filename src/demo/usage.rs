@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         accounts, budgets, keys,
-        limits::{self, Busiest},
+        limits::{self, Busiest, Tally},
         usage,
     },
 };
@@ -71,13 +71,26 @@ impl Acme {
         Ok(())
     }
 
-    /// How full the rate limit was at its fullest, as gateways saw it.
+    /// How full the rate limit was at its fullest, as gateways saw it, and what it refused: a little, and on one afternoon more.
     pub async fn busiest(&self) -> Result<()> {
         let account = self.stage.host(async |change| accounts::by_slug(change, ACME).await).await?;
         let payer = account.ok_or(Error::NotFound)?.id;
         let Day(day) = self.stage.today();
         let most = Busiest { subject: limits::Subject::Plan(payer).to_string(), day, span: 60, most: 486 };
-        limits::add(&self.stage.db, &[], &[most], &[]).await
+        let until = limits::hour(self.stage.kit.now());
+        let tally = |ago: i64| {
+            let hour = until - ago;
+            let of_day = hour.rem_euclid(24);
+            let asked = if (7..19).contains(&of_day) { 150 + hour * 37 % 90 } else { 20 + hour * 13 % 25 };
+            let refused = match (ago / 24, of_day) {
+                (12, 14) => 61,
+                (_, 9..17) if hour * 31 % 11 == 0 => 1 + hour % 3,
+                _ => 0,
+            };
+            Tally { subject: limits::Subject::Plan(payer).to_string(), hour, asked, refused }
+        };
+        let tallies: Vec<Tally> = (0..90 * 24).map(tally).collect();
+        limits::add(&self.stage.db, &[], &[most], &tallies).await
     }
 
     /// One for all, which only tells; and a hard one for a key that works in batches.

@@ -13,14 +13,16 @@ use crate::{
         catalog::{Catalog, Plan},
         permission::{Permission, SeeUsage},
         quantity::Quantity,
+        time::Time,
         usage::{Axis, Sight},
     },
-    store::usage::{Filter, Sum, slices, sums},
+    store::usage::{Days, Filter, Sum, Throttled, days, slices, sums},
 };
 use ask::{Asked, Chip, Range};
 use askama::Template;
 use axum::response::Response;
 use chart::Chart;
+use jiff::tz::TimeZone;
 use table::Table;
 
 /// The routes of this screen.
@@ -95,7 +97,10 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
 
     let mut scope = can.read();
     let before = Filter { from: range.before.0.min(filter.from), ..filter.clone() };
-    let days = sums(&mut scope, &before, &[Axis::Day, Axis::Product], MOST_SUMS).await?;
+    let is_payer = me.here.parent.is_none() && sight.all && me.may(Permission::ViewUsage);
+    let shows_throttled = is_payer && !asked.is_filtered();
+    let Days { sums: days, throttled, peak } =
+        days(&mut scope, &before, range.from, shows_throttled, MOST_SUMS).await?;
     let mut slices = slices(&mut scope, &filter, by, shown.each_ref().map(String::as_str), MOST + 1).await?;
     if by == Axis::Product {
         for it in &mut slices.lines {
@@ -109,14 +114,16 @@ async fn show(can: Can<SeeUsage>, page: Page, Query(asked): Query<Asked>) -> Res
     let plan = catalog.plan(&me.here.plan).filter(|_| is_whole && range.is_month() && !asked.is_filtered());
     let names = shown.clone().map(|it| meter_name(&catalog, &it).to_owned());
     let table = Table::of(slices, by, names, total, &asked, &path, me);
+    let room = if shows_throttled { 3 } else { 4 };
+    let meters = catalog.meters.iter().take(room);
+    let mut stats: Vec<Stat> =
+        meters.map(|it| stat(it, &meter, &days, &range, &asked, &path, plan)).collect();
+    if shows_throttled {
+        stats.push(refusals(&throttled, peak, &range));
+    }
     let index = Index {
         lede: lede(&sight, me.here.kind).to_owned(),
-        stats: catalog
-            .meters
-            .iter()
-            .take(4)
-            .map(|it| stat(it, &meter, &days, &range, &asked, &path, plan))
-            .collect(),
+        stats,
         chart: Chart::of(&chosen, meter_name(&catalog, &meter), &range, today, &catalog),
         tabs: axes
             .iter()
@@ -205,6 +212,50 @@ fn stat(
         },
         change,
         spark: spark(&line),
+    }
+}
+
+/// How many of a hundred requests the rate limits refused.
+fn refusals(days: &[Throttled], peak: Option<Time>, range: &Range) -> Stat {
+    let of = |from: Day, to: Day| {
+        let these = days.iter().filter(|it| from <= it.day && it.day < to);
+        let (asked, refused) = these.fold((0, 0), |sum, it| (sum.0 + it.asked, sum.1 + it.refused));
+        share(refused, asked)
+    };
+    let (now, before) = (of(range.from, range.to), of(range.before.0, range.before.1));
+    // More of them is worse: as red as less of anything else.
+    let change = now.zip(before).filter(|_| peak.is_some()).map(|(now, before)| {
+        let class = if now > before { "down" } else { "up" };
+        (format!("{:+.2} pt", now - before), class)
+    });
+    let than = match (now, peak) {
+        (None, _) => "no key was verified in these days".to_owned(),
+        (_, Some(at)) => format!("peak {} UTC", at.minute(&TimeZone::UTC)),
+        (_, None) => "no request was refused".to_owned(),
+    };
+    let line = (range.from.0..range.to.0).map(|day| of(Day(day), Day(day + 1)).unwrap_or(0.0));
+    Stat {
+        label: "Throttled (429)".into(),
+        value: now.map_or_else(|| "—".to_owned(), percent),
+        of: String::new(),
+        href: String::new(),
+        is_chosen: false,
+        change,
+        than,
+        spark: spark(&line.collect::<Vec<_>>()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share is read to two digits")]
+fn share(part: i64, whole: i64) -> Option<f64> {
+    (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+}
+
+fn percent(it: f64) -> String {
+    match it {
+        it if it <= 0.0 => "0%".to_owned(),
+        it if it < 0.01 => "< 0.01%".to_owned(),
+        it => format!("{it:.2}%"),
     }
 }
 

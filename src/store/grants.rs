@@ -52,6 +52,60 @@ impl Listing {
     }
 }
 
+/// The grants of a membership as one JSON text. `'' ||` makes text of a list inside an object: SQLite would nest it as JSON,
+/// whatever it is cast to.
+macro_rules! grants_of {
+    ($membership:literal) => {
+        concat!(
+            "(select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
+                    'role_id', encode(uuid_send(g.role_id), 'hex'), 'role_name', r.name, 'permissions', r.permissions, 'scope', g.scope,
+                    'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then '' || (
+                        select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
+                        from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
+                from grants g left join roles r on r.id = g.role_id where g.membership_id = ",
+            $membership,
+            ")"
+        )
+    };
+}
+pub(super) use grants_of;
+
+/// What `grants_of!` tells; of the owner, who has none, that they own. What cannot be read is an error: to take a member for
+/// one without roles would let others change them.
+pub(super) fn told(json: Option<String>, is_owner: bool, admins_may_delete: bool) -> Result<Vec<Grant>> {
+    #[derive(Deserialize)]
+    struct Told {
+        id: GrantId,
+        role: Option<String>,
+        role_id: Option<String>,
+        role_name: Option<String>,
+        permissions: Option<String>,
+        scope: String,
+        product: Option<String>,
+        expires_at: Option<i64>,
+        listed: Option<String>,
+    }
+    if is_owner {
+        return Ok(vec![Grant::whole(BuiltIn::Owner, true)]);
+    }
+    let Some(json) = json else { return Ok(vec![]) };
+    let mut rows: Vec<Told> = serde_json::from_str(&json)
+        .map_err(|it| Error::Internal(format!("the grants of a membership: {it}")))?;
+    rows.sort_by_key(|it| it.id);
+    let listing = |it: Told| Listing {
+        id: it.id,
+        role: it.role,
+        role_id: it.role_id.and_then(|it| it.parse::<RoleId>().ok()),
+        role_name: it.role_name,
+        permissions: it.permissions,
+        scope: it.scope,
+        product: it.product,
+        listed: it.listed,
+        expires_at: it.expires_at.map(Time),
+    };
+    Ok(rows.into_iter().filter_map(|it| listing(it).grant(admins_may_delete)).collect())
+}
+
 /// A grant, or none, beside what it is a grant of: the columns that join it.
 #[derive(sqlx::FromRow)]
 pub(super) struct Joined {

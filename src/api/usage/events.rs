@@ -1,6 +1,6 @@
 //! `POST /api/v1/usage/events`: CloudEvents 1.0 in their three modes.
 use crate::{
-    app::{App, gate::Service, routes::Routes},
+    app::{App, form, gate::Service, routes::Routes},
     error::{Error, Result},
     kit::Kit,
     model::{
@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{
     Json,
-    body::{Bytes, to_bytes},
+    body::Bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
@@ -49,6 +49,7 @@ pub fn routes() -> Routes {
 const MOST: usize = 10_000;
 /// The most bytes of a batch.
 const BODY: usize = 16 << 20;
+const LARGE: &str = "This is larger than the 16 MiB that are taken. Send fewer events at a time.";
 /// Batches that are written at the same time: pages need connections too.
 static WRITING: Semaphore = Semaphore::const_new(8);
 
@@ -160,19 +161,9 @@ impl FromRequest<App> for Sent {
         let (parts, body) = request.into_parts();
         let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
         if length.is_some_and(|it: usize| it > BODY) {
-            return Err(too_large(
-                "This is larger than the 16 MiB that are taken. Send fewer events at a time.",
-            ));
+            return Err(too_large(LARGE));
         }
-        let body = to_bytes(body, BODY).await.map_err(|it| {
-            // The limit's own error is the only one that is not of the connection.
-            let is_limit = std::error::Error::source(&it).is_some_and(|it| it.to_string().contains("limit"));
-            if is_limit {
-                too_large("This is larger than the 16 MiB that are taken. Send fewer events at a time.")
-            } else {
-                malformed(400, "The request was cut off.")
-            }
-        })?;
+        let body = form::read(body, BODY, LARGE).await?;
         Ok(Sent { fields: parts.headers, body })
     }
 }

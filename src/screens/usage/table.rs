@@ -3,6 +3,7 @@ use super::{Asked, MOST, ask::NONE};
 use crate::{
     app::shell::tint,
     model::{entry::Entry, quantity::Quantity, usage::Axis},
+    screens::role_picker::Badge,
     store::usage::{Slice, Slices},
 };
 use uuid::Uuid;
@@ -11,6 +12,8 @@ pub struct Table {
     pub head: &'static str,
     pub meters: Vec<String>,
     pub rows: Vec<Row>,
+    /// Whether its lines are of members, who hold roles.
+    pub has_roles: bool,
     pub has_more: bool,
     names: Vec<(Axis, String)>,
 }
@@ -18,6 +21,7 @@ pub struct Table {
 pub struct Row {
     pub name: String,
     pub note: String,
+    pub badges: Vec<Badge>,
     /// A picture: an icon, or the letters of a person.
     pub icon: &'static str,
     pub tint: u8,
@@ -59,6 +63,7 @@ impl Table {
                     .map(|it| show(*it.0, it.1))
                     .collect(),
                 percent: percent(it.quantities[0], total),
+                badges: it.grants.iter().map(Badge::of).collect(),
                 note: match by {
                     Axis::Key if !it.note.is_empty() => format!("gh_key_…{}", it.note),
                     Axis::Team if it.value == me.here.id.to_string() => "Without its teams".to_owned(),
@@ -71,6 +76,7 @@ impl Table {
         Table {
             head: head(by),
             rows: slices.into_iter().map(row).collect(),
+            has_roles: by == Axis::Member,
             has_more,
             names: filters,
             meters,

@@ -9,7 +9,7 @@ use crate::{
         text::{fold, search_term},
         time::Time,
     },
-    store::Scope,
+    store::{Scope, grants::grants_of},
 };
 use row::Row;
 use uuid::Uuid;
@@ -101,20 +101,17 @@ impl Page {
     }
 }
 
-// `'' ||` makes text of a list inside an object: SQLite would nest it as JSON, whatever it is cast to.
 macro_rules! columns {
     () => {
-        "select m.id, m.user_id, u.name, u.email, m.name_key, m.is_owner, m.suspended_at, m.expires_at, m.login_type, m.joined_at,
-            m.active_at, not (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
-                or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2) as is_active,
-            (select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
-                    'role_id', encode(uuid_send(g.role_id), 'hex'), 'role_name', r.name, 'permissions', r.permissions, 'scope', g.scope,
-                    'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then '' || (
-                        select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
-                        from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
-                from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id) as grants,
-            (select cast(json_agg(t.name) as text) from memberships x join accounts t on t.id = x.account_id
-                where x.user_id = m.user_id and t.parent_id = $1) as teams "
+        concat!(
+            "select m.id, m.user_id, u.name, u.email, m.name_key, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
+                m.joined_at, m.active_at, not (m.suspended_at is not null or coalesce(m.expires_at, $2 + 1) <= $2
+                    or q.suspended_at is not null or coalesce(q.expires_at, $2 + 1) <= $2) as is_active, ",
+            grants_of!("m.id"),
+            " as grants,
+                (select cast(json_agg(t.name) as text) from memberships x join accounts t on t.id = x.account_id
+                    where x.user_id = m.user_id and t.parent_id = $1) as teams "
+        )
     };
 }
 

@@ -5,12 +5,16 @@ use crate::{
     model::{
         calendar::Day,
         entry::Entry,
+        grant::Grant,
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         quantity::Quantity,
         resource::{Place, Visibility},
         usage::{Axis, Sight},
     },
-    store::Scope,
+    store::{
+        Scope,
+        grants::{self, grants_of},
+    },
 };
 use uuid::Uuid;
 
@@ -70,8 +74,10 @@ macro_rules! seen {
     };
 }
 
+pub(super) use seen;
+
 /// `$1` to `$17` of `seen!`.
-fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter) -> Query<'q> {
+pub(super) fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter) -> Query<'q> {
     query
         .bind(it.from)
         .bind(it.to)
@@ -112,11 +118,11 @@ pub struct Sum {
     pub resource: Option<ResourceId>,
     /// How much.
     pub quantity: Quantity,
-    names: Names,
+    pub(super) names: Names,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Names {
+pub(super) struct Names {
     member: Option<String>,
     key: Option<String>,
     team: Option<String>,
@@ -246,6 +252,8 @@ pub struct Slice {
     pub note: String,
     /// How much of each meter asked for.
     pub quantities: [Quantity; 3],
+    /// What the member holds here, if it is of one.
+    pub grants: Vec<Grant>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -264,6 +272,8 @@ struct SliceRow {
     key_last4: Option<String>,
     account_name: Option<String>,
     account_slug: Option<String>,
+    is_owner: Option<bool>,
+    grants: Option<String>,
     #[sqlx(flatten)]
     resource: About,
     of_member: Option<String>,
@@ -277,7 +287,9 @@ macro_rules! slices {
         concat!(
             "select g.*, u.name as user_name, u.email as user_email, k.name as key_name, k.last4 as key_last4,
                 a.name as account_name, a.slug as account_slug, r.name as resource_name, r.product as resource_product,
-                r.account_id as resource_account, r.visibility, r.created_by,
+                r.account_id as resource_account, r.visibility, r.created_by, m.is_owner, ",
+            grants_of!("m.id"),
+            " as grants,
                 (select f.name from users f where f.id = $14) as of_member, (select f.name from api_keys f where f.id = $15) as of_key,
                 (select f.name from accounts f where f.id = $16) as of_team,
                 (select f.name from resources f where f.id = $17 and f.visibility = 'shared') as of_resource
@@ -296,6 +308,7 @@ macro_rules! slices {
             ),
             " group by 1, 2) g
             left join users u on u.id = g.id left join api_keys k on k.id = g.id
+            left join memberships m on m.account_id = $1 and m.user_id = u.id
             left join accounts a on a.id = g.id left join resources r on r.id = g.id
             order by g.whole_1 + g.nanos_1 / 1000000000 desc, g.whole_2 desc, g.whole_3 desc, g.text, g.id limit $22"
         )
@@ -337,12 +350,14 @@ pub async fn slices(
         ];
         of.into_iter().filter_map(|(axis, name)| Some((axis, name.clone()?))).collect()
     });
-    let lines = rows.into_iter().map(|it| it.slice(axis, &who)).collect();
+    let lines = rows.into_iter().map(|it| it.slice(axis, &who)).collect::<Result<_>>()?;
     Ok(Slices { lines, filters: filters.unwrap_or_default() })
 }
 
 impl SliceRow {
-    fn slice(self, axis: Axis, who: &Entry) -> Slice {
+    fn slice(self, axis: Axis, who: &Entry) -> Result<Slice> {
+        let is_owner = self.is_owner.unwrap_or(false);
+        let grants = grants::told(self.grants, is_owner, who.here.admins_may_delete)?;
         let quantities = [
             Quantity::of(self.whole_1, self.nanos_1),
             Quantity::of(self.whole_2, self.nanos_2),
@@ -357,6 +372,6 @@ impl SliceRow {
             Axis::Team => (id, self.account_name, self.account_slug),
             Axis::Resource => (id, self.resource.shown(who, self.id), self.resource.resource_product),
         };
-        Slice { value, name, note: note.unwrap_or_default(), quantities }
+        Ok(Slice { value, name, note: note.unwrap_or_default(), quantities, grants })
     }
 }
