@@ -2,7 +2,7 @@
 use super::{Asked, MOST, ask::NONE};
 use crate::{
     app::shell::tint,
-    model::{entry::Entry, quantity::Quantity, usage::Axis},
+    model::{entry::Entry, permission::Permission, quantity::Quantity, usage::Axis},
     screens::role_picker::Badge,
     store::usage::{Slice, Slices},
 };
@@ -12,7 +12,7 @@ pub struct Table {
     pub head: &'static str,
     pub meters: Vec<String>,
     pub rows: Vec<Row>,
-    /// Whether its lines are of members, who hold roles.
+    /// Whether its lines are of members, whose roles the reader may see.
     pub has_roles: bool,
     pub has_more: bool,
     names: Vec<(Axis, String)>,
@@ -76,7 +76,7 @@ impl Table {
         Table {
             head: head(by),
             rows: slices.into_iter().map(row).collect(),
-            has_roles: by == Axis::Member,
+            has_roles: by == Axis::Member && me.may(Permission::ViewMembers),
             has_more,
             names: filters,
             meters,

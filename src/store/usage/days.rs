@@ -27,7 +27,7 @@ pub struct Throttled {
 pub struct Days {
     /// By day, product and meter.
     pub sums: Vec<Sum>,
-    /// By day; nothing where the account pays for itself by another's plan, or the reader sees but a part.
+    /// By day, where they were asked for: limits are counted for the account that pays.
     pub throttled: Vec<Throttled>,
     /// The hour in which most requests were refused, if any was.
     pub peak: Option<Time>,

@@ -68,7 +68,9 @@ async fn everybody_sees_their_part() {
         // No names for who sees but a part.
         video.get("/a/acme/usage?by=member").await.is(200).hides("member@acme.test");
         video.get("/a/acme/usage.csv?by=member").await.is(200).hides("member@acme.test");
-        ada.get("/a/acme/usage?by=member").await.is(200).says("member@acme.test");
+        // Beside a name stands what they are, for who may see members.
+        ada.get("/a/acme/usage?by=member").await.is(200).says("Member Role Credits").says("member@acme.test Member 300");
+        analyst.get("/a/acme/usage?by=member").await.is(200).says("member@acme.test").hides("Role Credits").says("member@acme.test 300");
         let api = async |who| {
             let key = house.key("acme", who).await;
             let said = key.get("/api/v1/accounts/acme/usage").await;

@@ -1,6 +1,8 @@
 //! Rate limits: exact with many at once, shared by all who count as one, told to programs.
 use super::{DAY, Gateway, acme};
 use crate::harness::{each, each_as_shipped};
+use guildhall::model::time::{HOUR, Time};
+use jiff::tz::TimeZone;
 use serde_json::json;
 use std::time::Duration;
 
@@ -56,6 +58,57 @@ async fn the_busiest_minute_of_the_day_stands_beside_the_plan() {
         house.again(&it.ada).await.get("/a/acme/billing").await.says(&format!("{today}0 of 600 requests"));
         guildhall::store::limits::sweep(&house.db, &house.kit).await.unwrap();
         assert_eq!(house.count("select count(*) from busiest").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_stands_beside_the_usage() {
+    each(async |house| {
+        let it = acme(house).await;
+        house.tamper("update accounts set plan = 'free'").await;
+        it.ada.post("/new/team", &[("name", "Ingest"), ("parent", "acme"), ("slug", "ingest")]).await.is(303);
+        let analyst = house.user("Ann", "ann@acme.test").await;
+        house.join(&it.ada, "acme", &analyst, &["analyst"]).await;
+        let card = "Throttled (429) ";
+        it.ada.get("/a/acme/usage").await.is(200).says(&format!("{card}— no key was verified in these days"));
+
+        let asks = async |key, more| {
+            let code = it.gateway.code(key, more).await;
+            house.app.limits().write(&house.db, &house.kit, false).await.unwrap();
+            code
+        };
+        // One request is one, whatever it costs; one that may not be made at all is none.
+        assert_eq!(asks(&it.key, json!({ "cost": 60 })).await, "VALID");
+        it.ada.get("/a/acme/usage").await.is(200).says(&format!("{card}0% no request was refused"));
+        assert_eq!(asks(&it.bobs, json!({ "permission": "members.view" })).await, "FORBIDDEN");
+        assert_eq!(asks(&it.bobs, json!({})).await, "RATE_LIMITED");
+        let hour = house.kit.now();
+        for _ in 0..2 {
+            assert_eq!(asks(&it.key, json!({})).await, "RATE_LIMITED");
+        }
+        // The hour is told in which it was worst.
+        let at = |time: Time| Time(time.0 - time.0 % 3_600_000_000).minute(&TimeZone::UTC);
+        let worst = format!("peak {} UTC", at(hour));
+        it.ada.get("/a/acme/usage").await.is(200).says(&format!("{card}75.00% {worst}"));
+        house.later(2 * HOUR);
+        assert_eq!(asks(&it.key, json!({ "cost": 60 })).await, "VALID");
+        assert_eq!(asks(&it.key, json!({})).await, "RATE_LIMITED");
+        it.ada.get("/a/acme/usage").await.is(200).says(&format!("{card}66.67% {worst}"));
+
+        // It is about the account that pays, and all that is used there.
+        for part in ["/a/acme/usage?by=product&product=video", "/a/ingest/usage"] {
+            it.ada.get(part).await.is(200).hides("Throttled");
+        }
+        analyst.get("/a/acme/usage").await.is(200).hides("Throttled");
+        // Against the days before; and not for ever.
+        house.later(31 * DAY);
+        let ada = house.again(&it.ada).await;
+        assert_eq!(asks(&it.key, json!({})).await, "VALID");
+        ada.get("/a/acme/usage").await.is(200).says(&format!("{card}0% no request was refused"));
+        house.later(800 * DAY);
+        guildhall::store::limits::sweep(&house.db, &house.kit).await.unwrap();
+        assert_eq!(house.count("select count(*) from throttled").await, 0);
     })
     .await;
 }

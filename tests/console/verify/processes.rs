@@ -57,6 +57,22 @@ fn fill(it: &Machine) -> Made {
     }
 }
 
+/// Bob becomes a member of Acme, by nobody's doing that a server could hear of.
+async fn bob_joins(it: &Machine) {
+    let db = guildhall::db::Db::connect(&it.url).await.unwrap();
+    let mut conn = db.begin().await.unwrap();
+    conn.query(
+        "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at)
+         select gen_random_uuid(), a.id, u.id, 'bob', 0, 0 from accounts a, users u
+         where a.slug = 'acme' and u.email = 'bob@acme.test'",
+    )
+    .run()
+    .await
+    .unwrap();
+    conn.commit().await.unwrap();
+    db.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_know_within_a_second() {
     let it = Machine { dir: tempfile::tempdir().unwrap(), url: fresh_postgres().await, is_sqlite: false };
@@ -85,18 +101,7 @@ async fn two_replicas_know_within_a_second() {
     assert_eq!(say(&one, secret)["code"], "REVOKED", "at once where it was done");
     within_a_second(|| say(&two, secret)["code"] == "REVOKED");
     // A suspension, by somebody who is at the other one.
-    let db = guildhall::db::Db::connect(&it.url).await.unwrap();
-    let mut conn = db.begin().await.unwrap();
-    conn.query(
-        "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at)
-         select gen_random_uuid(), a.id, u.id, 'bob', 0, 0 from accounts a, users u
-         where a.slug = 'acme' and u.email = 'bob@acme.test'",
-    )
-    .run()
-    .await
-    .unwrap();
-    conn.commit().await.unwrap();
-    db.close().await;
+    bob_joins(&it).await;
     let bobs =
         it.run(&["key", "create", "--account", "acme", "--email", "bob@acme.test", "--name", "B"]).ok();
     let bobs = bobs.trim();
@@ -138,6 +143,59 @@ async fn two_replicas_know_within_a_second() {
         assert_eq!(say(at, bobs)["code"], code, "{method} {path}: at once where it was done");
         within_a_second(|| say(other, bobs)["code"] == code);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_two_replicas_agree_within_a_second() {
+    let it = Machine { dir: tempfile::tempdir().unwrap(), url: fresh_postgres().await, is_sqlite: false };
+    let made = fill(&it);
+    bob_joins(&it).await;
+    let (one, two) = (it.serve(&[], &["serve"]), it.serve(&[], &["serve"]));
+    let signs_in = |email: &str| {
+        let said = one.sign_in(email);
+        let (_, session) = said.split_once("set-cookie: guildhall=").unwrap();
+        format!("guildhall={}", session.split_once(';').unwrap().0)
+    };
+    let (ada, bob) = (signs_in("ada@acme.test"), signs_in("bob@acme.test"));
+
+    let ask = |server: &Server, cookie: &str, method: &str, path: &str| {
+        server.ask(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nOrigin: {}\r\nCookie: {cookie}\r\nContent-Length: 0\r\n\r\n",
+            server.base
+        ))
+    };
+    let status = |server: &Server, cookie: &str, path: &str| {
+        let said = ask(server, cookie, "GET", path);
+        said.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    let lists_bob = |server: &Server| ask(server, &ada, "GET", "/a/acme/members").contains("bob@acme.test");
+    let members = one.call(&made.ada, "GET", "/api/v1/accounts/acme/members", "").unwrap();
+    let members: Value = serde_json::from_str(&members.body).unwrap();
+    let mut members = members["items"].as_array().unwrap().iter();
+    let seat = members.find(|it| it["user"]["email"] == "bob@acme.test").unwrap();
+    let seat = format!("/api/v1/accounts/acme/members/{}", seat["id"].as_str().unwrap());
+    let grants = json!({ "grants": [{ "role": "member" }] }).to_string();
+    assert_eq!(one.call(&made.ada, "PATCH", &seat, &grants).unwrap().status, 200);
+    // Each change is made at one while the other has just shown how it was before.
+    for (at, other) in [(&one, &two), (&two, &one)] {
+        for server in [at, other] {
+            assert_eq!(status(server, &bob, "/a/acme/overview"), 200);
+            assert!(lists_bob(server));
+        }
+        assert_eq!(at.call(&made.ada, "DELETE", &seat, "").unwrap().status, 204);
+        assert_eq!(status(at, &bob, "/a/acme/overview"), 404, "at once where it was done");
+        assert!(!lists_bob(at), "at once where it was done");
+        within_a_second(|| status(other, &bob, "/a/acme/overview") == 404 && !lists_bob(other));
+        assert_eq!(at.call(&made.ada, "POST", &format!("{seat}/restore"), "{}").unwrap().status, 200);
+        assert_eq!(status(at, &bob, "/a/acme/overview"), 200, "at once where it was done");
+        within_a_second(|| status(other, &bob, "/a/acme/overview") == 200 && lists_bob(other));
+    }
+    for server in [&one, &two] {
+        assert_eq!(status(server, &bob, "/a/acme/overview"), 200);
+    }
+    assert!(ask(&two, &bob, "POST", "/sign-out").starts_with("HTTP/1.1 303"));
+    assert_eq!(status(&two, &bob, "/a/acme/overview"), 303, "at once where it was done");
+    within_a_second(|| status(&one, &bob, "/a/acme/overview") == 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
