@@ -18,7 +18,7 @@ use sqlx::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
 };
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{cell::Cell, path::PathBuf, str::FromStr, time::Duration};
 
 /// What the database answers.
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -203,6 +203,15 @@ impl Conn {
     }
 }
 
+tokio::task_local! {
+    static ASKED: Cell<u32>;
+}
+
+/// Does some work, and counts how many statements it asks.
+pub async fn counted<T>(work: impl Future<Output = T>) -> (T, u32) {
+    ASKED.scope(Cell::new(0), async { (work.await, ASKED.with(Cell::get)) }).await
+}
+
 enum Args {
     Lite(SqliteArguments),
     Pg(PgArguments),
@@ -228,6 +237,8 @@ macro_rules! on {
         // SQLite would read a missing value as NULL, and both would ignore one too many.
         debug_assert_eq!(bound, highest(sql), "values bound and $n in: {sql}");
         let _ = bound;
+        // Outside of a request, nobody counts.
+        let _ = ASKED.try_with(|it| it.set(it.get() + 1));
         let $sql = sql;
         match (conn.open().await?, args) {
             (Conn::Lite(conn), Args::Lite($args)) => {

@@ -7,6 +7,7 @@ pub mod billing;
 pub mod budgets;
 pub mod demo;
 pub mod domains;
+pub mod doors;
 pub mod entry;
 pub mod factors;
 pub mod grants;

@@ -1,6 +1,7 @@
 //! What every request passes on its way in and out.
 use super::{App, assets, once, routes::Route, sign::session_cookie};
 use crate::{
+    db::counted,
     error::{Error, Result},
     kit::Kit,
     store::sessions::Sessions,
@@ -110,16 +111,17 @@ impl Hall {
         let method = request.method().clone();
         let span =
             tracing::info_span!("request", %method, path = pattern, id = id.to_str().unwrap_or_default());
-        let Ok(mut response) = async {
+        let work = async {
             if is_asset { self.assets.oneshot(request).await } else { self.inside.oneshot(request).await }
-        }
-        .instrument(span)
-        .await;
+        };
+        let (Ok(mut response), statements) = counted(work.instrument(span)).await;
         let headers = response.headers_mut();
         dress(headers, has_token);
         seal(headers, self.app.kit().rules.is_https());
         headers.insert(REQUEST_ID, id);
-        self.app.metrics().times(pattern, method.as_str(), response.status()).add(began.elapsed());
+        let times = self.app.metrics().times(pattern, method.as_str(), response.status());
+        times.add(began.elapsed());
+        times.asked(statements);
         response
     }
 }

@@ -243,13 +243,13 @@ impl Limits {
         }
         done
     }
-    /// Forgets whom nobody asked about for longer than any window is.
+    /// Forgets whom nobody asked about for long: what matters still is written down, and read again.
     pub fn sweep(&self, kit: &Kit) {
         self.meters.sweep(kit.now().minus(LONGEST));
     }
 }
 
-/// Longer than any window is.
+/// Longer than any window that is not written down.
 const LONGEST: Duration = DAY.saturating_mul(2);
 
 /// What is asked of a limit.

@@ -35,6 +35,7 @@ pub struct Metrics {
 pub struct Times {
     classes: [AtomicU64; CLASSES.len() + 1],
     micros: AtomicU64,
+    statements: AtomicU64,
 }
 
 impl Times {
@@ -44,6 +45,10 @@ impl Times {
         let class = CLASSES.iter().position(|it| micros <= *it).unwrap_or(CLASSES.len());
         self.classes[class].fetch_add(1, Relaxed);
         self.micros.fetch_add(micros, Relaxed);
+    }
+    /// For which the database was asked so many statements.
+    pub fn asked(&self, statements: u32) {
+        self.statements.fetch_add(statements.into(), Relaxed);
     }
     fn is_empty(&self) -> bool {
         self.classes.iter().all(|it| it.load(Relaxed) == 0)
@@ -118,6 +123,16 @@ impl App {
             }
             page.line("guildhall_request_seconds_sum", &labels, seconds(times.micros.load(Relaxed)));
             page.line("guildhall_request_seconds_count", &labels, sum);
+        }
+        page.head(
+            "guildhall_request_statements_total",
+            "counter",
+            "Statements that requests asked the database.",
+        );
+        for ((route, method, status), times) in requests.iter().filter(|it| !it.1.is_empty()) {
+            let status = status.to_string();
+            let labels = [("route", *route), ("method", METHODS[*method]), ("status", &status)];
+            page.line("guildhall_request_statements_total", &labels, times.statements.load(Relaxed));
         }
         drop(requests);
 

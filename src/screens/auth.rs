@@ -14,7 +14,10 @@ use crate::{
         social::{Flow, Profile, Provider},
     },
     model::time::{MINUTE, Time},
-    store::identities::{self, Arrival as Came},
+    store::{
+        doors,
+        identities::{self, Arrival as Came},
+    },
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -297,7 +300,7 @@ struct Change {
 async fn ask(signed: &SignedIn, page: &Page, provider: Provider, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
     let mut scope = signed.read();
-    let all = identities::list(&mut scope).await?;
+    let all = doors::list(&mut scope).await?.identities;
     let linked = all.into_iter().find(|it| it.provider == provider.word());
     // Who is linked can unlink, whatever the operator has turned off since.
     if linked.is_none() && !signed.kit().social.has(provider) {

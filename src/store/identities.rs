@@ -1,6 +1,6 @@
 //! Who somebody is at Google or GitHub: found by issuer and subject, never by an address.
 use super::{
-    Change, Me, Scope, Visitor,
+    Change, Me, Visitor,
     audit::{self, Did},
     factors, site, users,
 };
@@ -18,7 +18,7 @@ use crate::{
 use serde_json::{Value, json};
 
 /// A link between a user and a provider.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// The provider's word; `sso` for an organization's own.
     pub provider: String,
@@ -32,21 +32,6 @@ pub struct Identity {
     pub linked_at: Time,
     /// When somebody last signed in by it.
     pub used_at: Time,
-}
-
-/// The signed-in user's, with those at the providers of organizations that they are in.
-pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Identity>> {
-    let now = scope.now();
-    let sql = "select provider, cast(null as text) as organization, false as enforced, label, linked_at, used_at
-            from identities where user_id = $1
-        union all
-        select 'sso' as provider, a.name as organization,
-            (c.enforced_at is not null and coalesce(c.confirm_by, $2 + 1) > $2) as enforced,
-            i.email as label, i.linked_at, i.used_at
-        from sso_identities i join accounts a on a.id = i.account_id join sso_connections c on c.account_id = a.id
-        where i.user_id = $1 and exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $1)
-        order by provider, organization limit 100";
-    Ok(scope.ask(sql).bind(now).all().await?)
 }
 
 /// Who came through a provider.

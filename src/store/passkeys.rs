@@ -1,7 +1,7 @@
 //! Passkeys: several a user, each with a name. A way in by itself, and a second factor behind a password.
 use super::{
     Change, Me, Scope, Who,
-    factors::{self, Ways, tell, ways_sql},
+    factors::{self, tell},
 };
 use crate::{
     error::{Error, Result},
@@ -14,7 +14,6 @@ use crate::{
         time::Time,
     },
 };
-use serde::Deserialize;
 
 /// How many one user may have.
 const MOST: i64 = 20;
@@ -30,35 +29,6 @@ pub struct Listed {
     pub created_at: Time,
     /// When it was last used.
     pub used_at: Option<Time>,
-}
-
-/// By what the signed-in user can prove who they are, with their passkeys in the order in which they were added: one statement.
-pub async fn list(scope: &mut Scope<Me>) -> Result<(Ways, Vec<Listed>)> {
-    #[derive(sqlx::FromRow)]
-    struct Found {
-        #[sqlx(flatten)]
-        ways: Ways,
-        listed: Option<String>,
-    }
-    #[derive(Deserialize)]
-    struct Written {
-        id: PasskeyId,
-        name: String,
-        created_at: i64,
-        used_at: Option<i64>,
-    }
-    let sql = ways_sql!(
-        ", (select cast(json_agg(json_build_object('id', encode(uuid_send(p.id), 'hex'), 'name', p.name,
-                'created_at', p.created_at, 'used_at', p.used_at)) as text)
-            from (select id, name, created_at, used_at from passkeys where user_id = $1 order by id limit 100) p) as listed"
-    );
-    let found: Found = scope.ask(sql).one().await?;
-    let written: Result<Vec<Written>, _> = found.listed.as_deref().map_or(Ok(vec![]), serde_json::from_str);
-    let listed = written.map_err(|it| Error::Internal(it.to_string()))?.into_iter().map(|it| {
-        let Written { id, name, created_at, used_at } = it;
-        Listed { id, name, created_at: Time(created_at), used_at: used_at.map(Time) }
-    });
-    Ok((found.ways, listed.collect()))
 }
 
 /// One of the signed-in user's passkeys.

@@ -3,11 +3,13 @@ mod goes;
 mod list;
 mod moves;
 mod reach;
+mod used;
 
 pub use goes::{Goes, goes};
 pub use list::{Around, Cursor, Filter, Order, Page, Sort, around, list};
 pub use moves::{move_to, targets};
 pub use reach::{Group, Held, Seen, reach};
+pub use used::find_with_usage;
 
 use super::{
     Allowed, Change, Guarded, Scope, Who,
@@ -107,11 +109,12 @@ impl From<Row> for Resource {
 }
 
 macro_rules! select {
-    () => {
-        "select r.id, r.product, r.kind, r.name, r.name_key, r.external_id, r.visibility, r.account_id, a.kind as account_kind,
+    () => { select!("") };
+    ($rest:expr) => {
+        concat!("select r.id, r.product, r.kind, r.name, r.name_key, r.external_id, r.visibility, r.account_id, a.kind as account_kind,
             a.slug as account_slug, a.name as account_name, u.id as creator, u.name as creator_name, r.created_at, r.updated_at,
-            r.secret_at
-         from resources r join accounts a on a.id = r.account_id left join users u on u.id = r.created_by "
+            r.secret_at", $rest, "
+         from resources r join accounts a on a.id = r.account_id left join users u on u.id = r.created_by ")
     };
 }
 use select;

@@ -40,6 +40,7 @@ mod settings;
 mod sign_in;
 mod sign_up;
 mod sso;
+mod statements;
 mod teams;
 mod transfer;
 mod usage;

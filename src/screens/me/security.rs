@@ -16,8 +16,10 @@ use crate::{
         id::{PasskeyId, SessionId},
     },
     store::{
+        doors::{self, Doors},
         factors::{self, CODES, Ways},
-        identities, me, passkeys, sessions,
+        identities::Identity,
+        me, sessions,
         shell::seats,
     },
 };
@@ -122,14 +124,13 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     };
     let mut sessions: Vec<Listed> = sessions::list(&mut scope).await?.into_iter().map(listed).collect();
     sessions.sort_by_key(|it| !it.is_this);
-    let (ways, passkeys) = passkeys::list(&mut scope).await?;
+    let Doors { ways, passkeys, identities: linked } = doors::list(&mut scope).await?;
     let passkeys = passkeys.into_iter().map(|it| Passkey {
         added: When::day(it.created_at, &zone),
         used: it.used_at.map(|it| When::minute(it, &zone)),
         id: it.id,
         name: it.name,
     });
-    let linked = identities::list(&mut scope).await?;
     let other = |it: Provider| {
         let mine = linked.iter().find(|mine| mine.provider == it.word());
         (mine.is_some() || signed.kit().social.has(it)).then(|| Other {
@@ -142,7 +143,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
         })
     };
     let others = Provider::ALL.into_iter().filter_map(other).collect();
-    let through = |it: &identities::Identity| {
+    let through = |it: &Identity| {
         Some(Through {
             organization: it.organization.clone()?,
             enforced: it.enforced,

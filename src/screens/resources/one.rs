@@ -9,6 +9,7 @@ use crate::{
     },
     error::{Error, Result},
     model::{
+        calendar::Day,
         entry::Entry,
         id::ResourceId,
         permission::{Permission, Permissions, UpdateResources, ViewResources},
@@ -90,7 +91,9 @@ async fn draw<P: crate::model::permission::Needs>(
     faults: Faults,
 ) -> Result<Response> {
     let mut scope = can.read();
-    let found = resources::find(&mut scope, id).await?;
+    let today = Day::of(can.kit().now());
+    let (found, used) =
+        resources::find_with_usage(&mut scope, id, today.month().first(), today.plus(1)).await?;
     let it = scope.on::<ViewResources, _>(found)?.into_inner();
     let me = can.me();
     if it.account != me.here.id {
@@ -98,7 +101,7 @@ async fn draw<P: crate::model::permission::Needs>(
         return Ok(page.to(&format!("/a/{team}/resources/{id}")));
     }
     let seen = resources::reach(&mut scope, &it).await?;
-    let used = Used::of(&mut scope, id, &can.path("usage")).await?;
+    let used = used.map(|it| Used::of(can, id, &it));
     let catalog = &can.kit().catalog;
     let zone = page.zone(me.time_zone.as_deref());
     let list = can.path("resources");

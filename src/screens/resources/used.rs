@@ -1,23 +1,15 @@
 //! What was used of one resource this month: a number for each meter, and a bar for each day.
 use crate::{
-    app::chart::{Bar, bars},
-    error::Result,
-    model::{
-        calendar::Day,
-        id::ResourceId,
-        quantity::Quantity,
-        usage::{Axis, Sight},
+    app::{
+        chart::{Bar, bars},
+        gate::Can,
     },
-    store::{
-        Scope,
-        usage::{Filter, Sum, sums},
-    },
+    model::{calendar::Day, id::ResourceId, permission::Needs, quantity::Quantity, usage::Sight},
+    store::usage::Sum,
 };
 
 /// How many meters have a number.
 const METERS: usize = 3;
-/// More sums than a month has days and a catalogue meters.
-const MOST: i64 = 10_000;
 
 pub(super) struct Used {
     pub title: String,
@@ -33,14 +25,10 @@ pub(super) struct Used {
 }
 
 impl Used {
-    /// None for who sees no usage here.
-    pub(super) async fn of(scope: &mut Scope, id: ResourceId, usage: &str) -> Result<Option<Used>> {
-        let Ok(sight) = Sight::of(scope.who()) else { return Ok(None) };
-        let today = Day::of(scope.now());
+    /// Of the sums of this month.
+    pub(super) fn of<P: Needs>(can: &Can<P>, id: ResourceId, found: &[Sum]) -> Used {
+        let (today, catalog) = (Day::of(can.kit().now()), &can.kit().catalog);
         let first = today.month().first();
-        let filter = Filter { resource: Some(id), ..Filter::days(first, today.plus(1)) };
-        let catalog = scope.kit().catalog.clone();
-        let found = sums(scope, &filter, &[Axis::Day], MOST).await?;
         let of = |meter: &str, day: Option<Day>| -> Quantity {
             let fits = |it: &&Sum| it.meter == meter && day.is_none_or(|day| it.day == Some(day));
             found.iter().filter(fits).map(|it| it.quantity).sum()
@@ -55,18 +43,15 @@ impl Used {
         let (bars, width) =
             if days.iter().all(|it| it.is_zero()) { (vec![], String::new()) } else { bars(&values) };
         let meter = main.map_or("", |it| it.name.as_str());
-        Ok(Some(Used {
-            title: format!(
-                "{} in {}",
-                if sight.is_own() { "Your usage" } else { "Usage" },
-                today.month().in_words()
-            ),
-            href: format!("{usage}?by=key&resource={id}"),
+        let is_own = Sight::of(can.me()).is_ok_and(|it| it.is_own());
+        Used {
+            title: format!("{} in {}", if is_own { "Your usage" } else { "Usage" }, today.month().in_words()),
+            href: can.path(&format!("usage?by=key&resource={id}")),
             numbers,
             first: first.short(),
             summary: format!("{meter} per day, {} to {}", first.short(), today.short()),
             bars,
             width,
-        }))
+        }
     }
 }

@@ -51,13 +51,13 @@ async fn draw(
     faults: Faults,
 ) -> Result<Response> {
     let mut scope = can.read();
-    let role = roles::find(&mut scope, id).await?.role;
+    let mut own = roles::list(&mut scope).await?;
+    let role = own.iter().position(|it| it.id == id).map(|at| own.remove(at)).ok_or(Error::NotFound)?;
     if faults.0.is_empty() {
         roles::may_change(can.me(), &role)?;
     }
     let held = roles::holders(&mut scope).await?;
     let people = super::people(&held, |it| it.role_id == Some(id));
-    let own = roles::list(&mut scope).await?.into_iter().filter(|it| it.id != id);
     let ask = Ask {
         href: can.path(&format!("roles/{id}")),
         name: role.name,
@@ -74,7 +74,7 @@ async fn draw(
             .iter()
             .map(|it| Choice { value: it.word().to_owned(), name: it.title().to_owned() })
             .collect(),
-        own: own.map(|it| Choice { value: it.id.to_string(), name: it.name }).collect(),
+        own: own.into_iter().map(|it| Choice { value: it.id.to_string(), name: it.name }).collect(),
         faults,
     };
     page.show(&mut scope, &format!("Delete {}", ask.name), ask).await

@@ -74,10 +74,10 @@ macro_rules! seen {
     };
 }
 
-pub(super) use seen;
+pub(in crate::store) use seen;
 
 /// `$1` to `$17` of `seen!`.
-pub(super) fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter) -> Query<'q> {
+pub(in crate::store) fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter) -> Query<'q> {
     query
         .bind(it.from)
         .bind(it.to)
@@ -118,11 +118,11 @@ pub struct Sum {
     pub resource: Option<ResourceId>,
     /// How much.
     pub quantity: Quantity,
-    pub(super) names: Names,
+    pub(in crate::store) names: Names,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Names {
+pub(in crate::store) struct Names {
     member: Option<String>,
     key: Option<String>,
     team: Option<String>,
