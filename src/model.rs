@@ -1,6 +1,7 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
 pub mod account;
 pub mod bill;
+pub mod brief;
 pub mod budget;
 pub mod calendar;
 pub mod catalog;

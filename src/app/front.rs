@@ -29,9 +29,14 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
 /// The whole program as a service, for one connection.
 #[derive(Clone)]
 pub struct Front {
-    lanes: Arc<[Arc<Lane>]>,
-    hall: Hall,
+    ways: Arc<Ways>,
     peer: Option<SocketAddr>,
+}
+
+/// What is copied for each request is no more than where these are.
+struct Ways {
+    lanes: Vec<Arc<Lane>>,
+    hall: Hall,
 }
 
 /// The way to one handler, which is not told from where it is asked.
@@ -49,7 +54,8 @@ impl Front {
             let times = app.metrics().times(quick.path, quick.method.as_str(), StatusCode::OK);
             Arc::new(Lane { app: app.clone(), quick, times })
         };
-        Front { lanes: quick.into_iter().map(lane).collect(), hall, peer: None }
+        let lanes = quick.into_iter().map(lane).collect();
+        Front { ways: Arc::new(Ways { lanes, hall }), peer: None }
     }
     /// One for each connection, which knows who is at its other end.
     pub fn for_each_connection(self) -> Fronts {
@@ -67,7 +73,7 @@ impl Service<Request> for Front {
     fn call(&mut self, mut request: Request) -> Answer {
         let is_for =
             |it: &&Arc<Lane>| it.quick.method == *request.method() && it.quick.path == request.uri().path();
-        match self.lanes.iter().find(is_for) {
+        match self.ways.lanes.iter().find(is_for) {
             Some(lane) => {
                 let lane = lane.clone();
                 Box::pin(async move { Ok(lane.answer(request).await) })
@@ -76,7 +82,7 @@ impl Service<Request> for Front {
                 if let Some(peer) = self.peer {
                     request.extensions_mut().insert(ConnectInfo(peer));
                 }
-                let hall = self.hall.clone();
+                let hall = self.ways.hall.clone();
                 Box::pin(async move { Ok(hall.pass(request).await) })
             }
         }

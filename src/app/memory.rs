@@ -254,3 +254,13 @@ fn is_due(last: &AtomicI64, now: Time) -> bool {
     }
     is_due
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_takes_three_lines_of_memory() {
+        assert!(size_of::<Kept>() <= 176, "{}", size_of::<Kept>());
+    }
+}

@@ -1,6 +1,7 @@
 //! What a gateway is told about a key: one verdict, the first that applies.
 use super::{
     account::Kind,
+    brief::Brief,
     grant::{Grant, Over, Rights},
     id::{AccountId, KeyId, ResourceId, UserId},
     permission::Permission,
@@ -106,7 +107,7 @@ pub struct Seat {
     /// The account.
     pub home: Arc<Home>,
     /// Who; none when they are gone.
-    pub user: Option<(UserId, Box<str>)>,
+    pub user: Option<(UserId, Brief)>,
     /// Their membership; none when it was removed.
     pub own: Option<Term>,
     /// Their membership in the organization above.
@@ -117,16 +118,22 @@ pub struct Seat {
 
 /// How long a membership lets in.
 #[derive(Clone, Copy, Debug)]
-pub struct Term {
-    /// Whether it is suspended.
-    pub is_suspended: bool,
-    /// When it ends.
-    pub expires_at: Option<Time>,
+pub enum Term {
+    /// It is suspended.
+    Suspended,
+    /// Until then.
+    Until(Time),
+    /// For good.
+    Open,
 }
 
 impl Term {
     fn is_active(self, now: Time) -> bool {
-        !self.is_suspended && self.expires_at.is_none_or(|it| it > now)
+        match self {
+            Term::Suspended => false,
+            Term::Until(end) => end > now,
+            Term::Open => true,
+        }
     }
 }
 
@@ -328,7 +335,7 @@ mod tests {
         Seat {
             home: Arc::new(home),
             user: Some((UserId(Uuid::from_u128(9)), "ada@acme.test".into())),
-            own: Some(Term { is_suspended: false, expires_at: Some(Time(100)) }),
+            own: Some(Term::Until(Time(100))),
             above: None,
             rights: Arc::new(Rights::of(grants)),
         }

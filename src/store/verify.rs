@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     model::{
         account::Kind,
+        brief::Brief,
         calendar::Month,
         grant::{Grant, Rights},
         id::{AccountId, KeyId, MembershipId, UserId},
@@ -84,8 +85,10 @@ pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Known>> {
 
 impl Row {
     fn seat(&self, rights: Rights) -> Seat {
-        let term = |id: Option<MembershipId>, suspended: Option<Time>, expires_at| {
-            id.map(|_| Term { is_suspended: suspended.is_some(), expires_at })
+        let term = |id: Option<MembershipId>, suspended: Option<Time>, end: Option<Time>| {
+            id.map(
+                |_| if suspended.is_some() { Term::Suspended } else { end.map_or(Term::Open, Term::Until) },
+            )
         };
         let home = Home {
             id: self.account_id,
@@ -97,7 +100,7 @@ impl Row {
         };
         Seat {
             home: Arc::new(home),
-            user: self.user_id.zip(self.email.clone().map(String::into_boxed_str)),
+            user: self.user_id.zip(self.email.as_deref().map(Brief::from)),
             own: term(self.membership_id, self.suspended_at, self.expires_at),
             above: term(self.top_id, self.top_suspended_at, self.top_expires_at),
             rights: Arc::new(rights),
