@@ -263,7 +263,8 @@ impl Scope {
         let family = self.who().family();
         let mine: Vec<&[u8]> = family.iter().map(|it| it.as_bytes().as_slice()).collect();
         self.recalled(Name::of(&[&mine, words].concat()), async |scope| {
-            let (drawn, others) = draw(scope).await?;
+            let (mut drawn, others) = draw(scope).await?;
+            drawn.shrink_to_fit();
             let about = About { bytes: drawn.len(), whom: [family, others].concat() };
             Ok((drawn, about))
         })

@@ -5,7 +5,11 @@ use crate::model::time::Time;
 use moka::sync::Cache;
 use std::{
     any::{Any, TypeId},
-    sync::Arc,
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use uuid::Uuid;
@@ -14,6 +18,10 @@ use uuid::Uuid;
 const MOMENT: Duration = Duration::from_millis(900);
 /// How much, in bytes.
 const MOST: u64 = 8 << 20;
+/// From so many bytes on, something is worth it only where it is asked for again.
+const LARGE: usize = 4 << 10;
+/// So many names of large things are known to have been asked for.
+const ASKED: usize = 1 << 12;
 
 /// What was asked for: words that name it, each after its length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +55,12 @@ struct Kept {
 }
 
 /// What was read, for a moment.
-pub struct Recall(Cache<(TypeId, Name), Arc<Kept>>);
+pub struct Recall {
+    kept: Cache<(TypeId, Name), Arc<Kept>>,
+    /// Hashes of the names of large things that were read, each in its place: the last of those that share one.
+    asked: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
 
 impl Default for Recall {
     fn default() -> Recall {
@@ -55,7 +68,11 @@ impl Default for Recall {
             let all = name.1.0.len() + 16 * it.about.whom.len() + it.about.bytes + 200;
             u32::try_from(all).unwrap_or(u32::MAX)
         };
-        Recall(Cache::builder().max_capacity(MOST).weigher(weigh).time_to_live(MOMENT).build())
+        Recall {
+            kept: Cache::builder().max_capacity(MOST).weigher(weigh).time_to_live(MOMENT).build(),
+            asked: std::iter::repeat_with(AtomicU64::default).take(ASKED).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -64,7 +81,7 @@ impl Recall {
     pub fn get<T: Any + Send + Sync>(&self, name: Name, now: Time, stale: &Stale) -> Result<Arc<T>, Name> {
         let name = (TypeId::of::<T>(), name);
         let found = self
-            .0
+            .kept
             .get(&name)
             .filter(|it| it.at <= now && now < it.at.plus(MOMENT) && stale.shows(it.since, &it.about.whom));
         found.and_then(|it| it.what.clone().downcast().ok()).ok_or(name.1)
@@ -77,13 +94,34 @@ impl Recall {
         about: About,
         (at, since): (Time, Since),
     ) {
-        self.0.insert((TypeId::of::<T>(), name), Arc::new(Kept { what, at, since, about }));
+        if about.bytes < LARGE || self.is_asked_again(&name) {
+            self.kept.insert((TypeId::of::<T>(), name), Arc::new(Kept { what, at, since, about }));
+        }
+    }
+    /// Whether something of that name was read before. Whoever looks through a long list reads each page of it once.
+    fn is_asked_again(&self, name: &Name) -> bool {
+        let hash = self.hasher.hash_one(name);
+        let place = usize::try_from(hash % ASKED as u64).unwrap_or(0);
+        self.asked[place].swap(hash, Relaxed) == hash
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_large_is_remembered_from_the_second_time_on() {
+        let (recall, stale) = (Recall::default(), Stale::default());
+        let read = |word: &[u8]| {
+            let name = || Name::of(&[word]);
+            let is_known = recall.get::<u8>(name(), Time(0), &stale).is_ok();
+            let about = About { whom: vec![], bytes: LARGE };
+            recall.keep(name(), Arc::new(7_u8), about, (Time(0), stale.since()));
+            is_known
+        };
+        assert_eq!([b"a", b"a", b"b", b"a"].map(|it| read(it)), [false, false, false, true]);
+    }
 
     #[test]
     fn it_is_remembered_until_it_changes_or_a_moment_is_over() {
