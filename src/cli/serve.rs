@@ -18,7 +18,12 @@ use crate::{
     worker::{Worker, watch::Watch},
 };
 use clap::Args;
-use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+use std::{
+    future::{IntoFuture as _, poll_fn},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{net::TcpListener, signal, sync::watch, time::timeout};
 
 #[derive(Args, Default)]
@@ -58,6 +63,8 @@ impl Serve {
         if self.demo {
             demo::fill(&db, &kit).await?;
         }
+        // Until here, the end of the process undoes what was begun; from here on, it stops in order.
+        let told = told_to_stop();
         greet(settings, &db, &kit, self.demo).await?;
 
         let has_mailbox = postman.is_none() && kit.rules.loopback;
@@ -81,7 +88,7 @@ impl Serve {
         let watch = tokio::spawn(watch.run(over(stopped.clone())));
         let worker = tokio::spawn(Worker::new(db.clone(), kit, postman).paid_by(till).run(over(stopped)));
         tokio::select! {
-            () = told_to_stop() => {}
+            () = told => {}
             ended = &mut server => {
                 let cause = ended.map_or_else(|it| it.to_string(), |it| format!("{it:?}"));
                 return Err(Failed::Because(format!("The server ended by itself ({cause}).")));
@@ -111,25 +118,21 @@ async fn over(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-/// SIGTERM, or Ctrl-C.
-async fn told_to_stop() {
-    let interrupted = async {
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! { () = interrupted => {}, () = terminated() => {} }
-}
+/// SIGTERM, or Ctrl-C: heard from the call on, and not only once it is awaited.
 #[cfg(unix)]
-async fn terminated() {
-    match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        Ok(mut it) => drop(it.recv().await),
-        Err(_) => std::future::pending().await,
-    }
+fn told_to_stop() -> impl Future<Output = ()> {
+    use signal::unix::{SignalKind, signal};
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()].map(|it| signal(it).ok());
+    poll_fn(move |context| {
+        let is_told = signals.iter_mut().flatten().any(|it| it.poll_recv(context).is_ready());
+        if is_told { Poll::Ready(()) } else { Poll::Pending }
+    })
 }
 #[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+async fn told_to_stop() {
+    if signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Where we are, and what the operator needs to know.

@@ -223,6 +223,17 @@ async fn the_demonstration_is_for_this_machine_and_an_empty_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_where_it_is_stops_in_order() {
+    for it in Machine::each().await {
+        for _ in 0..5 {
+            let mut command = it.command(&[], &["serve"]);
+            command.stderr(std::process::Stdio::null());
+            Server::begin(command).stop();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_prints_the_document_that_the_server_tells() {
     let machine = Machine::lite();
     let printed = machine.run(&["openapi"]).ok();
