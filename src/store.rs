@@ -15,6 +15,7 @@ mod guarded;
 pub mod identities;
 pub mod invitations;
 pub mod invoices;
+mod json;
 pub mod keys;
 pub mod limits;
 pub mod links;

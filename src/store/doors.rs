@@ -4,13 +4,14 @@ use super::{
     Me, Scope,
     factors::{Ways, ways_sql},
     identities::Identity,
+    json,
     passkeys::Listed,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     model::{id::PasskeyId, time::Time},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// All of them.
 #[derive(Clone, Debug)]
@@ -68,13 +69,13 @@ pub async fn list(scope: &mut Scope<Me>) -> Result<Doors> {
                 order by provider, organization limit 100) i) as identities_told"
     );
     let found: Found = scope.ask(sql).bind(now).one().await?;
-    let passkeys = told::<ToldPasskey>(found.passkeys_told.as_deref())?.into_iter().map(|it| Listed {
+    let passkeys = json::list::<ToldPasskey>(found.passkeys_told)?.into_iter().map(|it| Listed {
         id: it.id,
         name: it.name,
         created_at: Time(it.created_at),
         used_at: it.used_at.map(Time),
     });
-    let identities = told::<ToldIdentity>(found.identities_told.as_deref())?.into_iter().map(|it| Identity {
+    let identities = json::list::<ToldIdentity>(found.identities_told)?.into_iter().map(|it| Identity {
         provider: it.provider,
         organization: it.organization,
         enforced: it.enforced == 1,
@@ -83,9 +84,4 @@ pub async fn list(scope: &mut Scope<Me>) -> Result<Doors> {
         used_at: Time(it.used_at),
     });
     Ok(Doors { ways: found.ways, passkeys: passkeys.collect(), identities: identities.collect() })
-}
-
-fn told<T: DeserializeOwned>(json: Option<&str>) -> Result<Vec<T>> {
-    let read = json.map_or(Ok(vec![]), serde_json::from_str);
-    read.map_err(|it| Error::Internal(format!("the ways in of a user: {it}")))
 }

@@ -1,5 +1,5 @@
 //! Grants: read, asked for, and written, for a member or for who is invited.
-use super::{Change, Scope};
+use super::{Change, Scope, json};
 use crate::{
     db::List,
     error::{Error, Fault, Result},
@@ -72,7 +72,7 @@ pub(super) use grants_of;
 
 /// What `grants_of!` tells; of the owner, who has none, that they own. What cannot be read is an error: to take a member for
 /// one without roles would let others change them.
-pub(super) fn told(json: Option<String>, is_owner: bool, admins_may_delete: bool) -> Result<Vec<Grant>> {
+pub(super) fn told(grants: Option<String>, is_owner: bool, admins_may_delete: bool) -> Result<Vec<Grant>> {
     #[derive(Deserialize)]
     struct Told {
         id: GrantId,
@@ -88,9 +88,7 @@ pub(super) fn told(json: Option<String>, is_owner: bool, admins_may_delete: bool
     if is_owner {
         return Ok(vec![Grant::whole(BuiltIn::Owner, true)]);
     }
-    let Some(json) = json else { return Ok(vec![]) };
-    let mut rows: Vec<Told> = serde_json::from_str(&json)
-        .map_err(|it| Error::Internal(format!("the grants of a membership: {it}")))?;
+    let mut rows: Vec<Told> = json::list(grants)?;
     rows.sort_by_key(|it| it.id);
     let listing = |it: Told| Listing {
         id: it.id,

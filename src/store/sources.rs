@@ -1,11 +1,11 @@
 //! Sources: the resources that a source-specific role may list.
 use super::{
-    Scope,
+    Scope, json,
     roles::{self, Role},
 };
 use crate::{
     db::{List, Query},
-    error::{Error, Result},
+    error::Result,
     model::{
         entry::Entry,
         id::ResourceId,
@@ -75,11 +75,8 @@ impl<'a> Terms<'a> {
 }
 
 /// Reads what `offered!` answers: what the visitor does not see is left out. One more than `MOST` says that there are more.
-pub(super) fn read(json: Option<String>, who: &Entry) -> Result<Vec<Source>> {
-    let all: Vec<Source> = match json {
-        Some(json) => serde_json::from_str(&json).map_err(|it| Error::Internal(it.to_string()))?,
-        None => vec![],
-    };
+pub(super) fn read(told: Option<String>, who: &Entry) -> Result<Vec<Source>> {
+    let all: Vec<Source> = json::list(told)?;
     let sees = |it: &Source| who.rights.may_on(Permission::ViewResources, &it.product, it.id);
     Ok(all.into_iter().filter(sees).collect())
 }
@@ -113,10 +110,7 @@ pub async fn with_roles(
         from (select id, name, description, permissions from roles where account_id = $6 order by name limit 200) r)");
     let (sources, found): (Option<String>, Option<String>) =
         terms.bind(scope.ask(sql)).bind(top).one().await?;
-    let rows: Vec<RoleRow> = match found {
-        Some(json) => serde_json::from_str(&json).map_err(|it| Error::Internal(it.to_string()))?,
-        None => vec![],
-    };
+    let rows: Vec<RoleRow> = json::list(found)?;
     let role = |it: RoleRow| roles::Role {
         permissions: Permissions::from_json(&it.permissions),
         id: it.id,

@@ -69,13 +69,13 @@ impl Meters {
         &self.shelves[hash]
     }
     /// What is asked of a meter, if there is one.
-    pub fn with<T>(&self, whom: Subject, ask: impl FnOnce(&Meter) -> T) -> Option<T> {
+    pub fn with<T>(&self, whom: Subject, ask: impl FnOnce(&Arc<Meter>) -> T) -> Option<T> {
         let shelf = self.shelf(whom).read().unwrap_or_else(PoisonError::into_inner);
-        shelf.get(&whom).map(|it| ask(it))
+        shelf.get(&whom).map(ask)
     }
     /// A meter, if there is one.
     pub fn get(&self, whom: Subject) -> Option<Arc<Meter>> {
-        self.shelf(whom).read().unwrap_or_else(PoisonError::into_inner).get(&whom).cloned()
+        self.with(whom, Arc::clone)
     }
     /// A meter, made if there is none.
     pub fn make(&self, whom: Subject, now: Time) -> Arc<Meter> {

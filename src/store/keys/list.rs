@@ -9,7 +9,7 @@ use crate::{
         text::fold,
         time::{DAY, Time},
     },
-    store::Scope,
+    store::{Scope, json},
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -165,9 +165,7 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
     let (all, me) = (scope.who().may(Permission::ManageKeys), scope.who().person.id);
     let sql = if filter.revoked { around!("is not null") } else { around!("is null") };
     let row: AroundRow = terms.bind(scope.ask(sql)).bind(all).bind(me).one().await?;
-    let json = row.owners.unwrap_or_else(|| "[]".into());
-    let owners: Vec<Owner> =
-        serde_json::from_str(&json).map_err(|it| Error::Internal(format!("the owners of keys: {it}")))?;
+    let owners: Vec<Owner> = json::list(row.owners)?;
     Ok(Around {
         found: row.found,
         live: row.live,

@@ -1,10 +1,10 @@
 //! What ends when members go: told before it is done.
-use super::{Member, list::read};
+use super::Member;
 use crate::{
     db::List,
     error::Result,
     model::{id::MembershipId, time::Time},
-    store::Scope,
+    store::{Scope, json},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -167,14 +167,14 @@ pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> 
     let row: Row = scope.ask(DEPARTURE).bind(member.person.id).bind(now).one().await?;
     Ok(Departure {
         key_count: row.key_count,
-        keys: read(row.keys)?,
+        keys: json::list(row.keys)?,
         sessions: row.sessions,
-        teams: read(row.teams)?,
+        teams: json::list(row.teams)?,
         made_here: row.made_here,
         made_in_teams: row.made_in_teams,
-        made: read(row.made)?,
+        made: json::list(row.made)?,
         owner: row.owner,
-        heirs: read(row.heirs)?,
+        heirs: json::list(row.heirs)?,
     })
 }
 

@@ -1,5 +1,5 @@
 //! What the page of one member adds to their row in the list.
-use super::{HeldKey, Member, Seat, list::read};
+use super::{HeldKey, Member, Seat};
 use crate::{
     error::Result,
     model::{
@@ -8,7 +8,7 @@ use crate::{
         time::Time,
     },
     store::{
-        Scope,
+        Scope, json,
         roles::Role,
         sources::{self, Source, Terms, offered},
     },
@@ -102,7 +102,7 @@ pub async fn detail(scope: &mut Scope, member: &Member, search: &str, chosen: &[
     let query = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top);
     let row: Row = terms.bind(query).one().await?;
     let given = |it: GivenRow| {
-        let mut resources: Vec<String> = read(it.resources)?;
+        let mut resources: Vec<String> = json::list(it.resources)?;
         resources.sort();
         Ok(Given { grant: it.grant, at: Time(it.at), by: it.by, resources })
     };
@@ -111,11 +111,11 @@ pub async fn detail(scope: &mut Scope, member: &Member, search: &str, chosen: &[
         Role { id: it.id, name: it.name, description: it.description, permissions }
     };
     Ok(Detail {
-        given: read(row.given)?.into_iter().map(given).collect::<Result<_>>()?,
+        given: json::list(row.given)?.into_iter().map(given).collect::<Result<_>>()?,
         key_count: row.key_count,
-        keys: read(row.keys)?,
-        teams: read(row.teams)?,
-        roles: read(row.roles)?.into_iter().map(role).collect(),
+        keys: json::list(row.keys)?,
+        teams: json::list(row.teams)?,
+        roles: json::list(row.roles)?.into_iter().map(role).collect(),
         sources: sources::read(row.sources, scope.who())?,
     })
 }

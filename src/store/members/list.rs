@@ -2,7 +2,7 @@
 use super::Member;
 use crate::{
     db::List,
-    error::{Error, Result},
+    error::Result,
     model::{
         id::MembershipId,
         role::BuiltIn,
@@ -217,12 +217,6 @@ mod row;
 pub use around::{Around, Named, Removed};
 pub use cursor::Cursor;
 pub(in crate::store) use cursor::{LAST, end};
-
-/// A list that came as JSON; nothing is an empty one.
-pub(super) fn read<T: serde::de::DeserializeOwned>(json: Option<String>) -> Result<Vec<T>> {
-    let Some(json) = json else { return Ok(vec![]) };
-    serde_json::from_str(&json).map_err(|it| Error::Internal(format!("a list in a row: {it}")))
-}
 
 /// A page of the account's members, and what stands around it.
 pub async fn page(scope: &mut Scope, filter: &Filter) -> Result<(Around, Page)> {

@@ -1,5 +1,5 @@
 //! What was there when a member was removed, for as long as it can be taken back.
-use super::{Member, Person, leaving::owner, list::read};
+use super::{Member, Person, leaving::owner};
 use crate::{
     db::List,
     error::{Error, Result},
@@ -8,7 +8,7 @@ use crate::{
         id::{AccountId, GrantId, KeyId, MembershipId, ResourceId, RoleId, UserId},
         time::{MINUTE, Time},
     },
-    store::{Change, Scope, Who},
+    store::{Change, Scope, Who, json},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -226,7 +226,7 @@ async fn grants_of(change: &mut Change, members: &[Uuid]) -> Result<Vec<(Members
             expires_at: it.expires_at,
             granted_by: it.granted_by,
             created_at: it.created_at,
-            resources: read(it.listed)?,
+            resources: json::list(it.listed)?,
         };
         Ok((it.membership_id, grant))
     };

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     model::{calendar::Day, id::ResourceId, quantity::Quantity, usage::Sight},
     store::{
-        Guarded, Scope,
+        Guarded, Scope, json,
         usage::{Filter, Sum, seen, sighted},
     },
 };
@@ -32,7 +32,7 @@ macro_rules! found {
                 ", (select cast(json_agg(json_build_object('day', s.day, 'meter', s.meter, 'whole', s.whole, 'nanos', s.nanos)) as text)
                     from (",
                 seen!($within, "day, meter,"),
-                " group by day, meter) s) as used"
+                " group by day, meter limit 10000) s) as used"
             )),
             "where r.id = $17 and (r.account_id = $1 or (r.top_id = $1 and $18))"
         )
@@ -52,14 +52,11 @@ pub async fn find_with_usage(
     let sql = if sight.teams { found!("top_id") } else { found!("account_id") };
     let found: Option<Found> = sighted(scope.ask(sql), &sight, &filter).bind(leads).maybe().await?;
     let Found { row, used } = found.ok_or(Error::NotFound)?;
-    let told: Vec<Told> = used
-        .map_or(Ok(vec![]), |it| serde_json::from_str(&it))
-        .map_err(|it| Error::Internal(format!("what was used of a resource: {it}")))?;
     let sum = |it: Told| Sum {
         day: Some(Day(it.day)),
         meter: it.meter,
         quantity: Quantity::of(it.whole, it.nanos),
         ..Sum::default()
     };
-    Ok((Guarded(row.into()), Some(told.into_iter().map(sum).collect())))
+    Ok((Guarded(row.into()), Some(json::list(used)?.into_iter().map(sum).collect())))
 }

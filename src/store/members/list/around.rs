@@ -1,12 +1,12 @@
 //! What stands around a page of members: counts, and by what they can be filtered.
-use super::{FEW, Filter, Terms, Way, read};
+use super::{FEW, Filter, Terms, Way};
 use crate::{
     error::Result,
     model::{
         id::{MembershipId, RoleId},
         time::Time,
     },
-    store::Scope,
+    store::{Scope, json},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -159,11 +159,11 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
         let now = scope.now();
         scope.ask(around!("a.member_count", "$2", "$3")).bind(top).bind(now).one().await?
     };
-    let mut roles: Vec<Named> = read(row.roles)?;
+    let mut roles: Vec<Named> = json::list(row.roles)?;
     for it in &mut roles {
         it.word = it.word.parse::<RoleId>().map(|id| id.to_string()).unwrap_or_default();
     }
-    let teams = read(row.teams)?;
+    let teams = json::list(row.teams)?;
     Ok(Around {
         count: row.count,
         total: row.total,
@@ -171,6 +171,6 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
         requests: row.requests,
         teams,
         roles,
-        removals: read(row.removals)?,
+        removals: json::list(row.removals)?,
     })
 }

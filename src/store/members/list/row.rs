@@ -1,5 +1,4 @@
 //! A member as the database tells them: one row, grants and teams as JSON.
-use super::read;
 use crate::{
     error::Result,
     model::{
@@ -8,7 +7,7 @@ use crate::{
         id::{MembershipId, UserId},
         time::Time,
     },
-    store::{grants, members::Member},
+    store::{grants, json, members::Member},
 };
 
 #[derive(sqlx::FromRow)]
@@ -32,7 +31,7 @@ pub(super) struct Row {
 impl Row {
     pub fn member(self, admins_may_delete: bool) -> Result<Member> {
         let grants = grants::told(self.grants, self.is_owner, admins_may_delete)?;
-        let mut teams: Vec<String> = read(self.teams)?;
+        let mut teams: Vec<String> = json::list(self.teams)?;
         teams.sort();
         Ok(Member {
             id: self.id,
