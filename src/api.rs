@@ -4,27 +4,27 @@ mod accounts;
 mod audit;
 mod budgets;
 mod can;
+mod domains;
+mod etag;
 mod grants;
 mod invitations;
 mod invoices;
 mod keys;
 mod leaked;
-mod list;
 mod members;
 mod openapi;
+mod pagination;
 mod plan;
 mod requests;
 mod resources;
 mod roles;
 mod sso;
-mod sso_domains;
-mod tag;
 mod teams;
 mod transfer;
 mod usage;
 mod verify;
 
-use crate::app::routes::Routes;
+use crate::http::routes::Routes;
 use serde::{Deserialize, Deserializer};
 
 /// Every call.
@@ -45,7 +45,7 @@ pub fn routes() -> Routes {
         resources::routes(),
         roles::routes(),
         sso::routes(),
-        sso_domains::routes(),
+        domains::routes(),
         teams::routes(),
         transfer::routes(),
         usage::routes(),

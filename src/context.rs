@@ -1,23 +1,14 @@
 //! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
 //! own rules. Tests bring their own.
-pub mod github;
-pub mod oidc;
-pub mod outgoing;
-pub mod passkey;
-pub mod password;
+pub mod bloom_filter;
+pub mod invalidation;
 pub mod recall;
-pub mod secret;
-pub mod sieve;
-pub mod social;
-pub mod stale;
-pub mod totp;
-pub mod zip;
 
+use crate::clients::outgoing::Outgoing;
+use crate::crypto::secrets::Seal;
 use crate::model::{catalog::Catalog, time::Time};
-use outgoing::Outgoing;
+use invalidation::Stale;
 use recall::Recall;
-use secret::Seal;
-use stale::Stale;
 use std::{
     net::SocketAddr,
     ops::Deref,
@@ -88,7 +79,7 @@ pub struct Rules {
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
     /// Who we are to Google and GitHub.
-    pub social: social::Providers,
+    pub social: crate::clients::social::Providers,
 }
 
 impl Rules {
@@ -134,9 +125,9 @@ pub struct Tools {
     /// Asks addresses that customers typed.
     pub outgoing: Outgoing,
     /// Asks identity providers.
-    pub oidc: oidc::Oidc,
+    pub oidc: crate::clients::oidc::Oidc,
     /// Asks Google and GitHub.
-    pub social: social::Social,
+    pub social: crate::clients::social::Social,
     /// What this process may not remember any longer.
     pub stale: Arc<Stale>,
     /// What was read just now.
@@ -148,9 +139,9 @@ impl Kit {
     /// Puts it together.
     pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
         let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
-        let social = social::Social::new(rules.social.clone(), rules.dns_resolver);
+        let social = crate::clients::social::Social::new(rules.social.clone(), rules.dns_resolver);
         let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
-        let oidc = oidc::Oidc::new(outgoing.clone());
+        let oidc = crate::clients::oidc::Oidc::new(outgoing.clone());
         let (stale, recall, last) = (Arc::default(), Arc::default(), Arc::default());
         let tools =
             Tools { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, recall, last };

@@ -5,10 +5,10 @@ mod listen;
 mod migrate;
 mod value;
 
-pub use listen::Ear;
+pub use listen::Listener;
 pub use value::{List, Record, Value};
 
-use dialect::{highest, spell};
+use dialect::{highest, translate};
 use sqlx::{
     Arguments as _, ConnectOptions as _, Connection as _, Database, Encode, PgPool, Postgres, Sqlite,
     SqlitePool, Transaction, Type,
@@ -18,7 +18,12 @@ use sqlx::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
 };
-use std::{cell::Cell, path::PathBuf, str::FromStr, time::Duration};
+use std::{cell::Cell, path::PathBuf, pin::Pin, str::FromStr, time::Duration};
+
+/// A future behind a pointer. The compiler proves that a future is `Send` by looking through every future inside of it, for each
+/// route anew; it stops at a box. Boxing what asks the database halves the time that the crate takes to compile, and costs an
+/// allocation for each statement.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the database answers.
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -43,15 +48,15 @@ pub enum Db {
 /// A connection or an open transaction. Those who ask do not care which.
 pub enum Conn {
     /// Reads, once there is something to read.
-    Later(Db),
+    Lazy(Db),
     /// Reads.
-    Lite(PoolConnection<Sqlite>),
+    Sqlite(PoolConnection<Sqlite>),
     /// Changes.
-    LiteTx(Transaction<'static, Sqlite>),
+    SqliteTx(Transaction<'static, Sqlite>),
     /// Reads.
-    Pg(PoolConnection<Postgres>),
+    Postgres(PoolConnection<Postgres>),
     /// Changes.
-    PgTx(Transaction<'static, Postgres>),
+    PostgresTx(Transaction<'static, Postgres>),
 }
 
 /// Which engine.
@@ -116,13 +121,13 @@ impl Db {
     /// A connection for single statements that read.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
-            Db::Sqlite { read, .. } => Conn::Lite(read.acquire().await?),
-            Db::Postgres(pool) => Conn::Pg(pool.acquire().await?),
+            Db::Sqlite { read, .. } => Conn::Sqlite(read.acquire().await?),
+            Db::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
         })
     }
     /// The same, taken when the first statement is asked: what can be answered from memory needs none.
     pub fn read_later(&self) -> Conn {
-        Conn::Later(self.clone())
+        Conn::Lazy(self.clone())
     }
     /// A transaction that may write. SQLite takes the write lock here, so that reading before writing never fails late.
     pub async fn begin(&self) -> Result<Conn> {
@@ -134,8 +139,8 @@ impl Db {
     }
     async fn begin_by(&self, lite: &'static str) -> Result<Conn> {
         Ok(match self {
-            Db::Sqlite { write, .. } => Conn::LiteTx(write.begin_with(lite).await?),
-            Db::Postgres(pool) => Conn::PgTx(pool.begin().await?),
+            Db::Sqlite { write, .. } => Conn::SqliteTx(write.begin_with(lite).await?),
+            Db::Postgres(pool) => Conn::PostgresTx(pool.begin().await?),
         })
     }
     /// Connections that are open, and those of them that nobody uses now.
@@ -169,17 +174,17 @@ impl Conn {
     /// Which engine.
     pub fn dialect(&self) -> Dialect {
         match self {
-            Conn::Later(db) => db.dialect(),
-            Conn::Lite(_) | Conn::LiteTx(_) => Dialect::Sqlite,
-            Conn::Pg(_) | Conn::PgTx(_) => Dialect::Postgres,
+            Conn::Lazy(db) => db.dialect(),
+            Conn::Sqlite(_) | Conn::SqliteTx(_) => Dialect::Sqlite,
+            Conn::Postgres(_) | Conn::PostgresTx(_) => Dialect::Postgres,
         }
     }
     /// Whether it may write, and sees what it wrote.
     pub fn is_change(&self) -> bool {
-        matches!(self, Conn::LiteTx(_) | Conn::PgTx(_))
+        matches!(self, Conn::SqliteTx(_) | Conn::PostgresTx(_))
     }
     async fn open(&mut self) -> Result<&mut Conn> {
-        if let Conn::Later(db) = self {
+        if let Conn::Lazy(db) = self {
             *self = db.read().await?;
         }
         Ok(self)
@@ -187,34 +192,34 @@ impl Conn {
     /// SQL is a literal, written for Postgres; the few spellings that SQLite lacks are replaced.
     pub fn query(&mut self, sql: &'static str) -> Query<'_> {
         let args = match self.dialect() {
-            Dialect::Sqlite => Args::Lite(SqliteArguments::default()),
-            Dialect::Postgres => Args::Pg(PgArguments::default()),
+            Dialect::Sqlite => Args::Sqlite(SqliteArguments::default()),
+            Dialect::Postgres => Args::Postgres(PgArguments::default()),
         };
-        let sql = spell(sql, self.dialect());
+        let sql = translate(sql, self.dialect());
         Query { conn: self, sql, args, bound: 0 }
     }
     /// Keeps what a transaction did. Dropped without it, it never was.
     pub async fn commit(self) -> Result<()> {
         match self {
-            Conn::LiteTx(it) => it.commit().await,
-            Conn::PgTx(it) => it.commit().await,
-            Conn::Later(_) | Conn::Lite(_) | Conn::Pg(_) => Ok(()),
+            Conn::SqliteTx(it) => it.commit().await,
+            Conn::PostgresTx(it) => it.commit().await,
+            Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) => Ok(()),
         }
     }
 }
 
 tokio::task_local! {
-    static ASKED: Cell<u32>;
+    static STATEMENTS: Cell<u32>;
 }
 
 /// Does some work, and counts how many statements it asks.
 pub async fn counted<T>(work: impl Future<Output = T>) -> (T, u32) {
-    ASKED.scope(Cell::new(0), async { (work.await, ASKED.with(Cell::get)) }).await
+    STATEMENTS.scope(Cell::new(0), async { (work.await, STATEMENTS.with(Cell::get)) }).await
 }
 
 enum Args {
-    Lite(SqliteArguments),
-    Pg(PgArguments),
+    Sqlite(SqliteArguments),
+    Postgres(PgArguments),
 }
 
 /// A statement and its values.
@@ -238,25 +243,25 @@ macro_rules! on {
         debug_assert_eq!(bound, highest(sql), "values bound and $n in: {sql}");
         let _ = bound;
         // Outside of a request, nobody counts.
-        let _ = ASKED.try_with(|it| it.set(it.get() + 1));
+        let _ = STATEMENTS.try_with(|it| it.set(it.get() + 1));
         let $sql = sql;
         match (conn.open().await?, args) {
-            (Conn::Lite(conn), Args::Lite($args)) => {
+            (Conn::Sqlite(conn), Args::Sqlite($args)) => {
                 type $DB = Sqlite;
                 let $to = &mut **conn;
                 $body
             }
-            (Conn::LiteTx(conn), Args::Lite($args)) => {
+            (Conn::SqliteTx(conn), Args::Sqlite($args)) => {
                 type $DB = Sqlite;
                 let $to = &mut **conn;
                 $body
             }
-            (Conn::Pg(conn), Args::Pg($args)) => {
+            (Conn::Postgres(conn), Args::Postgres($args)) => {
                 type $DB = Postgres;
                 let $to = &mut **conn;
                 $body
             }
-            (Conn::PgTx(conn), Args::Pg($args)) => {
+            (Conn::PostgresTx(conn), Args::Postgres($args)) => {
                 type $DB = Postgres;
                 let $to = &mut **conn;
                 $body
@@ -266,33 +271,41 @@ macro_rules! on {
     }};
 }
 
-impl Query<'_> {
+impl<'q> Query<'q> {
     /// The next value: `$1`, `$2`, …
     pub fn bind<'t, T: Value<'t>>(mut self, value: T) -> Self {
         self.bound += 1;
         match &mut self.args {
-            Args::Lite(args) => push::<Sqlite, T>(args, value),
-            Args::Pg(args) => push::<Postgres, T>(args, value),
+            Args::Sqlite(args) => push::<Sqlite, T>(args, value),
+            Args::Postgres(args) => push::<Postgres, T>(args, value),
         }
         self
     }
     /// Runs it; answers how many rows it touched.
-    pub async fn run(self) -> Result<u64> {
-        on!(self, |DB, sql, args, to| {
-            let done = sqlx::query_with::<DB, _>(sql, args).execute(to).await?;
-            Ok(done.rows_affected())
+    pub fn execute(self) -> BoxFuture<'q, Result<u64>> {
+        Box::pin(async move {
+            on!(self, |DB, sql, args, to| {
+                let done = sqlx::query_with::<DB, _>(sql, args).execute(to).await?;
+                Ok(done.rows_affected())
+            })
         })
     }
     /// All rows.
-    pub async fn all<T: Record>(self) -> Result<Vec<T>> {
-        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_all(to).await)
+    pub fn fetch_all<T: Record + 'q>(self) -> BoxFuture<'q, Result<Vec<T>>> {
+        Box::pin(async move {
+            on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_all(to).await)
+        })
     }
     /// The one row that must be there.
-    pub async fn one<T: Record>(self) -> Result<T> {
-        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_one(to).await)
+    pub fn fetch_one<T: Record + 'q>(self) -> BoxFuture<'q, Result<T>> {
+        Box::pin(async move {
+            on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_one(to).await)
+        })
     }
     /// The row, if there is one.
-    pub async fn maybe<T: Record>(self) -> Result<Option<T>> {
-        on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_optional(to).await)
+    pub fn fetch_optional<T: Record + 'q>(self) -> BoxFuture<'q, Result<Option<T>>> {
+        Box::pin(async move {
+            on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_optional(to).await)
+        })
     }
 }

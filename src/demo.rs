@@ -10,9 +10,9 @@ mod usage;
 pub use bills::sold;
 
 use crate::{
+    context::Kit,
     db::Db,
     error::{Error, Result},
-    kit::Kit,
     store::{Client, Host, Scope, users},
 };
 

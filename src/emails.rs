@@ -116,7 +116,7 @@ impl Action {
 }
 
 #[derive(Template)]
-#[template(path = "letters/letter.html")]
+#[template(path = "emails/letter.html")]
 struct Html<'a> {
     site: &'a Site<'a>,
     to: &'a str,
@@ -124,7 +124,7 @@ struct Html<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "letters/letter.txt")]
+#[template(path = "emails/letter.txt")]
 struct Text<'a> {
     site: &'a Site<'a>,
     to: &'a str,

@@ -1,41 +1,30 @@
 //! What every request shares. The fields are private: only this module's own gates can open them.
-pub mod agent;
-pub mod answer;
 pub mod assets;
-mod back;
-pub mod bill;
-pub mod call;
-pub mod chart;
 pub mod client;
-pub mod csv;
-pub mod error_pages;
+pub mod error_response;
 pub mod form;
-pub mod front;
 pub mod gate;
-pub mod layers;
-pub mod leaked;
-pub mod limits;
-pub mod memory;
+pub mod idempotency;
+pub mod leaked_keys;
 pub mod metrics;
-pub mod nav;
-pub mod once;
+pub mod middleware;
 pub mod openapi;
-pub mod page;
 pub mod passkeys;
 pub mod problems;
-pub mod prove;
+pub mod reauth;
+mod return_to;
 pub mod routes;
-pub mod shell;
-pub mod sign;
+pub mod server;
+pub mod sign_in;
 pub mod throttle;
-pub mod words;
+pub mod user_agent;
 
 use crate::{
+    clients::payments::{ByHand, Till},
+    context::Kit,
     db::Db,
-    kit::Kit,
     model::id::{AccountId, KeyId, SessionId, TokenId},
     store::{keys, sessions, tokens},
-    till::{ByHand, Till},
 };
 use ipnet::IpNet;
 use std::{
@@ -49,11 +38,11 @@ const TOGETHER: Duration = Duration::from_millis(200);
 
 /// The running program, as requests see it.
 #[derive(Clone)]
-pub struct App(Arc<Inner>);
+pub struct App(pub(crate) Arc<Inner>);
 
-struct Inner {
-    db: Db,
-    kit: Kit,
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) kit: Kit,
     mailbox: bool,
     proxies: Vec<IpNet>,
     till: OnceLock<Arc<dyn Till>>,
@@ -63,8 +52,8 @@ struct Inner {
     used: moka::sync::Cache<KeyId, ()>,
     /// Keys whose use is about to be written down.
     waiting: Mutex<Vec<KeyId>>,
-    memory: memory::Memory,
-    limits: limits::Limits,
+    pub(crate) memory: crate::gateway::key_cache::Memory,
+    pub(crate) limits: crate::gateway::rate_limit::Limits,
     metrics: metrics::Metrics,
     metrics_token: Option<String>,
 }
@@ -96,8 +85,8 @@ impl App {
             touched,
             used,
             waiting: Mutex::default(),
-            memory: memory::Memory::default(),
-            limits: limits::Limits::default(),
+            memory: crate::gateway::key_cache::Memory::default(),
+            limits: crate::gateway::rate_limit::Limits::default(),
             metrics: metrics::Metrics::default(),
             metrics_token,
             till: OnceLock::new(),
@@ -128,13 +117,13 @@ impl App {
         &self.0.throttle
     }
     /// Puts the layers around the routes: the whole program as a service.
-    pub fn front(self, routes: routes::Routes) -> front::Front {
+    pub fn front(self, routes: routes::Routes) -> server::Front {
         // Once for each program: tests put its door up more than once.
         self.0.book.get_or_init(|| openapi::Book::of(routes.table()));
         let table = routes.table().to_vec();
         let (router, quick) = routes.into_parts();
-        let hall = layers::Hall::new(router, &table, &self);
-        front::Front::new(&self, quick, hall)
+        let hall = middleware::Hall::new(router, &table, &self);
+        server::Front::new(&self, quick, hall)
     }
     /// A session was used. Written down now and then, beside the request.
     fn touch(&self, session: SessionId, account: Option<AccountId>) {
@@ -157,7 +146,7 @@ impl App {
         }
     }
     /// Writes down a key's use soon, with those of others.
-    fn write_use(&self, key: KeyId) {
+    pub(crate) fn write_use(&self, key: KeyId) {
         let is_first = {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push(key);
@@ -176,7 +165,7 @@ impl App {
         });
     }
     /// Writes down a service token's use, beside the request.
-    fn write_token_use(&self, token: TokenId) {
+    pub(crate) fn write_token_use(&self, token: TokenId) {
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(cause) = tokens::touch(&app.0.db, &app.0.kit, token).await {

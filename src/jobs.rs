@@ -1,23 +1,24 @@
 //! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
 //! what one has taken, no other takes.
 mod collect;
-pub mod watch;
 
 use crate::{
+    clients::{
+        payments::{ByHand, Till},
+        smtp::{Failure, Postman},
+    },
+    context::Kit,
     db::Db,
+    emails::Letter,
     error::Result,
-    kit::Kit,
-    letters::Letter,
-    mail::{Failure, Postman},
     model::time::{MINUTE, Time},
     store::{
-        Change, Client, Host, Scope, answers, domains, invoices, keys,
-        mails::{self, Due},
-        members, plans, sessions,
+        Change, Client, Host, Scope, domains, idempotency, invoices, keys, members,
+        outbox::{self, Due},
+        plans, sessions,
         sso::enforce,
         transfers, usage,
     },
-    till::{ByHand, Till},
 };
 use std::{
     future::Future,
@@ -115,16 +116,16 @@ impl Worker {
     async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
         let room = AT_ONCE.saturating_sub(on_the_way.len());
         // Looking needs no transaction, and mostly there is nothing.
-        let next = mails::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default())).await?;
+        let next = outbox::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default())).await?;
         if room == 0 || next.is_none_or(|it| it > self.kit.now()) {
             return Ok(0);
         }
         let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let taken = mails::take(&mut change, i64::try_from(room).unwrap_or(1)).await?;
+        let taken = outbox::take(&mut change, i64::try_from(room).unwrap_or(1)).await?;
         let count = taken.len();
         if self.postman.is_none() {
             for due in &taken {
-                mails::sent(&mut change, due.id, true).await?;
+                outbox::sent(&mut change, due.id, true).await?;
             }
         }
         change.commit().await?;
@@ -161,16 +162,16 @@ impl Worker {
 
     async fn note(&self, due: &Due, outcome: &Result<(), Failure>) -> Result<()> {
         self.apart(async |change| match outcome {
-            Ok(()) => mails::sent(change, due.id, false).await,
-            Err(Failure::Retry(words)) => mails::retry(change, due, words).await,
-            Err(Failure::Refused(words)) => mails::refused(change, due.id, words).await,
+            Ok(()) => outbox::sent(change, due.id, false).await,
+            Err(Failure::Retry(words)) => outbox::retry(change, due, words).await,
+            Err(Failure::Refused(words)) => outbox::refused(change, due.id, words).await,
         })
         .await
     }
 
     async fn sweep(&self) -> Result<()> {
-        self.apart(async |it| answers::sweep(it).await).await?;
-        self.apart(async |it| mails::sweep(it).await).await?;
+        self.apart(async |it| idempotency::sweep(it).await).await?;
+        self.apart(async |it| outbox::sweep(it).await).await?;
         self.apart(async |it| sessions::sweep(it).await).await?;
         self.apart(async |it| transfers::sweep(it).await).await?;
         self.apart(async |it| enforce::sweep(it).await).await?;

@@ -6,27 +6,33 @@ pub mod model;
 
 pub mod error;
 
-pub mod kit;
+pub mod crypto;
+
+pub mod clients;
+
+pub mod context;
 
 pub mod db;
-pub mod letters;
+pub mod emails;
 
-pub mod mail;
 pub mod store;
-pub mod till;
 
-pub mod app;
+pub mod gateway;
+
+pub mod view;
+
+pub mod http;
 
 pub mod api;
 pub mod screens;
 
 pub mod demo;
+pub mod jobs;
 pub mod settings;
-pub mod worker;
 
 pub mod cli;
 
 /// Every route of the program.
-pub fn routes() -> app::routes::Routes {
+pub fn routes() -> http::routes::Routes {
     screens::routes().merge(api::routes())
 }

@@ -1,4 +1,5 @@
 //! Nouns and rules. No SQL text, no HTML, no async.
+pub mod access;
 pub mod account;
 pub mod bill;
 pub mod brief;
@@ -6,7 +7,6 @@ pub mod budget;
 pub mod calendar;
 pub mod catalog;
 pub mod domain;
-pub mod entry;
 pub mod grant;
 pub mod id;
 pub mod invoice;

@@ -1,6 +1,5 @@
 //! The pages. One file a screen: its routes, its forms, its templates, its handlers in the order of the routes.
 pub mod audit;
-pub mod auth;
 pub mod billing;
 pub mod docs;
 pub mod forgot_password;
@@ -11,7 +10,6 @@ pub mod join;
 pub mod keys;
 pub mod leaked_key;
 pub mod mailbox;
-pub mod matrix;
 pub mod me;
 pub mod members;
 pub mod metrics;
@@ -21,20 +19,18 @@ pub mod operator;
 pub mod overview;
 pub mod requests;
 pub mod resources;
-pub mod role_picker;
 pub mod roles;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
-pub mod single_sign_on;
+pub mod social_login;
 pub mod sso;
-pub mod sso_domains;
+pub mod stripe_webhook;
 pub mod teams;
 pub mod usage;
-pub mod webhooks;
 pub mod why;
 
-use crate::app::routes::Routes;
+use crate::http::routes::Routes;
 
 /// All pages.
 pub fn routes() -> Routes {
@@ -42,7 +38,7 @@ pub fn routes() -> Routes {
         audit::routes(),
         billing::routes(),
         docs::routes(),
-        auth::routes(),
+        social_login::routes(),
         forgot_password::routes(),
         health::routes(),
         invitations::routes(),
@@ -64,11 +60,9 @@ pub fn routes() -> Routes {
         settings::routes(),
         sign_in::routes(),
         sign_up::routes(),
-        single_sign_on::routes(),
         sso::routes(),
-        sso_domains::routes(),
         teams::routes(),
-        webhooks::routes(),
+        stripe_webhook::routes(),
         usage::routes(),
         why::routes(),
     ];

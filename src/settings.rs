@@ -170,7 +170,7 @@ pub struct Settings {
     /// By which server names are looked up, if not by the system's.
     pub dns_resolver: Option<SocketAddr>,
     /// Who we are to Google and GitHub.
-    pub social: crate::kit::social::Providers,
+    pub social: crate::clients::social::Providers,
 }
 
 /// An account at Stripe.

@@ -1,41 +1,41 @@
 //! All SQL. A function takes a `Scope` to read and a `Change` to change; both know who asks, and only the gates and the
 //! commands make them.
+pub mod access;
 pub mod accounts;
-pub mod answers;
 pub mod audit;
 pub mod billing;
 pub mod budgets;
 pub mod demo;
 pub mod domains;
-pub mod doors;
-pub mod entry;
+pub mod email_tokens;
 pub mod factors;
 pub mod grants;
 mod guarded;
+pub mod idempotency;
 pub mod identities;
+pub mod invalidations;
 pub mod invitations;
 pub mod invoices;
 mod json;
 pub mod keys;
-pub mod limits;
-pub mod links;
-pub mod mails;
 pub mod me;
 pub mod members;
 mod memberships;
+pub mod outbox;
 pub mod overview;
 pub mod passkeys;
 pub mod payments;
 pub mod plans;
+pub mod rate_limits;
 pub mod requests;
 pub mod resources;
 pub mod roles;
+pub mod scopable_resources;
 pub mod sessions;
 pub mod shell;
+pub mod sign_in_methods;
 pub mod sign_ups;
-pub mod sources;
 pub mod sso;
-pub mod stale;
 pub mod teams;
 pub mod tokens;
 pub mod transfers;
@@ -47,22 +47,22 @@ pub mod why;
 pub use guarded::{Allowed, Guarded};
 
 use crate::{
-    db::{Conn, Db, Query},
-    error::{Error, Result},
-    kit::{
+    context::{
         Kit,
+        invalidation::{Mark, by_address},
         recall::{About, Name},
-        stale::{Mark, by_address},
     },
-    letters::Letter,
+    db::{Conn, Db, Query},
+    emails::Letter,
+    error::{Error, Result},
     model::{
-        entry::{By, Entry, Person, Session},
+        access::{By, Entry, Person, Session},
         id::{TokenId, UserId},
         time::Time,
         token::Scopes,
     },
 };
-use entry::Credential;
+use access::Credential;
 use std::{
     net::IpAddr,
     ops::{Deref, DerefMut},
@@ -294,7 +294,7 @@ impl<W: Who> Change<W> {
     pub async fn commit(self) -> Result<()> {
         let Change { mut scope, marks, renewed } = self;
         let now = scope.now();
-        stale::tell(&mut scope.conn, &marks, now).await?;
+        invalidations::tell(&mut scope.conn, &marks, now).await?;
         scope.conn.commit().await?;
         scope.kit.stale.tell(&marks);
         scope.kit.stale.renew(&renewed);
@@ -325,11 +325,11 @@ impl<W: Who> Change<W> {
     }
     /// Sends a letter once the change is kept, and not otherwise.
     pub async fn post(&mut self, letter: &Letter) -> Result<()> {
-        mails::queue(self, letter, None).await
+        outbox::queue(self, letter, None).await
     }
     /// Takes the user's row, so that what one user may have once is counted once.
     async fn lock_user(&mut self, id: UserId) -> Result<()> {
-        self.sql("select 1 from users where id = $1 for no key update").bind(id).run().await?;
+        self.sql("select 1 from users where id = $1 for no key update").bind(id).execute().await?;
         Ok(())
     }
 }
@@ -341,9 +341,9 @@ impl Change<Entry> {
         let mut conn = db.begin().await?;
         conn.query("select 1 from accounts where id = (select account_id from slugs where slug = $1) for no key update")
             .bind(slug)
-            .run()
+            .execute()
             .await?;
-        let who = entry::find(&mut conn, by, slug, kit.now()).await?;
+        let who = access::find(&mut conn, by, slug, kit.now()).await?;
         Ok(Change::of(conn, who, kit, client))
     }
     /// Takes two accounts of one family for what passes from one to the other: the one at the top first, so that two who
@@ -358,12 +358,12 @@ impl Change<Entry> {
         let mut conn = db.begin().await?;
         let top = "select 1 from accounts where id = (select coalesce(a.parent_id, a.id) from accounts a
             join slugs s on s.account_id = a.id where s.slug = $1) for no key update";
-        conn.query(top).bind(from).run().await?;
+        conn.query(top).bind(from).execute().await?;
         let both = "select 1 from accounts where id in (select account_id from slugs where slug in ($1, $2)) order by id
             for no key update";
-        conn.query(both).bind(from).bind(to).run().await?;
-        let who = entry::find(&mut conn, by, from, kit.now()).await?;
-        let there = entry::find(&mut conn, by, to, kit.now()).await.map_err(|it| match it {
+        conn.query(both).bind(from).bind(to).execute().await?;
+        let who = access::find(&mut conn, by, from, kit.now()).await?;
+        let there = access::find(&mut conn, by, to, kit.now()).await.map_err(|it| match it {
             Error::NotFound | Error::Moved(_) | Error::Barred { .. } => {
                 Error::invalid("to", "unknown_account", "Choose an account that you can enter.")
             }
@@ -376,7 +376,7 @@ impl Change<Me> {
     /// Asks again who this is.
     pub async fn begin(db: &Db, session: &[u8], kit: &Kit, client: &Client) -> Result<Change<Me>> {
         let mut conn = db.begin().await?;
-        let who = entry::me(&mut conn, session, kit.now()).await?.ok_or(Error::SignedOut)?;
+        let who = access::me(&mut conn, session, kit.now()).await?.ok_or(Error::SignedOut)?;
         Ok(Change::of(conn, who, kit, client))
     }
 }
@@ -425,8 +425,8 @@ impl<W> DerefMut for Change<W> {
 }
 
 /// How letters name this installation.
-fn site(kit: &Kit) -> crate::letters::Site<'_> {
+fn site(kit: &Kit) -> crate::emails::Site<'_> {
     let base_url = kit.rules.base_url.as_str();
     let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    crate::letters::Site { host, base_url }
+    crate::emails::Site { host, base_url }
 }

@@ -1,15 +1,15 @@
 //! The account itself.
 use super::{
+    etag::{IfMatch, Tagged, Versioned},
     given,
-    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{self, Params},
         gate::Key,
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         account::{AccountRef, Kind},
         id::AccountId,

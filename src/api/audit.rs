@@ -1,14 +1,14 @@
 //! The account's audit log.
 use super::{
     given, hex,
-    list::{Ask, List},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{account::AccountRef, permission::ViewAudit, time::Time},
     store::audit::{self, Filter},
 };

@@ -1,15 +1,15 @@
 //! Budgets of an account.
 use super::{
-    list::{Ask, List},
-    tag::{IfMatch, Tagged, Versioned},
+    etag::{IfMatch, Tagged, Versioned},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form,
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         budget::{self, Kind, runs_out},
         calendar::{Day, Month},

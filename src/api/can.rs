@@ -1,8 +1,8 @@
 //! Why: whether a member may do something, through which grant, or what is missing.
 use super::{given, grants::Grant};
 use crate::{
-    app::{form::Params, gate::Key, routes::Routes},
     error::{Error, Result},
+    http::{form::Params, gate::Key, routes::Routes},
     model::{
         grant::Role,
         id::{MembershipId, ResourceId},

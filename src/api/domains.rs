@@ -1,12 +1,12 @@
 //! The domains of an organization: claimed, proven by the DNS, and what their people may do.
-use super::list::{Ask, List};
+use super::pagination::{Ask, List};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form,
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         domain::Domain,
         id::{DomainId, JoinId},

@@ -1,9 +1,9 @@
 //! Versions: what two people edit has an `ETag`, and a change meant for another version is refused.
 use super::hex;
 use crate::{
-    app::App,
+    crypto::secrets::hash,
     error::{Error, Result},
-    kit::secret::hash,
+    http::App,
 };
 use axum::{
     Json,

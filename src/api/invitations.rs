@@ -2,15 +2,15 @@
 use super::{
     given,
     grants::Grant,
-    list::{Ask, List},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form,
         gate::{At, Key},
         routes::Routes,
     },
-    error::Result,
     model::{
         account::LoginType,
         id::{InvitationId, UserId},

@@ -1,14 +1,12 @@
 //! Invoices: as JSON, as CSV, as PDF. Amounts and prices are in minor units of the currency.
-use super::list::{Ask, List};
+use super::pagination::{Ask, List};
 use crate::{
-    app::{
-        bill::{Sheet, file},
-        call::{Csv, Pdf},
+    error::{Error, Result},
+    http::{
         gate::{Key, Number},
-        page::attachment,
+        openapi::call::{Csv, Pdf},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         calendar::Month,
         id::InvoiceId,
@@ -22,6 +20,10 @@ use crate::{
         billing,
         invoices::{self, Invoice as Stored},
         payments,
+    },
+    view::{
+        invoice::{Sheet, file},
+        page::attachment,
     },
 };
 use axum::{
@@ -177,11 +179,11 @@ async fn show(key: Key<ViewInvoices>, Number(number): Number, fields: HeaderMap)
         fields.get(header::ACCEPT).and_then(|it| it.to_str().ok()).is_some_and(|it| it.contains(kind))
     };
     if wants("application/pdf") {
-        let bytes = crate::app::bill::pdf(&Sheet::of(&found))?;
+        let bytes = crate::view::invoice::pdf(&Sheet::of(&found))?;
         return Ok(attachment(&file(Some(&number), "pdf"), "application/pdf", bytes));
     }
     if wants("text/csv") {
-        return Ok(crate::app::csv::attachment(&file(Some(&number), "csv"), Sheet::of(&found).csv()));
+        return Ok(crate::view::csv::attachment(&file(Some(&number), "csv"), Sheet::of(&found).csv()));
     }
     Ok(Json(Invoice::from(found)).into_response())
 }

@@ -1,16 +1,17 @@
 //! API keys: one's own, and everyone's for who may manage them.
 use super::{
-    Nullable, given,
-    list::{Ask, List},
-    tag::{IfMatch, Tagged, Versioned},
+    Nullable,
+    etag::{IfMatch, Tagged, Versioned},
+    given,
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form,
         gate::{At, Key as Gate},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         id::{KeyId, MembershipId, ResourceId},
         permission::{OwnKeys, Permission, Permissions, SeeKeys},

@@ -1,7 +1,7 @@
 //! A key that somebody found: reported without signing in.
 use crate::{
-    app::{form, gate::Anyone, leaked, routes::Routes},
     error::Result,
+    http::{form, gate::Anyone, leaked_keys, routes::Routes},
 };
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ struct Thanks {
 }
 
 async fn report(anyone: Anyone, form::Json(it): form::Json<Report>) -> Result<Json<Thanks>> {
-    leaked::report(&anyone, &it.key).await?;
+    leaked_keys::report(&anyone, &it.key).await?;
     Ok(Json(Thanks {
         detail: "If this is a key of ours that works, it is revoked now, and those whom it concerns are told.",
     }))

@@ -1,18 +1,18 @@
 //! Members of an account.
 use super::{
-    Nullable, given,
+    Nullable,
+    etag::{IfMatch, Tagged, Versioned},
+    given,
     grants::Grant,
-    list::{Ask, List},
-    tag::{IfMatch, Tagged, Versioned},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
-        form,
-        form::Params,
+    error::Result,
+    http::{
+        form::{self, Params},
         gate::{At, Key},
         routes::Routes,
     },
-    error::Result,
     model::{
         account::LoginType,
         grant,

@@ -1,5 +1,5 @@
 //! The document of all this, for programs that read it.
-use crate::app::{gate::Anyone, openapi::Book, routes::Routes};
+use crate::http::{gate::Anyone, openapi::Book, routes::Routes};
 use axum::{
     http::header,
     response::{IntoResponse, Response},

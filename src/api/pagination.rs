@@ -1,7 +1,7 @@
 //! Lists: what every one of them is asked, and how every one of them is answered.
 use crate::{
-    app::{App, form},
     error::{Error, Result},
+    http::{App, form},
 };
 use axum::{
     Json,

@@ -1,11 +1,11 @@
 //! The plan, and who is billed.
 use super::{
+    etag::{IfMatch, Tagged, Versioned},
     given,
-    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
-    app::{form, gate::Key, routes::Routes},
     error::Result,
+    http::{form, gate::Key, routes::Routes},
     model::{
         account::AccountRef,
         catalog::RateLimit,

@@ -1,12 +1,12 @@
 //! Access requests: asked by a member, granted or declined by who may change members.
-use super::list::{Ask, List};
+use super::pagination::{Ask, List};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form,
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         grant::Grant,
         id::{MembershipId, RequestId, ResourceId},

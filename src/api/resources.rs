@@ -1,16 +1,16 @@
 //! Resources: registered, read, changed, deleted.
 use super::{
+    etag::{IfMatch, Tagged, Versioned},
     given,
-    list::{Ask, List},
-    tag::{IfMatch, Tagged, Versioned},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form,
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Fault, Result},
     model::{
         account::AccountRef,
         id::{ResourceId, UserId},

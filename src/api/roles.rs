@@ -1,16 +1,16 @@
 //! Roles: those that every account has, and the organization's own.
 use super::{
+    etag::{IfMatch, Tagged, Versioned},
     given,
-    list::{Ask, List},
-    tag::{IfMatch, Tagged, Versioned},
+    pagination::{Ask, List},
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{self, Params},
         gate::{At, Key},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         id::RoleId,
         permission::{ManageRoles, Permission, Permissions, SeeRoles},

@@ -1,12 +1,12 @@
 //! The organization's identity provider.
 use super::{
+    etag::{IfMatch, Tagged, Versioned},
     given,
     grants::Grant,
-    tag::{IfMatch, Tagged, Versioned},
 };
 use crate::{
-    app::{form, gate::Key, routes::Routes},
     error::{Error, Result},
+    http::{form, gate::Key, routes::Routes},
     model::permission::ManageSso,
     store::{
         Change, Scope, domains,

@@ -1,8 +1,8 @@
 //! Teams under the account. Each is an account of its own: what is in it is read and changed there, with a key of it.
-use super::list::{Ask, List};
+use super::pagination::{Ask, List};
 use crate::{
-    app::{form, gate::Key as Gate, routes::Routes},
     error::{Error, Fault, Result},
+    http::{form, gate::Key as Gate, routes::Routes},
     model::{
         account::Kind,
         id::AccountId,

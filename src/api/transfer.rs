@@ -1,7 +1,7 @@
 //! The offer of an account's ownership.
 use crate::{
-    app::{form, gate::Key, routes::Routes},
     error::{Error, Result},
+    http::{form, gate::Key, routes::Routes},
     model::{
         id::MembershipId,
         permission::{Inside, TransferAccount},

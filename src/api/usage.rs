@@ -2,7 +2,7 @@
 mod events;
 mod read;
 
-use crate::app::routes::Routes;
+use crate::http::routes::Routes;
 
 /// The calls.
 pub fn routes() -> Routes {

@@ -1,13 +1,9 @@
 //! What gateways ask, for each request that they let pass or do not: answered from memory.
 use crate::{
-    app::{
-        App, form,
-        gate::Service,
-        limits::{Report, whole},
-        routes::Routes,
-    },
+    crypto::secrets::{KeyKind, digest, is_machine_key},
     error::Result,
-    kit::secret::{KeyKind, digest, is_machine_key},
+    gateway::rate_limit::{Report, whole},
+    http::{App, form, gate::Service, routes::Routes},
     model::{
         account::Kind,
         id::{AccountId, KeyId, UserId},

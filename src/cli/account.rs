@@ -5,9 +5,9 @@ use super::{
 };
 use crate::{
     model::{
+        access::Person,
         account::Kind,
         domain::Domain,
-        entry::Person,
         text::{Email, Name, Slug},
     },
     settings::Settings,

@@ -4,12 +4,11 @@ use super::{
     out::{Done, Failed, say},
 };
 use crate::{
+    clients::{payments::Stripe, smtp::Postman, social::Social},
+    context::Kit,
     db::Db,
-    kit::{Kit, social::Social},
-    mail::Postman,
     settings::{Database, Settings},
     store::{Client, Host, Scope, sso},
-    till::Stripe,
 };
 use tokio::task::JoinSet;
 

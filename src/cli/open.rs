@@ -1,9 +1,10 @@
 //! The database and the kit, as a command finds them.
 use super::out::{Done, Failed};
 use crate::{
+    context::{Chance, Clock, Kit, Rules},
+    crypto::secrets::Seal,
     db::Db,
     error::Error,
-    kit::{Chance, Clock, Kit, Rules, secret::Seal},
     settings::{Database, Settings},
     store::{Change, Client, Host, Scope, audit},
 };

@@ -1,6 +1,6 @@
 //! `guildhall openapi`
 use super::out::Done;
-use crate::app::openapi::Book;
+use crate::http::openapi::Book;
 use std::io::{self, Write as _};
 
 /// Prints the OpenAPI document, byte for byte as the server does.

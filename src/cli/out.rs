@@ -1,5 +1,5 @@
 //! What a command says: answers on standard output, one sentence on standard error.
-use crate::{error::Error, worker::watch::HEARD};
+use crate::{error::Error, gateway::replica_sync::HEARD};
 use std::io::{self, Write as _};
 
 /// A command that did not do what it was asked.

@@ -4,18 +4,19 @@ use super::{
     out::{Done, Failed, say},
 };
 use crate::{
-    app::{App, Serving},
+    clients::{
+        payments::{ByHand, Stripe, Till},
+        smtp::Postman,
+    },
+    context::Kit,
+    crypto::secrets::{hash, token},
     db::Db,
     demo,
-    kit::{
-        Kit,
-        secret::{hash, token},
-    },
-    mail::Postman,
+    gateway::replica_sync::Watch,
+    http::{App, Serving},
+    jobs::Worker,
     settings::Settings,
     store::{Change, Client, Host, Scope, users},
-    till::{ByHand, Stripe, Till},
-    worker::{Worker, watch::Watch},
 };
 use clap::Args;
 use std::{

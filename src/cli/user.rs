@@ -4,7 +4,7 @@ use super::{
     out::{Done, Failed, say},
 };
 use crate::{
-    kit::password,
+    crypto::password,
     model::text::{Email, Name},
     settings::Settings,
     store::{

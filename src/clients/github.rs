@@ -1,10 +1,10 @@
 //! GitHub by OAuth 2: authorization code with PKCE and state, then its API for who that is.
 use super::{
-    Chance,
     oidc::{Answer, Refusal},
     outgoing::Outgoing,
     social::{Profile, Provider},
 };
+use crate::context::Chance;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,

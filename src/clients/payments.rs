@@ -4,7 +4,10 @@ mod stripe;
 
 pub use stripe::Stripe;
 
-use crate::model::{id::AccountId, id::ChargeId, time::Time};
+use crate::model::{
+    id::{AccountId, ChargeId},
+    time::Time,
+};
 use async_trait::async_trait;
 
 /// Why the provider did not do it.

@@ -23,7 +23,7 @@ use lettre::{
 use tokio::{sync::Semaphore, time::timeout};
 use url::{Host, Url, form_urlencoded};
 
-use crate::letters::{Letter, one_line};
+use crate::emails::{Letter, one_line};
 
 /// For reaching the server, and for signing in there.
 const CONNECT: Duration = Duration::from_secs(20);

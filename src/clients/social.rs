@@ -1,10 +1,10 @@
 //! Signing in by Google and by GitHub: what each says of a person, alike. Knows nothing of users and sessions.
 use super::{
-    Chance,
     github::{self, GitHub},
     oidc::{self, Answer, Oidc, Refusal, Start},
     outgoing::Outgoing,
 };
+use crate::context::Chance;
 use crate::model::time::Time;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};

@@ -49,7 +49,7 @@ impl Sieve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::{Chance, secret::hash};
+    use crate::{context::Chance, crypto::secrets::hash};
 
     #[test]
     fn it_knows_what_was_added_and_little_else() {

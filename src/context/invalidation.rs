@@ -1,6 +1,7 @@
 //! What this process may not remember any longer. Whoever changes an account tells so here once the change is kept; whatever is
 //! kept in memory asks here before it is believed.
-use super::{secret::hash, sieve::Sieve};
+use super::bloom_filter::Sieve;
+use crate::crypto::secrets::hash;
 use std::{
     sync::{
         Arc, PoisonError, RwLock,

@@ -1,6 +1,6 @@
 //! What was read, remembered for a moment: as long as nothing is told of whom it is about (`kit::stale`), and never for a whole
 //! second, so that nothing which was told elsewhere, or which time alone does, is shown later than that.
-use super::stale::{Since, Stale};
+use super::invalidation::{Since, Stale};
 use crate::model::time::Time;
 use moka::sync::Cache;
 use std::{

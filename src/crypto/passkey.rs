@@ -1,9 +1,9 @@
 //! Passkeys (`WebAuthn`): this installation as the relying party. Each must verify its user, by a finger, a face or a PIN, and is
 //! then two factors in one; each can be found without a name, and is then a way in by itself.
 use crate::{
+    context::Rules,
     error::{Error, Result},
-    kit::Rules,
-    model::entry::Person,
+    model::access::Person,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

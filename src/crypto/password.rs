@@ -68,7 +68,7 @@ pub async fn matches(password: &str, stored: Option<&str>) -> Result<bool> {
 }
 
 fn hash(password: &str) -> String {
-    let salt: [u8; 16] = super::Chance::real().bytes();
+    let salt: [u8; 16] = crate::context::Chance::real().bytes();
     let hashed = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
     hashed.expect("the default parameters are valid").to_string()
 }

@@ -1,5 +1,5 @@
 //! Secrets: tokens in links, keys for machines, and what is encrypted or signed under the secret key.
-use super::Chance;
+use crate::context::Chance;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     Key, XChaCha20Poly1305, XNonce,

@@ -1,5 +1,5 @@
 //! Codes of authenticator apps (RFC 6238), as every app makes them: SHA-1, six digits, thirty seconds.
-use super::Chance;
+use crate::context::Chance;
 use crate::model::time::Time;
 use qrcode::{Color, EcLevel, QrCode};
 use totp_rs::{Algorithm, Builder, Secret, Totp};

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A statement as the engine spells it. Each is spelled once: statements are literals, so there are only so many.
-pub fn spell(sql: &'static str, dialect: Dialect) -> &'static str {
+pub fn translate(sql: &'static str, dialect: Dialect) -> &'static str {
     static SPELLED: RwLock<BTreeMap<(usize, usize), &'static str>> = RwLock::new(BTreeMap::new());
     if dialect == Dialect::Postgres {
         return sql;
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn sqlite_reads_what_is_written_for_postgres() {
-        let lite = |sql| spell(sql, Dialect::Sqlite).to_owned();
+        let lite = |sql| translate(sql, Dialect::Sqlite).to_owned();
         assert_eq!(lite("select 1 for no key update"), "select 1");
         assert_eq!(lite("a = any($2::text[])"), "a in (select value from json_each($2))");
         assert_eq!(lite("json_agg(encode(uuid_send(r.id), 'hex'))"), "json_group_array(lower(hex(r.id)))");

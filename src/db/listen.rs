@@ -6,18 +6,18 @@ use sqlx::{
 };
 
 /// A connection that listens, apart from those that serve requests.
-pub struct Ear(PgListener);
+pub struct Listener(PgListener);
 
-impl Ear {
+impl Listener {
     /// Listens on a channel. None on SQLite, which has nobody to listen to.
-    pub async fn open(db: &Db, channel: &str) -> Result<Option<Ear>> {
+    pub async fn open(db: &Db, channel: &str) -> Result<Option<Listener>> {
         let Db::Postgres(pool) = db else { return Ok(None) };
         let options = pool.connect_options().as_ref().clone();
         let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let mut listener = PgListener::connect_with(&own.connect_with(options).await?).await?;
         listener.eager_reconnect(false);
         listener.listen(channel).await?;
-        Ok(Some(Ear(listener)))
+        Ok(Some(Listener(listener)))
     }
     /// All that was notified until now: asking the server brings what it still had for us.
     pub async fn hear(&mut self) -> Result<Vec<String>> {

@@ -28,19 +28,19 @@ const ALL: &[(&str, &str)] = &[
 
 pub async fn run(db: &Db) -> Result<()> {
     let mut conn = db.begin().await?;
-    if let Conn::PgTx(_) = conn {
+    if let Conn::PostgresTx(_) = conn {
         // Replicas that start together take turns.
-        conn.query("select 1 from (select pg_advisory_xact_lock(7236482643)) it").run().await?;
+        conn.query("select 1 from (select pg_advisory_xact_lock(7236482643)) it").execute().await?;
     }
     raw(&mut conn, "create table if not exists migrations (name text primary key)".to_owned()).await?;
-    let done: Vec<(String,)> = conn.query("select name from migrations").all().await?;
+    let done: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
     for (name, text) in ALL {
         if done.iter().any(|(it,)| it == name) {
             continue;
         }
         let text = ddl(text, conn.dialect());
         raw(&mut conn, text).await?;
-        conn.query("insert into migrations (name) values ($1)").bind(*name).run().await?;
+        conn.query("insert into migrations (name) values ($1)").bind(*name).execute().await?;
     }
     conn.commit().await
 }
@@ -53,17 +53,17 @@ pub async fn behind(db: &Db) -> Result<usize> {
             "select cast(c.oid as text) from pg_class c where c.oid = to_regclass('migrations')"
         }
     };
-    if conn.query(exists).maybe::<(String,)>().await?.is_none() {
+    if conn.query(exists).fetch_optional::<(String,)>().await?.is_none() {
         return Ok(ALL.len());
     }
-    let done: Vec<(String,)> = conn.query("select name from migrations").all().await?;
+    let done: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
     Ok(ALL.iter().filter(|(name, _)| !done.iter().any(|(it,)| it == name)).count())
 }
 
 async fn raw(conn: &mut Conn, text: String) -> Result<()> {
     match conn {
-        Conn::LiteTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
-        Conn::PgTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
-        Conn::Later(_) | Conn::Lite(_) | Conn::Pg(_) => unreachable!("migrations run in a transaction"),
+        Conn::SqliteTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
+        Conn::PostgresTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
+        Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) => unreachable!("migrations run in a transaction"),
     }
 }

@@ -1,8 +1,8 @@
 //! The bills of the months that are over: the older ones paid, the last one open.
 use super::story::{ACME, Acme};
 use crate::{
+    context::Kit,
     error::{Error, Result},
-    kit::Kit,
     model::{
         calendar::Month,
         catalog::{Catalog, Seller},

@@ -4,15 +4,14 @@ use super::{
     story::{ACME, Acme},
 };
 use crate::{
+    clients::oidc::Refusal,
     error::{Error, Result},
-    kit::oidc::Refusal,
     model::{domain::Domain, id::AccountId},
     store::{
         Change, Me, Visitor, Who, accounts, domains,
         sso::{
-            self, Connection, Step, Test, Wish,
-            arrive::{self, Guest},
-            break_glass,
+            self, Connection, Step, Test, Wish, break_glass,
+            sign_in::{self, Guest},
         },
     },
 };
@@ -76,7 +75,7 @@ impl Acme {
             let guest = self.guest(local, None).await?;
             let link = async |change: &mut Change<Me>| {
                 let connection = connection(change, account).await?;
-                arrive::link_me(change, &connection, &guest).await.map(drop)
+                sign_in::link_me(change, &connection, &guest).await.map(drop)
             };
             self.stage.alone(local, link).await?;
         }
@@ -93,7 +92,7 @@ impl Acme {
             let guest = self.guest(local, name).await?;
             let arrived = async |change: &mut Change<Visitor>| {
                 let connection = connection(change, guest.account).await?;
-                arrive::arrive(change, &connection, &guest, None).await
+                sign_in::arrive(change, &connection, &guest, None).await
             };
             let arrived = self.stage.stranger(local, arrived).await?;
             arrived.map_err(|it| Error::Internal(it.detail))?;
@@ -104,7 +103,7 @@ impl Acme {
         let refusal = Refusal::new("email_domain", detail);
         let email = "freelance@acme-films.example";
         let refused = async |change: &mut Change<Visitor>| {
-            arrive::refused(change, account, &refusal, Some(email)).await
+            sign_in::refused(change, account, &refusal, Some(email)).await
         };
         self.stage.stranger(email, refused).await
     }

@@ -1,21 +1,22 @@
 //! Where the story is played: people who act on their own, and a clock that only goes on.
 use super::PASSWORD;
 use crate::{
+    clients::smtp::Failure,
+    context::{Clock, Kit},
+    crypto::password,
     db::Db,
     error::{Error, Result},
-    kit::{Clock, Kit, password},
-    mail::Failure,
     model::{
+        access::{Entry, Person},
         calendar::{Day, Month},
-        entry::{Entry, Person},
         id::{MembershipId, SessionId, UserId},
         text::{Email, Name},
         time::{DAY, HOUR, MINUTE, Time},
     },
     store::{
         Change, Client, Host, Me, Visitor,
-        entry::Credential,
-        mails, members,
+        access::Credential,
+        members, outbox,
         sessions::{Sessions, held, secret_hash},
         users::{self, NewUser},
     },
@@ -213,13 +214,13 @@ impl Stage {
     pub async fn post(&self, fails: &str) -> Result<()> {
         let fails = email(fails)?;
         self.host(async |change| {
-            for due in mails::take(change, 100).await? {
+            for due in outbox::take(change, 100).await? {
                 let to = due.letter.as_ref().map(|it| it.to.as_str());
                 if to == Some(fails.as_str()) {
                     let words = Failure::Refused("550 5.1.1 no such mailbox here".into()).to_string();
-                    mails::refused(change, due.id, &words).await?;
+                    outbox::refused(change, due.id, &words).await?;
                 } else {
-                    mails::sent(change, due.id, true).await?;
+                    outbox::sent(change, due.id, true).await?;
                 }
             }
             Ok(())
@@ -228,7 +229,7 @@ impl Stage {
     }
     /// The secret in the newest link of that kind that was mailed to an address.
     pub async fn mailed(&self, to: &Email, path: &str) -> Result<String> {
-        let letters = self.host(async |change| mails::mailbox(change, 60).await).await?;
+        let letters = self.host(async |change| outbox::mailbox(change, 60).await).await?;
         let letter = letters.into_iter().find(|it| it.letter.to == to.as_str()).map(|it| it.letter.text);
         let secret = letter.as_deref().and_then(|it| it.split_once(path)?.1.split_whitespace().next());
         secret.map(str::to_owned).ok_or_else(|| Error::Internal(format!("no letter to {to}")))

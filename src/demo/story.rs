@@ -5,9 +5,9 @@ use super::{
     stage::{Stage, email, parse_name},
 };
 use crate::{
+    context::Kit,
     db::Db,
     error::{Error, Result},
-    kit::Kit,
     model::{
         account::LoginType,
         id::{KeyId, ResourceId, RoleId},

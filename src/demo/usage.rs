@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         accounts, budgets, keys,
-        limits::{self, Busiest, Tally},
+        rate_limits::{self, Busiest, Tally},
         usage,
     },
 };
@@ -76,8 +76,9 @@ impl Acme {
         let account = self.stage.host(async |change| accounts::by_slug(change, ACME).await).await?;
         let payer = account.ok_or(Error::NotFound)?.id;
         let Day(day) = self.stage.today();
-        let most = Busiest { subject: limits::Subject::Plan(payer).to_string(), day, span: 60, most: 486 };
-        let until = limits::hour(self.stage.kit.now());
+        let most =
+            Busiest { subject: rate_limits::Subject::Plan(payer).to_string(), day, span: 60, most: 486 };
+        let until = rate_limits::hour(self.stage.kit.now());
         let tally = |ago: i64| {
             let hour = until - ago;
             let of_day = hour.rem_euclid(24);
@@ -87,10 +88,10 @@ impl Acme {
                 (_, 9..17) if hour * 31 % 11 == 0 => 1 + hour % 3,
                 _ => 0,
             };
-            Tally { subject: limits::Subject::Plan(payer).to_string(), hour, asked, refused }
+            Tally { subject: rate_limits::Subject::Plan(payer).to_string(), hour, asked, refused }
         };
         let tallies: Vec<Tally> = (0..90 * 24).map(tally).collect();
-        limits::add(&self.stage.db, &[], &[most], &tallies).await
+        rate_limits::add(&self.stage.db, &[], &[most], &tallies).await
     }
 
     /// One for all, which only tells; and a hard one for a key that works in batches.

@@ -1,9 +1,9 @@
 //! What is remembered of keys, members, resources and service tokens between two requests: bounded, and believed only as long as
 //! nothing was told that makes it stale (`kit::stale`).
-use super::App;
+use crate::http::App;
 use crate::{
+    context::invalidation::{Since, Stale},
     error::{Error, Result},
-    kit::stale::{Since, Stale},
     model::{
         grant::Rights,
         id::AccountId,
@@ -210,7 +210,7 @@ impl App {
         Ok(found)
     }
     /// The service token whose secret has this hash, if it is in force. Its use is written down now and then.
-    pub(super) async fn token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
+    pub(crate) async fn token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
         let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
         // Tokens belong to the installation, which the nil id stands for.
         let holds = |it: &Arc<Dated<Token>>| stale.is_trusted() && stale.holds(it.1, &[Uuid::nil()]);

@@ -1,19 +1,18 @@
 //! Rate limits: sliding windows, several at once, shared by all who count as one. A process that serves alone counts for
 //! itself, and writes down what must outlive it. Where several serve, each takes shares of the limit from the database before it
 //! admits anything (`store::limits::share`): together they admit no more than one would.
-mod meters;
-mod rate;
+mod limiters;
+mod window_limiter;
 
-use super::App;
+use crate::http::App;
 use crate::{
+    context::Kit,
     db::Db,
     error::{Error, Result},
-    kit::Kit,
     model::{catalog::RateLimit, id::AccountId, time::DAY},
-    store::limits::{self, Delta, Subject, hour},
+    store::rate_limits::{self, Delta, Subject, hour},
 };
-use meters::{Meter, Meters};
-use rate::{Rate, Try};
+use limiters::{Meter, Meters};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -22,6 +21,7 @@ use std::{
     },
     time::Duration,
 };
+use window_limiter::{Rate, Try};
 
 /// What a limit says after a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,14 +170,14 @@ impl Limits {
         let (epoch, replicas) = (self.epoch.load(SeqCst), self.replicas.load(SeqCst));
         let now = kit.now();
         if replicas <= 1 {
-            let pieces = limits::read(db, subject, now).await?;
+            let pieces = rate_limits::read(db, subject, now).await?;
             let mut state = lock(&meter.state);
             state.rates.iter_mut().for_each(|it| it.others(&pieces));
             state.epoch = epoch;
             return Ok(false);
         }
         let mut deltas: Vec<Delta> = vec![];
-        let shared = limits::share(db, subject, now, |pieces| {
+        let shared = rate_limits::share(db, subject, now, |pieces| {
             let mut state = lock(&meter.state);
             state.rates.iter_mut().for_each(|it| it.others(pieces));
             let share = |it: &mut Rate| it.share(subject, cost, replicas, now);
@@ -222,7 +222,7 @@ impl Limits {
                     lock(&self.due).insert(*whom);
                 }
             }
-            let written = limits::add(db, &deltas, &busiest, &tallies).await;
+            let written = rate_limits::add(db, &deltas, &busiest, &tallies).await;
             for (whom, subject, meter) in &meters {
                 if written.is_err() {
                     let mut state = lock(&meter.state);
@@ -274,7 +274,7 @@ impl App {
         self.0.limits.ask(&self.0.db, self.kit(), Ask { whom: Subject::Plan(payer), limits, cost }).await
     }
     /// A call of our own API, made for an account: what its limit says, and how that is told.
-    pub(super) async fn call(&self, account: AccountId) -> Result<Option<(Report, Policy)>> {
+    pub(crate) async fn call(&self, account: AccountId) -> Result<Option<(Report, Policy)>> {
         let limits = &self.kit().catalog.api[..];
         let ask = Ask { whom: Subject::Api(account), limits, cost: Some(1) };
         let report = self.0.limits.ask(&self.0.db, self.kit(), ask).await?;

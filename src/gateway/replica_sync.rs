@@ -1,13 +1,13 @@
 //! What keeps memory true: hears several times a second what other processes changed, counts the keys that there are, and keeps
 //! rate limits in step with the other replicas.
 use crate::{
-    app::App,
+    context::Kit,
     db::{Db, Dialect},
     error::Result,
-    kit::Kit,
+    http::App,
     store::{
-        limits,
-        stale::{self, Hearing},
+        invalidations::{self, Hearing},
+        rate_limits,
     },
 };
 use std::{
@@ -69,7 +69,7 @@ impl Watch {
         }
         let left = async {
             self.app.limits().write(&self.db, &self.kit, true).await?;
-            limits::leave(&self.db, self.replica).await
+            rate_limits::leave(&self.db, self.replica).await
         };
         if let Err(cause) = left.await {
             tracing::warn!(?cause, "what rate limits counted last was not written down");
@@ -110,7 +110,7 @@ impl Watch {
         let limits = self.app.limits();
         // Nobody shares a file.
         let replicas = match self.db.dialect() {
-            Dialect::Postgres => limits::attend(&self.db, self.replica, self.kit.now()).await?,
+            Dialect::Postgres => rate_limits::attend(&self.db, self.replica, self.kit.now()).await?,
             Dialect::Sqlite => 1,
         };
         let all = limits.attended_by(replicas);
@@ -119,15 +119,15 @@ impl Watch {
             // Beside: hearing must not wait for it.
             let (db, kit) = (self.db.clone(), self.kit.clone());
             tokio::spawn(async move {
-                if let Err(cause) = stale::count(&db, &kit.stale).await {
+                if let Err(cause) = invalidations::count(&db, &kit.stale).await {
                     tracing::warn!(?cause, "the keys were not counted: unknown ones are looked up");
                 }
             });
         }
         if self.swept.elapsed() >= SWEEP {
             self.swept = Instant::now();
-            stale::sweep(&self.db, &self.kit).await?;
-            limits::sweep(&self.db, &self.kit).await?;
+            invalidations::sweep(&self.db, &self.kit).await?;
+            rate_limits::sweep(&self.db, &self.kit).await?;
             self.app.limits().sweep(&self.kit);
         }
         Ok(())

@@ -1,23 +1,25 @@
 //! How an error is told: a page to a person, a problem document (RFC 9457) to a program. Handlers only return it; the layer
 //! here, which knows the request, writes the answer.
 use super::{
-    App, back,
+    App,
     client::cookie,
-    error_pages,
-    layers::{self, NO_STORE, Next, REQUEST_ID},
-    limits::{Policy, Report, fields, whole},
-    page::Page,
-    sign::session_cookie,
+    middleware::{self, NO_STORE, Next, REQUEST_ID},
+    return_to,
+    sign_in::session_cookie,
 };
 use crate::{
     error::{Asked, Detour, Error, Fault, Way},
-    model::{entry::Entry, id::ResourceId, permission::Permission},
+    model::{access::Entry, id::ResourceId, permission::Permission},
     store::{
         Client, Scope,
-        entry::{self, Credential},
+        access::{self, Credential},
         members,
         sessions::secret_hash,
     },
+};
+use crate::{
+    gateway::rate_limit::{Policy, Report, fields, whole},
+    view::{error_pages, page::Page},
 };
 use axum::{
     extract::Request,
@@ -68,7 +70,7 @@ pub async fn told(app: &App, request: Request, next: impl Next) -> Response {
         parts.extensions.insert(limited.clone());
     }
     let asked = parts.clone();
-    let response = layers::guarded(app, Request::from_parts(parts, body), next).await;
+    let response = middleware::guarded(app, Request::from_parts(parts, body), next).await;
     let mut told = tell(app, asked, response, is_program).await;
     if let Some((report, policy)) = limited.0.get() {
         for (name, value) in fields(report, policy) {
@@ -207,8 +209,9 @@ async fn person(app: &App, error: &Error, asked: &Parts, reference: &str) -> Res
     match error {
         Error::SignedOut => sign_in(&page, asked),
         Error::Moved(slug) => moved(slug, asked),
-        Error::Barred { code: entry::SECOND_FACTOR, detail } => {
-            let step = format!("/sign-in/second?next={}", back::encoded(&back::address(asked, app)));
+        Error::Barred { code: access::SECOND_FACTOR, detail } => {
+            let step =
+                format!("/sign-in/second?next={}", return_to::encoded(&return_to::address(asked, app)));
             page.whole("A second factor is needed", |frame| error_pages::second_factor(frame, detail, &step))
         }
         Error::Forbidden(_) | Error::Barred { .. } => match inside(app, error, asked, &page).await {
@@ -243,7 +246,7 @@ fn failed(page: &Page, error: &Error, reference: Option<&str>) -> Response {
 
 /// Offers the sign-in that is asked for, and comes back to where one was.
 fn detour(page: &Page, door: &Detour, asked: &Parts, app: &App) -> Response {
-    let next = back::encoded(&back::address(asked, app));
+    let next = return_to::encoded(&return_to::address(asked, app));
     let (label, href) = match door.way {
         Way::Own => ("Sign in as yourself".to_owned(), format!("/sign-in?own=1&next={next}")),
         Way::Password => ("Sign in with your password".to_owned(), format!("/sign-in?own=1&next={next}")),
@@ -294,7 +297,7 @@ async fn inside(app: &App, error: &Error, asked: &Parts, page: &Page) -> Option<
     // This layer stands outside of that of the sessions: it reads the cookie itself.
     let id: Id = cookie(&asked.headers, session_cookie(app))?.parse().ok()?;
     let by = Credential::Session(secret_hash(id));
-    let who: Entry = entry::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
+    let who: Entry = access::find(&mut app.0.db.read().await.ok()?, &by, slug, app.kit().now()).await.ok()?;
     let mut scope = Scope::read(&app.0.db, who, app.kit(), &Client::default());
     let may_be_given = *permission != Permission::TransferAccount;
     let givers = if may_be_given { members::leaders(&mut scope).await.ok()? } else { vec![] };

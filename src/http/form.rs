@@ -1,5 +1,5 @@
 //! What comes in: forms, JSON bodies and query strings, refused in words where they cannot be read.
-use super::{App, layers::BODY};
+use super::{App, middleware::BODY};
 use crate::error::{Error, Fault, Result};
 use axum::{
     body::{Body, Bytes, to_bytes},

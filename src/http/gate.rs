@@ -1,18 +1,18 @@
 //! The doors between a request and the data. Nothing else hands out a `Scope`.
+mod account;
 mod anyone;
-mod door;
 mod service;
 mod signed_in;
 
+pub use account::{Can, Door, Key, Via};
 pub use anyone::Anyone;
-pub use door::{Can, Door, Key, Via};
 pub use service::Service;
 pub use signed_in::{Operator, SignedIn};
 
 use super::App;
 use crate::{
+    crypto::secrets::{KeyKind, digest, is_machine_key},
     error::{Error, Result},
-    kit::secret::{KeyKind, digest, is_machine_key},
     model::permission::Permission,
 };
 use axum::{

@@ -1,14 +1,14 @@
 //! `Idempotency-Key`: a change of the API that is sent again is done once, and answered alike. This layer stands outside of that
 //! which tells errors, so that it keeps what the caller reads; the claim itself is made by the gate, which knows the key.
 use super::{
-    App, answer, gate,
-    layers::{BODY, Next},
+    App, error_response, gate,
+    middleware::{BODY, Next},
 };
 use crate::{
+    crypto::secrets::KeyKind,
     error::{Error, Result},
-    kit::secret::KeyKind,
     model::id::KeyId,
-    store::answers::{self, Answer, Claim, Found},
+    store::idempotency::{self, Answer, Claim, Found},
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -41,7 +41,7 @@ struct Inner {
 impl Once {
     /// Claims it for an API key. What must not be done now is refused; the layer says with which answer.
     pub(super) async fn claim(&self, app: &App, key: KeyId) -> Result<Claim> {
-        let found = answers::claim(&app.0.db, app.kit(), key, &self.0.word, &self.0.request).await?;
+        let found = idempotency::claim(&app.0.db, app.kit(), key, &self.0.word, &self.0.request).await?;
         // The gate is passed once.
         let _ = self.0.found.set(found.clone());
         match found {
@@ -62,23 +62,23 @@ impl Once {
 /// Does a request with an `Idempotency-Key` once.
 pub async fn pass(app: App, request: Request, next: impl Next) -> Response {
     if !is_meant(&request) {
-        return answer::told(&app, request, next).await;
+        return error_response::told(&app, request, next).await;
     }
     let (mut parts, body) = request.into_parts();
     let word = match word(&parts) {
         Ok(word) => word,
-        Err(error) => return answer::problem(&error, &parts),
+        Err(error) => return error_response::problem(&error, &parts),
     };
     let Ok(body) = to_bytes(body, BODY).await else {
         let detail = "The request was cut off, or is larger than the 1 MiB that is taken.".into();
-        return answer::problem(&Error::Malformed { status: 413, detail }, &parts);
+        return error_response::problem(&Error::Malformed { status: 413, detail }, &parts);
     };
     let once = Once(Arc::new(Inner { word, request: fingerprint(&parts, &body), found: OnceLock::new() }));
     parts.extensions.insert(once.clone());
     // What was begun is finished and kept, even if the caller hangs up.
     let work = async move {
         let request = Request::from_parts(parts, Body::from(body));
-        let response = answer::told(&app, request, next).await;
+        let response = error_response::told(&app, request, next).await;
         finish(&app, &once, response).await
     };
     let done = tokio::spawn(work.instrument(tracing::Span::current())).await;
@@ -142,7 +142,7 @@ async fn finish(app: &App, once: &Once, response: Response) -> Response {
 async fn kept(app: &App, claim: &Claim, response: Response) -> Response {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        if let Err(cause) = answers::release(&app.0.db, claim).await {
+        if let Err(cause) = idempotency::release(&app.0.db, claim).await {
             tracing::warn!(%cause, "a claim was not given back: it ends by itself");
         }
         return response;
@@ -157,7 +157,7 @@ async fn kept(app: &App, claim: &Claim, response: Response) -> Response {
     });
     let text = String::from_utf8_lossy(&body).into_owned();
     let answer = Answer { status: status.as_u16(), fields: fields.collect(), body: text };
-    if let Err(cause) = answers::keep(&app.0.db, app.kit(), claim, &answer).await {
+    if let Err(cause) = idempotency::keep(&app.0.db, app.kit(), claim, &answer).await {
         tracing::warn!(%cause, "an answer was not kept");
     }
     Response::from_parts(parts, Body::from(body))

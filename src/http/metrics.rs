@@ -1,7 +1,7 @@
 //! What is counted for those who watch over the program, in the text format of Prometheus. Labels are the routes' own patterns
 //! and other closed lists: nothing that a visitor sends makes a new one.
 use super::App;
-use crate::{db::Dialect, kit::secret::hash, model::verdict::Verdict};
+use crate::{crypto::secrets::hash, db::Dialect, model::verdict::Verdict};
 use axum::http::StatusCode;
 use std::{
     collections::BTreeMap,
@@ -71,7 +71,7 @@ impl Metrics {
         self.verdicts[at].fetch_add(1, Relaxed);
     }
     /// A key, a resource or a service token was looked up in the database.
-    pub(super) fn lookup(&self) {
+    pub(crate) fn lookup(&self) {
         self.lookups.fetch_add(1, Relaxed);
     }
     /// How many were looked up.

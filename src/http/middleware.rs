@@ -1,9 +1,9 @@
 //! What every request passes on its way in and out.
-use super::{App, assets, once, routes::Route, sign::session_cookie};
+use super::{App, assets, idempotency, routes::Route, sign_in::session_cookie};
 use crate::{
+    context::Kit,
     db::counted,
     error::{Error, Result},
-    kit::Kit,
     store::sessions::Sessions,
 };
 use axum::{
@@ -82,7 +82,7 @@ impl Hall {
             let app = app.clone();
             move |request| {
                 let (app, within) = (app.clone(), within.clone());
-                async move { Ok(once::pass(app, request, within).await) }
+                async move { Ok(idempotency::pass(app, request, within).await) }
             }
         });
         // A page is some 60 KB of words that repeat: the middle of the scale makes a tenth of it within a millisecond.

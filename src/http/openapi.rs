@@ -1,9 +1,10 @@
 //! The OpenAPI document, made from the route table: the gate says who may call, the description beside the route says the rest.
+pub mod call;
 mod example;
 mod operation;
 mod parts;
 
-use super::{App, call::Shape, routes::Route};
+use super::{App, openapi::call::Shape, routes::Route};
 use crate::error::Error;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::{Map, Value, json};

@@ -1,13 +1,11 @@
 //! Passkeys between the browser and the session: a challenge goes out and is kept, its answer comes back and is checked once.
-use super::sign::{fault, read};
+use super::sign_in::{fault, read};
 use crate::{
+    context::Kit,
+    crypto::passkey::{Credential, Making, Party, Signed, Signing},
     error::{Error, Result},
-    kit::{
-        Kit,
-        passkey::{Credential, Making, Party, Signed, Signing},
-    },
     model::{
-        entry::Person,
+        access::Person,
         id::UserId,
         time::{MINUTE, Time},
     },

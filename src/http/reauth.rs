@@ -1,14 +1,15 @@
 //! Fresh proof for dangerous acts: what a form asks for, and what came with it.
-use super::{App, back, passkeys};
+use super::{App, passkeys, return_to};
 use crate::{
+    clients::social::Provider,
+    crypto::{passkey::Party, password},
     error::{Error, Result},
-    kit::{passkey::Party, password, social::Provider},
     model::{
-        entry::{By, Entry, Fresh},
+        access::{By, Entry, Fresh},
         id::UserId,
     },
     store::{
-        Change, Client, Me, Scope, Who, entry,
+        Change, Client, Me, Scope, Who, access,
         factors::{self, Ways},
         me, sessions,
     },
@@ -97,7 +98,7 @@ impl Proof {
     /// Of who came through an organization's provider, and proves it there.
     pub(super) fn of_provider(who: &Entry, address: &str) -> Proof {
         let (name, slug) = provider_of(who);
-        let href = format!("/sso/{slug}?fresh=1&next={}", back::encoded(address));
+        let href = format!("/sso/{slug}?fresh=1&next={}", return_to::encoded(address));
         let again = vec![Again { label: format!("Continue with {name} SSO"), href }];
         Proof { is_asked: true, again, ..Proof::default() }
     }
@@ -116,7 +117,7 @@ pub(super) fn provider_of(who: &Entry) -> (String, String) {
 
 /// The sign-ins of who has no password, no app and no passkey.
 fn again(app: &App, ways: Ways, address: &str) -> Vec<Again> {
-    let next = back::encoded(address);
+    let next = return_to::encoded(address);
     let has = |it: Provider| app.kit().social.has(it);
     let linked = [(Provider::Google, ways.google), (Provider::GitHub, ways.github)];
     let by = |it: Provider| Again {
@@ -141,7 +142,7 @@ pub(super) struct Prover<'a> {
 impl Prover<'_> {
     async fn me(&self) -> Result<Me> {
         let mut conn = self.app.0.db.read().await?;
-        entry::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
+        access::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
     }
 
     /// A fresh proof, made just now by what was given.

@@ -1,5 +1,5 @@
 //! Where one comes back to, after a sign-in on the way.
-use super::{App, sign::safe_next};
+use super::{App, sign_in::safe_next};
 use axum::http::{Method, header, request::Parts};
 
 /// What was asked for; where that was a change, the page with its form, or the account's first.

@@ -1,5 +1,5 @@
 //! A router that only takes handlers whose first argument is a gate, and remembers which.
-use super::{App, call::Call, gate::Gate, layers::Answering};
+use super::{App, gate::Gate, middleware::Answering, openapi::call::Call};
 use crate::model::permission::Permission;
 use axum::{
     Router,

@@ -1,9 +1,9 @@
 //! The whole program as a service. What programs ask before each request of theirs goes down a lane of its own, straight to its
 //! handler: what is done for it on the way is done here. All else goes through the hall (`layers`) to the router.
 use super::{
-    App, answer,
-    layers::{self, Hall},
+    App, error_response,
     metrics::Times,
+    middleware::{self, Hall},
     routes::Quick,
 };
 use axum::{
@@ -93,16 +93,16 @@ impl Lane {
     async fn answer(&self, request: Request) -> Response {
         let began = Instant::now();
         // An answer has an id if the caller gave it one, or if it is to be found in the log.
-        let mut id = request.headers().get(layers::REQUEST_ID).cloned();
-        let mut response = layers::in_time((self.quick.call)(request, self.app.clone())).await;
-        if let Some(error) = answer::untold(&mut response) {
-            let id = id.get_or_insert_with(|| layers::new_id(self.app.kit()));
-            response = answer::to_program(&error, &self.quick.method, self.quick.path, id);
+        let mut id = request.headers().get(middleware::REQUEST_ID).cloned();
+        let mut response = middleware::in_time((self.quick.call)(request, self.app.clone())).await;
+        if let Some(error) = error_response::untold(&mut response) {
+            let id = id.get_or_insert_with(|| middleware::new_id(self.app.kit()));
+            response = error_response::to_program(&error, &self.quick.method, self.quick.path, id);
         }
-        layers::seal(response.headers_mut(), self.app.kit().rules.is_https());
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(layers::NO_STORE);
+        middleware::seal(response.headers_mut(), self.app.kit().rules.is_https());
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(middleware::NO_STORE);
         if let Some(id) = id {
-            response.headers_mut().insert(layers::REQUEST_ID, id);
+            response.headers_mut().insert(middleware::REQUEST_ID, id);
         }
         match response.status() {
             StatusCode::OK => self.times.add(began.elapsed()),

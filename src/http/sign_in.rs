@@ -1,13 +1,14 @@
 //! Signing a browser in and out: with one factor or two, at once or in two steps.
 use super::{
-    App, agent,
+    App,
     client::cookie,
     gate::{Anyone, SignedIn},
-    page::Page,
+    user_agent,
 };
+use crate::view::page::Page;
 use crate::{
+    crypto::secrets::hash,
     error::{Error, Result},
-    kit::secret::hash,
     model::{
         account::LoginType,
         id::UserId,
@@ -18,7 +19,7 @@ use crate::{
         sessions::{self, held, secret_hash},
         sso::{
             self,
-            proofs::{self, Proof},
+            session_proofs::{self, Proof},
         },
         users,
     },
@@ -66,7 +67,7 @@ pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> R
 
 async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
     match anyone.me().filter(|it| it.person.id == user) {
-        Some(me) => proofs::of(&mut anyone.read(), me.session.id).await,
+        Some(me) => session_proofs::of(&mut anyone.read(), me.session.id).await,
         None => Ok(vec![]),
     }
 }
@@ -101,7 +102,7 @@ async fn renew(anyone: &Anyone, user: UserId, by: &Shown<'_>, proofs: &[Proof]) 
     // Written now: a page that follows at once, perhaps from another replica, finds it.
     session.save().await.map_err(fault)?;
     let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
-    anyone.change(async |change| proofs::note(change, &secret_hash(id), proofs).await).await
+    anyone.change(async |change| session_proofs::note(change, &secret_hash(id), proofs).await).await
 }
 
 /// Signs the browser out: the session is gone.
@@ -113,7 +114,7 @@ pub async fn leave(session: &Session) -> Result<()> {
 pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
     let Some(me) = anyone.me().filter(|it| !it.session.is_own()) else { return Ok(None) };
     let mut scope = anyone.read();
-    let Some(proof) = proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
+    let Some(proof) = session_proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
     let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
     drop(scope);
     // A provider that is away keeps nobody from signing out here.
@@ -129,7 +130,7 @@ pub const TOKEN: &str = "sso token";
 
 /// The session was made with two factors from now on: the same one under a new secret.
 pub async fn raise(signed: &SignedIn) -> Result<()> {
-    let proofs = proofs::of(&mut signed.read(), signed.me().session.id).await?;
+    let proofs = session_proofs::of(&mut signed.read(), signed.me().session.id).await?;
     let session = signed.session();
     session.insert(held::TWO_FACTORS, true).await.map_err(fault)?;
     for gone in [held::HALF, held::PROVED] {
@@ -140,7 +141,7 @@ pub async fn raise(signed: &SignedIn) -> Result<()> {
     let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
     let (app, client) = (signed.app(), signed.client());
     let mut change = Change::<Visitor>::begin(&app.0.db, signed.kit(), client).await?;
-    proofs::note(&mut change, &secret_hash(id), &proofs).await?;
+    session_proofs::note(&mut change, &secret_hash(id), &proofs).await?;
     change.commit().await
 }
 
@@ -160,7 +161,7 @@ pub struct Arrival<'a> {
 pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arrival<'_>) -> Result<Response> {
     begin(anyone, it.user, it.method, it.two_factors).await?;
     let is_known = is_known(anyone, headers, it.user);
-    let browser = agent::device(&anyone.client().agent).name;
+    let browser = user_agent::device(&anyone.client().agent).name;
     let told = (!is_known).then_some(browser.as_str());
     arrived(anyone, told).await?;
     let to = match safe_next(it.next) {

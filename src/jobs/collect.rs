@@ -1,13 +1,13 @@
 //! Payments by card: the provider is asked outside of any transaction, and its answer is written down in one.
 use super::{AT_ONCE, LONGEST, NAME, Worker};
 use crate::{
+    clients::payments::{Charge, Outcome, State},
     error::Result,
     model::id::AccountId,
     store::{
         Change, Client, Host, Scope,
         payments::{self, Said},
     },
-    till::{Charge, Outcome, State},
 };
 use tokio::{task::JoinSet, time::timeout};
 

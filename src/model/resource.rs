@@ -1,6 +1,6 @@
 //! Resources of the platform: where they are, who sees them, and what lists may show.
 use super::{
-    entry::Entry,
+    access::Entry,
     grant::{Listed, Over, Rights, Role},
     id::{ResourceId, UserId},
     permission::{Needs, Permission, ViewResources},

@@ -1,7 +1,7 @@
 //! Usage: what is reported, by what it is summed, and who sees how much of it.
 pub mod event;
 
-use super::{entry::Entry, id::UserId, permission::Permission};
+use super::{access::Entry, id::UserId, permission::Permission};
 use uuid::Uuid;
 
 /// By what usage is summed.

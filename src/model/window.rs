@@ -67,7 +67,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::Chance;
+    use crate::context::Chance;
 
     /// Whatever comes, and whenever: no stretch of the window's length admits more than the limit.
     #[test]

@@ -2,22 +2,20 @@
 mod event;
 
 use crate::{
-    app::{
-        csv,
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-        routes::Routes,
-        shell::tint,
-        words::sentence,
-    },
     error::Result,
+    http::{form::Query, gate::Can, routes::Routes},
     model::{
         permission::ViewAudit,
         text::{counted, grouped},
         time::Time,
     },
     store::audit::{self, Event, Filter},
+    view::{
+        audit_sentences::sentence,
+        csv,
+        page::{Page, When},
+        shell::tint,
+    },
 };
 use askama::Template;
 use axum::response::Response;

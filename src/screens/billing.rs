@@ -4,21 +4,14 @@ mod details;
 mod plan;
 
 use crate::{
-    app::{
-        bill::MOST_IN_ZIP,
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-        routes::Routes,
-        shell::tint,
-    },
     error::Result,
+    http::{form::Query, gate::Can, routes::Routes},
     model::{
+        access::Entry,
         account::Kind,
         bill::{Bill, Used},
         calendar::Month,
         catalog::Plan,
-        entry::Entry,
         id::InvoiceId,
         invoice::Status,
         permission::{Needs, Permission, SeeUsage},
@@ -29,6 +22,11 @@ use crate::{
     store::{
         billing::{self, Card, Facts},
         invoices::Listed,
+    },
+    view::{
+        invoice::MOST_IN_ZIP,
+        page::{Page, When},
+        shell::tint,
     },
 };
 use askama::Template;

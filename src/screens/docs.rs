@@ -2,15 +2,14 @@
 mod read;
 
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         gate::{Anyone, At},
         openapi::Book,
-        page::Page,
         problems,
         routes::Routes,
-        shell::Frame,
     },
-    error::{Error, Result},
+    view::{page::Page, shell::Frame},
 };
 use askama::Template;
 use axum::response::Response;

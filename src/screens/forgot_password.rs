@@ -1,16 +1,16 @@
 //! A forgotten password: a mailed link, and a new one.
 use crate::{
-    app::{
+    crypto::password,
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{Anyone, Token},
-        page::{Faults, Page},
         routes::Routes,
-        sign::{self, Arrival},
+        sign_in::{self, Arrival},
     },
-    error::{Error, Result},
-    kit::password,
     model::text::Email,
-    store::links,
+    store::email_tokens,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -72,12 +72,12 @@ async fn ask(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Respon
     let keys =
         [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip()), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
-    anyone.change(async |change| links::forgot_password(change, &email).await).await?;
+    anyone.change(async |change| email_tokens::forgot_password(change, &email).await).await?;
     page.plain("Check your mail", Sent { email: email.as_str().to_owned() })
 }
 
 async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
-    match links::find_password(&mut anyone.read(), &token).await? {
+    match email_tokens::find_password(&mut anyone.read(), &token).await? {
         Some(it) => {
             page.plain("Choose a new password", Reset { token, email: it.email, faults: Faults::default() })
         }
@@ -92,7 +92,7 @@ async fn reset(
     headers: HeaderMap,
     Form(it): Form<Typed>,
 ) -> Result<Response> {
-    let Some(user) = links::find_password(&mut anyone.read(), &token).await? else {
+    let Some(user) = email_tokens::find_password(&mut anyone.read(), &token).await? else {
         return page.with(410).plain("This link is over", Over);
     };
     let hashed = match password::choose(&it.password, &[&user.name, &user.email]).await? {
@@ -104,10 +104,10 @@ async fn reset(
                 .plain("Choose a new password", Reset { token, email: user.email, faults });
         }
     };
-    match anyone.change(async |change| links::reset_password(change, &token, &hashed).await).await {
+    match anyone.change(async |change| email_tokens::reset_password(change, &token, &hashed).await).await {
         Ok(person) => {
             let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: "" };
-            let arrived = sign::arrive_by_one(&anyone, &page, &headers, &arrival).await?;
+            let arrived = sign_in::arrive_by_one(&anyone, &page, &headers, &arrival).await?;
             Ok(page.saying(arrived, "Your password was changed. Other sessions were ended."))
         }
         Err(Error::Conflict { .. }) => page.with(410).plain("This link is over", Over),

@@ -1,7 +1,7 @@
 //! For who watches over the program: is it up, and is its database?
 use crate::{
-    app::{gate::Anyone, routes::Routes},
     error::Error,
+    http::{gate::Anyone, routes::Routes},
     store::users,
 };
 use axum::{

@@ -4,19 +4,19 @@ mod choices;
 pub mod invite;
 
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Query,
         gate::{At, Can},
-        page::{Page, When},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         grant::Grant,
         id::InvitationId,
         permission::{InviteMembers, Permission},
     },
     store::invitations::{self, Invitation, Turn},
+    view::page::{Page, When},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,13 +1,10 @@
 //! One invoice: to read, to print, as PDF and CSV, to pay.
 use crate::{
-    app::{
-        bill::{self, Cells, MOST_IN_ZIP, Sheet, file},
-        csv,
+    error::{Error, Result},
+    http::{
         gate::{Can, Number},
-        page::{Faults, Page, attachment},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         invoice::{Document, Status},
         permission::{PayInvoices, Permission, ViewInvoices},
@@ -16,6 +13,11 @@ use crate::{
         Scope, billing,
         invoices::{self, Invoice},
         payments,
+    },
+    view::{
+        csv,
+        invoice::{self, Cells, MOST_IN_ZIP, Sheet, file},
+        page::{Faults, Page, attachment},
     },
 };
 use askama::Template;
@@ -89,7 +91,7 @@ fn download(sheet: &Sheet<'_>, ending: &str) -> Result<Response> {
     if ending == "csv" {
         return Ok(csv::attachment(&name, sheet.csv()));
     }
-    Ok(attachment(&name, "application/pdf", bill::pdf(sheet)?))
+    Ok(attachment(&name, "application/pdf", invoice::pdf(sheet)?))
 }
 
 /// The newest of them in one file, as PDF and CSV.
@@ -100,7 +102,7 @@ async fn all(can: Can<ViewInvoices>) -> Result<Response> {
     let most = i64::try_from(MOST_IN_ZIP).unwrap_or(i64::MAX);
     let found = invoices::list(&mut can.read(), None, most).await?;
     let name = format!("{}-invoices.zip", can.slug());
-    Ok(attachment(&name, "application/zip", bill::zip(found).await?))
+    Ok(attachment(&name, "application/zip", invoice::zip(found).await?))
 }
 
 /// What the invoice would be if the month ended now.

@@ -1,9 +1,10 @@
 //! Organizations that one may join because of one's address.
 use crate::{
-    app::{form::Form, gate::SignedIn, page::Page, routes::Routes},
     error::{Error, Result},
+    http::{form::Form, gate::SignedIn, routes::Routes},
     model::id::AccountId,
     store::domains::joining::{self, Open},
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;

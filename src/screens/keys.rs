@@ -5,14 +5,14 @@ mod one;
 mod rotate;
 
 use crate::{
-    app::{page::When, routes::Routes},
+    http::routes::Routes,
     model::{
         permission::Permissions,
         text::counted,
         time::{DAY, Time},
     },
-    screens::matrix,
     store::keys::{self, Key},
+    view::{page::When, permission_matrix},
 };
 use jiff::tz::TimeZone;
 
@@ -92,7 +92,7 @@ fn holds(it: &Key, is_mine: bool) -> Vec<String> {
         None => vec!["All they may do".to_owned()],
         Some(Permissions::ALL) => vec!["Everything".to_owned()],
         Some(some) => {
-            let all: Vec<String> = some.iter().map(matrix::label).collect();
+            let all: Vec<String> = some.iter().map(permission_matrix::label).collect();
             match all.as_slice() {
                 [first, second, _, ..] => vec![first.clone(), second.clone(), format!("+{}", all.len() - 2)],
                 _ => all,

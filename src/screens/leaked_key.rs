@@ -1,13 +1,8 @@
 //! For whoever finds a key where it should not be: no sign-in, and always the same answer.
 use crate::{
-    app::{
-        form::Form,
-        gate::Anyone,
-        leaked,
-        page::{Faults, Page},
-        routes::Routes,
-    },
     error::Result,
+    http::{form::Form, gate::Anyone, leaked_keys, routes::Routes},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -44,7 +39,7 @@ fn ask(anyone: &Anyone, page: &Page, faults: Faults) -> Result<Response> {
 }
 
 async fn report(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    match leaked::report(&anyone, &it.key).await {
+    match leaked_keys::report(&anyone, &it.key).await {
         Ok(()) => page.plain("Thank you", Thanks {}),
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;

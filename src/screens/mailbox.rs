@@ -1,14 +1,14 @@
 //! The mailbox of an installation that has no mail server: for trying things out on one's own machine.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Query,
         gate::{Anyone, At},
-        layers,
-        page::{Page, When},
+        middleware,
         routes::Routes,
     },
-    error::{Error, Result},
-    store::mails,
+    store::outbox,
+    view::page::{Page, When},
 };
 use askama::Template;
 use axum::{
@@ -87,7 +87,7 @@ fn guard(anyone: &Anyone, headers: &HeaderMap) -> Result<()> {
     }
 }
 
-fn row(it: &mails::Kept, anyone: &Anyone, page: &Page) -> Row {
+fn row(it: &outbox::Kept, anyone: &Anyone, page: &Page) -> Row {
     let zone = page.zone(anyone.me().and_then(|it| it.time_zone.as_deref()));
     let (to, subject) = (it.letter.to.clone(), it.letter.subject.clone());
     Row { id: it.id, to, subject, at: When::second(it.at, &zone) }
@@ -103,8 +103,8 @@ async fn list(
     let mut scope = anyone.read();
     let to = asked.to.trim().to_owned();
     let found = match to.as_str() {
-        "" => mails::mailbox(&mut scope, MOST).await?,
-        to => mails::mailbox_of(&mut scope, to, MOST).await?,
+        "" => outbox::mailbox(&mut scope, MOST).await?,
+        to => outbox::mailbox_of(&mut scope, to, MOST).await?,
     };
     let rows = found.iter().map(|it| row(it, &anyone, &page)).collect();
     page.solo("Mails", anyone.me().map(|it| &it.person), Index { to, rows })
@@ -112,10 +112,10 @@ async fn list(
 
 async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = mails::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
+    let kept = outbox::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
     let shown = Shown { it: row(&kept, &anyone, &page), parts: parts(&kept.letter.text) };
     let mut response = page.solo("Mail", anyone.me().map(|it| &it.person), shown)?;
-    let policy = format!("{}; frame-src 'self'", layers::CSP);
+    let policy = format!("{}; frame-src 'self'", middleware::CSP);
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
@@ -124,7 +124,7 @@ async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) 
 
 async fn show_html(anyone: Anyone, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = mails::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
+    let kept = outbox::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
     let html = kept.letter.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
     let policy = HeaderValue::from_static(OF_LETTER);
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())

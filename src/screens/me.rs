@@ -3,20 +3,18 @@ mod authenticator;
 mod codes;
 mod delete;
 mod passkeys;
-mod prove;
+mod reauth;
 mod security;
 
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::Form,
         gate::{At, SignedIn},
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
-        shell::{Theme, tint},
-        sign, words,
+        sign_in,
     },
-    error::{Error, Fault, Result},
     model::{
         account::{Kind, LoginType},
         grant::Grant,
@@ -24,9 +22,15 @@ use crate::{
         text::{Email, Name},
     },
     store::{
+        email_tokens,
         invitations::{self, Offer},
-        links, me,
+        me,
         shell::{Seat, seats},
+    },
+    view::{
+        audit_sentences,
+        page::{Faults, Page, When},
+        shell::{Theme, tint},
     },
 };
 use askama::Template;
@@ -52,7 +56,7 @@ pub fn routes() -> Routes {
         .merge(passkeys::routes())
         .merge(authenticator::routes())
         .merge(codes::routes())
-        .merge(prove::routes())
+        .merge(reauth::routes())
         .merge(delete::routes())
 }
 
@@ -147,7 +151,7 @@ impl Place {
     fn of(it: &Seat) -> Option<Place> {
         let role = match (&it.role, it.is_owner) {
             (_, true) => "Owner".to_owned(),
-            (Some(label), _) => words::title(label),
+            (Some(label), _) => audit_sentences::title(label),
             (None, _) => return None,
         };
         let (name, slug) = (it.name.clone(), it.slug.clone());
@@ -276,7 +280,7 @@ async fn ask_change(signed: &SignedIn, it: &NewEmail) -> Result<Email> {
         (format!("new address {}", email.key()), 5),
     ];
     let _ = signed.app().throttle().attempt(&keys)?;
-    signed.change(async |change| links::ask_email_change(change, &fresh, &email).await).await?;
+    signed.change(async |change| email_tokens::ask_email_change(change, &fresh, &email).await).await?;
     Ok(email)
 }
 
@@ -309,7 +313,7 @@ struct Chosen {
 /// Back to the page from which it was chosen, if that is one of ours.
 async fn set_theme(signed: SignedIn, page: Page, headers: HeaderMap, Form(it): Form<Chosen>) -> Response {
     let from = headers.get(header::REFERER).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let back = from.strip_prefix(&signed.kit().rules.base_url).and_then(sign::safe_next).unwrap_or("/me");
+    let back = from.strip_prefix(&signed.kit().rules.base_url).and_then(sign_in::safe_next).unwrap_or("/me");
     let mut response = page.to(back);
     page.set_theme(response.headers_mut(), Theme::from_cookie(&it.theme));
     response

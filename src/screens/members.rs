@@ -1,6 +1,6 @@
 //! Members: listed, searched, exported, changed one by one or many at once, removed; and leaving.
 mod bulk;
-mod ends;
+mod expiry;
 mod export;
 mod leave;
 mod list;
@@ -9,7 +9,7 @@ mod remove;
 mod restore;
 mod suspend;
 
-use crate::app::routes::Routes;
+use crate::http::routes::Routes;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {

@@ -1,8 +1,8 @@
 //! For Prometheus: what is counted and measured.
 use crate::{
-    app::{gate::Anyone, routes::Routes},
     error::{Error, Result},
-    store::mails,
+    http::{gate::Anyone, routes::Routes},
+    store::outbox,
 };
 use axum::{
     http::{HeaderMap, StatusCode, header},
@@ -28,7 +28,7 @@ async fn show(anyone: Anyone, fields: HeaderMap) -> Result<Response> {
             );
         }
     }
-    let mails = mails::waiting(&mut anyone.read()).await?;
+    let mails = outbox::waiting(&mut anyone.read()).await?;
     let page = app.exposition(mails);
     let fields = [
         (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),

@@ -1,12 +1,7 @@
 //! Opening an organization.
 use crate::{
-    app::{
-        form::Form,
-        gate::SignedIn,
-        page::{Faults, Page},
-        routes::Routes,
-    },
     error::{Error, Fault, Result},
+    http::{form::Form, gate::SignedIn, routes::Routes},
     model::{
         account::Kind,
         text::{Name, Slug},
@@ -15,6 +10,7 @@ use crate::{
         accounts,
         shell::{Seat, seats},
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

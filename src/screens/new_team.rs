@@ -1,18 +1,18 @@
 //! Opening a team. Where it belongs is the first question: that decides who pays.
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::{Form, Query},
         gate::SignedIn,
-        page::{Faults, Page},
         routes::Routes,
     },
-    error::{Error, Fault, Result},
     model::{
         account::Kind,
         permission::Permission,
         text::{Name, Refusal, Slug},
     },
     store::teams::{self, Parent},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

@@ -4,16 +4,17 @@ mod invoice;
 mod tokens;
 
 use crate::{
-    app::{form::Query, gate::Operator, page::Page, routes::Routes},
+    context::Kit,
     error::Result,
-    kit::Kit,
+    http::{form::Query, gate::Operator, routes::Routes},
     model::{
         account::Kind,
         id::AccountId,
         text::{counted, grouped},
         time::{DAY, Time},
     },
-    store::accounts::overseen::{self, Filter, Numbers, Overseen},
+    store::accounts::operator_list::{self, Filter, Numbers, Overseen},
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;
@@ -164,8 +165,8 @@ async fn show(operator: Operator, page: Page, Query(asked): Query<Asked>) -> Res
     let (kit, now) = (operator.kit(), operator.kit().now());
     let meter = kit.catalog.meters.first();
     let mut scope = operator.read();
-    let found = overseen::page(&mut scope, &asked.filter(), meter.map_or("", |it| &it.id)).await?;
-    let numbers = overseen::numbers(&mut scope).await?;
+    let found = operator_list::page(&mut scope, &asked.filter(), meter.map_or("", |it| &it.id)).await?;
+    let numbers = operator_list::numbers(&mut scope).await?;
     let index = Index {
         numbers: told(&numbers, kit),
         kinds: [("organization", "Organizations"), ("team", "Teams"), ("personal", "Personal accounts")]

@@ -3,24 +3,23 @@ mod pace;
 mod start;
 
 use crate::{
-    app::{
-        gate::Can,
-        page::{Page, When},
-        routes::Routes,
-        shell::tint,
-        words,
-    },
     error::Result,
+    http::{gate::Can, routes::Routes},
     model::{
+        access::Entry,
         account::Kind,
         calendar::Day,
         catalog::Plan,
-        entry::Entry,
         permission::{Permission, ViewAccount},
     },
     store::{
         audit::{self, Event},
         overview::{self, Facts},
+    },
+    view::{
+        audit_sentences,
+        page::{Page, When},
+        shell::tint,
     },
 };
 use askama::Template;
@@ -95,7 +94,12 @@ struct Act {
 impl Act {
     fn of(it: &Event, zone: &TimeZone) -> Act {
         let tint = tint(&it.actor_id.map_or_else(String::new, |it| it.to_string()));
-        Act { actor: it.actor_name.clone(), tint, says: words::sentence(it), at: When::minute(it.at, zone) }
+        Act {
+            actor: it.actor_name.clone(),
+            tint,
+            says: audit_sentences::sentence(it),
+            at: When::minute(it.at, zone),
+        }
     }
     /// What stands for the actor: the address without its domain.
     fn short(&self) -> &str {

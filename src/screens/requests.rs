@@ -1,25 +1,27 @@
 //! Access requests: asked for where something was refused, answered by who may change members.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{At, Can},
-        page::{Faults, Page, When},
         routes::Routes,
-        shell::tint,
     },
-    error::{Error, Result},
     model::{
-        entry::Entry,
+        access::Entry,
         grant::Grant,
         id::{RequestId, ResourceId},
         permission::{Inside, Permission, UpdateMembers},
         text::shorten,
         time::Time,
     },
-    screens::matrix::label,
     store::{
         Change,
         requests::{self, Request, Wish},
+    },
+    view::{
+        page::{Faults, Page, When},
+        permission_matrix::label,
+        shell::tint,
     },
 };
 use askama::Template;

@@ -1,13 +1,13 @@
 //! Resources: listed, registered, looked at with who reaches them, changed, moved, deleted.
+mod deletion_impact;
 mod edit;
-mod goes;
 mod list;
 mod new;
 mod one;
 mod used;
 
 use crate::{
-    app::routes::Routes,
+    http::routes::Routes,
     model::{catalog::Catalog, text::counted},
     store::resources::{Goes, Resource},
 };
@@ -22,10 +22,10 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/resources/{id}/visibility", one::set_visibility)
         .get("/a/{slug}/resources/{id}/edit", edit::show)
         .post("/a/{slug}/resources/{id}/edit", edit::save)
-        .get("/a/{slug}/resources/{id}/move", goes::ask_move)
-        .post("/a/{slug}/resources/{id}/move", goes::move_to)
-        .get("/a/{slug}/resources/{id}/delete", goes::ask_delete)
-        .post("/a/{slug}/resources/{id}/delete", goes::delete)
+        .get("/a/{slug}/resources/{id}/move", deletion_impact::ask_move)
+        .post("/a/{slug}/resources/{id}/move", deletion_impact::move_to)
+        .get("/a/{slug}/resources/{id}/delete", deletion_impact::ask_delete)
+        .post("/a/{slug}/resources/{id}/delete", deletion_impact::delete)
 }
 
 /// How a resource looks in a head or a row.

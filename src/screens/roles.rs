@@ -4,14 +4,15 @@ mod editor;
 mod new;
 
 use crate::{
-    app::{gate::Can, page::Page, routes::Routes},
     error::Result,
+    http::{gate::Can, routes::Routes},
     model::{
-        entry::Entry,
+        access::Entry,
         permission::{Permission, SeeRoles},
         role::{BuiltIn, Reaches},
     },
     store::roles::{self, Held},
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;

@@ -4,24 +4,22 @@ mod second_factor;
 mod transfer;
 
 use crate::{
-    app::{
-        form::Form,
-        gate::Can,
-        page::{Faults, Page, When},
-        routes::Routes,
-        shell::tint,
-    },
     error::{Error, Fault, Result},
+    http::{form::Form, gate::Can, routes::Routes},
     model::{
+        access::Entry,
         account::Kind,
         catalog::{Catalog, RateLimit},
-        entry::Entry,
         permission::{Needs, Permission, UpdateAccount, ViewAccount},
         text::{Name, Slug, counted, grouped},
     },
     store::{
         accounts::{self, Account, Update},
         transfers::{self, Transfer},
+    },
+    view::{
+        page::{Faults, Page, When},
+        shell::tint,
     },
 };
 use askama::Template;

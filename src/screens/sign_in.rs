@@ -3,17 +3,18 @@ mod passkey;
 mod second;
 
 use crate::{
-    app::{
+    clients::social::Provider,
+    crypto::{passkey::Party, password},
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::Anyone,
-        page::{Faults, Page},
         routes::Routes,
-        sign::{self, Arrival},
+        sign_in::{self, Arrival},
     },
-    error::{Error, Result},
-    kit::{passkey::Party, password, social::Provider},
     model::text::Email,
-    store::{domains, sso::proofs, users},
+    store::{domains, sso::session_proofs, users},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -87,7 +88,7 @@ async fn home(anyone: Anyone, page: Page) -> Result<Response> {
     let mut scope = anyone.read();
     // What a provider opened is all that is open.
     if !me.session.is_own() {
-        let home = proofs::home(&mut scope, me.session.id).await?;
+        let home = session_proofs::home(&mut scope, me.session.id).await?;
         return Ok(page.to(&home.map_or("/sign-in?own=1".to_owned(), |it| format!("/a/{it}/overview"))));
     }
     let slug = users::home(&mut scope, me.person.id).await?;
@@ -96,7 +97,7 @@ async fn home(anyone: Anyone, page: Page) -> Result<Response> {
 
 async fn show(anyone: Anyone, page: Page, Query(it): Query<Asked>) -> Result<Response> {
     if anyone.me().is_some() && it.own.is_empty() {
-        return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
+        return Ok(page.to(sign_in::safe_next(&it.next).unwrap_or("/")));
     }
     let password = (!it.own.is_empty()).then(String::new);
     ask(&anyone, &page, SignIn { next: it.next, email: it.email, password }, Faults::default())
@@ -163,7 +164,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     };
     let Some(password) = it.password.clone() else { return step(&anyone, &page, it, &email).await };
     let user = users::find(&mut anyone.read(), &email).await?;
-    let is_known = user.as_ref().is_some_and(|it| sign::is_known(&anyone, &headers, it.id));
+    let is_known = user.as_ref().is_some_and(|it| sign_in::is_known(&anyone, &headers, it.id));
     let attempt = anyone.app().throttle().attempt(&counted(&email, &anyone.client().ip(), is_known))?;
     let stored = user.as_ref().and_then(|it| it.password.as_deref());
     let right = password::matches(&password, stored).await?;
@@ -174,15 +175,15 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     };
     attempt.forgive();
     let arrival = Arrival { user: user.id, method: "password", two_factors: false, next: &it.next };
-    sign::arrive_by_one(&anyone, &page, &headers, &arrival).await
+    sign_in::arrive_by_one(&anyone, &page, &headers, &arrival).await
 }
 
 async fn sign_out(anyone: Anyone, page: Page, Form(it): Form<Asked>) -> Result<Response> {
-    let farewell = sign::farewell(&anyone).await?;
-    sign::leave(anyone.session()).await?;
+    let farewell = sign_in::farewell(&anyone).await?;
+    sign_in::leave(anyone.session()).await?;
     match farewell {
         // A form of ours leads nowhere else: a link does.
         Some(go) => page.plain("Signed out", Out { go: go.into() }),
-        None => Ok(page.to(sign::safe_next(&it.next).unwrap_or("/sign-in"))),
+        None => Ok(page.to(sign_in::safe_next(&it.next).unwrap_or("/sign-in"))),
     }
 }

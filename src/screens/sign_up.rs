@@ -1,20 +1,20 @@
 //! Signing up, and proving an address by the mailed link.
 use crate::{
-    app::{
+    crypto::password,
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{Anyone, Token},
-        page::{Faults, Page},
         routes::Routes,
-        sign::{self, Arrival},
+        sign_in::{self, Arrival},
     },
-    error::{Error, Result},
-    kit::password,
     model::text::{Email, Name},
     store::{
-        links,
+        email_tokens,
         sign_ups::{self, SignUp},
         users,
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -79,7 +79,7 @@ struct Over;
 
 async fn show(anyone: Anyone, page: Page, Query(it): Query<Typed>) -> Result<Response> {
     if anyone.me().is_some() {
-        return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
+        return Ok(page.to(sign_in::safe_next(&it.next).unwrap_or("/")));
     }
     if is_closed(&anyone).await? {
         return page.with(403).plain("Sign-up is by invitation", Closed);
@@ -123,21 +123,21 @@ async fn begin(anyone: &Anyone, it: &Typed) -> Result<String> {
     let keys =
         [(format!("sign-up {}", email.key()), 5), (format!("sign-up from {}", anyone.client().ip()), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
-    let next = sign::safe_next(&it.next).unwrap_or_default();
+    let next = sign_in::safe_next(&it.next).unwrap_or_default();
     let new = SignUp { name: &name, email: &email, password: &hashed, setup: &it.setup, next };
     let id = anyone.change(async |change| sign_ups::begin(change, &new).await).await?;
-    sign::remember_sign_up(anyone, id).await?;
+    sign_in::remember_sign_up(anyone, id).await?;
     Ok(email.as_str().to_owned())
 }
 
 async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
     let mut scope = anyone.read();
     if let Some(it) = sign_ups::find(&mut scope, &token).await? {
-        let asks_password = sign::sign_up(&anyone).await? != Some(it.id);
+        let asks_password = sign_in::sign_up(&anyone).await? != Some(it.id);
         let confirm = Confirm { token, email: it.email, asks_password, faults: Faults::default() };
         return page.plain("Confirm your address", confirm);
     }
-    match links::find_email_change(&mut scope, &token).await? {
+    match email_tokens::find_email_change(&mut scope, &token).await? {
         Some(it) => {
             page.plain("Confirm your new address", ConfirmChange { token, email: it.email, old: it.old })
         }
@@ -162,7 +162,7 @@ async fn confirm(
         return confirm_change(&anyone, &page, &token).await;
     };
     // Whoever opens the link elsewhere reads the mail, but need not be who typed the password.
-    let asks_password = sign::sign_up(&anyone).await? != Some(pending.id);
+    let asks_password = sign_in::sign_up(&anyone).await? != Some(pending.id);
     let chosen = match asks_password {
         true => Some(password::choose(&it.password, &[&pending.name, &pending.email]).await?),
         false => None,
@@ -183,12 +183,12 @@ async fn confirm(
     };
     let next = next.unwrap_or_default();
     let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
-    let arrived = sign::arrive(&anyone, &page, &headers, &arrival).await?;
+    let arrived = sign_in::arrive(&anyone, &page, &headers, &arrival).await?;
     Ok(page.saying(arrived, format!("Welcome, {}.", person.name)))
 }
 
 async fn confirm_change(anyone: &Anyone, page: &Page, token: &str) -> Result<Response> {
-    match anyone.change(async |change| links::confirm_email_change(change, token).await).await {
+    match anyone.change(async |change| email_tokens::confirm_email_change(change, token).await).await {
         Ok(it) => {
             let to = if anyone.me().is_some() { "/me" } else { "/sign-in" };
             Ok(page.done(to, format!("You sign in with {} from now on.", it.email)))

@@ -1,23 +1,23 @@
 //! The way to Google or GitHub and back: to sign in, to sign up, or to link.
 use crate::{
-    app::{
-        form::{Form, Query},
-        gate::{Anyone, SignedIn},
-        page::{Faults, Page},
-        prove::{Given, Proof},
-        routes::Routes,
-        sign::{self, Arrival},
-    },
-    error::{Error, Result},
-    kit::{
+    clients::{
         oidc::{Answer, Refusal},
         social::{Flow, Profile, Provider},
     },
+    error::{Error, Result},
+    http::{
+        form::{Form, Query},
+        gate::{Anyone, SignedIn},
+        reauth::{Given, Proof},
+        routes::Routes,
+        sign_in::{self, Arrival},
+    },
     model::time::{MINUTE, Time},
     store::{
-        doors,
         identities::{self, Arrival as Came},
+        sign_in_methods,
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -69,7 +69,7 @@ struct Ask {
 }
 
 #[derive(Template)]
-#[template(path = "auth/refused.html")]
+#[template(path = "social_login/refused.html")]
 struct Refused {
     title: &'static str,
     detail: String,
@@ -116,7 +116,7 @@ async fn unlink_github(signed: SignedIn, page: Page, Form(it): Form<Change>) -> 
 
 fn refused(page: &Page, provider: Provider, next: &str, purpose: Purpose, it: Refusal) -> Result<Response> {
     tracing::info!(provider = provider.word(), code = it.code, "refused");
-    let next = sign::safe_next(next).unwrap_or_default();
+    let next = sign_in::safe_next(next).unwrap_or_default();
     let (again, other, other_label) = match purpose {
         Purpose::SignIn => (
             with_next(&format!("/auth/{}", provider.word()), next),
@@ -167,7 +167,7 @@ async fn start(
         Ok(begun) => begun,
         Err(refusal) => return refused(page, provider, &it.next, purpose, refusal),
     };
-    let next = sign::safe_next(&it.next).unwrap_or_default().to_owned();
+    let next = sign_in::safe_next(&it.next).unwrap_or_default().to_owned();
     let kept = Kept { flow, purpose, next, since: kit.now() };
     anyone.session().insert(HELD, kept).await.map_err(|it| Error::Unavailable(it.to_string()))?;
     Ok(page.to(url.as_str()))
@@ -229,7 +229,7 @@ async fn enter(
     match came {
         Came::Linked(user) | Came::New(user) => {
             let arrival = Arrival { user, method: provider.word(), two_factors: false, next };
-            sign::arrive_by_one(anyone, page, headers, &arrival).await
+            sign_in::arrive_by_one(anyone, page, headers, &arrival).await
         }
         Came::Unverified => said(
             "unverified_email",
@@ -279,7 +279,7 @@ async fn link(anyone: &Anyone, page: &Page, profile: &Profile) -> Result<Respons
 
 /// Where one links, or unlinks, after showing that it is oneself.
 #[derive(Template)]
-#[template(path = "auth/link.html")]
+#[template(path = "social_login/link.html")]
 struct Link {
     word: &'static str,
     title: &'static str,
@@ -300,7 +300,7 @@ struct Change {
 async fn ask(signed: &SignedIn, page: &Page, provider: Provider, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
     let mut scope = signed.read();
-    let all = doors::list(&mut scope).await?.identities;
+    let all = sign_in_methods::list(&mut scope).await?.identities;
     let linked = all.into_iter().find(|it| it.provider == provider.word());
     // Who is linked can unlink, whatever the operator has turned off since.
     if linked.is_none() && !signed.kit().social.has(provider) {

@@ -1,9 +1,9 @@
 //! What the payment provider sends of its own accord: a hint to look, and nothing that is believed as it stands.
 use crate::{
-    app::{gate::Anyone, routes::Routes},
+    clients::payments::Hint,
     error::{Error, Result},
+    http::{gate::Anyone, routes::Routes},
     store::payments,
-    till::Hint,
 };
 use axum::{
     body::Bytes,

@@ -1,21 +1,19 @@
 //! The teams of an organization or of a personal account.
 use crate::{
-    app::{
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-        routes::Routes,
-        shell::tint,
-    },
     error::{Error, Result},
+    http::{form::Query, gate::Can, routes::Routes},
     model::{
+        access::Entry,
         account::Kind,
-        entry::Entry,
         grant::{Over, Role},
         permission::{Permission, ViewAccount},
         role::BuiltIn,
     },
     store::teams::{self, Team},
+    view::{
+        page::{Page, When},
+        shell::tint,
+    },
 };
 use askama::Template;
 use axum::response::Response;

@@ -5,8 +5,8 @@ mod chart;
 mod table;
 
 use crate::{
-    app::{chart::spark, csv, form::Query, gate::Can, page::Page, routes::Routes},
     error::{Error, Result},
+    http::{form::Query, gate::Can, routes::Routes},
     model::{
         account::Kind,
         calendar::Day,
@@ -17,6 +17,7 @@ use crate::{
         usage::{Axis, Sight},
     },
     store::usage::{Days, Filter, Sum, Throttled, days, slices, sums},
+    view::{chart::spark, csv, page::Page},
 };
 use ask::{Asked, Chip, Range};
 use askama::Template;

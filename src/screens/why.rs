@@ -1,13 +1,7 @@
 //! Access check: why somebody may do something, or may not.
 use crate::{
-    app::{
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-        routes::Routes,
-        shell::tint,
-    },
     error::{Error, Result},
+    http::{form::Query, gate::Can, routes::Routes},
     model::{
         catalog::Catalog,
         grant::{Grant, KeyLimit, Over, Rights, Weight},
@@ -18,6 +12,10 @@ use crate::{
     store::{
         Scope, members, roles,
         why::{self, About, Leader, Subject},
+    },
+    view::{
+        page::{Page, When},
+        shell::tint,
     },
 };
 use askama::Template;
@@ -58,7 +56,7 @@ struct Check {
 
 impl Check {
     fn new(passes: bool, title: impl Into<String>, text: impl Into<String>) -> Check {
-        let (tone, icon) = if passes { ("y", "circle-check") } else { ("x", "circle-x") };
+        let (tone, icon) = if passes { ("yes", "circle-check") } else { ("no", "circle-x") };
         Check { tone, icon, title: title.into(), text: text.into(), badge: String::new(), badge_tone: "" }
     }
 }

@@ -1,5 +1,5 @@
 //! The secret key: base64 in a variable, or in a file beside the SQLite database.
-use crate::kit::Chance;
+use crate::context::Chance;
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},

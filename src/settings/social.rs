@@ -1,6 +1,6 @@
 //! Who we are to Google and GitHub.
 use super::read::{at, given, keep, secret};
-use crate::kit::{
+use crate::clients::{
     github::{self, GITHUB},
     oidc,
     social::{GOOGLE, Providers},

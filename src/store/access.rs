@@ -1,16 +1,16 @@
 //! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
 use super::{Me, Who as _, grants::Joined};
 use crate::{
-    db::{Conn, Db},
-    error::{Asked, Detour, Error, Result, Way},
-    kit::{
+    context::{
         Kit,
         recall::{About, Name},
-        secret::hash,
     },
+    crypto::secrets::hash,
+    db::{Conn, Db},
+    error::{Asked, Detour, Error, Result, Way},
     model::{
+        access::{By, Entry, Here, Person, Session},
         account::{AccountRef, Kind, LoginType},
-        entry::{By, Entry, Here, Person, Session},
         grant::{Grant, Rights},
         id::{AccountId, KeyId, MembershipId, SessionId, UserId},
         permission::{Permission, Permissions},
@@ -154,7 +154,7 @@ pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Re
         Credential::Session(it) => (BY_SESSION, it),
         Credential::Key(it) => (BY_KEY, it),
     };
-    let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).all().await?;
+    let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).fetch_all().await?;
     let first = rows.first().ok_or(Error::SignedOut)?;
     enter(&rows, first, Some(first.by()?), slug, now)
 }
@@ -182,7 +182,7 @@ pub(super) async fn of_member(
     slug: &str,
     now: Time,
 ) -> Result<(Person, Result<Entry>)> {
-    let rows: Vec<Row> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).all().await?;
+    let rows: Vec<Row> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).fetch_all().await?;
     let first = rows.first().filter(|it| it.membership_id.is_some()).ok_or(Error::NotFound)?;
     Ok((first.person(), enter(&rows, first, None, slug, now)))
 }
@@ -413,7 +413,7 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         )
         .bind(session)
         .bind(now)
-        .maybe()
+        .fetch_optional()
         .await?;
     Ok(found.map(|it| Me {
         person: Person { id: it.user_id, name: it.name, email: it.email },

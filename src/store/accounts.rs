@@ -5,11 +5,11 @@ use super::{
     invoices, memberships, plans,
 };
 use crate::{
+    emails,
     error::{Error, Fault, Result},
-    letters,
     model::{
+        access::{By, Entry, Fresh, Person},
         account::{AccountRef, Kind, LoginType},
-        entry::{By, Entry, Fresh, Person},
         id::{AccountId, UserId},
         text::{Name, Slug},
         time::Time,
@@ -48,7 +48,7 @@ pub async fn open<W: Who>(change: &mut Change<W>, owner: &Person, new: &New<'_>)
         .bind(new.plan)
         .bind(owner.id)
         .bind(now)
-        .run()
+        .execute()
         .await?;
     memberships::add(change, id, owner, true, LoginType::Any).await?;
     let after = json!({ "kind": new.kind, "slug": slug.as_str(), "plan": new.plan, "owner": owner.email });
@@ -87,7 +87,7 @@ fn taken(slug: &Slug) -> Error {
 async fn claim<W: Who>(change: &mut Change<W>, slug: &Slug, id: AccountId) -> Result<bool> {
     let sql =
         "insert into slugs (slug, account_id) values ($1, $2) on conflict (slug) do nothing returning slug";
-    let made: Option<(String,)> = change.sql(sql).bind(slug.as_str()).bind(id).maybe().await?;
+    let made: Option<(String,)> = change.sql(sql).bind(slug.as_str()).bind(id).fetch_optional().await?;
     Ok(made.is_some())
 }
 
@@ -129,13 +129,13 @@ pub(super) async fn check_limit<W: Who>(change: &mut Change<W>, user: UserId, wh
 
 /// The account that is opened at the next sign-in.
 pub(super) async fn remember<W: Who>(change: &mut Change<W>, user: UserId, account: AccountId) -> Result<()> {
-    change.sql("update users set last_account = $2 where id = $1").bind(user).bind(account).run().await?;
+    change.sql("update users set last_account = $2 where id = $1").bind(user).bind(account).execute().await?;
     Ok(())
 }
 
 /// The slug of an account.
 pub async fn slug_of<W: Who>(scope: &mut Scope<W>, id: AccountId) -> Result<String> {
-    let (slug,): (String,) = scope.sql("select slug from accounts where id = $1").bind(id).one().await?;
+    let (slug,): (String,) = scope.sql("select slug from accounts where id = $1").bind(id).fetch_one().await?;
     Ok(slug)
 }
 
@@ -199,21 +199,21 @@ macro_rules! account {
     };
 }
 
-pub mod overseen;
+pub mod operator_list;
 
 /// The account one is in.
 pub async fn here(scope: &mut Scope) -> Result<Account> {
-    Ok(scope.ask(account!("where a.id = $1")).one().await?)
+    Ok(scope.ask(account!("where a.id = $1")).fetch_one().await?)
 }
 
 /// Any account by its slug: for operators.
 pub async fn by_slug(scope: &mut Scope<Host>, slug: &str) -> Result<Option<Account>> {
-    Ok(scope.sql(account!("where a.slug = $1")).bind(slug.to_owned()).maybe().await?)
+    Ok(scope.sql(account!("where a.slug = $1")).bind(slug.to_owned()).fetch_optional().await?)
 }
 
 /// Any account by its id: for operators.
 pub async fn by_id(scope: &mut Scope<Me>, id: AccountId) -> Result<Option<Account>> {
-    Ok(scope.sql(account!("where a.id = $1")).bind(id).maybe().await?)
+    Ok(scope.sql(account!("where a.id = $1")).bind(id).fetch_optional().await?)
 }
 
 /// A page of all accounts, newest first: for the command line.
@@ -227,7 +227,7 @@ pub async fn list<W: Who>(
         .sql(account!("where a.id < $1 order by a.id desc limit $2"))
         .bind(before)
         .bind(limit)
-        .all()
+        .fetch_all()
         .await?)
 }
 
@@ -247,17 +247,17 @@ pub async fn update(change: &mut Change<Entry>, it: Update) -> Result<()> {
     let here = change.who().here.clone();
     let (mut before, mut after) = (serde_json::Map::new(), serde_json::Map::new());
     if let Some(name) = it.name.filter(|it| it.as_str() != here.name) {
-        change.ask("update accounts set name = $2 where id = $1").bind(name.as_str()).run().await?;
+        change.ask("update accounts set name = $2 where id = $1").bind(name.as_str()).execute().await?;
         before.insert("name".into(), json!(here.name));
         after.insert("name".into(), json!(name.as_str()));
     }
     if let Some(slug) = it.slug.filter(|it| it.as_str() != here.slug) {
         let sql = "select slug from slugs where account_id = $1 and slug = $2";
-        let had: Option<(String,)> = change.ask(sql).bind(slug.as_str()).maybe().await?;
+        let had: Option<(String,)> = change.ask(sql).bind(slug.as_str()).fetch_optional().await?;
         if had.is_none() && !claim(change, &slug, here.id).await? {
             return Err(taken(&slug));
         }
-        change.ask("update accounts set slug = $2 where id = $1").bind(slug.as_str()).run().await?;
+        change.ask("update accounts set slug = $2 where id = $1").bind(slug.as_str()).execute().await?;
         before.insert("slug".into(), json!(here.slug));
         after.insert("slug".into(), json!(slug.as_str()));
     }
@@ -266,7 +266,7 @@ pub async fn update(change: &mut Change<Entry>, it: Update) -> Result<()> {
             let detail = "Only the owner decides whether admins may delete.";
             return Err(Error::Invalid(vec![Fault::new("admins_may_delete", "owner_only", detail)]));
         }
-        change.ask("update accounts set admins_may_delete = $2 where id = $1").bind(policy).run().await?;
+        change.ask("update accounts set admins_may_delete = $2 where id = $1").bind(policy).execute().await?;
         before.insert("admins_may_delete".into(), json!(here.admins_may_delete));
         after.insert("admins_may_delete".into(), json!(policy));
     }
@@ -274,7 +274,7 @@ pub async fn update(change: &mut Change<Entry>, it: Update) -> Result<()> {
         return Ok(());
     }
     let now = change.now();
-    change.ask("update accounts set updated_at = $2 where id = $1").bind(now).run().await?;
+    change.ask("update accounts set updated_at = $2 where id = $1").bind(now).execute().await?;
     let did = Did::to("account.updated", "account", here.id, &here.name);
     audit::here(change, did.changed(before.into(), after.into())).await
 }
@@ -298,7 +298,7 @@ pub async fn require_second_factor(change: &mut Change<Entry>, _: &Fresh, on: bo
     }
     let now = change.now();
     let sql = "update accounts set requires_second_factor = $2, updated_at = $3 where id = $1";
-    change.ask(sql).bind(on).bind(now).run().await?;
+    change.ask(sql).bind(on).bind(now).execute().await?;
     let did = Did::to("account.updated", "account", account.id, &account.name)
         .changed(json!({ "requires_second_factor": !on }), json!({ "requires_second_factor": on }));
     audit::here(change, did).await
@@ -315,7 +315,7 @@ pub async fn without_second_factor(scope: &mut Scope) -> Result<i64> {
                 and not exists (select 1 from passkeys p where p.user_id = m.user_id)
             limit $3
         ) some_of_them";
-    let (count,): (i64,) = scope.ask(sql).bind(now).bind(MOST_COUNTED).one().await?;
+    let (count,): (i64,) = scope.ask(sql).bind(now).bind(MOST_COUNTED).fetch_one().await?;
     Ok(count)
 }
 
@@ -335,8 +335,8 @@ pub async fn operator_sets_plan(change: &mut Change<Me>, id: AccountId, plan: &s
     if change.kit().catalog.plan(plan).is_none() {
         return Err(Error::invalid("plan", "unknown_plan", "Choose one of the plans."));
     }
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(id).run().await?;
-    let found: Option<Account> = change.sql(account!("where a.id = $1")).bind(id).maybe().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(id).execute().await?;
+    let found: Option<Account> = change.sql(account!("where a.id = $1")).bind(id).fetch_optional().await?;
     let account = found.ok_or(Error::NotFound)?;
     if let Some(parent) = account.parent() {
         let detail = format!("A team has the plan of who pays for it. Set the plan of {}.", parent.name);
@@ -383,7 +383,7 @@ pub async fn goes(scope: &mut Scope) -> Result<Goes> {
                     where (a.id = $1 or a.parent_id = $1) and i.status = 'pending' and i.expires_at > $2) as invitations",
         )
         .bind(now)
-        .one()
+        .fetch_one()
         .await?)
 }
 
@@ -397,14 +397,14 @@ pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Resul
     let told: Vec<(String,)> = change
         .ask("select distinct u.email from memberships m join users u on u.id = m.user_id join accounts a on a.id = m.account_id
               where a.id = $1 or a.parent_id = $1 order by 1 limit 10000")
-        .all()
+        .fetch_all()
         .await?;
     let person = change.who().person.clone();
     let (kit, at) = (change.kit().clone(), change.now().in_words());
-    let by = letters::Person { name: &person.name, email: &person.email };
-    let deletion = letters::Deletion { account: &here.name, kind: here.kind.noun(), by, at: &at };
+    let by = emails::Person { name: &person.name, email: &person.email };
+    let deletion = emails::Deletion { account: &here.name, kind: here.kind.noun(), by, at: &at };
     for (email,) in told {
-        let letter = letters::account_deleted(&super::site(&kit), &email, &deletion);
+        let letter = emails::account_deleted(&super::site(&kit), &email, &deletion);
         change.post(&letter).await?;
     }
     // What is owed up to now is billed, for there is no account to bill later.
@@ -424,7 +424,7 @@ pub async fn delete(change: &mut Change<Entry>, _: &Fresh, typed: &str) -> Resul
         "delete from accounts where parent_id = $1",
         "delete from accounts where id = $1",
     ] {
-        change.ask(sql).run().await?;
+        change.ask(sql).execute().await?;
     }
     Ok(())
 }

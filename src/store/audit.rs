@@ -3,7 +3,7 @@
 use super::{Actor, Change, Host, Scope, Who};
 use crate::{
     error::Result,
-    model::{entry::Entry, id::AccountId, time::Time},
+    model::{access::Entry, id::AccountId, time::Time},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -64,11 +64,11 @@ pub async fn write<W: Who>(change: &mut Change<W>, chain: Chain, did: Did) -> Re
     let chain = chain.id();
     change.changed(chain);
     let find = "select count, hash, seal from audit_heads where chain = $1 for no key update";
-    let mut head: Option<Head> = change.sql(find).bind(chain).maybe().await?;
+    let mut head: Option<Head> = change.sql(find).bind(chain).fetch_optional().await?;
     if head.is_none() {
         let start = "insert into audit_heads (chain, count, hash, seal) values ($1, 0, $2, $2) on conflict do nothing";
-        change.sql(start).bind(chain).bind(Vec::<u8>::new()).run().await?;
-        head = Some(change.sql(find).bind(chain).one().await?);
+        change.sql(start).bind(chain).bind(Vec::<u8>::new()).execute().await?;
+        head = Some(change.sql(find).bind(chain).fetch_one().await?);
     }
     let head = head.unwrap_or(Head { count: 0, hash: vec![], seal: vec![] });
 
@@ -105,10 +105,10 @@ pub async fn write<W: Who>(change: &mut Change<W>, chain: Chain, did: Did) -> Re
         .bind(event.ip)
         .bind(event.changes)
         .bind(hash.clone())
-        .run()
+        .execute()
         .await?;
     let update = "update audit_heads set count = $2, hash = $3, seal = $4 where chain = $1";
-    change.sql(update).bind(chain).bind(event.seq).bind(hash).bind(seal).run().await?;
+    change.sql(update).bind(chain).bind(event.seq).bind(hash).bind(seal).execute().await?;
     Ok(())
 }
 
@@ -216,7 +216,7 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Vec<Event>> {
         .bind(filter.from.unwrap_or(Time(i64::MIN)))
         .bind(filter.to.unwrap_or(Time(i64::MAX)))
         .bind(filter.limit)
-        .all()
+        .fetch_all()
         .await?)
 }
 
@@ -224,7 +224,7 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Vec<Event>> {
 pub async fn find(scope: &mut Scope, id: Uuid) -> Result<Option<Event>> {
     let sql = "select id, seq, at, actor_type, actor_id, actor_name, action, target, ip, changes, hash from audit_events
          where chain = $1 and id = $2";
-    Ok(scope.ask(sql).bind(id).maybe().await?)
+    Ok(scope.ask(sql).bind(id).fetch_optional().await?)
 }
 
 /// An event among its neighbours.
@@ -246,7 +246,7 @@ pub async fn neighbours(scope: &mut Scope, event: &Event) -> Result<Neighbours> 
         )
         .bind(event.seq - 1)
         .bind(event.seq + 1)
-        .all()
+        .fetch_all()
         .await?;
     let (mut before, mut after) = (None, None);
     for it in near {
@@ -279,12 +279,12 @@ pub struct Broken {
 /// Follows every chain from its first event; the first break, or how many events were followed.
 pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
     let lost = "select a.id from accounts a where not exists (select 1 from audit_heads h where h.chain = a.id) limit 1";
-    if let Some((chain,)) = scope.sql(lost).maybe::<(Uuid,)>().await? {
+    if let Some((chain,)) = scope.sql(lost).fetch_optional::<(Uuid,)>().await? {
         return Ok(Err(Broken { chain, seq: 1, why: "the account has no chain" }));
     }
     let chains: Vec<(Uuid,)> = scope
         .sql("select chain from audit_heads union select chain from audit_events order by 1")
-        .all()
+        .fetch_all()
         .await?;
     let mut followed = 0;
     for (chain,) in chains {
@@ -299,16 +299,16 @@ pub async fn verify(scope: &mut Scope<Host>) -> Result<Result<i64, Broken>> {
 /// What a break is called: the account's slug, or none for the installation; and the event's id and action, if it is there.
 pub async fn name(scope: &mut Scope<Host>, it: &Broken) -> Result<(Option<String>, Option<(Uuid, String)>)> {
     let slug: Option<(String,)> =
-        scope.sql("select slug from accounts where id = $1").bind(it.chain).maybe().await?;
+        scope.sql("select slug from accounts where id = $1").bind(it.chain).fetch_optional().await?;
     let sql = "select id, action from audit_events where chain = $1 and seq = $2";
-    let event = scope.sql(sql).bind(it.chain).bind(it.seq).maybe().await?;
+    let event = scope.sql(sql).bind(it.chain).bind(it.seq).fetch_optional().await?;
     Ok((slug.map(|it| it.0), event))
 }
 
 /// Whether the log was written under our secret key: told by the heads of a few chains, of which one may be broken.
 pub async fn is_ours(scope: &mut Scope<Host>) -> Result<bool> {
     let sql = "select chain, count, hash, seal from audit_heads order by chain limit 3";
-    let heads: Vec<(Uuid, i64, Vec<u8>, Vec<u8>)> = scope.sql(sql).all().await?;
+    let heads: Vec<(Uuid, i64, Vec<u8>, Vec<u8>)> = scope.sql(sql).fetch_all().await?;
     let key = scope.kit().seal.clone();
     let holds = |(chain, count, hash, seal): &(Uuid, i64, Vec<u8>, Vec<u8>)| {
         *seal == key.link(hash, &sealed(*chain, *count))
@@ -334,12 +334,12 @@ pub async fn verify_here(scope: &mut Scope, most: i64) -> Result<Result<Holds, B
 async fn follow<W: Who>(scope: &mut Scope<W>, chain: Uuid, most: i64) -> Result<Result<Holds, Broken>> {
     let seal = scope.kit().seal.clone();
     let head: Option<Head> =
-        scope.sql("select count, hash, seal from audit_heads where chain = $1").bind(chain).maybe().await?;
+        scope.sql("select count, hash, seal from audit_heads where chain = $1").bind(chain).fetch_optional().await?;
     let from = head.as_ref().map_or(0, |it| it.count.saturating_sub(most).max(0));
     let (mut hash, mut count) = (Vec::new(), from);
     if from > 0 {
         let sql = "select hash from audit_events where chain = $1 and seq = $2";
-        let start: Option<(Vec<u8>,)> = scope.sql(sql).bind(chain).bind(from).maybe().await?;
+        let start: Option<(Vec<u8>,)> = scope.sql(sql).bind(chain).bind(from).fetch_optional().await?;
         let Some((start,)) = start else {
             return Ok(Err(Broken { chain, seq: from, why: "the event is missing" }));
         };
@@ -353,7 +353,7 @@ async fn follow<W: Who>(scope: &mut Scope<W>, chain: Uuid, most: i64) -> Result<
             )
             .bind(chain)
             .bind(count)
-            .all()
+            .fetch_all()
             .await?;
         let Some(last) = page.last().map(|it| it.seq) else { break };
         for event in &page {

@@ -3,8 +3,8 @@ use super::{
     Change, Scope, Who,
     audit::{self, Did},
     invoices::{self, Listed},
-    limits,
     plans::Scheduled,
+    rate_limits,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -169,9 +169,9 @@ pub async fn facts<W: Who>(
         .bind(after.unwrap_or(InvoiceId(Uuid::max())))
         .bind(limit)
         .bind(now)
-        .bind(limits::Subject::Plan(account).to_string())
+        .bind(rate_limits::Subject::Plan(account).to_string())
         .bind(Day::of(now))
-        .maybe()
+        .fetch_optional()
         .await?;
     row.ok_or(Error::NotFound)?.facts(account, now)
 }
@@ -240,7 +240,7 @@ pub async fn used<W: Who>(scope: &mut Scope<W>, account: AccountId, period: Mont
             and exists (select 1 from usage_days l where l.top_id = $1 and l.period = $2 and l.day < $3)))
         group by 1, 2, 3, 4";
     let (first, since) = (period.first(), Month(period.0 - 3).first());
-    let rows: Vec<Row> = scope.sql(sql).bind(account).bind(period).bind(first).bind(since).all().await?;
+    let rows: Vec<Row> = scope.sql(sql).bind(account).bind(period).bind(first).bind(since).fetch_all().await?;
     let mut sums: BTreeMap<(AccountId, String, Month, bool), Quantity> = BTreeMap::new();
     for it in rows {
         let key = (it.account_id, it.meter, it.day.month(), it.billed == 1);
@@ -275,7 +275,7 @@ pub fn bill_of(facts: &Facts, catalog: &crate::model::catalog::Catalog, month: M
 /// Who is billed.
 pub async fn details(scope: &mut Scope) -> Result<Details> {
     let sql = "select details from billing_details where account_id = $1";
-    let found: Option<(String,)> = scope.ask(sql).maybe().await?;
+    let found: Option<(String,)> = scope.ask(sql).fetch_optional().await?;
     Ok(found.and_then(|it| serde_json::from_str(&it.0).ok()).unwrap_or_default())
 }
 
@@ -294,7 +294,7 @@ pub async fn set_details(change: &mut Change, typed: Details) -> Result<Details>
     let (now, text) = (change.now(), serde_json::to_string(&details).expect("details are JSON"));
     let sql = "insert into billing_details (account_id, details, updated_at) values ($1, $2, $3)
         on conflict (account_id) do update set details = excluded.details, updated_at = excluded.updated_at";
-    change.ask(sql).bind(text).bind(now).run().await?;
+    change.ask(sql).bind(text).bind(now).execute().await?;
     let here = change.who().here.clone();
     let did = Did::to("billing.details_changed", "account", here.id, &here.name);
     audit::here(change, did.changed(json!(before), json!(details))).await?;

@@ -80,12 +80,12 @@ macro_rules! budget {
 
 /// The account's budgets, in the order in which they were made.
 pub async fn list(scope: &mut Scope) -> Result<Vec<Budget>> {
-    Ok(scope.ask(budget!("order by b.id limit $2")).bind(MOST).all().await?)
+    Ok(scope.ask(budget!("order by b.id limit $2")).bind(MOST).fetch_all().await?)
 }
 
 /// One of them.
 pub async fn find(scope: &mut Scope, id: BudgetId) -> Result<Budget> {
-    scope.ask(budget!("and b.id = $2")).bind(id).maybe().await?.ok_or(Error::NotFound)
+    scope.ask(budget!("and b.id = $2")).bind(id).fetch_optional().await?.ok_or(Error::NotFound)
 }
 
 /// A budget that is to be.
@@ -110,7 +110,7 @@ pub async fn create(change: &mut Change, new: &New) -> Result<BudgetId> {
     }
     let subject = subject(change, new).await?;
     pause(change).await?;
-    let (count,): (i64,) = change.ask("select count(*) from budgets where account_id = $1").one().await?;
+    let (count,): (i64,) = change.ask("select count(*) from budgets where account_id = $1").fetch_one().await?;
     if count >= MOST {
         let detail = "An account has at most 100 budgets. Delete one that is not needed.";
         return Err(Error::conflict("too_many_budgets", detail));
@@ -130,7 +130,7 @@ pub async fn create(change: &mut Change, new: &New) -> Result<BudgetId> {
         .bind(new.is_hard)
         .bind(Month::of(now))
         .bind(now)
-        .run()
+        .execute()
         .await?;
     if made == 0 {
         let detail = "There is a budget for this and this meter already. Change that one.";
@@ -155,7 +155,7 @@ async fn subject(change: &mut Change, new: &New) -> Result<Uuid> {
              where (a.id = $1 or a.parent_id = $1) and k.id = $2"
         }
     };
-    let found: Option<(Uuid,)> = change.ask(sql).bind(id).maybe().await?;
+    let found: Option<(Uuid,)> = change.ask(sql).bind(id).fetch_optional().await?;
     let (code, detail) = match new.kind {
         Kind::Team => ("unknown_team", "Choose a team of this account."),
         Kind::Key => ("unknown_key", "Choose an API key of this account."),
@@ -166,7 +166,7 @@ async fn subject(change: &mut Change, new: &New) -> Result<Uuid> {
 
 /// Waits for what is being taken in, and lets nothing in meanwhile: what is counted is all that there is.
 async fn pause(change: &mut Change) -> Result<()> {
-    change.sql("select through from usage_closed where one = 1 for update").run().await?;
+    change.sql("select through from usage_closed where one = 1 for update").execute().await?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ async fn settle(change: &mut Change, id: BudgetId) -> Result<()> {
     let (whole, nanos) = used.columns();
     let sql = "update budgets set month = $3, used_whole = $4, used_nanos = $5, told = $6 where account_id = $1 and id = $2";
     let told = i64::from(level(used, limit));
-    change.ask(sql).bind(id).bind(month).bind(whole).bind(nanos).bind(told).run().await?;
+    change.ask(sql).bind(id).bind(month).bind(whole).bind(nanos).bind(told).execute().await?;
     Ok(())
 }
 
@@ -195,7 +195,7 @@ pub async fn update(
     let (whole, nanos) = limit.unwrap_or(before.limit()).columns();
     let sql = "update budgets set whole = $3, nanos = $4, is_hard = $5 where account_id = $1 and id = $2";
     let is_hard = is_hard.unwrap_or(before.is_hard);
-    change.ask(sql).bind(id).bind(whole).bind(nanos).bind(is_hard).run().await?;
+    change.ask(sql).bind(id).bind(whole).bind(nanos).bind(is_hard).execute().await?;
     settle(change, id).await?;
     let after = find(change, id).await?;
     let did =
@@ -206,7 +206,7 @@ pub async fn update(
 /// Deletes one; says what it was.
 pub async fn delete(change: &mut Change, id: BudgetId) -> Result<()> {
     let it = find(change, id).await?;
-    change.ask("delete from budgets where account_id = $1 and id = $2").bind(id).run().await?;
+    change.ask("delete from budgets where account_id = $1 and id = $2").bind(id).execute().await?;
     let did = Did::to("budget.deleted", "budget", id, it.title()).changed(it.as_json(), Value::Null);
     audit::here(change, did).await
 }
@@ -229,7 +229,7 @@ pub async fn choices(scope: &mut Scope) -> Result<Vec<Choice>> {
             join users u on u.id = m.user_id where m.account_id = $1 order by m.name_key limit $2) m
         union all select * from (select 'key' as kind, id, name || ' (…' || last4 || ')' as name from api_keys
             where account_id = $1 and revoked_at is null order by id desc limit $2) k";
-    Ok(scope.ask(sql).bind(200_i64).all().await?)
+    Ok(scope.ask(sql).bind(200_i64).fetch_all().await?)
 }
 
 /// Who hears of an account's budgets: its owner and administrators.
@@ -240,7 +240,7 @@ async fn leaders<W: Who>(change: &mut Change<W>, account: AccountId) -> Result<V
                 and coalesce(g.expires_at, $2) >= $2))
         order by m.id limit 50";
     let now = change.now();
-    let found: Vec<(String,)> = change.sql(sql).bind(account).bind(now).all().await?;
+    let found: Vec<(String,)> = change.sql(sql).bind(account).bind(now).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
@@ -248,5 +248,5 @@ async fn leaders<W: Who>(change: &mut Change<W>, account: AccountId) -> Result<V
 async fn lock<W: Who>(change: &mut Change<W>, accounts: &[Uuid]) -> Result<Vec<charge::Row>> {
     let sql = "select id, account_id, kind, subject_id, meter, whole, nanos, is_hard, month, used_whole, used_nanos, told
         from budgets where account_id = any($1::uuid[]) order by id for update";
-    Ok(change.sql(sql).bind(List(accounts)).all().await?)
+    Ok(change.sql(sql).bind(List(accounts)).fetch_all().await?)
 }

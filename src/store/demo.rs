@@ -33,7 +33,7 @@ pub async fn add_role(
         .bind(description.to_owned())
         .bind(permissions.to_json())
         .bind(now)
-        .run()
+        .execute()
         .await?;
     let did =
         Did::to("role.created", "role", id, name).changed(Value::Null, json!({ "permissions": permissions }));

@@ -9,12 +9,12 @@ use super::{
     sso,
 };
 use crate::{
+    crypto::secrets::token,
     error::{Error, Result},
-    kit::secret::token,
     model::{
+        access::Fresh,
         account::Kind,
         domain::{Domain, RECORD, VALUE},
-        entry::Fresh,
         id::{AccountId, DomainId},
         text::Email,
         time::Time,
@@ -96,20 +96,20 @@ pub async fn list(scope: &mut Scope) -> Result<Vec<Claimed>> {
 pub async fn of<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Vec<Claimed>> {
     let sql = "select id, domain, token, verified_at, vouched, checked_at, missing_since, created_at
         from domains where account_id = $1 order by domain limit 50";
-    Ok(scope.sql(sql).bind(account).all().await?)
+    Ok(scope.sql(sql).bind(account).fetch_all().await?)
 }
 
 /// Whether one of them is proven.
 pub async fn has_verified<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<bool> {
     let sql = "select id from domains where account_id = $1 and verified_at is not null limit 1";
-    Ok(scope.sql(sql).bind(account).maybe::<(DomainId,)>().await?.is_some())
+    Ok(scope.sql(sql).bind(account).fetch_optional::<(DomainId,)>().await?.is_some())
 }
 
 /// Whether an address is at one of them that is proven.
 pub async fn is_of<W: Who>(scope: &mut Scope<W>, account: AccountId, email: &Email) -> Result<bool> {
     let Ok(domain) = Domain::parse(email.key()) else { return Ok(false) };
     let sql = "select id from domains where account_id = $1 and domain = $2 and verified_at is not null";
-    Ok(scope.sql(sql).bind(account).bind(domain.as_str().to_owned()).maybe::<(DomainId,)>().await?.is_some())
+    Ok(scope.sql(sql).bind(account).bind(domain.as_str().to_owned()).fetch_optional::<(DomainId,)>().await?.is_some())
 }
 
 /// An organization that a domain leads to at sign-in.
@@ -130,7 +130,7 @@ pub async fn way<W: Who>(scope: &mut Scope<W>, email: &Email) -> Result<Option<W
     let sql = "select a.slug, a.name, (c.enforced_at is not null and coalesce(c.confirm_by, $2 + 1) > $2) as enforced
         from domains d join accounts a on a.id = d.account_id join sso_connections c on c.account_id = a.id
         where d.domain = $1 and d.verified_at is not null";
-    Ok(scope.sql(sql).bind(domain.as_str().to_owned()).bind(now).maybe().await?)
+    Ok(scope.sql(sql).bind(domain.as_str().to_owned()).bind(now).fetch_optional().await?)
 }
 
 /// Claims a domain for the organization that one is in: its record is told, nothing is proven yet.
@@ -138,7 +138,7 @@ pub async fn add(change: &mut Change, _: &Fresh, domain: &Domain) -> Result<Doma
     if change.who().here.kind != Kind::Organization {
         return Err(Error::conflict("not_an_organization", "Domains belong to organizations."));
     }
-    let (count,): (i64,) = change.ask("select count(*) from domains where account_id = $1").one().await?;
+    let (count,): (i64,) = change.ask("select count(*) from domains where account_id = $1").fetch_one().await?;
     if count >= MOST {
         return Err(Error::invalid(
             "domain",
@@ -164,14 +164,14 @@ async fn claim<W: Who>(
     let sql = "insert into domains (id, account_id, domain, token, created_at) values ($1, $2, $3, $4, $5)
         on conflict (account_id, domain) do nothing returning id";
     let asked = change.sql(sql).bind(id).bind(account).bind(domain.as_str().to_owned()).bind(token).bind(now);
-    Ok(asked.maybe::<(DomainId,)>().await?.map(|it| it.0))
+    Ok(asked.fetch_optional::<(DomainId,)>().await?.map(|it| it.0))
 }
 
 /// One of the organization that one is in.
 pub async fn find(scope: &mut Scope, id: DomainId) -> Result<Claimed> {
     let sql = "select id, domain, token, verified_at, vouched, checked_at, missing_since, created_at
         from domains where account_id = $1 and id = $2";
-    scope.ask(sql).bind(id).maybe().await?.ok_or(Error::NotFound)
+    scope.ask(sql).bind(id).fetch_optional().await?.ok_or(Error::NotFound)
 }
 
 /// Notes what the DNS said about a claim: whether its record is there.
@@ -179,7 +179,7 @@ pub async fn checked(change: &mut Change, id: DomainId, is_there: bool) -> Resul
     let it = find(change, id).await?;
     let now = change.now();
     let sql = "update domains set checked_at = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(now).run().await?;
+    change.ask(sql).bind(id).bind(now).execute().await?;
     if !is_there {
         return Ok(());
     }
@@ -199,7 +199,7 @@ async fn prove<W: Who>(
             checked_at = $3
         where account_id = $1 and id = $2 and not exists (
             select 1 from domains d where d.domain = domains.domain and d.verified_at is not null and d.id <> domains.id)";
-    if change.sql(sql).bind(account).bind(it.id).bind(now).bind(vouched).run().await? == 0 {
+    if change.sql(sql).bind(account).bind(it.id).bind(now).bind(vouched).execute().await? == 0 {
         let detail = format!(
             "{} belongs to another organization here. Ask its administrators, or the operator.",
             it.domain
@@ -216,7 +216,7 @@ async fn prove<W: Who>(
 
 /// The operator vouches for a domain, without the DNS.
 pub async fn vouch(change: &mut Change<Host>, account: AccountId, domain: &Domain) -> Result<()> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).execute().await?;
     claim(change, account, domain).await?;
     let all = of(change, account).await?;
     let it = all.iter().find(|it| it.domain == domain.as_str()).ok_or(Error::NotFound)?;
@@ -226,7 +226,7 @@ pub async fn vouch(change: &mut Change<Host>, account: AccountId, domain: &Domai
 /// Takes a domain away. Where it was the last proven one, nobody need use SSO any more.
 pub async fn remove(change: &mut Change, _: &Fresh, id: DomainId) -> Result<String> {
     let it = find(change, id).await?;
-    change.ask("delete from domains where account_id = $1 and id = $2").bind(id).run().await?;
+    change.ask("delete from domains where account_id = $1 and id = $2").bind(id).execute().await?;
     audit::here(change, Did::to("domain.removed", "domain", id, &it.domain)).await?;
     let here = change.who().here.clone();
     if !has_verified(change, here.id).await? {

@@ -6,11 +6,11 @@ use super::{
     users::{self, Known},
 };
 use crate::{
+    crypto::secrets::{hash, token},
+    emails,
     error::{Error, Result},
-    kit::secret::{hash, token},
-    letters,
     model::{
-        entry::{Fresh, Person},
+        access::{Fresh, Person},
         id::UserId,
         text::Email,
         time::{DAY, HOUR, Time},
@@ -28,8 +28,8 @@ pub async fn forgot_password(change: &mut Change<Visitor>, email: &Email) -> Res
     let secret = make(change, user.id, "password", None, until).await?;
     let kit = change.kit().clone();
     let url = kit.url(&format!("/reset-password/{secret}"));
-    let link = letters::Link { url: &url, until: &until.in_words() };
-    change.post(&letters::reset_password(&site(&kit), &user.email, &link)).await
+    let link = emails::Link { url: &url, until: &until.in_words() };
+    change.post(&emails::reset_password(&site(&kit), &user.email, &link)).await
 }
 
 async fn make<W: Who>(
@@ -41,7 +41,7 @@ async fn make<W: Who>(
 ) -> Result<String> {
     let (secret, now) = (token(&change.kit().chance), change.now());
     // The newest link is the one that works.
-    change.sql("delete from links where user_id = $1 and kind = $2").bind(user).bind(kind).run().await?;
+    change.sql("delete from links where user_id = $1 and kind = $2").bind(user).bind(kind).execute().await?;
     change
         .sql(
             "insert into links (token_hash, kind, user_id, email, email_key, created_at, expires_at)
@@ -54,7 +54,7 @@ async fn make<W: Who>(
         .bind(email.map(|it| it.key().to_owned()))
         .bind(now)
         .bind(until)
-        .run()
+        .execute()
         .await?;
     Ok(secret)
 }
@@ -64,14 +64,14 @@ pub async fn find_password<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result
     let now = scope.now();
     let sql = "select u.id, u.name, u.email, u.password, u.last_account from links l join users u on u.id = l.user_id
         where l.token_hash = $1 and l.kind = 'password' and l.expires_at > $2";
-    Ok(scope.sql(sql).bind(hash(secret)).bind(now).maybe().await?)
+    Ok(scope.sql(sql).bind(hash(secret)).bind(now).fetch_optional().await?)
 }
 
 /// Sets the password by a mailed link: uses the link up, and ends all sessions of the user.
 pub async fn reset_password(change: &mut Change<Visitor>, secret: &str, password: &str) -> Result<Person> {
     let gone = || Error::conflict("link_used", "This link was used, or is too old. Ask for a new one.");
     let user = find_password(change, secret).await?.ok_or_else(gone)?;
-    let used = change.sql("delete from links where token_hash = $1").bind(hash(secret)).run().await?;
+    let used = change.sql("delete from links where token_hash = $1").bind(hash(secret)).execute().await?;
     if used == 0 {
         return Err(gone());
     }
@@ -87,9 +87,9 @@ pub(super) async fn set_password<W: Who>(
     person: &Person,
     password: &str,
 ) -> Result<()> {
-    change.sql("update users set password = $2 where id = $1").bind(person.id).bind(password).run().await?;
+    change.sql("update users set password = $2 where id = $1").bind(person.id).bind(password).execute().await?;
     let kit = change.kit().clone();
-    change.post(&letters::password_changed(&site(&kit), &person.email, &kit.now().in_words())).await?;
+    change.post(&emails::password_changed(&site(&kit), &person.email, &kit.now().in_words())).await?;
     let chain = users::chain(change, person.id).await?;
     audit::write(change, chain, Did::to("user.password_changed", "user", person.id, &person.email)).await
 }
@@ -98,20 +98,20 @@ pub(super) async fn set_password<W: Who>(
 pub async fn ask_email_change(change: &mut Change<Me>, _: &Fresh, email: &Email) -> Result<()> {
     let person = change.who().person.clone();
     let (kit, now) = (change.kit().clone(), change.now());
-    let change_of = letters::EmailChange { old: &person.email, new: email.as_str(), at: &now.in_words() };
+    let change_of = emails::EmailChange { old: &person.email, new: email.as_str(), at: &now.in_words() };
     let chain = users::chain(change, person.id).await?;
     let did = Did::to("user.email_change_asked", "user", person.id, &person.email);
     audit::write(change, chain, did.changed(Value::Null, json!({ "email": email }))).await?;
-    change.post(&letters::email_change_notice(&site(&kit), &person.email, &change_of)).await?;
+    change.post(&emails::email_change_notice(&site(&kit), &person.email, &change_of)).await?;
     // Whether the address has a user is told to nobody but who reads its mail.
     if users::find(change, email).await?.is_some() {
-        return change.post(&letters::sign_up_known(&site(&kit), email.as_str())).await;
+        return change.post(&emails::sign_up_known(&site(&kit), email.as_str())).await;
     }
     let until = now.plus(LINK_DAYS * DAY);
     let secret = make(change, person.id, "email", Some(email), until).await?;
     let url = kit.url(&format!("/verify-email/{secret}"));
-    let link = letters::Link { url: &url, until: &until.in_words() };
-    change.post(&letters::confirm_email_change(&site(&kit), email.as_str(), &change_of, &link)).await
+    let link = emails::Link { url: &url, until: &until.in_words() };
+    change.post(&emails::confirm_email_change(&site(&kit), email.as_str(), &change_of, &link)).await
 }
 
 /// A change of address that waits to be confirmed.
@@ -132,7 +132,7 @@ pub async fn find_email_change<W: Who>(scope: &mut Scope<W>, secret: &str) -> Re
     let now = scope.now();
     let sql = "select u.id as user_id, u.name, u.email as old, l.email from links l join users u on u.id = l.user_id
         where l.token_hash = $1 and l.kind = 'email' and l.expires_at > $2";
-    Ok(scope.sql(sql).bind(hash(secret)).bind(now).maybe().await?)
+    Ok(scope.sql(sql).bind(hash(secret)).bind(now).fetch_optional().await?)
 }
 
 /// The new address is proven: it is the user's from now on.
@@ -142,21 +142,21 @@ pub async fn confirm_email_change(change: &mut Change<Visitor>, secret: &str) ->
     };
     let it = find_email_change(change, secret).await?.ok_or_else(gone)?;
     let email = Email::parse(&it.email).map_err(Error::at("email"))?;
-    change.sql("delete from links where token_hash = $1").bind(hash(secret)).run().await?;
+    change.sql("delete from links where token_hash = $1").bind(hash(secret)).execute().await?;
     // Not caught as an error: Postgres would give up the transaction.
     let sql = "update users set email = $2, email_key = $3
         where id = $1 and not exists (select 1 from users where email_key = $3 and id <> $1)";
-    let done = change.sql(sql).bind(it.user_id).bind(email.as_str()).bind(email.key()).run().await?;
+    let done = change.sql(sql).bind(it.user_id).bind(email.as_str()).bind(email.key()).execute().await?;
     if done == 0 {
         return Err(Error::conflict("email_taken", "This address has become another user's meanwhile."));
     }
     let person = Person { id: it.user_id, name: it.name.clone(), email: email.as_str().to_owned() };
     memberships::rename(change, &person).await?;
     change.changed(person.id.0);
-    change.sql("delete from sign_ups where email_key = $1").bind(email.key()).run().await?;
+    change.sql("delete from sign_ups where email_key = $1").bind(email.key()).execute().await?;
     let (kit, now) = (change.kit().clone(), change.now());
-    let told = letters::EmailChange { old: &it.old, new: email.as_str(), at: &now.in_words() };
-    change.post(&letters::email_changed(&site(&kit), &it.old, &told)).await?;
+    let told = emails::EmailChange { old: &it.old, new: email.as_str(), at: &now.in_words() };
+    change.post(&emails::email_changed(&site(&kit), &it.old, &told)).await?;
     let chain = users::chain(change, it.user_id).await?;
     let did = Did::to("user.email_changed", "user", it.user_id, email.as_str());
     audit::write(change, chain, did.changed(json!({ "email": it.old }), json!({ "email": email }))).await?;

@@ -5,15 +5,15 @@ use super::{
     passkeys, sessions, site, users,
 };
 use crate::{
-    error::{Error, Result},
-    kit::{
-        Kit,
-        secret::{recovery_code, tidy_recovery_code},
+    context::Kit,
+    crypto::{
+        secrets::{recovery_code, tidy_recovery_code},
         totp,
     },
-    letters::{self, FactorChange},
+    emails::{self, FactorChange},
+    error::{Error, Result},
     model::{
-        entry::{Fresh, Person},
+        access::{Fresh, Person},
         id::UserId,
         text::Email,
         time::Time,
@@ -75,7 +75,7 @@ pub(super) use ways_sql;
 
 /// By what this user can prove who they are.
 pub async fn ways<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Ways> {
-    Ok(scope.sql(ways_sql!("")).bind(user).one().await?)
+    Ok(scope.sql(ways_sql!("")).bind(user).fetch_one().await?)
 }
 
 /// Where a secret is sealed, so that it opens for nobody else.
@@ -108,7 +108,7 @@ pub async fn set_app(
     let sql = "insert into authenticators (user_id, secret, last_step, created_at) values ($1, $2, $3, $4)
         on conflict (user_id) do update set secret = excluded.secret, last_step = excluded.last_step,
             created_at = excluded.created_at";
-    change.ask(sql).bind(sealed).bind(step).bind(now).run().await?;
+    change.ask(sql).bind(sealed).bind(step).bind(now).execute().await?;
     tell(change, &person, FactorChange::AppAdded, "factor.app_added").await?;
     Ok(codes)
 }
@@ -117,7 +117,7 @@ pub async fn set_app(
 pub async fn remove_app(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
     let person = change.who().person.clone();
     change.lock_user(person.id).await?;
-    if change.ask("delete from authenticators where user_id = $1").run().await? == 0 {
+    if change.ask("delete from authenticators where user_id = $1").execute().await? == 0 {
         return Err(Error::conflict("no_app", "No authenticator app is set up."));
     }
     forget_codes_of_none(change, person.id).await?;
@@ -147,12 +147,12 @@ pub(super) async fn first_codes(change: &mut Change<Me>, person: &Person) -> Res
 }
 
 async fn write_codes(change: &mut Change<Me>, user: UserId) -> Result<Vec<String>> {
-    change.sql("delete from recovery_codes where user_id = $1").bind(user).run().await?;
+    change.sql("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
     let kit = change.kit().clone();
     let codes: Vec<String> = (0..CODES).map(|_| recovery_code(&kit.chance)).collect();
     for code in &codes {
         let sql = "insert into recovery_codes (user_id, hash) values ($1, $2)";
-        change.sql(sql).bind(user).bind(kit.seal.recovery(user.0.as_bytes(), code)).run().await?;
+        change.sql(sql).bind(user).bind(kit.seal.recovery(user.0.as_bytes(), code)).execute().await?;
     }
     Ok(codes)
 }
@@ -162,15 +162,15 @@ pub(super) async fn forget_codes_of_none<W: Who>(change: &mut Change<W>, user: U
     if ways(change, user).await?.has_second() {
         return Ok(());
     }
-    change.sql("delete from recovery_codes where user_id = $1").bind(user).run().await?;
-    change.sql("update sessions set two_factors = false where user_id = $1").bind(user).run().await?;
+    change.sql("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
+    change.sql("update sessions set two_factors = false where user_id = $1").bind(user).execute().await?;
     Ok(())
 }
 
 /// Takes a code of the user's authenticator app: each once, and none older than the last.
 pub async fn take_app_code<W: Who>(change: &mut Change<W>, user: UserId, code: &str) -> Result<bool> {
     let sql = "select secret from authenticators where user_id = $1";
-    let found: Option<(Vec<u8>,)> = change.sql(sql).bind(user).maybe().await?;
+    let found: Option<(Vec<u8>,)> = change.sql(sql).bind(user).fetch_optional().await?;
     let Some((sealed,)) = found else { return Ok(false) };
     let kit = change.kit().clone();
     let secret = open_secret(&kit, user, &sealed).ok_or_else(|| {
@@ -178,7 +178,7 @@ pub async fn take_app_code<W: Who>(change: &mut Change<W>, user: UserId, code: &
     })?;
     let Some(step) = totp::step(&secret, code, kit.now()) else { return Ok(false) };
     let sql = "update authenticators set last_step = $2 where user_id = $1 and last_step < $2";
-    Ok(change.sql(sql).bind(user).bind(step).run().await? == 1)
+    Ok(change.sql(sql).bind(user).bind(step).execute().await? == 1)
 }
 
 /// Takes a code of the app or, at sign-in, one of the recovery codes.
@@ -189,7 +189,7 @@ pub async fn take_code(change: &mut Change<Visitor>, person: &Person, code: &str
     let (kit, now) = (change.kit().clone(), change.now());
     let hash = kit.seal.recovery(person.id.0.as_bytes(), &tidy_recovery_code(code));
     let sql = "update recovery_codes set used_at = $3 where user_id = $1 and hash = $2 and used_at is null";
-    if change.sql(sql).bind(person.id).bind(hash).bind(now).run().await? == 0 {
+    if change.sql(sql).bind(person.id).bind(hash).bind(now).execute().await? == 0 {
         return Ok(false);
     }
     let left = ways(change, person.id).await?.codes;
@@ -205,7 +205,7 @@ pub(super) async fn tell<W: Who>(
     action: &'static str,
 ) -> Result<()> {
     let kit = change.kit().clone();
-    let letter = letters::factor_changed(&site(&kit), &person.email, what, &kit.now().in_words());
+    let letter = emails::factor_changed(&site(&kit), &person.email, what, &kit.now().in_words());
     change.post(&letter).await?;
     let after = match what {
         FactorChange::PasskeyAdded(name) | FactorChange::PasskeyRemoved(name) => json!({ "passkey": name }),
@@ -222,9 +222,9 @@ pub(super) async fn tell<W: Who>(
 pub async fn reset(change: &mut Change<Host>, email: &Email) -> Result<Option<Person>> {
     let Some(user) = users::find(change, email).await? else { return Ok(None) };
     let person = Person { id: user.id, name: user.name, email: user.email };
-    change.sql("delete from authenticators where user_id = $1").bind(person.id).run().await?;
+    change.sql("delete from authenticators where user_id = $1").bind(person.id).execute().await?;
     passkeys::forget_all(change, person.id).await?;
-    change.sql("delete from recovery_codes where user_id = $1").bind(person.id).run().await?;
+    change.sql("delete from recovery_codes where user_id = $1").bind(person.id).execute().await?;
     sessions::end_all(change, person.id, None).await?;
     tell(change, &person, FactorChange::Reset, "factor.reset").await?;
     Ok(Some(person))

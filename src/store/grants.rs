@@ -4,7 +4,7 @@ use crate::{
     db::List,
     error::{Error, Fault, Result},
     model::{
-        entry::Entry,
+        access::Entry,
         grant::{Grant, Listed, Over, Role},
         id::{GrantId, InvitationId, MembershipId, ResourceId, RoleId},
         permission::Permissions,
@@ -301,7 +301,7 @@ async fn find_custom(scope: &mut Scope, id: &str) -> Result<Option<(Role, Permis
         .sql("select name, permissions from roles where account_id = $1 and id = $2")
         .bind(top)
         .bind(id)
-        .maybe()
+        .fetch_optional()
         .await?;
     Ok(found.map(|(name, allows)| (Role::Custom(id, name), Permissions::from_json(&allows))))
 }
@@ -317,7 +317,7 @@ pub(super) async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Optio
     let (me, all) = (scope.who().person.id, scope.who().is_administrator());
     let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])
         and ($3 or visibility = 'shared' or created_by = $4) order by id";
-    let found: Vec<(ResourceId, String)> = scope.ask(sql).bind(List(&ids)).bind(all).bind(me).all().await?;
+    let found: Vec<(ResourceId, String)> = scope.ask(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
     let all = found.len() == ids.len();
     Ok(all.then(|| found.into_iter().map(|(id, product)| Listed { id, product }).collect()))
 }
@@ -379,12 +379,12 @@ pub async fn insert<W: super::Who>(
             .bind(by)
             .bind(now)
             .bind(matches!(of, Of::Group(_)))
-            .run()
+            .execute()
             .await?;
         if let Over::Resources(listed) = &grant.over {
             for it in listed {
                 let sql = "insert into grant_resources (grant_id, resource_id) values ($1, $2)";
-                change.sql(sql).bind(id).bind(it.id).run().await?;
+                change.sql(sql).bind(id).bind(it.id).execute().await?;
             }
         }
     }
@@ -430,7 +430,7 @@ pub(super) async fn of<W: super::Who>(
         Of::Membership(_) | Of::Group(_) => grants!("membership_id"),
         Of::Invitation(_) => grants!("invitation_id"),
     };
-    let rows: Vec<Row> = scope.sql(sql).bind(List(ids)).all().await?;
+    let rows: Vec<Row> = scope.sql(sql).bind(List(ids)).fetch_all().await?;
     let grant = |it: Row| {
         let Row { of, id, role, role_id, role_name, permissions, scope, product, expires_at, listed } = it;
         let row = Listing { id, role, role_id, role_name, permissions, scope, product, listed, expires_at };

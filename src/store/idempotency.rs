@@ -4,9 +4,10 @@
 //! twice. What is lost at worst is the answer.
 use super::{Change, Host, Who};
 use crate::{
+    context::Kit,
+    crypto::secrets::hash,
     db::Db,
     error::{Error, Result},
-    kit::{Kit, secret::hash},
     model::{
         id::KeyId,
         time::{DAY, MINUTE, Time},
@@ -88,14 +89,14 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
         .bind(now)
         .bind(false)
         .bind(now.plus(TERM))
-        .run()
+        .execute()
         .await?;
     if made == 1 {
         conn.commit().await?;
         return Ok(Found::Mine(mine));
     }
     let sql = "select request, claim, claimed_at, done, answer, ends_at from answers where key_id = $1 and word = $2 for update";
-    let Some(had) = conn.query(sql).bind(key).bind(word.clone()).maybe::<Row>().await? else {
+    let Some(had) = conn.query(sql).bind(key).bind(word.clone()).fetch_optional::<Row>().await? else {
         // Swept or given back between the two statements: who asks again claims it.
         return Ok(Found::InFlight(Duration::from_secs(1)));
     };
@@ -125,7 +126,7 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
     .bind(false)
     .bind(now.plus(TERM))
     .bind(had.claim)
-    .run()
+    .execute()
     .await?;
     conn.commit().await?;
     Ok(Found::Mine(mine))
@@ -134,7 +135,7 @@ pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -
 /// Marks it as done, in the transaction that does it. A claim that passed to another undoes the transaction.
 pub async fn done<W: Who>(change: &mut Change<W>, it: &Claim) -> Result<()> {
     let sql = "update answers set done = $4 where key_id = $1 and word = $2 and claim = $3";
-    let marked = change.sql(sql).bind(it.key).bind(it.word.clone()).bind(it.mark).bind(true).run().await?;
+    let marked = change.sql(sql).bind(it.key).bind(it.word.clone()).bind(it.mark).bind(true).execute().await?;
     if marked == 1 {
         return Ok(());
     }
@@ -151,7 +152,7 @@ pub async fn keep(db: &Db, kit: &Kit, it: &Claim, answer: &Answer) -> Result<()>
         .bind(it.word.clone())
         .bind(it.mark)
         .bind(sealed)
-        .run()
+        .execute()
         .await?;
     Ok(conn.commit().await?)
 }
@@ -163,7 +164,7 @@ pub async fn release(db: &Db, it: &Claim) -> Result<()> {
         .bind(it.key)
         .bind(it.word.clone())
         .bind(it.mark)
-        .run()
+        .execute()
         .await?;
     Ok(conn.commit().await?)
 }
@@ -171,6 +172,6 @@ pub async fn release(db: &Db, it: &Claim) -> Result<()> {
 /// Forgets what is over, and the secrets in it.
 pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
     let now = change.now();
-    change.sql("delete from answers where ends_at <= $1").bind(now).run().await?;
+    change.sql("delete from answers where ends_at <= $1").bind(now).execute().await?;
     Ok(())
 }

@@ -5,11 +5,11 @@ use super::{
     factors, site, users,
 };
 use crate::{
+    clients::social::{Profile, Provider},
+    emails,
     error::{Error, Result},
-    kit::social::{Profile, Provider},
-    letters,
     model::{
-        entry::Fresh,
+        access::Fresh,
         id::{InvitationId, UserId},
         text::{Email, Name},
         time::Time,
@@ -60,7 +60,7 @@ pub async fn arrive(change: &mut Change<Visitor>, profile: &Profile) -> Result<A
         .bind(profile.subject.as_str())
         .bind(now)
         .bind(profile.label.as_str())
-        .maybe()
+        .fetch_optional()
         .await?;
     if let Some((user,)) = known {
         return Ok(Arrival::Linked(user));
@@ -72,7 +72,7 @@ pub async fn arrive(change: &mut Change<Visitor>, profile: &Profile) -> Result<A
         return Ok(Arrival::Unlinked);
     }
     // Held until the end: two who come first come one after the other.
-    change.sql("select 1 from installation where id = 1 for no key update").run().await?;
+    change.sql("select 1 from installation where id = 1 for no key update").execute().await?;
     let first = !users::has_operator(change).await?;
     if !change.kit().rules.open_sign_up && !first && !is_invited(change, &email).await? {
         return Ok(Arrival::Closed);
@@ -94,7 +94,7 @@ async fn is_invited(change: &mut Change<Visitor>, email: &Email) -> Result<bool>
     let now = change.now();
     let sql =
         "select id from invitations where email_key = $1 and status = 'pending' and expires_at > $2 limit 1";
-    Ok(change.sql(sql).bind(email.key()).bind(now).maybe::<(InvitationId,)>().await?.is_some())
+    Ok(change.sql(sql).bind(email.key()).bind(now).fetch_optional::<(InvitationId,)>().await?.is_some())
 }
 
 /// False where it is linked already, to whomever.
@@ -112,7 +112,7 @@ async fn insert<W: super::Who>(change: &mut Change<W>, user: UserId, it: &Profil
         .bind(it.subject.as_str())
         .bind(it.label.as_str())
         .bind(now)
-        .run()
+        .execute()
         .await?;
     Ok(made == 1)
 }
@@ -128,7 +128,7 @@ pub async fn link(change: &mut Change<Me>, _: &Fresh, profile: &Profile) -> Resu
         .bind(profile.issuer.as_str())
         .bind(profile.subject.as_str())
         .bind(profile.provider.word())
-        .all()
+        .fetch_all()
         .await?;
     let is_it = |it: &&(UserId, String, String)| it.1 == profile.issuer && it.2 == profile.subject;
     match there.iter().find(is_it) {
@@ -160,7 +160,7 @@ pub async fn unlink(change: &mut Change<Me>, _: &Fresh, provider: Provider) -> R
     // Held: two links that are taken away at once are counted one after the other.
     change.lock_user(me).await?;
     let all: Vec<(String, String)> =
-        change.ask("select provider, label from identities where user_id = $1").all().await?;
+        change.ask("select provider, label from identities where user_id = $1").fetch_all().await?;
     let Some((_, label)) = all.iter().find(|it| it.0 == provider.word()) else { return Ok(()) };
     let ways = factors::ways(change, me).await?;
     if all.len() == 1 && !ways.password && ways.passkeys == 0 {
@@ -173,7 +173,7 @@ pub async fn unlink(change: &mut Change<Me>, _: &Fresh, provider: Provider) -> R
     change
         .ask("delete from identities where user_id = $1 and provider = $2")
         .bind(provider.word())
-        .run()
+        .execute()
         .await?;
     let before = json!({ "provider": provider.word(), "as": label });
     note(change, "user.unlinked", before, Value::Null).await?;
@@ -189,6 +189,6 @@ async fn note(change: &mut Change<Me>, action: &'static str, before: Value, afte
 
 async fn tell(change: &mut Change<Me>, provider: Provider, label: Option<&str>) -> Result<()> {
     let (kit, to, at) = (change.kit().clone(), change.who().person.email.clone(), change.now().in_words());
-    let letter = letters::identity_changed(&site(&kit), &to, provider.title(), label, &at);
+    let letter = emails::identity_changed(&site(&kit), &to, provider.title(), label, &at);
     change.post(&letter).await
 }

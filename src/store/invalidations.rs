@@ -1,13 +1,13 @@
 //! What changed, told to the other processes on the same database: notified by Postgres, written into a table on SQLite. Both
 //! come with the change or not at all.
 use crate::{
-    db::{Conn, Db, Dialect, Ear},
-    error::Result,
-    kit::{
+    context::{
         Kit,
-        sieve::Sieve,
-        stale::{Mark, Stale},
+        bloom_filter::Sieve,
+        invalidation::{Mark, Stale},
     },
+    db::{Conn, Db, Dialect, Listener},
+    error::Result,
     model::time::{HOUR, Time},
 };
 use std::sync::Arc;
@@ -33,11 +33,11 @@ pub(super) async fn tell(conn: &mut Conn, marks: &[Mark], now: Time) -> Result<(
         match conn.dialect() {
             Dialect::Postgres => {
                 let sql = "select 1 from (select pg_notify('guildhall_stale', $1)) it";
-                conn.query(sql).bind(part).run().await?;
+                conn.query(sql).bind(part).execute().await?;
             }
             Dialect::Sqlite => {
                 let sql = "insert into stale (marks, at) values ($1, $2)";
-                conn.query(sql).bind(part).bind(now).run().await?;
+                conn.query(sql).bind(part).bind(now).execute().await?;
             }
         }
     }
@@ -47,7 +47,7 @@ pub(super) async fn tell(conn: &mut Conn, marks: &[Mark], now: Time) -> Result<(
 /// Hears what other processes told.
 pub enum Hearing {
     /// Postgres notifies.
-    Ear(Ear),
+    Listener(Listener),
     /// The last that was read of the table.
     Read(i64),
 }
@@ -55,11 +55,11 @@ pub enum Hearing {
 impl Hearing {
     /// From now on. What was told before is missed: all that is remembered is forgotten.
     pub async fn begin(db: &Db, stale: &Stale) -> Result<Hearing> {
-        let hearing = match Ear::open(db, CHANNEL).await? {
-            Some(ear) => Hearing::Ear(ear),
+        let hearing = match Listener::open(db, CHANNEL).await? {
+            Some(ear) => Hearing::Listener(ear),
             None => {
                 let (last,): (i64,) =
-                    db.read().await?.query("select coalesce(max(id), 0) from stale").one().await?;
+                    db.read().await?.query("select coalesce(max(id), 0) from stale").fetch_one().await?;
                 Hearing::Read(last)
             }
         };
@@ -70,10 +70,10 @@ impl Hearing {
     /// Passes on what was told since the last time.
     pub async fn hear(&mut self, db: &Db, stale: &Stale) -> Result<()> {
         let heard = match self {
-            Hearing::Ear(ear) => ear.hear().await?,
+            Hearing::Listener(ear) => ear.hear().await?,
             Hearing::Read(last) => {
                 let sql = "select id, marks from stale where id > $1 order by id limit 1000";
-                let rows: Vec<(i64, String)> = db.read().await?.query(sql).bind(*last).all().await?;
+                let rows: Vec<(i64, String)> = db.read().await?.query(sql).bind(*last).fetch_all().await?;
                 if rows.first().is_some_and(|it| it.0 != *last + 1) {
                     stale.tell_all();
                     stale.forget_known();
@@ -100,7 +100,7 @@ impl Hearing {
 /// meanwhile are added by who tells of them.
 pub async fn count(db: &Db, stale: &Stale) -> Result<()> {
     let sql = "select (select count(*) from api_keys) + (select count(*) from service_tokens)";
-    let (many,): (i64,) = db.read().await?.query(sql).one().await?;
+    let (many,): (i64,) = db.read().await?.query(sql).fetch_one().await?;
     let sieve = Arc::new(Sieve::of(usize::try_from(many).unwrap_or(0)));
     stale.begin_counting(sieve.clone());
     for sql in [
@@ -110,7 +110,7 @@ pub async fn count(db: &Db, stale: &Stale) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
             let mut conn = db.read().await?;
-            let rows: Vec<(Uuid, Vec<u8>)> = conn.query(sql).bind(after).bind(PAGE).all().await?;
+            let rows: Vec<(Uuid, Vec<u8>)> = conn.query(sql).bind(after).bind(PAGE).fetch_all().await?;
             drop(conn);
             for (_, hash) in &rows {
                 sieve.add(hash);
@@ -132,6 +132,6 @@ pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
     }
     let mut conn = db.begin().await?;
     let sql = "delete from stale where at < $1 and id < (select max(id) from stale)";
-    conn.query(sql).bind(kit.now().minus(HOUR)).run().await?;
+    conn.query(sql).bind(kit.now().minus(HOUR)).execute().await?;
     Ok(conn.commit().await?)
 }

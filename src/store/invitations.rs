@@ -11,13 +11,13 @@ use super::{
     Change, Scope,
     audit::{self, Did},
     grants::{self, Of},
-    mails, site,
+    outbox, site,
 };
 use crate::{
+    crypto::secrets::{hash, token},
     db::List,
+    emails,
     error::{Error, Result},
-    kit::secret::{hash, token},
-    letters,
     model::{
         account::{Kind, LoginType},
         grant::Grant,
@@ -156,7 +156,7 @@ pub async fn list_by_status(
         .bind(status.to_owned())
         .bind(now)
         .bind(limit)
-        .all()
+        .fetch_all()
         .await?;
     with_grants(scope, rows).await
 }
@@ -170,7 +170,7 @@ pub async fn find(scope: &mut Scope, id: InvitationId) -> Result<Invitation> {
 pub async fn find_all(scope: &mut Scope, ids: &[InvitationId]) -> Result<Vec<Invitation>> {
     let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
     let sql = invitation!("where i.account_id = $1 and i.id = any($2::uuid[]) order by i.id");
-    let rows: Vec<Row> = scope.ask(sql).bind(List(&ids)).all().await?;
+    let rows: Vec<Row> = scope.ask(sql).bind(List(&ids)).fetch_all().await?;
     with_grants(scope, rows).await
 }
 
@@ -253,13 +253,13 @@ async fn invite_one(
     let here = change.who().here.clone();
     let reject = |code, detail: String| Ok(Err(Rejected { email: email.as_str().to_owned(), code, detail }));
     let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
-    if change.ask(sql).bind(email.key()).maybe::<(Uuid,)>().await?.is_some() {
+    if change.ask(sql).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some() {
         return reject("already_member", format!("{email} is a member of {} already.", here.name));
     }
     let mut joins_parent = false;
     if let Some((parent, Kind::Organization)) = &here.parent {
         let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
-        let inside = change.sql(sql).bind(parent.id).bind(email.key()).maybe::<(Uuid,)>().await?.is_some();
+        let inside = change.sql(sql).bind(parent.id).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some();
         if !inside && !may_invite_above(change, parent.id).await? {
             let detail = format!(
                 "{email} is not a member of {}. Only who may invite people there can bring somebody from outside.",
@@ -271,7 +271,7 @@ async fn invite_one(
     }
     // The old invitation's grants and tokens go with it.
     let sql = "delete from invitations where account_id = $1 and email_key = $2 and status = 'pending'";
-    change.ask(sql).bind(email.key()).run().await?;
+    change.ask(sql).bind(email.key()).execute().await?;
     let (kit, now) = (change.kit().clone(), change.now());
     let (id, secret, until) = (InvitationId(kit.id()), token(&kit.chance), now.plus(DAYS * DAY));
     let by = change.who().person.id;
@@ -289,7 +289,7 @@ async fn invite_one(
         .bind(by)
         .bind(now)
         .bind(until)
-        .run()
+        .execute()
         .await?;
     change.renews_at(email.as_str());
     grants::insert(change, here.id, Of::Invitation(id), grants).await?;
@@ -313,7 +313,7 @@ async fn may_invite_above(change: &mut Change, parent: crate::model::id::Account
         left join roles r on r.id = g.role_id
         where m.account_id = $1 and m.user_id = $2 and m.suspended_at is null and coalesce(m.expires_at, $3 + 1) > $3";
     let rows: Vec<(bool, Option<String>, Option<String>)> =
-        change.sql(sql).bind(parent).bind(who.person.id).bind(now).all().await?;
+        change.sql(sql).bind(parent).bind(who.person.id).bind(now).fetch_all().await?;
     Ok(rows.iter().any(|(is_owner, role, permissions)| {
         let custom = permissions.as_deref().map(crate::model::permission::Permissions::from_json);
         *is_owner
@@ -336,20 +336,20 @@ async fn mail(
     let roles: Vec<String> = grants.iter().map(Grant::title).collect();
     let may: Vec<String> = grants.iter().map(Grant::says).collect();
     let organization = here.parent.as_ref().filter(|_| joins_parent).map(|(it, _)| it.name.as_str());
-    let letter = letters::invitation(
+    let letter = emails::invitation(
         &site(&kit),
         email,
-        &letters::Invitation {
-            inviter: letters::Person { name: &person.name, email: &person.email },
+        &emails::Invitation {
+            inviter: emails::Person { name: &person.name, email: &person.email },
             account: &here.name,
             kind: here.kind.noun(),
             roles: &roles,
             may: &may,
             organization,
-            link: letters::Link { url: &url, until: &until.in_words() },
+            link: emails::Link { url: &url, until: &until.in_words() },
         },
     );
-    mails::queue(change, &letter, Some(id)).await
+    outbox::queue(change, &letter, Some(id)).await
 }
 
 /// Sends a pending or expired invitation again: a new token, seven more days. The old link stops working.
@@ -363,12 +363,12 @@ pub async fn resend(change: &mut Change, id: InvitationId) -> Result<()> {
     let (secret, until) = (token(&kit.chance), now.plus(DAYS * DAY));
     let sql = "update invitations set token_hash = $3, link_hash = null, delivery = 'queued', delivery_detail = null, sent_at = $4,
         expires_at = $5 where account_id = $1 and id = $2 and status = 'pending'";
-    change.ask(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).run().await?;
+    change.ask(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).execute().await?;
     change.renews_at(&it.email);
     let (joins_parent,): (bool,) = change
         .ask("select joins_parent from invitations where account_id = $1 and id = $2")
         .bind(id)
-        .one()
+        .fetch_one()
         .await?;
     mail(change, id, &it.email, &it.grants, joins_parent, &secret, until).await?;
     audit::here(change, Did::to("invitation.resent", "invitation", id, &it.email)).await
@@ -392,7 +392,7 @@ pub async fn revoke(change: &mut Change, id: InvitationId) -> Result<()> {
     }
     let sql =
         "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
-    change.ask(sql).bind(id).run().await?;
+    change.ask(sql).bind(id).execute().await?;
     change.renews_at(&it.email);
     audit::here(change, Did::to("invitation.revoked", "invitation", id, &it.email)).await
 }
@@ -407,7 +407,7 @@ pub async fn copy_link(change: &mut Change, id: InvitationId) -> Result<String> 
     let kit = change.kit().clone();
     let secret = token(&kit.chance);
     let sql = "update invitations set link_hash = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(hash(&secret)).run().await?;
+    change.ask(sql).bind(id).bind(hash(&secret)).execute().await?;
     audit::here(change, Did::to("invitation.link_copied", "invitation", id, &it.email)).await?;
     Ok(kit.url(&format!("/invitations/{secret}")))
 }

@@ -155,20 +155,20 @@ macro_rules! invoice {
 pub async fn list(scope: &mut Scope, after: Option<InvoiceId>, limit: i64) -> Result<Vec<Invoice>> {
     let after = after.unwrap_or(InvoiceId(Uuid::max()));
     let sql = invoice!("where i.account_id = $1 and i.id < $2 order by i.id desc limit $3");
-    let rows: Vec<Row> = scope.ask(sql).bind(after).bind(limit).all().await?;
+    let rows: Vec<Row> = scope.ask(sql).bind(after).bind(limit).fetch_all().await?;
     rows.into_iter().map(Invoice::try_from).collect()
 }
 
 /// One invoice of the account, by its number.
 pub async fn find(scope: &mut Scope, number: &str) -> Result<Invoice> {
     let sql = invoice!("where i.account_id = $1 and i.number = $2");
-    let found: Option<Row> = scope.ask(sql).bind(number.to_owned()).maybe().await?;
+    let found: Option<Row> = scope.ask(sql).bind(number.to_owned()).fetch_optional().await?;
     found.ok_or(Error::NotFound)?.try_into()
 }
 
 /// Any invoice, by its id: for operators.
 pub async fn by_id(scope: &mut Scope<Me>, id: InvoiceId) -> Result<Invoice> {
-    let found: Option<Row> = scope.sql(invoice!("where i.id = $1")).bind(id).maybe().await?;
+    let found: Option<Row> = scope.sql(invoice!("where i.id = $1")).bind(id).fetch_optional().await?;
     found.ok_or(Error::NotFound)?.try_into()
 }
 
@@ -176,21 +176,21 @@ pub async fn by_id(scope: &mut Scope<Me>, id: InvoiceId) -> Result<Invoice> {
 pub async fn open(change: &mut Change<Me>) -> Result<Vec<InvoiceId>> {
     operator(change)?;
     let sql = "select id from invoices where status = 'open' order by id limit 100";
-    let found: Vec<(InvoiceId,)> = change.sql(sql).all().await?;
+    let found: Vec<(InvoiceId,)> = change.sql(sql).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
 /// Whose an invoice is: for operators.
 pub async fn account_of(scope: &mut Scope<Me>, id: InvoiceId) -> Result<AccountId> {
     let sql = "select account_id from invoices where id = $1";
-    let found: Option<(AccountId,)> = scope.sql(sql).bind(id).maybe().await?;
+    let found: Option<(AccountId,)> = scope.sql(sql).bind(id).fetch_optional().await?;
     found.map(|it| it.0).ok_or(Error::NotFound)
 }
 
 /// Takes an invoice's row, so that what becomes of it is decided once.
 pub(super) async fn take<W: Who>(change: &mut Change<W>, id: InvoiceId) -> Result<Invoice> {
-    change.sql("select 1 from invoices where id = $1 for no key update").bind(id).run().await?;
-    let found: Option<Row> = change.sql(invoice!("where i.id = $1")).bind(id).maybe().await?;
+    change.sql("select 1 from invoices where id = $1 for no key update").bind(id).execute().await?;
+    let found: Option<Row> = change.sql(invoice!("where i.id = $1")).bind(id).fetch_optional().await?;
     found.ok_or(Error::NotFound)?.try_into()
 }
 
@@ -212,7 +212,7 @@ pub(super) fn not_open(it: &Invoice) -> Error {
 pub(super) async fn paid<W: Who>(change: &mut Change<W>, it: &Invoice, note: &str) -> Result<()> {
     let now = change.now();
     let sql = "update invoices set status = 'paid', paid_at = $2, note = $3, updated_at = $2 where id = $1 and status = 'open'";
-    change.sql(sql).bind(it.id).bind(now).bind(note.to_owned()).run().await?;
+    change.sql(sql).bind(it.id).bind(now).bind(note.to_owned()).execute().await?;
     let did = Did::to("invoice.paid", "invoice", it.id, &it.number);
     let did = did.changed(json!({ "status": "open" }), json!({ "status": "paid", "note": note }));
     audit::write(change, Chain::Account(it.account), did).await
@@ -234,9 +234,9 @@ pub async fn mark_paid(change: &mut Change<Me>, id: InvoiceId, reference: &str) 
     // A payment by card that nobody has sent yet is not sent any more; one that is on its way is waited for.
     let sql = "update charges set state = 'failed', detail = 'Paid by hand', next_at = null, updated_at = $2
         where invoice_id = $1 and state = 'asked' and attempts = 0";
-    change.sql(sql).bind(id).bind(now).run().await?;
+    change.sql(sql).bind(id).bind(now).execute().await?;
     let sql = "select state from charges where invoice_id = $1 and state <> 'failed'";
-    if change.sql(sql).bind(id).maybe::<(String,)>().await?.is_some() {
+    if change.sql(sql).bind(id).fetch_optional::<(String,)>().await?.is_some() {
         let detail = "A payment by card is on its way. Wait until it has arrived or failed, then try again.";
         return Err(Error::conflict("payment_under_way", detail));
     }
@@ -255,13 +255,13 @@ pub async fn void(change: &mut Change<Me>, id: InvoiceId, reason: &str) -> Resul
     not_under_way(change, &it).await?;
     ends(change, &it, Status::Void, &reason).await?;
     let sql = "update adjustments set invoice_id = null where invoice_id = $1 and amount < 0";
-    change.sql(sql).bind(id).run().await?;
+    change.sql(sql).bind(id).execute().await?;
     Ok(it)
 }
 
 async fn not_under_way(change: &mut Change<Me>, it: &Invoice) -> Result<()> {
     let sql = "select state from charges where invoice_id = $1 and state in ('asked', 'processing')";
-    if change.sql(sql).bind(it.id).maybe::<(String,)>().await?.is_some() {
+    if change.sql(sql).bind(it.id).fetch_optional::<(String,)>().await?.is_some() {
         let detail = "A payment by card is on its way. Wait until it has arrived or failed, then try again.";
         return Err(Error::conflict("payment_under_way", detail));
     }
@@ -271,7 +271,7 @@ async fn not_under_way(change: &mut Change<Me>, it: &Invoice) -> Result<()> {
 async fn ends(change: &mut Change<Me>, it: &Invoice, status: Status, reason: &str) -> Result<()> {
     let now = change.now();
     let sql = "update invoices set status = $2, paid_at = null, note = $3, updated_at = $4 where id = $1";
-    change.sql(sql).bind(it.id).bind(status).bind(reason.to_owned()).bind(now).run().await?;
+    change.sql(sql).bind(it.id).bind(status).bind(reason.to_owned()).bind(now).execute().await?;
     let action = if status == Status::Void { "invoice.voided" } else { "invoice.credited" };
     let did = Did::to(action, "invoice", it.id, &it.number);
     let did = did.changed(json!({ "status": it.status }), json!({ "status": status, "reason": reason }));
@@ -304,9 +304,9 @@ pub async fn credit(change: &mut Change<Me>, id: InvoiceId, reason: &str) -> Res
 /// The operator adds something to the account's next invoice, or takes something off it.
 pub async fn adjust(change: &mut Change<Me>, account: AccountId, amount: &str, reason: &str) -> Result<i64> {
     operator(change)?;
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).execute().await?;
     let sql = "select kind from accounts where id = $1";
-    match change.sql(sql).bind(account).maybe::<(String,)>().await?.as_ref().map(|it| it.0.as_str()) {
+    match change.sql(sql).bind(account).fetch_optional::<(String,)>().await?.as_ref().map(|it| it.0.as_str()) {
         None => return Err(Error::NotFound),
         Some("team") => return Err(Error::conflict("parent_pays", "A team has no bills of its own.")),
         Some(_) => {}
@@ -348,7 +348,7 @@ async fn put_down<W: Who>(
         .bind(reason.to_owned())
         .bind(by)
         .bind(now)
-        .run()
+        .execute()
         .await?;
     Ok(id)
 }
@@ -367,5 +367,5 @@ fn sentence(field: &'static str, text: &str, missing: &str) -> Result<String> {
 /// What a command or the worker tells of a month.
 pub async fn is_closed(scope: &mut Scope<Host>, month: Month) -> Result<bool> {
     let sql = "select month from closings where month = $1 and finished_at is not null";
-    Ok(scope.sql(sql).bind(month).maybe::<(Month,)>().await?.is_some())
+    Ok(scope.sql(sql).bind(month).fetch_optional::<(Month,)>().await?.is_some())
 }

@@ -1,20 +1,18 @@
 //! API keys of members.
 use super::{
     Change, Host, Scope,
+    access::EVERYDAY,
     audit::{self, Chain, Did},
-    entry::EVERYDAY,
     grants, members,
 };
 use crate::{
+    context::Kit,
+    crypto::secrets::{KeyKind, hash, machine_key},
     db::{Db, List},
     error::{Error, Result},
-    kit::{
-        Kit,
-        secret::{KeyKind, hash, machine_key},
-    },
     model::{
+        access::{By, Entry, Fresh},
         calendar::Month,
-        entry::{By, Entry, Fresh},
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         permission::{Permission, Permissions},
         text::{Name, fold},
@@ -109,15 +107,15 @@ macro_rules! key {
     };
 }
 
-mod care;
+mod expiry_mails;
 mod leaked;
 mod list;
-mod notices;
+mod rotate;
 
-pub use care::{DEFAULT_GRACE, LONGEST_GRACE, rename, rotate};
+pub use expiry_mails::{AT_ONCE as NOTICES_AT_ONCE, notify};
 pub use leaked::{Found, revoke_leaked};
 pub use list::{Around, Filter, Page, SOON, Span, around, page, resource_names};
-pub use notices::{AT_ONCE as NOTICES_AT_ONCE, notify};
+pub use rotate::{DEFAULT_GRACE, LONGEST_GRACE, rename, rotate};
 
 /// The account's keys, newest first: everyone's for who may manage them, else one's own.
 pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result<Vec<Key>> {
@@ -129,7 +127,7 @@ pub async fn list(scope: &mut Scope, after: Option<KeyId>, limit: i64) -> Result
     let after = after.unwrap_or(KeyId(Uuid::max()));
     let sql =
         key!("where k.account_id = $1 and (k.user_id = $2 or $3) and k.id < $4 order by k.id desc limit $5");
-    Ok(scope.ask(sql).bind(me).bind(all).bind(after).bind(limit).all().await?)
+    Ok(scope.ask(sql).bind(me).bind(all).bind(after).bind(limit).fetch_all().await?)
 }
 
 /// One key: one's own, or anybody's for who may manage them.
@@ -137,7 +135,7 @@ pub async fn find(scope: &mut Scope, id: KeyId) -> Result<Key> {
     let all = scope.who().may(Permission::ManageKeys);
     let me = scope.who().person.id;
     let sql = key!("where k.account_id = $1 and k.id = $2 and (k.user_id = $3 or $4)");
-    let found = scope.ask(sql).bind(id).bind(me).bind(all).maybe().await?;
+    let found = scope.ask(sql).bind(id).bind(me).bind(all).fetch_optional().await?;
     found.ok_or(Error::NotFound)
 }
 
@@ -255,8 +253,8 @@ async fn insert<W: super::Who>(
         .bind(now)
         .bind(*expires_at)
         .bind(fold(name.as_str()))
-        .bind(expires_at.and_then(|it| notices::next(it, now)))
-        .run()
+        .bind(expires_at.and_then(|it| expiry_mails::next(it, now)))
+        .execute()
         .await?;
     let after = json!({ "expires_at": expires_at, "permissions": permissions, "resources": new.resources });
     let did = Did::to("key.created", "key", id, name).changed(Value::Null, after);
@@ -273,7 +271,7 @@ pub async fn touch(db: &Db, kit: &Kit, keys: &[KeyId]) -> Result<()> {
         let ids: Vec<Uuid> = some.iter().map(|it| it.0).collect();
         let mut conn = db.begin().await?;
         let sql = "update api_keys set used_at = $1 where id = any($2::uuid[])";
-        conn.query(sql).bind(kit.now()).bind(List(&ids)).run().await?;
+        conn.query(sql).bind(kit.now()).bind(List(&ids)).execute().await?;
         conn.commit().await?;
     }
     Ok(())
@@ -282,7 +280,7 @@ pub async fn touch(db: &Db, kit: &Kit, keys: &[KeyId]) -> Result<()> {
 /// Revokes a key: one's own, or anybody's for who may manage them. At once. A key can always revoke itself.
 pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
     let sql = "select user_id, name, revoked_at from api_keys where account_id = $1 and id = $2";
-    let found: Option<(Option<UserId>, String, Option<Time>)> = change.ask(sql).bind(id).maybe().await?;
+    let found: Option<(Option<UserId>, String, Option<Time>)> = change.ask(sql).bind(id).fetch_optional().await?;
     let (user, name, revoked_at) = found.ok_or(Error::NotFound)?;
     let who = change.who();
     let is_mine = user == Some(who.person.id);
@@ -297,7 +295,7 @@ pub async fn revoke(change: &mut Change, id: KeyId) -> Result<()> {
     if revoked_at.is_none() {
         let now = change.now();
         let sql = "update api_keys set revoked_at = $3, notice_at = null where account_id = $1 and id = $2";
-        change.ask(sql).bind(id).bind(now).run().await?;
+        change.ask(sql).bind(id).bind(now).execute().await?;
     } else if !members::key_stays_revoked(change, id).await? {
         return Ok(());
     }

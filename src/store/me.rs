@@ -2,15 +2,14 @@
 use super::{
     Change, Me, Scope,
     audit::{self, Did},
-    factors, invoices,
-    links::set_password,
-    memberships, sessions, users,
+    email_tokens::set_password,
+    factors, invoices, memberships, sessions, users,
 };
 use crate::{
+    emails::FactorChange,
     error::{Error, Result},
-    letters::FactorChange,
     model::{
-        entry::{Fresh, Person},
+        access::{Fresh, Person},
         id::AccountId,
         text::Name,
     },
@@ -33,12 +32,12 @@ pub struct Profile {
 /// The signed-in user's profile.
 pub async fn profile(scope: &mut Scope<Me>) -> Result<Profile> {
     let sql = "select name, email, password is not null as has_password, time_zone from users where id = $1";
-    Ok(scope.ask(sql).one().await?)
+    Ok(scope.ask(sql).fetch_one().await?)
 }
 
 /// The hash of the signed-in user's password.
 pub async fn password(scope: &mut Scope<Me>) -> Result<Option<String>> {
-    let (password,): (Option<String>,) = scope.ask("select password from users where id = $1").one().await?;
+    let (password,): (Option<String>,) = scope.ask("select password from users where id = $1").fetch_one().await?;
     Ok(password)
 }
 
@@ -46,7 +45,7 @@ pub async fn password(scope: &mut Scope<Me>) -> Result<Option<String>> {
 pub async fn update(change: &mut Change<Me>, name: &Name, time_zone: Option<&str>) -> Result<()> {
     let old = change.who().person.clone();
     let sql = "update users set name = $2, time_zone = $3 where id = $1";
-    change.ask(sql).bind(name.as_str()).bind(time_zone).run().await?;
+    change.ask(sql).bind(name.as_str()).bind(time_zone).execute().await?;
     let person = Person { name: name.as_str().to_owned(), ..old.clone() };
     if person.name == old.name {
         return Ok(());
@@ -75,7 +74,7 @@ pub async fn remove_password(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
         let detail = "Your password is your only way in. Add a passkey, or link Google or GitHub, first.";
         return Err(Error::conflict("last_way_in", detail));
     }
-    change.ask("update users set password = null where id = $1").run().await?;
+    change.ask("update users set password = null where id = $1").execute().await?;
     factors::tell(change, &person, FactorChange::PasswordRemoved, "user.password_removed").await
 }
 
@@ -93,7 +92,7 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
     change.lock_user(person.id).await?;
     let owned: Vec<(String,)> = change
         .ask("select a.name from accounts a where a.owner_id = $1 and a.kind <> 'personal' order by a.name limit 5")
-        .all()
+        .fetch_all()
         .await?;
     if !owned.is_empty() {
         let names: Vec<String> = owned.into_iter().map(|it| it.0).collect();
@@ -102,7 +101,7 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
     }
     let teams: Vec<(String,)> = change
         .ask("select t.name from accounts t join accounts a on a.id = t.parent_id where a.owner_id = $1 limit 5")
-        .all()
+        .fetch_all()
         .await?;
     if !teams.is_empty() {
         let names: Vec<String> = teams.into_iter().map(|it| it.0).collect();
@@ -111,15 +110,15 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
         return Err(Error::conflict("pays_for_teams", detail));
     }
     // Held: two operators who leave at once are counted one after the other.
-    change.sql("select 1 from installation where id = 1 for no key update").run().await?;
+    change.sql("select 1 from installation where id = 1 for no key update").execute().await?;
     let (others,): (i64,) =
-        change.ask("select count(*) from users where operator and id <> $1").one().await?;
+        change.ask("select count(*) from users where operator and id <> $1").fetch_one().await?;
     if change.who().operator && others == 0 {
         return Err(Error::conflict("last_operator", "You are the last operator. Make another one first."));
     }
     let mine: Vec<(AccountId, crate::model::id::MembershipId, bool)> = change
         .ask("select account_id, id, is_owner from memberships where user_id = $1 order by account_id")
-        .all()
+        .fetch_all()
         .await?;
     for (account, membership, is_owner) in mine {
         let chain = audit::Chain::Account(account);
@@ -131,11 +130,11 @@ pub async fn delete(change: &mut Change<Me>, _: &Fresh, typed: &str) -> Result<(
         }
     }
     let sql = "select id from accounts where owner_id = $1 and kind = 'personal' for no key update";
-    if let Some((personal,)) = change.ask(sql).maybe::<(AccountId,)>().await? {
+    if let Some((personal,)) = change.ask(sql).fetch_optional::<(AccountId,)>().await? {
         invoices::settle(change, personal).await?;
     }
-    change.ask("delete from accounts where owner_id = $1 and kind = 'personal'").run().await?;
-    change.ask("delete from users where id = $1").run().await?;
+    change.ask("delete from accounts where owner_id = $1 and kind = 'personal'").execute().await?;
+    change.ask("delete from users where id = $1").execute().await?;
     change.changed(person.id.0);
     Ok(())
 }

@@ -1,19 +1,19 @@
 //! Members of an account: looked at, changed, suspended, removed.
-mod departure;
 mod detail;
-mod leaving;
 mod list;
-mod removal;
+mod removal_preview;
+mod removal_snapshot;
+mod remove;
 mod restore;
 
-pub use departure::{Departure, Heir, HeldKey, Losses, Made, Seat, departure, losses};
 pub use detail::{Detail, Given, detail};
-use leaving::pass_teams;
-pub use leaving::{leave, may_leave, remove, sweep};
 pub use list::{Around, Cursor, Filter, Named, Order, Page, Removed, Sort, list, page, some};
 pub(super) use list::{LAST, end};
-pub(super) use removal::key_stays_revoked;
-pub use removal::{Missing, Restored, UNDO, outcome};
+pub use removal_preview::{Departure, Heir, HeldKey, Losses, Made, Seat, departure, losses};
+pub(super) use removal_snapshot::key_stays_revoked;
+pub use removal_snapshot::{Missing, Restored, UNDO, outcome};
+use remove::pass_teams;
+pub use remove::{leave, may_leave, remove, sweep};
 pub use restore::restore;
 
 use super::{
@@ -25,8 +25,8 @@ use crate::{
     db::List,
     error::{Error, Result},
     model::{
+        access::Person,
         account::{Kind, LoginType},
-        entry::Person,
         grant::{Grant, Rights},
         id::{AccountId, MembershipId, UserId},
         role::BuiltIn,
@@ -87,7 +87,7 @@ pub async fn find(scope: &mut Scope, id: MembershipId) -> Result<Member> {
 /// The member that somebody is, if they are one.
 pub async fn of_user(scope: &mut Scope, user: UserId) -> Result<Option<MembershipId>> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
-    let found: Option<(MembershipId,)> = scope.ask(sql).bind(user).maybe().await?;
+    let found: Option<(MembershipId,)> = scope.ask(sql).bind(user).fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
@@ -99,7 +99,7 @@ pub async fn of_address(
 ) -> Result<Option<(MembershipId, UserId)>> {
     let sql = "select m.id, m.user_id from memberships m join users u on u.id = m.user_id
         where m.account_id = $1 and u.email_key = $2";
-    Ok(scope.sql(sql).bind(account).bind(email.key()).maybe().await?)
+    Ok(scope.sql(sql).bind(account).bind(email.key()).fetch_optional().await?)
 }
 
 /// Whether the visitor may change this member at all. One sentence, for the handler and for the page's buttons: nobody
@@ -140,7 +140,7 @@ pub async fn set_grants(change: &mut Change, id: MembershipId, wanted: &[Grant])
         return Ok(());
     }
     let sql = "delete from grants where account_id = $1 and membership_id = $2 and id = any($3::uuid[])";
-    change.ask(sql).bind(id).bind(List(&taken)).run().await?;
+    change.ask(sql).bind(id).bind(List(&taken)).execute().await?;
     let account = change.who().here.id;
     grants::insert(change, account, Of::Membership(id), &given).await?;
     let did = Did::to("member.role_changed", "member", id, &member.person.email);
@@ -165,7 +165,7 @@ pub(super) async fn add_grant(change: &mut Change, member: &Member, grant: &Gran
         return Err(Error::conflict("too_many_grants", detail));
     }
     if let Some(id) = had.and_then(|it| it.id) {
-        change.ask("delete from grants where account_id = $1 and id = $2").bind(id).run().await?;
+        change.ask("delete from grants where account_id = $1 and id = $2").bind(id).execute().await?;
     }
     let account = change.who().here.id;
     grants::insert(change, account, Of::Membership(member.id), std::slice::from_ref(grant)).await?;
@@ -182,7 +182,7 @@ pub async fn suspend(change: &mut Change, id: MembershipId) -> Result<()> {
     }
     let now = change.now();
     let sql = "update memberships set suspended_at = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(now).run().await?;
+    change.ask(sql).bind(id).bind(now).execute().await?;
     withdraw_offers(change, member.person.id).await?;
     if change.who().here.kind == Kind::Organization {
         // An owner is never inactive: the teams that they own pass on.
@@ -201,7 +201,7 @@ pub async fn reactivate(change: &mut Change, id: MembershipId) -> Result<()> {
     let sql = "update memberships set suspended_at = null,
             expires_at = case when expires_at <= $3 then null else expires_at end
         where account_id = $1 and id = $2 and (suspended_at is not null or expires_at <= $3)";
-    if change.ask(sql).bind(id).bind(now).run().await? == 0 {
+    if change.ask(sql).bind(id).bind(now).execute().await? == 0 {
         return Ok(());
     }
     let did = Did::to("member.reactivated", "member", id, &member.person.email);
@@ -223,7 +223,7 @@ pub async fn set_expiry(change: &mut Change, id: MembershipId, expires_at: Optio
         return Ok(());
     }
     let sql = "update memberships set expires_at = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(expires_at).run().await?;
+    change.ask(sql).bind(id).bind(expires_at).execute().await?;
     let did = Did::to("member.expiry_changed", "member", id, &member.person.email);
     let did = did.changed(json!({ "expires_at": member.expires_at }), json!({ "expires_at": expires_at }));
     audit::here(change, did).await
@@ -237,7 +237,7 @@ pub async fn set_login_type(change: &mut Change, id: MembershipId, login_type: L
         return Ok(());
     }
     let sql = "update memberships set login_type = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(login_type).run().await?;
+    change.ask(sql).bind(id).bind(login_type).execute().await?;
     let did = Did::to("member.login_type_changed", "member", id, &member.person.email);
     let did = did.changed(json!({ "login_type": member.login_type }), json!({ "login_type": login_type }));
     audit::here(change, did).await
@@ -252,15 +252,15 @@ pub(super) async fn set_owner<W: Who>(
     to: UserId,
 ) -> Result<()> {
     let sql = "delete from grants where membership_id in (select id from memberships where account_id = $1 and user_id = $2)";
-    change.sql(sql).bind(account).bind(to).run().await?;
+    change.sql(sql).bind(account).bind(to).execute().await?;
     let sql = "update memberships set is_owner = false where account_id = $1 and user_id = $2";
-    change.sql(sql).bind(account).bind(from).run().await?;
+    change.sql(sql).bind(account).bind(from).execute().await?;
     let sql = "update memberships set is_owner = true, suspended_at = null, expires_at = null
         where account_id = $1 and user_id = $2";
-    change.sql(sql).bind(account).bind(to).run().await?;
+    change.sql(sql).bind(account).bind(to).execute().await?;
     let now = change.now();
     let sql = "update accounts set owner_id = $2, updated_at = $3 where id = $1";
-    change.sql(sql).bind(account).bind(to).bind(now).run().await?;
+    change.sql(sql).bind(account).bind(to).bind(now).execute().await?;
     Ok(())
 }
 
@@ -271,7 +271,7 @@ pub(super) async fn make_admin<W: Who>(
     user: UserId,
 ) -> Result<()> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
-    let (id,): (MembershipId,) = change.sql(sql).bind(account).bind(user).one().await?;
+    let (id,): (MembershipId,) = change.sql(sql).bind(account).bind(user).fetch_one().await?;
     grants::insert(change, account, Of::Membership(id), &[Grant::whole(BuiltIn::Admin, true)]).await
 }
 
@@ -279,7 +279,7 @@ pub(super) async fn make_admin<W: Who>(
 async fn withdraw_offers(change: &mut Change, user: UserId) -> Result<()> {
     let sql = "delete from transfers where membership_id in (select x.id from memberships x join accounts a on a.id = x.account_id
         where (a.id = $1 or a.parent_id = $1) and x.user_id = $2)";
-    change.ask(sql).bind(user).run().await?;
+    change.ask(sql).bind(user).execute().await?;
     Ok(())
 }
 
@@ -292,7 +292,7 @@ pub async fn leaders(scope: &mut Scope) -> Result<Vec<String>> {
                 select 1 from grants g where g.membership_id = m.id and g.role = 'admin'))
              order by case when m.is_owner then 0 else 1 end, m.joined_at limit 5",
         )
-        .all()
+        .fetch_all()
         .await?;
     Ok(names.into_iter().map(|it| it.0).collect())
 }
@@ -308,6 +308,6 @@ pub(super) async fn leader_addresses<W: super::Who>(
             select 1 from grants g where g.membership_id = m.id and g.role = 'admin' and g.scope = 'account'
                 and coalesce(g.expires_at, $2) >= $2))
         order by case when m.is_owner then 0 else 1 end, m.joined_at limit 20";
-    let found: Vec<(String,)> = scope.sql(sql).bind(account).bind(now).all().await?;
+    let found: Vec<(String,)> = scope.sql(sql).bind(account).bind(now).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }

@@ -3,8 +3,8 @@ use super::{Change, Who};
 use crate::{
     error::{Error, Result},
     model::{
+        access::Person,
         account::LoginType,
-        entry::Person,
         id::{AccountId, MembershipId, UserId},
         text::{Email, fold, search_words},
         time::Time,
@@ -33,14 +33,14 @@ pub(super) async fn add<W: Who>(
         .bind(login_type)
         .bind(fold(&person.name))
         .bind(now)
-        .maybe()
+        .fetch_optional()
         .await?;
     if made.is_some() {
         change.renews(person.id.0);
         change
             .sql("update accounts set member_count = member_count + 1 where id = $1")
             .bind(account)
-            .run()
+            .execute()
             .await?;
         write_words(change, id, person).await?;
     }
@@ -59,18 +59,18 @@ pub(super) async fn remove<W: Who>(
     let sql = "update resources set created_by = coalesce($3, (select owner_id from accounts where id = $1)),
             updated_at = case when updated_at < $4 then $4 else updated_at + 1 end
         where account_id = $1 and visibility = 'private' and created_by = (select user_id from memberships where id = $2)";
-    change.sql(sql).bind(account).bind(id).bind(heir).bind(now).run().await?;
+    change.sql(sql).bind(account).bind(id).bind(heir).bind(now).execute().await?;
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
-    change.sql(sql).bind(id).bind(now).run().await?;
+    change.sql(sql).bind(id).bind(now).execute().await?;
     let sql = "delete from memberships where id = $1 and not is_owner returning user_id";
-    let Some((user,)) = change.sql(sql).bind(id).maybe::<(Uuid,)>().await? else {
+    let Some((user,)) = change.sql(sql).bind(id).fetch_optional::<(Uuid,)>().await? else {
         return Err(Error::conflict("owner", "The owner cannot be removed. Ownership is handed over first."));
     };
     change.renews(user);
     change
         .sql("update accounts set member_count = member_count - 1 where id = $1")
         .bind(account)
-        .run()
+        .execute()
         .await?;
     Ok(())
 }
@@ -93,11 +93,11 @@ pub(super) async fn put_back<W: Who>(change: &mut Change<W>, it: &Former<'_>) ->
             joined_at, active_at) values ($1, $2, $3, false, $4, $5, $6, $7, $8, $9) on conflict (account_id, user_id) do nothing";
     let query = change.sql(sql).bind(it.id).bind(it.account).bind(it.person.id).bind(it.login_type);
     let query = query.bind(fold(&it.person.name)).bind(it.suspended_at).bind(it.expires_at);
-    if query.bind(it.joined_at).bind(it.active_at).run().await? == 0 {
+    if query.bind(it.joined_at).bind(it.active_at).execute().await? == 0 {
         return Ok(false);
     }
     let sql = "update accounts set member_count = member_count + 1 where id = $1";
-    change.sql(sql).bind(it.account).run().await?;
+    change.sql(sql).bind(it.account).execute().await?;
     change.renews(it.person.id.0);
     write_words(change, it.id, it.person).await?;
     Ok(true)
@@ -107,11 +107,11 @@ pub(super) async fn put_back<W: Who>(change: &mut Change<W>, it: &Former<'_>) ->
 pub(super) async fn rename<W: Who>(change: &mut Change<W>, person: &Person) -> Result<()> {
     change.renews(person.id.0);
     let sql = "update memberships set name_key = $2 where user_id = $1";
-    change.sql(sql).bind(person.id).bind(fold(&person.name)).run().await?;
+    change.sql(sql).bind(person.id).bind(fold(&person.name)).execute().await?;
     let all: Vec<(MembershipId,)> =
-        change.sql("select id from memberships where user_id = $1").bind(person.id).all().await?;
+        change.sql("select id from memberships where user_id = $1").bind(person.id).fetch_all().await?;
     for (id,) in all {
-        change.sql("delete from member_words where membership_id = $1").bind(id).run().await?;
+        change.sql("delete from member_words where membership_id = $1").bind(id).execute().await?;
         write_words(change, id, person).await?;
     }
     Ok(())
@@ -122,7 +122,7 @@ async fn write_words<W: Who>(change: &mut Change<W>, id: MembershipId, person: &
     for word in search_words(&person.name, &email) {
         let sql = "insert into member_words (account_id, word, membership_id)
             select account_id, $2, id from memberships where id = $1 on conflict do nothing";
-        change.sql(sql).bind(id).bind(word).run().await?;
+        change.sql(sql).bind(id).bind(word).execute().await?;
     }
     Ok(())
 }
@@ -131,6 +131,6 @@ async fn write_words<W: Who>(change: &mut Change<W>, id: MembershipId, person: &
 pub(super) async fn organizations_owned<W: Who>(change: &mut Change<W>, user: UserId) -> Result<i64> {
     let sql = "select count(*) from memberships m join accounts a on a.id = m.account_id
         where m.user_id = $1 and m.is_owner and a.kind = 'organization'";
-    let (count,): (i64,) = change.sql(sql).bind(user).one().await?;
+    let (count,): (i64,) = change.sql(sql).bind(user).fetch_one().await?;
     Ok(count)
 }

@@ -1,8 +1,8 @@
 //! The outbox: a letter is a row of the change that causes it, and is delivered after it, at least once.
 use super::{Change, Host, Scope, Who};
 use crate::{
+    emails::Letter,
     error::{Error, Result},
-    letters::Letter,
     model::{
         id::InvitationId,
         time::{DAY, HOUR, MINUTE, Time},
@@ -32,7 +32,7 @@ pub(super) async fn queue<W: Who>(
         .bind(body)
         .bind(invitation)
         .bind(now)
-        .run()
+        .execute()
         .await?;
     Ok(())
 }
@@ -40,7 +40,7 @@ pub(super) async fn queue<W: Who>(
 /// How many wait to be sent.
 pub async fn waiting<W: Who>(scope: &mut Scope<W>) -> Result<i64> {
     let sql = "select count(*) from mails where sent_at is null and failed_at is null";
-    let (many,): (i64,) = scope.sql(sql).one().await?;
+    let (many,): (i64,) = scope.sql(sql).fetch_one().await?;
     Ok(many)
 }
 
@@ -71,7 +71,7 @@ pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
         )
         .bind(now)
         .bind(most)
-        .all()
+        .fetch_all()
         .await?;
     let mut due = vec![];
     for (id, attempts, body) in rows {
@@ -79,7 +79,7 @@ pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
             .sql("update mails set next_at = $2 where id = $1")
             .bind(id)
             .bind(now.plus(LEASE))
-            .run()
+            .execute()
             .await?;
         let opened = body.and_then(|it| change.kit().seal.open(&place(id), &it));
         let letter = opened.and_then(|it| serde_json::from_slice(&it).ok());
@@ -91,7 +91,7 @@ pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
 /// When the earliest letter is due.
 pub async fn next(scope: &mut Scope<Host>) -> Result<Option<Time>> {
     let sql = "select min(next_at) from mails where sent_at is null and failed_at is null";
-    Ok(scope.sql(sql).one::<(Option<Time>,)>().await?.0)
+    Ok(scope.sql(sql).fetch_one::<(Option<Time>,)>().await?.0)
 }
 
 /// It was delivered: its body, which may hold a live token, is erased. A mailbox in the database keeps it for a day.
@@ -99,10 +99,10 @@ pub async fn sent(change: &mut Change<Host>, id: Uuid, keep: bool) -> Result<()>
     let now = change.now();
     let sql = "update mails set sent_at = $2, error = null, attempts = attempts + 1,
         body = case when $3 then body end where id = $1";
-    change.sql(sql).bind(id).bind(now).bind(keep).run().await?;
+    change.sql(sql).bind(id).bind(now).bind(keep).execute().await?;
     let sql = "update invitations set delivery = 'sent', delivery_detail = null
         where id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(id).run().await?;
+    change.sql(sql).bind(id).execute().await?;
     Ok(())
 }
 
@@ -114,11 +114,11 @@ pub async fn retry(change: &mut Change<Host>, due: &Due, words: &str) -> Result<
         .bind(due.id)
         .bind(words)
         .bind(next)
-        .run()
+        .execute()
         .await?;
     let sql = "update invitations set delivery_detail = $2
         where delivery = 'queued' and id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(due.id).bind(words).run().await?;
+    change.sql(sql).bind(due.id).bind(words).execute().await?;
     Ok(())
 }
 
@@ -127,10 +127,10 @@ pub async fn refused(change: &mut Change<Host>, id: Uuid, words: &str) -> Result
     let now = change.now();
     let sql =
         "update mails set failed_at = $2, error = $3, attempts = attempts + 1, body = null where id = $1";
-    change.sql(sql).bind(id).bind(now).bind(words).run().await?;
+    change.sql(sql).bind(id).bind(now).bind(words).execute().await?;
     let sql = "update invitations set delivery = 'failed', delivery_detail = $2
         where id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(id).bind(words).run().await?;
+    change.sql(sql).bind(id).bind(words).execute().await?;
     Ok(())
 }
 
@@ -155,12 +155,12 @@ pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
     let sql = "update invitations set delivery = 'failed', delivery_detail = coalesce(delivery_detail, $2)
         where delivery = 'queued' and id in (select invitation_id from mails
             where sent_at is null and failed_at is null and created_at < $1)";
-    change.sql(sql).bind(now.minus(DAY)).bind(words).run().await?;
+    change.sql(sql).bind(now.minus(DAY)).bind(words).execute().await?;
     let sql = "update mails set failed_at = $2, body = null where sent_at is null and failed_at is null and created_at < $1";
-    change.sql(sql).bind(now.minus(DAY)).bind(now).run().await?;
+    change.sql(sql).bind(now.minus(DAY)).bind(now).execute().await?;
     let sql = "update mails set body = null where body is not null and created_at < $1";
-    change.sql(sql).bind(now.minus(DAY)).run().await?;
-    change.sql("delete from mails where created_at < $1").bind(now.minus(30 * DAY)).run().await?;
+    change.sql(sql).bind(now.minus(DAY)).execute().await?;
+    change.sql("delete from mails where created_at < $1").bind(now.minus(30 * DAY)).execute().await?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ pub async fn mailbox<W: Who>(scope: &mut Scope<W>, most: i64) -> Result<Vec<Kept
     let rows: Vec<(Uuid, Time, Vec<u8>)> = scope
         .sql("select id, created_at, body from mails where body is not null order by created_at desc, id desc limit $1")
         .bind(most)
-        .all()
+        .fetch_all()
         .await?;
     Ok(open(scope, rows))
 }
@@ -193,7 +193,7 @@ pub async fn mailbox_of<W: Who>(scope: &mut Scope<W>, to: &str, most: i64) -> Re
         )
         .bind(to.to_lowercase())
         .bind(most)
-        .all()
+        .fetch_all()
         .await?;
     Ok(open(scope, rows))
 }
@@ -201,7 +201,7 @@ pub async fn mailbox_of<W: Who>(scope: &mut Scope<W>, to: &str, most: i64) -> Re
 /// One letter of the mailbox.
 pub async fn kept<W: Who>(scope: &mut Scope<W>, id: Uuid) -> Result<Option<Kept>> {
     let sql = "select id, created_at, body from mails where body is not null and id = $1";
-    let row: Option<(Uuid, Time, Vec<u8>)> = scope.sql(sql).bind(id).maybe().await?;
+    let row: Option<(Uuid, Time, Vec<u8>)> = scope.sql(sql).bind(id).fetch_optional().await?;
     Ok(open(scope, row).pop())
 }
 

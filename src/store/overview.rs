@@ -82,6 +82,6 @@ pub async fn facts(scope: &mut Scope, meter: &str, since: Day) -> Result<Facts> 
         .bind(usage)
         .bind(meter.to_owned())
         .bind(since)
-        .one()
+        .fetch_one()
         .await?)
 }

@@ -4,11 +4,11 @@ use super::{
     factors::{self, tell},
 };
 use crate::{
+    crypto::passkey::Credential,
+    emails::FactorChange,
     error::{Error, Result},
-    kit::passkey::Credential,
-    letters::FactorChange,
     model::{
-        entry::Fresh,
+        access::Fresh,
         id::{PasskeyId, UserId},
         text::Name,
         time::Time,
@@ -34,13 +34,13 @@ pub struct Listed {
 /// One of the signed-in user's passkeys.
 pub async fn find(scope: &mut Scope<Me>, id: PasskeyId) -> Result<Listed> {
     let sql = "select id, name, created_at, used_at from passkeys where user_id = $1 and id = $2";
-    scope.ask(sql).bind(id).maybe().await?.ok_or(Error::NotFound)
+    scope.ask(sql).bind(id).fetch_optional().await?.ok_or(Error::NotFound)
 }
 
 /// By what their authenticators know a user's passkeys.
 pub async fn credential_ids<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Vec<u8>>> {
     let sql = "select credential_id from passkeys where user_id = $1 order by id limit 100";
-    let found: Vec<(Vec<u8>,)> = scope.sql(sql).bind(user).all().await?;
+    let found: Vec<(Vec<u8>,)> = scope.sql(sql).bind(user).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
@@ -58,7 +58,7 @@ pub struct Claimed {
 pub async fn claim<W: Who>(change: &mut Change<W>, credential_id: &[u8]) -> Result<Option<Claimed>> {
     let sql = "select id, user_id, credential from passkeys where credential_id = $1 for no key update";
     let found: Option<(PasskeyId, UserId, String)> =
-        change.sql(sql).bind(credential_id.to_vec()).maybe().await?;
+        change.sql(sql).bind(credential_id.to_vec()).fetch_optional().await?;
     let Some((id, user, json)) = found else { return Ok(None) };
     let credential = serde_json::from_str(&json).map_err(|it| Error::Internal(it.to_string()))?;
     Ok(Some(Claimed { id, user, credential }))
@@ -68,7 +68,7 @@ pub async fn claim<W: Who>(change: &mut Change<W>, credential_id: &[u8]) -> Resu
 pub async fn used<W: Who>(change: &mut Change<W>, id: PasskeyId, after: &Credential) -> Result<()> {
     let (json, now) = (written(after)?, change.now());
     let sql = "update passkeys set credential = $2, used_at = $3 where id = $1";
-    change.sql(sql).bind(id).bind(json).bind(now).run().await?;
+    change.sql(sql).bind(id).bind(json).bind(now).execute().await?;
     Ok(())
 }
 
@@ -92,7 +92,7 @@ pub async fn add(
     let json = written(credential)?;
     let adding =
         change.ask(sql).bind(id).bind(credential.id().to_vec()).bind(name.as_str()).bind(json).bind(now);
-    if adding.run().await? == 0 {
+    if adding.execute().await? == 0 {
         return Err(Error::conflict("passkey_known", "This passkey is in use already."));
     }
     tell(change, &person, FactorChange::PasskeyAdded(name.as_str()), "passkey.added").await?;
@@ -106,7 +106,7 @@ fn written(credential: &Credential) -> Result<String> {
 /// Calls a passkey otherwise.
 pub async fn rename(change: &mut Change<Me>, id: PasskeyId, name: &Name) -> Result<()> {
     let sql = "update passkeys set name = $3 where user_id = $1 and id = $2";
-    match change.ask(sql).bind(id).bind(name.as_str()).run().await? {
+    match change.ask(sql).bind(id).bind(name.as_str()).execute().await? {
         0 => Err(Error::NotFound),
         _ => Ok(()),
     }
@@ -123,13 +123,13 @@ pub async fn remove(change: &mut Change<Me>, _: &Fresh, id: PasskeyId) -> Result
             "This passkey is your only way in. Add another one, or set a password, before you remove it.";
         return Err(Error::conflict("last_way_in", detail));
     }
-    change.ask("delete from passkeys where user_id = $1 and id = $2").bind(id).run().await?;
+    change.ask("delete from passkeys where user_id = $1 and id = $2").bind(id).execute().await?;
     factors::forget_codes_of_none(change, person.id).await?;
     tell(change, &person, FactorChange::PasskeyRemoved(&passkey.name), "passkey.removed").await
 }
 
 /// Removes all of a user's passkeys.
 pub(super) async fn forget_all<W: Who>(change: &mut Change<W>, user: UserId) -> Result<()> {
-    change.sql("delete from passkeys where user_id = $1").bind(user).run().await?;
+    change.sql("delete from passkeys where user_id = $1").bind(user).execute().await?;
     Ok(())
 }

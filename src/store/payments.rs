@@ -6,8 +6,8 @@ use super::{
     invoices, site,
 };
 use crate::{
+    emails,
     error::{Error, Result},
-    letters,
     model::{
         id::{AccountId, ChargeId, InvoiceId},
         invoice::Status,
@@ -67,7 +67,7 @@ pub enum Said {
 /// Who an account is to the provider, if it is known there.
 pub async fn customer(scope: &mut Scope) -> Result<Option<String>> {
     let found: Option<(String,)> =
-        scope.ask("select customer from cards where account_id = $1").maybe().await?;
+        scope.ask("select customer from cards where account_id = $1").fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
@@ -76,7 +76,7 @@ pub async fn set_customer(change: &mut Change, customer: &str) -> Result<String>
     let soon = change.now().plus(5 * MINUTE);
     let sql = "insert into cards (account_id, customer, look_at) values ($1, $2, $3)
         on conflict (account_id) do update set look_at = excluded.look_at returning customer";
-    let (customer,): (String,) = change.ask(sql).bind(customer.to_owned()).bind(soon).one().await?;
+    let (customer,): (String,) = change.ask(sql).bind(customer.to_owned()).bind(soon).fetch_one().await?;
     Ok(customer)
 }
 
@@ -88,7 +88,7 @@ pub async fn ask(change: &mut Change, number: &str) -> Result<()> {
         return Err(invoices::not_open(&it));
     }
     let sql = "select state from charges where invoice_id = $1 and state <> 'failed'";
-    if change.sql(sql).bind(it.id).maybe::<(String,)>().await?.is_some() {
+    if change.sql(sql).bind(it.id).fetch_optional::<(String,)>().await?.is_some() {
         let detail = format!("The payment of {number} is under way already. It is charged once.");
         return Err(Error::conflict("payment_under_way", detail));
     }
@@ -106,7 +106,7 @@ pub async fn ask(change: &mut Change, number: &str) -> Result<()> {
         .bind(it.document.currency.code())
         .bind(now)
         .bind(by)
-        .run()
+        .execute()
         .await?;
     if made == 0 {
         let detail = "There is no card yet. Add one first, or pay by hand as the invoice says.";
@@ -126,7 +126,7 @@ pub async fn look_at_payment<W: Who>(
     let now = change.now();
     let sql = "update charges set next_at = $3 where state = 'processing' and (reference = $1 or id = $2)";
     let charge = charge.unwrap_or(ChargeId(uuid::Uuid::nil()));
-    change.sql(sql).bind(reference.to_owned()).bind(charge).bind(now).run().await?;
+    change.sql(sql).bind(reference.to_owned()).bind(charge).bind(now).execute().await?;
     Ok(())
 }
 
@@ -134,7 +134,7 @@ pub async fn look_at_payment<W: Who>(
 pub async fn look_at_card<W: Who>(change: &mut Change<W>, customer: &str) -> Result<()> {
     let now = change.now();
     let sql = "update cards set look_at = $2 where customer = $1";
-    change.sql(sql).bind(customer.to_owned()).bind(now).run().await?;
+    change.sql(sql).bind(customer.to_owned()).bind(now).execute().await?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub async fn is_due(scope: &mut Scope<Host>) -> Result<bool> {
     let now = scope.now();
     let sql = "select min(at) from (select min(next_at) as at from charges where next_at is not null
         union all select min(look_at) as at from cards where look_at is not null) t";
-    let (next,): (Option<Time>,) = scope.sql(sql).one().await?;
+    let (next,): (Option<Time>,) = scope.sql(sql).fetch_one().await?;
     Ok(next.is_some_and(|it| it <= now))
 }
 
@@ -151,14 +151,14 @@ pub async fn is_due(scope: &mut Scope<Host>) -> Result<bool> {
 pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
     let now = change.now();
     let sql = "select id from charges where next_at <= $1 order by next_at limit $2 for update skip locked";
-    let found: Vec<(ChargeId,)> = change.sql(sql).bind(now).bind(most).all().await?;
+    let found: Vec<(ChargeId,)> = change.sql(sql).bind(now).bind(most).fetch_all().await?;
     let mut due = vec![];
     for (id,) in found {
         let sql = "update charges set next_at = $2, attempts = attempts + 1 where id = $1";
-        change.sql(sql).bind(id).bind(now.plus(LEASE)).run().await?;
+        change.sql(sql).bind(id).bind(now.plus(LEASE)).execute().await?;
         let sql = "select c.id, c.account_id, c.invoice_id, i.number, c.customer, c.method, c.amount, c.currency, c.reference,
                 c.created_at, c.attempts from charges c join invoices i on i.id = c.invoice_id where c.id = $1";
-        due.extend(change.sql(sql).bind(id).maybe::<Due>().await?);
+        due.extend(change.sql(sql).bind(id).fetch_optional::<Due>().await?);
     }
     Ok(due)
 }
@@ -167,10 +167,10 @@ pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
 pub async fn take_cards(change: &mut Change<Host>, most: i64) -> Result<Vec<(AccountId, String)>> {
     let now = change.now();
     let sql = "select account_id, customer from cards where look_at <= $1 order by look_at limit $2 for update skip locked";
-    let found: Vec<(AccountId, String)> = change.sql(sql).bind(now).bind(most).all().await?;
+    let found: Vec<(AccountId, String)> = change.sql(sql).bind(now).bind(most).fetch_all().await?;
     for (id, _) in &found {
         let sql = "update cards set look_at = $2 where account_id = $1";
-        change.sql(sql).bind(*id).bind(now.plus(LEASE)).run().await?;
+        change.sql(sql).bind(*id).bind(now.plus(LEASE)).execute().await?;
     }
     Ok(found)
 }
@@ -184,7 +184,7 @@ pub async fn set_card(
     let name =
         "select a.name, c.method from cards c join accounts a on a.id = c.account_id where c.account_id = $1";
     let Some((name, before)): Option<(String, Option<String>)> =
-        change.sql(name).bind(account).maybe().await?
+        change.sql(name).bind(account).fetch_optional().await?
     else {
         return Ok(());
     };
@@ -200,7 +200,7 @@ pub async fn set_card(
         .bind(brand)
         .bind(last4.clone())
         .bind(expires)
-        .run()
+        .execute()
         .await?;
     if method == before {
         return Ok(());
@@ -237,7 +237,7 @@ pub async fn note(change: &mut Change<Host>, due: &Due, reference: Option<&str>,
         .bind(next)
         .bind(reference.map(str::to_owned))
         .bind(now)
-        .run()
+        .execute()
         .await?;
     if touched == 0 {
         return Ok(());
@@ -257,19 +257,19 @@ async fn failed(change: &mut Change<Host>, it: &invoices::Invoice, why: &str) ->
     audit::write(change, Chain::Account(it.account), did.changed(Value::Null, json!({ "detail": why })))
         .await?;
     let sql = "select u.email, a.slug from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let Some((owner, slug)): Option<(String, String)> = change.sql(sql).bind(it.account).maybe().await?
+    let Some((owner, slug)): Option<(String, String)> = change.sql(sql).bind(it.account).fetch_optional().await?
     else {
         return Ok(());
     };
     let to = Some(it.document.bill_to.email.clone()).filter(|it| !it.is_empty()).unwrap_or(owner);
     let kit = change.kit().clone();
-    let letter = letters::Failure {
+    let letter = emails::Failure {
         number: &it.number,
         account: &it.document.account,
         total: &it.document.currency.says(it.total),
         why,
         link: &kit.url(&format!("/a/{slug}/invoices/{}", it.number)),
     };
-    let letter = letters::payment_failed(&site(&kit), &to, &letter);
+    let letter = emails::payment_failed(&site(&kit), &to, &letter);
     change.post(&letter).await
 }

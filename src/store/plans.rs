@@ -73,7 +73,7 @@ pub async fn change(change: &mut Change, plan: &str, when: Option<When>) -> Resu
         return match waiting {
             None => Ok(Changed::Not),
             Some(it) => {
-                change.ask("delete from plan_schedules where account_id = $1").run().await?;
+                change.ask("delete from plan_schedules where account_id = $1").execute().await?;
                 let did = Did::to("plan.schedule_withdrawn", "account", here.id, &here.name);
                 let was = json!({ "plan": it.plan, "at": it.at });
                 audit::here(change, did.changed(was, Value::Null)).await?;
@@ -96,7 +96,7 @@ pub async fn change(change: &mut Change, plan: &str, when: Option<When>) -> Resu
             let sql = "insert into plan_schedules (account_id, plan, at, by_name, created_at) values ($1, $2, $3, $4, $5)
                 on conflict (account_id) do update set plan = excluded.plan, at = excluded.at, by_name = excluded.by_name,
                     created_at = excluded.created_at";
-            change.ask(sql).bind(plan.to_owned()).bind(at).bind(by).bind(now).run().await?;
+            change.ask(sql).bind(plan.to_owned()).bind(at).bind(by).bind(now).execute().await?;
             let did = Did::to("plan.scheduled", "account", here.id, &here.name);
             let did = did.changed(json!({ "plan": here.plan }), json!({ "plan": plan, "at": at }));
             audit::here(change, did).await?;
@@ -115,7 +115,7 @@ pub(super) async fn set<W: Who>(
 ) -> Result<()> {
     let now = change.now();
     let sql = "update accounts set plan = $2, updated_at = $3 where id = $1";
-    change.sql(sql).bind(account).bind(after.to_owned()).bind(now).run().await?;
+    change.sql(sql).bind(account).bind(after.to_owned()).bind(now).execute().await?;
     let sql = "insert into plan_changes (id, account_id, at, before, after) values ($1, $2, $3, $4, $5)";
     let id = change.kit().id();
     change
@@ -125,9 +125,9 @@ pub(super) async fn set<W: Who>(
         .bind(at)
         .bind(before.to_owned())
         .bind(after.to_owned())
-        .run()
+        .execute()
         .await?;
-    change.sql("delete from plan_schedules where account_id = $1").bind(account).run().await?;
+    change.sql("delete from plan_schedules where account_id = $1").bind(account).execute().await?;
     let did = Did::to("plan.changed", "account", account, name);
     let did = did.changed(json!({ "plan": before }), json!({ "plan": after }));
     audit::write(change, Chain::Account(account), did).await
@@ -136,7 +136,7 @@ pub(super) async fn set<W: Who>(
 /// What waits for the end of the period.
 pub async fn scheduled<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Option<Scheduled>> {
     let sql = "select plan, at, by_name from plan_schedules where account_id = $1";
-    let found: Option<(String, Time, String)> = scope.sql(sql).bind(account).maybe().await?;
+    let found: Option<(String, Time, String)> = scope.sql(sql).bind(account).fetch_optional().await?;
     Ok(found.map(|(plan, at, by)| Scheduled { plan, at, by }))
 }
 
@@ -152,16 +152,16 @@ pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
     }
     let now = change.now();
     let sql = "select account_id from plan_schedules where at <= $1 order by account_id limit 100";
-    let found: Vec<(AccountId,)> = change.sql(sql).bind(now).all().await?;
+    let found: Vec<(AccountId,)> = change.sql(sql).bind(now).fetch_all().await?;
     for (id,) in found {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(id).run().await?;
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(id).execute().await?;
         let sql = "select s.account_id, a.name, s.plan, a.plan as before, s.at from plan_schedules s
             join accounts a on a.id = s.account_id where s.account_id = $1 and s.at <= $2";
-        let Some(it): Option<Due> = change.sql(sql).bind(id).bind(now).maybe().await? else { continue };
+        let Some(it): Option<Due> = change.sql(sql).bind(id).bind(now).fetch_optional().await? else { continue };
         if change.kit().catalog.plan(&it.plan).is_some() && it.plan != it.before {
             set(change, it.account_id, &it.name, (&it.before, &it.plan), it.at).await?;
         } else {
-            change.sql("delete from plan_schedules where account_id = $1").bind(id).run().await?;
+            change.sql("delete from plan_schedules where account_id = $1").bind(id).execute().await?;
         }
     }
     Ok(())
@@ -178,13 +178,13 @@ pub async fn keep(change: &mut Change<Host>) -> Result<()> {
         }
         let sql = "insert into kept_plans (id, terms, kept_at) values ($1, $2, $3)
             on conflict (id) do update set terms = excluded.terms, kept_at = excluded.kept_at";
-        change.sql(sql).bind(plan.id.clone()).bind(terms).bind(now).run().await?;
+        change.sql(sql).bind(plan.id.clone()).bind(terms).bind(now).execute().await?;
     }
     Ok(())
 }
 
 /// The plans as the catalogue last had them.
 pub(super) async fn kept<W: Who>(scope: &mut Scope<W>) -> Result<BTreeMap<String, Plan>> {
-    let rows: Vec<(String, String)> = scope.sql("select id, terms from kept_plans limit 10000").all().await?;
+    let rows: Vec<(String, String)> = scope.sql("select id, terms from kept_plans limit 10000").fetch_all().await?;
     Ok(rows.into_iter().filter_map(|(id, terms)| Some((id, serde_json::from_str(&terms).ok()?))).collect())
 }

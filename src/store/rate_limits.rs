@@ -1,8 +1,8 @@
 //! What was admitted under rate limits, by pieces of time: shared by replicas, and kept over a restart.
 use crate::{
+    context::Kit,
     db::{Db, Dialect},
     error::Result,
-    kit::Kit,
     model::{
         calendar::Day,
         id::AccountId,
@@ -140,7 +140,7 @@ const COUNT: &str = "insert into throttled (subject, hour, asked, refused)
 
 /// What was admitted, by everybody who wrote it down.
 pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Piece>> {
-    Ok(db.read().await?.query(READ).bind(subject).bind(now).all().await?)
+    Ok(db.read().await?.query(READ).bind(subject).bind(now).fetch_all().await?)
 }
 
 /// Writes down what was admitted, what was the most of a day, and how many were refused.
@@ -150,13 +150,13 @@ pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest], tallies: &[Tall
     }
     let mut conn = db.begin().await?;
     if !deltas.is_empty() {
-        conn.query(ADD).bind(spell(deltas, Delta::place)).run().await?;
+        conn.query(ADD).bind(spell(deltas, Delta::place)).execute().await?;
     }
     if !busiest.is_empty() {
-        conn.query(RISE).bind(spell(busiest, Busiest::place)).run().await?;
+        conn.query(RISE).bind(spell(busiest, Busiest::place)).execute().await?;
     }
     if !tallies.is_empty() {
-        conn.query(COUNT).bind(spell(tallies, Tally::place)).run().await?;
+        conn.query(COUNT).bind(spell(tallies, Tally::place)).execute().await?;
     }
     Ok(conn.commit().await?)
 }
@@ -171,14 +171,14 @@ pub async fn share(
     let mut conn = db.begin().await?;
     if conn.dialect() == Dialect::Postgres {
         let lock = "select 1 from (select pg_advisory_xact_lock(723648, hashtext($1))) it";
-        conn.query(lock).bind(subject).run().await?;
+        conn.query(lock).bind(subject).execute().await?;
         // A share that a crash of the server forgets is at most the last half second's.
-        conn.query("set local synchronous_commit = off").run().await?;
+        conn.query("set local synchronous_commit = off").execute().await?;
     }
-    let pieces: Vec<Piece> = conn.query(READ).bind(subject).bind(now).all().await?;
+    let pieces: Vec<Piece> = conn.query(READ).bind(subject).bind(now).fetch_all().await?;
     let deltas = decide(&pieces);
     if !deltas.is_empty() {
-        conn.query(ADD).bind(spell(&deltas, Delta::place)).run().await?;
+        conn.query(ADD).bind(spell(&deltas, Delta::place)).execute().await?;
     }
     Ok(conn.commit().await?)
 }
@@ -194,9 +194,9 @@ fn spell<T: Serialize>(rows: &[T], place: impl Fn(&T) -> (&str, i64, i64)) -> St
 pub async fn attend(db: &Db, replica: uuid::Uuid, now: Time) -> Result<usize> {
     let mut conn = db.begin().await?;
     let sql = "insert into replicas (id, seen_at) values ($1, $2) on conflict (id) do update set seen_at = excluded.seen_at";
-    conn.query(sql).bind(replica).bind(now).run().await?;
-    conn.query("delete from replicas where seen_at < $1").bind(now.minus(GONE)).run().await?;
-    let (many,): (i64,) = conn.query("select count(*) from replicas").one().await?;
+    conn.query(sql).bind(replica).bind(now).execute().await?;
+    conn.query("delete from replicas where seen_at < $1").bind(now.minus(GONE)).execute().await?;
+    let (many,): (i64,) = conn.query("select count(*) from replicas").fetch_one().await?;
     conn.commit().await?;
     Ok(usize::try_from(many).unwrap_or(1))
 }
@@ -204,15 +204,15 @@ pub async fn attend(db: &Db, replica: uuid::Uuid, now: Time) -> Result<usize> {
 /// This replica serves no more.
 pub async fn leave(db: &Db, replica: uuid::Uuid) -> Result<()> {
     let mut conn = db.begin().await?;
-    conn.query("delete from replicas where id = $1").bind(replica).run().await?;
+    conn.query("delete from replicas where id = $1").bind(replica).execute().await?;
     Ok(conn.commit().await?)
 }
 
 /// Forgets what counts no more.
 pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
     let mut conn = db.begin().await?;
-    conn.query("delete from admissions where until <= $1").bind(kit.now()).run().await?;
-    conn.query("delete from busiest where day < $1").bind(Day::of(kit.now())).run().await?;
-    conn.query("delete from throttled where hour < $1").bind(hour(kit.now().minus(YEARS))).run().await?;
+    conn.query("delete from admissions where until <= $1").bind(kit.now()).execute().await?;
+    conn.query("delete from busiest where day < $1").bind(Day::of(kit.now())).execute().await?;
+    conn.query("delete from throttled where hour < $1").bind(hour(kit.now().minus(YEARS))).execute().await?;
     Ok(conn.commit().await?)
 }

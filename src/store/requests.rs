@@ -5,8 +5,8 @@ use super::{
     grants, members, roles, site, why,
 };
 use crate::{
+    emails,
     error::{Error, Result},
-    letters,
     model::{
         grant::{Grant, Over, Weight},
         id::{MembershipId, RequestId, ResourceId, UserId},
@@ -92,13 +92,13 @@ macro_rules! select {
 pub async fn list(scope: &mut Scope, after: Option<RequestId>, limit: i64) -> Result<Vec<Request>> {
     let after = after.unwrap_or(RequestId(Uuid::nil()));
     let sql = select!("and r.id > $2 order by r.id limit $3");
-    let rows: Vec<Row> = scope.ask(sql).bind(after).bind(limit).all().await?;
+    let rows: Vec<Row> = scope.ask(sql).bind(after).bind(limit).fetch_all().await?;
     Ok(rows.into_iter().filter_map(Row::request).collect())
 }
 
 /// One that waits.
 pub async fn find(scope: &mut Scope, id: RequestId) -> Result<Request> {
-    let row: Option<Row> = scope.ask(select!("and r.id = $2")).bind(id).maybe().await?;
+    let row: Option<Row> = scope.ask(select!("and r.id = $2")).bind(id).fetch_optional().await?;
     row.and_then(Row::request).ok_or(Error::NotFound)
 }
 
@@ -108,7 +108,7 @@ pub async fn counts(scope: &mut Scope) -> Result<(i64, i64, i64)> {
             (select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) i),
             (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) r)
         from accounts a where a.id = $1";
-    Ok(scope.ask(sql).one().await?)
+    Ok(scope.ask(sql).fetch_one().await?)
 }
 
 /// What somebody asks for.
@@ -151,7 +151,7 @@ pub async fn ask(change: &mut Change, wish: &Wish) -> Result<bool> {
         return Err(Error::conflict("already_allowed", "You may do this already."));
     }
     let waiting = "select count(*) from access_requests where account_id = $1 and membership_id = $2 and status = 'pending'";
-    if change.ask(waiting).bind(membership).one::<(i64,)>().await?.0 >= MOST {
+    if change.ask(waiting).bind(membership).fetch_one::<(i64,)>().await?.0 >= MOST {
         let detail = "Enough of your requests wait for an answer. Ask for more when those are answered.";
         return Err(Error::conflict("too_many_requests_wait", detail));
     }
@@ -166,7 +166,7 @@ pub async fn ask(change: &mut Change, wish: &Wish) -> Result<bool> {
         .bind(about.as_ref().map(|it| it.id))
         .bind(wish.note.clone())
         .bind(now)
-        .run()
+        .execute()
         .await?;
     if made == 0 {
         return Ok(false);
@@ -182,8 +182,8 @@ async fn tell_leaders(change: &mut Change, wish: &Wish, about: Option<&About>) -
     let (kit, who) = (change.kit().clone(), change.who().clone());
     let link = kit.url(&format!("/a/{}/requests", who.here.slug));
     for leader in why::leaders(change, MAILED).await? {
-        let asked = letters::Access {
-            asker: letters::Person { name: &who.person.name, email: &who.person.email },
+        let asked = emails::Access {
+            asker: emails::Person { name: &who.person.name, email: &who.person.email },
             account: &who.here.name,
             may: wish.permission.says(),
             permission: wish.permission.key(),
@@ -191,7 +191,7 @@ async fn tell_leaders(change: &mut Change, wish: &Wish, about: Option<&About>) -
             note: &wish.note,
             link: &link,
         };
-        let letter = letters::access_requested(&site(&kit), &leader.email, &asked);
+        let letter = emails::access_requested(&site(&kit), &leader.email, &asked);
         change.post(&letter).await?;
     }
     Ok(())
@@ -225,7 +225,7 @@ pub async fn mine(scope: &mut Scope, wish: &Wish) -> Result<Option<Request>> {
          and (r.resource_id is null) = ($4 = $5)"
     );
     let query = scope.ask(sql).bind(me).bind(wish.permission.key()).bind(on).bind(Uuid::nil());
-    let row: Option<Row> = query.maybe().await?;
+    let row: Option<Row> = query.fetch_optional().await?;
     Ok(row.and_then(Row::request))
 }
 
@@ -249,8 +249,8 @@ pub async fn grant(change: &mut Change, id: RequestId, grant: &Grant) -> Result<
     let until = grant.expires_at.map(Time::in_words);
     let link = kit.url(&format!("/a/{}/overview", who.here.slug));
     let resource = request.resource.as_ref().filter(|_| matches!(grant.over, Over::Resources(_)));
-    let given = letters::Given {
-        by: letters::Person { name: &who.person.name, email: &who.person.email },
+    let given = emails::Given {
+        by: emails::Person { name: &who.person.name, email: &who.person.email },
         account: &who.here.name,
         may: request.permission.says(),
         role: &grant.title(),
@@ -258,7 +258,7 @@ pub async fn grant(change: &mut Change, id: RequestId, grant: &Grant) -> Result<
         until: until.as_deref(),
         link: &link,
     };
-    let letter = letters::access_granted(&site(&kit), &request.email, &given);
+    let letter = emails::access_granted(&site(&kit), &request.email, &given);
     change.post(&letter).await?;
     Ok(request)
 }
@@ -274,9 +274,9 @@ pub async fn decline(change: &mut Change, id: RequestId) -> Result<Request> {
     let after = json!({ "permission": request.permission });
     audit::here(change, did.changed(Value::Null, after)).await?;
     let (kit, who) = (change.kit().clone(), change.who().clone());
-    let by = letters::Person { name: &who.person.name, email: &who.person.email };
+    let by = emails::Person { name: &who.person.name, email: &who.person.email };
     let may = request.permission.says();
-    let letter = letters::access_declined(&site(&kit), &request.email, by, &who.here.name, may);
+    let letter = emails::access_declined(&site(&kit), &request.email, by, &who.here.name, may);
     change.post(&letter).await?;
     Ok(request)
 }
@@ -285,6 +285,6 @@ async fn answer(change: &mut Change, request: &Request, status: &'static str) ->
     let (by, now) = (change.who().person.id, change.now());
     let sql = "update access_requests set status = $3, answered_by = $4, answered_at = $5
         where account_id = $1 and id = $2 and status = 'pending'";
-    change.ask(sql).bind(request.id).bind(status).bind(by).bind(now).run().await?;
+    change.ask(sql).bind(request.id).bind(status).bind(by).bind(now).execute().await?;
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Resources: found, registered, changed, deleted. Lists, moves and who reaches one have files of their own.
-mod goes;
+mod deletion_impact;
 mod list;
 mod moves;
 mod reach;
 mod used;
 
-pub use goes::{Goes, goes};
+pub use deletion_impact::{Goes, goes};
 pub use list::{Around, Cursor, Filter, Order, Page, Sort, around, list};
 pub use moves::{move_to, targets};
 pub use reach::{Group, Held, Seen, reach};
@@ -123,7 +123,7 @@ use select;
 pub async fn find(scope: &mut Scope, id: ResourceId) -> Result<Guarded<Resource>> {
     let leads = scope.who().leads_teams();
     let sql = concat!(select!(), "where r.id = $2 and (r.account_id = $1 or (r.top_id = $1 and $3))");
-    let found: Option<Row> = scope.ask(sql).bind(id).bind(leads).maybe().await?;
+    let found: Option<Row> = scope.ask(sql).bind(id).bind(leads).fetch_optional().await?;
     found.map(|it| Guarded(it.into())).ok_or(Error::NotFound)
 }
 
@@ -192,7 +192,7 @@ pub async fn create(change: &mut Change, new: &New) -> Result<ResourceId> {
         .bind(now)
         .bind(sealed.clone())
         .bind(sealed.map(|_| now))
-        .maybe()
+        .fetch_optional()
         .await?;
     if made.is_none() {
         return Err(taken(change, &new.kind, &new.external_id));
@@ -287,7 +287,7 @@ pub async fn update(
     if let Some(new) = &external_id {
         let sql = "select 1 as one from resources where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
         let query = change.sql(sql).bind(it.account).bind(it.product.clone()).bind(it.kind.clone());
-        if query.bind(new.as_str().to_owned()).maybe::<(i32,)>().await?.is_some() {
+        if query.bind(new.as_str().to_owned()).fetch_optional::<(i32,)>().await?.is_some() {
             return Err(taken(change, &it.kind, new));
         }
     }
@@ -318,7 +318,7 @@ pub async fn update(
             secret_at = case when $6 is null then secret_at else $7 end
         where id = $1 and updated_at = $8";
     let query = change.sql(sql).bind(it.id).bind(name.clone()).bind(external_id).bind(visibility);
-    if query.bind(version).bind(sealed).bind(now).bind(seen).run().await? == 0 {
+    if query.bind(version).bind(sealed).bind(now).bind(seen).execute().await? == 0 {
         return Err(Error::Changed);
     }
     index(change, it.id).await?;
@@ -329,8 +329,8 @@ pub async fn update(
 /// Deletes a resource, and drops it from the grants that name it. A grant that named it alone ends.
 pub async fn delete(change: &mut Change, it: Allowed<DeleteResources, Resource>) -> Result<()> {
     hold(change, it.account).await?;
-    let gone = goes::drop_from_grants(change, it.id).await?;
-    if change.sql("delete from resources where id = $1").bind(it.id).run().await? == 0 {
+    let gone = deletion_impact::drop_from_grants(change, it.id).await?;
+    if change.sql("delete from resources where id = $1").bind(it.id).execute().await? == 0 {
         return Err(Error::NotFound);
     }
     let before = json!({
@@ -344,7 +344,7 @@ pub async fn delete(change: &mut Change, it: Allowed<DeleteResources, Resource>)
 async fn hold(change: &mut Change, account: AccountId) -> Result<()> {
     if account != change.who().here.id {
         let sql = "select 1 from accounts where id = $1 for no key update";
-        change.sql(sql).bind(account).run().await?;
+        change.sql(sql).bind(account).execute().await?;
     }
     Ok(())
 }
@@ -354,14 +354,14 @@ pub(super) async fn index<W: Who>(change: &mut Change<W>, id: ResourceId) -> Res
     let sql = "select r.name, r.external_id, a.id, coalesce(a.parent_id, a.id) from resources r
         join accounts a on a.id = r.account_id where r.id = $1";
     let (name, external_id, account, top): (String, String, AccountId, AccountId) =
-        change.sql(sql).bind(id).one().await?;
+        change.sql(sql).bind(id).fetch_one().await?;
     let sql = "update resources set name_key = $2, top_id = $3 where id = $1";
-    change.sql(sql).bind(id).bind(fold(&name)).bind(top).run().await?;
-    change.sql("delete from resource_words where resource_id = $1").bind(id).run().await?;
+    change.sql(sql).bind(id).bind(fold(&name)).bind(top).execute().await?;
+    change.sql("delete from resource_words where resource_id = $1").bind(id).execute().await?;
     for word in search_words(&name, &external_id) {
         let sql = "insert into resource_words (within, word, resource_id) values ($2, $3, $1), ($4, $3, $1)
             on conflict do nothing";
-        change.sql(sql).bind(id).bind(account).bind(word).bind(top).run().await?;
+        change.sql(sql).bind(id).bind(account).bind(word).bind(top).execute().await?;
     }
     Ok(())
 }

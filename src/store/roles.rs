@@ -11,8 +11,8 @@ use super::Scope;
 use crate::{
     error::{Error, Result},
     model::{
+        access::Entry,
         account::Kind,
-        entry::Entry,
         id::RoleId,
         permission::{Permission, Permissions},
         role::BuiltIn,
@@ -42,7 +42,7 @@ pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
     let top = scope.who().here.top();
     let sql =
         "select id, name, description, permissions from roles where account_id = $1 order by name limit 200";
-    let rows: Vec<(RoleId, String, String, String)> = scope.sql(sql).bind(top).all().await?;
+    let rows: Vec<(RoleId, String, String, String)> = scope.sql(sql).bind(top).fetch_all().await?;
     let role = |(id, name, description, permissions): (RoleId, String, String, String)| Role {
         id,
         name,
@@ -90,7 +90,7 @@ pub async fn find(scope: &mut Scope, id: RoleId) -> Result<Custom> {
             b.permissions as base_permissions
         from roles r left join roles b on b.account_id = r.account_id and encode(uuid_send(b.id), 'hex') = r.base
         where r.account_id = $1 and r.id = $2";
-    let row: Option<Row> = scope.sql(sql).bind(top).bind(id).maybe().await?;
+    let row: Option<Row> = scope.sql(sql).bind(top).bind(id).fetch_optional().await?;
     let row = row.ok_or(Error::NotFound)?;
     let own = row.base_name.zip(row.base_permissions);
     let own = own.map(|(name, it)| Base { name, permissions: Permissions::from_json(&it) });

@@ -7,7 +7,7 @@ use crate::{
     db::{List, Query},
     error::Result,
     model::{
-        entry::Entry,
+        access::Entry,
         id::ResourceId,
         permission::{Permission, Permissions},
     },
@@ -86,7 +86,7 @@ pub(super) fn read(told: Option<String>, who: &Entry) -> Result<Vec<Source>> {
 pub async fn list(scope: &mut Scope, search: &str, chosen: &[Uuid]) -> Result<Vec<Source>> {
     let terms = Terms::of(scope, search, chosen);
     let sql = concat!("select ", offered!("$2", "$3", "$4", "$5", "false"));
-    let (json,): (Option<String>,) = terms.bind(scope.ask(sql)).one().await?;
+    let (json,): (Option<String>,) = terms.bind(scope.ask(sql)).fetch_one().await?;
     read(json, scope.who())
 }
 
@@ -109,7 +109,7 @@ pub async fn with_roles(
             'id', encode(uuid_send(r.id), 'hex'), 'name', r.name, 'description', r.description, 'permissions', r.permissions)) as text)
         from (select id, name, description, permissions from roles where account_id = $6 order by name limit 200) r)");
     let (sources, found): (Option<String>, Option<String>) =
-        terms.bind(scope.ask(sql)).bind(top).one().await?;
+        terms.bind(scope.ask(sql)).bind(top).fetch_one().await?;
     let rows: Vec<RoleRow> = json::list(found)?;
     let role = |it: RoleRow| roles::Role {
         permissions: Permissions::from_json(&it.permissions),
@@ -130,7 +130,7 @@ pub async fn any(scope: &mut Scope, search: &str, chosen: &[Uuid]) -> Result<Vec
         order by case when id = any($5::uuid[]) then 0 else 1 end, name, id limit $6";
     let most = i64::try_from(MOST).unwrap_or(0) + 1;
     let found: Vec<Source> =
-        scope.ask(sql).bind(private).bind(me).bind(like).bind(List(chosen)).bind(most).all().await?;
+        scope.ask(sql).bind(private).bind(me).bind(like).bind(List(chosen)).bind(most).fetch_all().await?;
     let rights = &scope.who().rights;
     let mine = |it: &Source| rights.may_on(Permission::ViewResources, &it.product, it.id);
     Ok(found.into_iter().filter(mine).collect())

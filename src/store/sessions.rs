@@ -5,10 +5,11 @@ use super::{
     site, users,
 };
 use crate::{
+    context::Kit,
+    crypto::secrets::hash,
     db::Db,
+    emails,
     error::{Error, Result},
-    kit::{Kit, secret::hash},
-    letters,
     model::{
         id::{SessionId, UserId},
         time::{DAY, MINUTE, Time},
@@ -98,7 +99,7 @@ impl Sessions {
             .bind(now.plus(IDLE))
             .bind(two_factors.unwrap_or(false))
             .bind(text(held::PROVED).parse().map_or(now, Time))
-            .run()
+            .execute()
             .await?;
         conn.commit().await?;
         Ok(made == 1)
@@ -110,7 +111,7 @@ impl Sessions {
         conn.query("update sessions set data = $2 where hash = $1")
             .bind(secret_hash(record.id))
             .bind(data)
-            .run()
+            .execute()
             .await?;
         Ok(conn.commit().await?)
     }
@@ -123,7 +124,7 @@ impl Sessions {
             .query("select data, expires_at from sessions where hash = $1 and expires_at > $2")
             .bind(secret_hash(id))
             .bind(now)
-            .maybe()
+            .fetch_optional()
             .await?;
         let Some((data, expires_at)) = found else { return Ok(None) };
         let data: HashMap<String, serde_json::Value> = serde_json::from_str(&data).unwrap_or_default();
@@ -134,7 +135,7 @@ impl Sessions {
     async fn remove(&self, id: Id) -> Result<()> {
         let mut conn = self.db.begin().await?;
         let sql = "delete from sessions where hash = $1 returning user_id";
-        let gone: Option<(Option<Uuid>,)> = conn.query(sql).bind(secret_hash(id)).maybe().await?;
+        let gone: Option<(Option<Uuid>,)> = conn.query(sql).bind(secret_hash(id)).fetch_optional().await?;
         conn.commit().await?;
         self.kit.stale.renew(gone.and_then(|it| it.0).as_slice());
         Ok(())
@@ -182,21 +183,21 @@ pub async fn touch(
         .bind(now)
         .bind(i64::try_from(ABSOLUTE.as_micros()).unwrap_or(i64::MAX))
         .bind(now.plus(IDLE))
-        .run()
+        .execute()
         .await?;
     if let Some(account) = account {
         conn.query("update memberships set active_at = $3 where account_id = $2 and user_id = (select user_id from sessions where id = $1)")
             .bind(session)
             .bind(account)
             .bind(now)
-            .run()
+            .execute()
             .await?;
         conn.query(
             "update users set last_account = $2 where id = (select user_id from sessions where id = $1)",
         )
         .bind(session)
         .bind(account)
-        .run()
+        .execute()
         .await?;
     }
     conn.commit().await?;
@@ -228,12 +229,12 @@ pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Listed>> {
     let now = scope.now();
     let sql = "select id, method, ip, agent, two_factors, created_at, seen_at from sessions
         where user_id = $1 and expires_at > $2 order by seen_at desc, id limit 100";
-    Ok(scope.ask(sql).bind(now).all().await?)
+    Ok(scope.ask(sql).bind(now).fetch_all().await?)
 }
 
 /// Ends one of the signed-in user's sessions.
 pub async fn end(change: &mut Change<Me>, id: SessionId) -> Result<()> {
-    let gone = change.ask("delete from sessions where user_id = $1 and id = $2").bind(id).run().await?;
+    let gone = change.ask("delete from sessions where user_id = $1 and id = $2").bind(id).execute().await?;
     if gone == 0 {
         return Err(Error::NotFound);
     }
@@ -259,18 +260,18 @@ pub(super) async fn end_all<W: Who>(
 ) -> Result<u64> {
     let keep = keep.unwrap_or(SessionId(Uuid::nil()));
     change.renews(user.0);
-    Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).run().await?)
+    Ok(change.sql("delete from sessions where user_id = $1 and id <> $2").bind(user).bind(keep).execute().await?)
 }
 
 /// Somebody signed in. They are told by mail if it was with a browser that they never used, but for the very first time.
 pub async fn arrived(change: &mut Change<Me>, browser: Option<&str>) -> Result<()> {
     let (kit, now, ip) = (change.kit().clone(), change.now(), change.client.ip());
     let person = change.who().person.clone();
-    let (before,): (Option<Time>,) = change.ask("select signed_in_at from users where id = $1").one().await?;
-    change.ask("update users set signed_in_at = $2 where id = $1").bind(now).run().await?;
+    let (before,): (Option<Time>,) = change.ask("select signed_in_at from users where id = $1").fetch_one().await?;
+    change.ask("update users set signed_in_at = $2 where id = $1").bind(now).execute().await?;
     let Some(browser) = browser.filter(|_| before.is_some()) else { return Ok(()) };
-    let told = letters::SignIn { at: &now.in_words(), ip: &ip, browser };
-    change.post(&letters::new_browser(&site(&kit), &person.email, &told)).await?;
+    let told = emails::SignIn { at: &now.in_words(), ip: &ip, browser };
+    change.post(&emails::new_browser(&site(&kit), &person.email, &told)).await?;
     let chain = users::chain(change, person.id).await?;
     let did = Did::to("session.new_browser", "user", person.id, &person.email);
     audit::write(change, chain, did.changed(Value::Null, json!({ "browser": browser }))).await
@@ -280,7 +281,7 @@ pub async fn arrived(change: &mut Change<Me>, browser: Option<&str>) -> Result<(
 pub async fn proved(change: &mut Change<Me>) -> Result<()> {
     let (session, now) = (change.who().session.id, change.now());
     let sql = "update sessions set proved_at = $3 where user_id = $1 and id = $2";
-    change.ask(sql).bind(session).bind(now).run().await?;
+    change.ask(sql).bind(session).bind(now).execute().await?;
     Ok(())
 }
 
@@ -292,10 +293,10 @@ pub async fn sweep(change: &mut Change<super::Host>) -> Result<()> {
         "delete from links where expires_at <= $1",
         "delete from sign_ups where expires_at <= $1",
     ] {
-        change.sql(sql).bind(now).run().await?;
+        change.sql(sql).bind(now).execute().await?;
     }
     // A session that nobody signed in by is of one browser's sign-up: it need not last longer than the link.
     let sql = "delete from sessions where user_id is null and created_at < $1";
-    change.sql(sql).bind(now.minus(3 * DAY)).run().await?;
+    change.sql(sql).bind(now.minus(3 * DAY)).execute().await?;
     Ok(())
 }

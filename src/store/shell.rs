@@ -2,11 +2,11 @@
 //! statement.
 use super::{Scope, Who};
 use crate::{
-    error::Result,
-    kit::{
+    context::{
+        invalidation::by_address,
         recall::{About, Name},
-        stale::by_address,
     },
+    error::Result,
     model::{
         account::Kind,
         id::{AccountId, UserId},
@@ -93,6 +93,6 @@ async fn read<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Vec<Seat>> {
         .bind(user)
         .bind(now)
         .bind(MOST)
-        .all()
+        .fetch_all()
         .await?)
 }

@@ -68,7 +68,7 @@ pub async fn list(scope: &mut Scope<Me>) -> Result<Doors> {
                 where s.user_id = $1 and exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $1)
                 order by provider, organization limit 100) i) as identities_told"
     );
-    let found: Found = scope.ask(sql).bind(now).one().await?;
+    let found: Found = scope.ask(sql).bind(now).fetch_one().await?;
     let passkeys = json::list::<ToldPasskey>(found.passkeys_told)?.into_iter().map(|it| Listed {
         id: it.id,
         name: it.name,

@@ -1,11 +1,11 @@
 //! Sign-ups: no user until the address is proven.
-use super::{Change, Scope, Visitor, Who, links::LINK_DAYS, site, users};
+use super::{Change, Scope, Visitor, Who, email_tokens::LINK_DAYS, site, users};
 use crate::{
+    crypto::secrets::{hash, token},
+    emails,
     error::{Error, Result},
-    kit::secret::{hash, token},
-    letters,
     model::{
-        entry::Person,
+        access::Person,
         text::{Email, Name},
         time::{DAY, Time},
     },
@@ -32,11 +32,11 @@ pub async fn begin(change: &mut Change<Visitor>, it: &SignUp<'_>) -> Result<Uuid
     let kit = change.kit().clone();
     let id = kit.id();
     let (first, setup_hash): (Option<Uuid>, Option<Vec<u8>>) =
-        change.sql("select first_operator, setup_hash from installation where id = 1").one().await?;
+        change.sql("select first_operator, setup_hash from installation where id = 1").fetch_one().await?;
     let is_setup =
         first.is_none() && !it.setup.is_empty() && setup_hash.is_some_and(|known| known == hash(it.setup));
     if users::find(change, it.email).await?.is_some() {
-        let letter = letters::sign_up_known(&site(&kit), it.email.as_str());
+        let letter = emails::sign_up_known(&site(&kit), it.email.as_str());
         change.post(&letter).await?;
         return Ok(id);
     }
@@ -60,11 +60,11 @@ pub async fn begin(change: &mut Change<Visitor>, it: &SignUp<'_>) -> Result<Uuid
         .bind(it.next)
         .bind(now)
         .bind(expires_at)
-        .run()
+        .execute()
         .await?;
     let url = kit.url(&format!("/verify-email/{secret}"));
-    let link = letters::Link { url: &url, until: &expires_at.in_words() };
-    change.post(&letters::confirm_sign_up(&site(&kit), it.email.as_str(), &link)).await?;
+    let link = emails::Link { url: &url, until: &expires_at.in_words() };
+    change.post(&emails::confirm_sign_up(&site(&kit), it.email.as_str(), &link)).await?;
     Ok(id)
 }
 
@@ -89,7 +89,7 @@ pub struct Pending {
 pub async fn find<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result<Option<Pending>> {
     let now = scope.now();
     let sql = "select id, name, email, password, next, setup, expires_at from sign_ups where token_hash = $1";
-    let found: Option<Pending> = scope.sql(sql).bind(hash(secret)).maybe().await?;
+    let found: Option<Pending> = scope.sql(sql).bind(hash(secret)).fetch_optional().await?;
     Ok(found.filter(|it| it.expires_at > now))
 }
 
@@ -101,7 +101,7 @@ pub async fn confirm(
     password: Option<&str>,
 ) -> Result<(Person, Option<String>)> {
     // Held until the end: two first sign-ups are confirmed one after the other.
-    change.sql("select 1 from installation where id = 1 for no key update").run().await?;
+    change.sql("select 1 from installation where id = 1 for no key update").execute().await?;
     let it = find(change, secret).await?.ok_or_else(used)?;
     let email = Email::parse(&it.email).map_err(Error::at("email"))?;
     let name = Name::parse(&it.name).map_err(Error::at("name"))?;

@@ -1,15 +1,15 @@
 //! An organization's own identity provider: how it is reached, and whom it lets in as what.
-pub mod arrive;
+pub mod announce;
 pub mod break_glass;
 pub mod enforce;
 mod groups;
-mod held;
-pub mod proofs;
-pub mod tell;
-mod wish;
+mod save;
+pub mod session_proofs;
+pub mod sign_in;
+mod unlisted_grants;
 
-pub use held::{named, wanted};
-pub use wish::{Wish, save};
+pub use save::{Wish, save};
+pub use unlisted_grants::{named, wanted};
 
 use super::{
     Change, Scope, Who,
@@ -17,9 +17,9 @@ use super::{
     roles::Role,
 };
 use crate::{
+    clients::oidc::Client,
     error::{Error, Result},
-    kit::oidc::Client,
-    model::{entry::Fresh, grant::Grant, id::AccountId, time::Time},
+    model::{access::Fresh, grant::Grant, id::AccountId, time::Time},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -107,7 +107,8 @@ impl Row {
     async fn read<W: Who>(self, scope: &mut Scope<W>, custom: Option<&[Role]>) -> Result<Connection> {
         let it = self;
         let stored = [it.default_grants.as_str(), it.group_grants.as_str()];
-        let (default_grants, group_grants) = held::read(scope, it.account_id, stored, custom).await?;
+        let (default_grants, group_grants) =
+            unlisted_grants::read(scope, it.account_id, stored, custom).await?;
         Ok(Connection {
             account: it.account_id,
             issuer: it.issuer,
@@ -138,7 +139,7 @@ macro_rules! connection {
 /// Of an account. A team's is that of its organization.
 pub async fn of<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Option<Connection>> {
     let sql = connection!("", "join sso_connections c on c.account_id = a.id where a.id = $1");
-    match scope.sql(sql).bind(account).maybe::<Row>().await? {
+    match scope.sql(sql).bind(account).fetch_optional::<Row>().await? {
         Some(it) => it.read(scope, None).await.map(Some),
         None => Ok(None),
     }
@@ -180,7 +181,7 @@ pub async fn overview(scope: &mut Scope, custom: &[Role]) -> Result<(Option<Conn
             exists (select 1 from domains where account_id = $1 and verified_at is not null) as has_domain",
         "left join sso_connections c on c.account_id = a.id where a.id = $1"
     );
-    let Seen { row, usage } = scope.ask(sql).bind(since).one().await?;
+    let Seen { row, usage } = scope.ask(sql).bind(since).fetch_one().await?;
     let connection = if usage.is_connected { Some(row.read(scope, Some(custom)).await?) } else { None };
     Ok((connection, usage))
 }
@@ -198,7 +199,7 @@ fn place(account: AccountId) -> String {
 /// The provider and who we are to it, secret included: for the way there and back.
 pub async fn client<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Option<Client>> {
     let sql = "select issuer, client_id, client_secret from sso_connections where account_id = $1";
-    let found: Option<(String, String, Vec<u8>)> = scope.sql(sql).bind(account).maybe().await?;
+    let found: Option<(String, String, Vec<u8>)> = scope.sql(sql).bind(account).fetch_optional().await?;
     let Some((issuer, id, sealed)) = found else { return Ok(None) };
     let secret = scope.kit().seal.open(&place(account), &sealed);
     let secret = secret.and_then(|it| String::from_utf8(it).ok()).ok_or_else(|| {
@@ -217,13 +218,13 @@ pub async fn by_slug<W: Who>(
 ) -> Result<Option<(AccountId, String, String)>> {
     let sql = "select a.id, a.slug, a.name from slugs z join accounts a on a.id = z.account_id
         join sso_connections c on c.account_id = a.id where z.slug = $1";
-    Ok(scope.sql(sql).bind(slug.to_owned()).maybe().await?)
+    Ok(scope.sql(sql).bind(slug.to_owned()).fetch_optional().await?)
 }
 
 /// Every provider that is connected, by the slug of its organization: for the operator's check.
 pub async fn issuers<W: Who>(scope: &mut Scope<W>) -> Result<Vec<(String, String)>> {
     let sql = "select a.slug, c.issuer from sso_connections c join accounts a on a.id = c.account_id order by a.slug limit 1000";
-    Ok(scope.sql(sql).all().await?)
+    Ok(scope.sql(sql).fetch_all().await?)
 }
 
 /// Takes the connection away, and with it what it proved. Its people sign in as themselves again.
@@ -236,9 +237,9 @@ pub async fn remove(change: &mut Change, _: &Fresh) -> Result<()> {
         "delete from sso_proofs where account_id = $1",
         "delete from break_glass_codes where account_id = $1",
     ] {
-        change.ask(sql).run().await?;
+        change.ask(sql).execute().await?;
     }
-    proofs::end_empty(change).await?;
+    session_proofs::end_empty(change).await?;
     let was = json!({ "issuer": before.issuer, "client_id": before.client_id, "enforced": before.enforced_at.is_some() });
     let name = change.who().here.name.clone();
     audit::here(change, Did::to("sso.removed", "account", account, name).changed(was, Value::Null)).await
@@ -247,7 +248,7 @@ pub async fn remove(change: &mut Change, _: &Fresh) -> Result<()> {
 /// Writes down how a test went.
 pub async fn tested(change: &mut Change, test: &Test) -> Result<()> {
     let json = serde_json::to_string(test).map_err(|it| Error::Internal(it.to_string()))?;
-    change.ask("update sso_connections set last_test = $2 where account_id = $1").bind(json).run().await?;
+    change.ask("update sso_connections set last_test = $2 where account_id = $1").bind(json).execute().await?;
     let (account, name) = (change.who().here.id, change.who().here.name.clone());
     let did = Did::to("sso.tested", "account", account, name).changed(Value::Null, json!({ "ok": test.ok }));
     audit::here(change, did).await

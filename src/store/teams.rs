@@ -52,7 +52,7 @@ pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Resu
         .bind(all)
         .bind(after.to_owned())
         .bind(limit)
-        .all()
+        .fetch_all()
         .await?)
 }
 
@@ -67,7 +67,7 @@ pub async fn find(scope: &mut Scope, slug: &str) -> Result<Team> {
         )
         .bind(me)
         .bind(slug.to_owned())
-        .maybe()
+        .fetch_optional()
         .await?;
     found.ok_or(Error::NotFound)
 }
@@ -108,7 +108,7 @@ pub async fn parents(scope: &mut Scope<Me>) -> Result<Vec<Parent>> {
         )
         .bind(now)
         .bind(method)
-        .all()
+        .fetch_all()
         .await?;
     let mut parents: Vec<Parent> = vec![];
     for Held { slug, name, kind, is_owner, role, permissions } in rows {

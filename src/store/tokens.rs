@@ -4,13 +4,11 @@ use super::{
     audit::{self, Chain, Did},
 };
 use crate::{
+    context::Kit,
+    crypto::secrets::{KeyKind, hash, machine_key},
     db::{Conn, Db},
     error::{Error, Result},
-    kit::{
-        Kit,
-        secret::{KeyKind, hash, machine_key},
-    },
-    model::{entry::Fresh, id::TokenId, text::Name, time::Time, token::Scopes},
+    model::{access::Fresh, id::TokenId, text::Name, time::Time, token::Scopes},
 };
 use serde_json::{Value, json};
 
@@ -46,7 +44,7 @@ impl Token {
 pub async fn list(scope: &mut Scope<Me>) -> Result<Vec<Token>> {
     let sql = "select id, name, last4, created_at, used_at, revoked_at, scopes from service_tokens
         order by case when revoked_at is null then 0 else 1 end, id desc limit $1";
-    Ok(scope.sql(sql).bind(MOST).all().await?)
+    Ok(scope.sql(sql).bind(MOST).fetch_all().await?)
 }
 
 /// Makes a token; the secret is answered once, and kept nowhere. An operator in the console proves first who they are; the
@@ -74,7 +72,7 @@ pub async fn create<W: Who>(
         .bind(&secret[secret.len() - 4..])
         .bind(scopes.to_json())
         .bind(now)
-        .run()
+        .execute()
         .await?;
     let after = json!({ "scopes": scopes.iter().collect::<Vec<_>>() });
     let did = Did::to("service_token.created", "service_token", id, name).changed(Value::Null, after);
@@ -89,10 +87,10 @@ pub async fn revoke(change: &mut Change<Me>, id: TokenId) -> Result<String> {
     }
     let now = change.now();
     let sql = "update service_tokens set revoked_at = $2 where id = $1 and revoked_at is null returning name";
-    let found: Option<(String,)> = change.sql(sql).bind(id).bind(now).maybe().await?;
+    let found: Option<(String,)> = change.sql(sql).bind(id).bind(now).fetch_optional().await?;
     let Some((name,)) = found else {
         let sql = "select name from service_tokens where id = $1";
-        let (name,): (String,) = change.sql(sql).bind(id).maybe().await?.ok_or(Error::NotFound)?;
+        let (name,): (String,) = change.sql(sql).bind(id).fetch_optional().await?.ok_or(Error::NotFound)?;
         return Ok(name);
     };
     let did = Did::to("service_token.revoked", "service_token", id, &name);
@@ -115,18 +113,18 @@ impl From<Row> for Service {
 /// Whose secret has this hash, if it is in force.
 pub async fn find(conn: &mut Conn, hash: &[u8]) -> Result<Option<Service>> {
     let sql = "select id, name, scopes from service_tokens where hash = $1 and revoked_at is null";
-    Ok(conn.query(sql).bind(hash).maybe::<Row>().await?.map(Service::from))
+    Ok(conn.query(sql).bind(hash).fetch_optional::<Row>().await?.map(Service::from))
 }
 
 /// The same by its id, for a change.
 pub(super) async fn in_force(conn: &mut Conn, id: TokenId) -> Result<Option<Service>> {
     let sql = "select id, name, scopes from service_tokens where id = $1 and revoked_at is null";
-    Ok(conn.query(sql).bind(id).maybe::<Row>().await?.map(Service::from))
+    Ok(conn.query(sql).bind(id).fetch_optional::<Row>().await?.map(Service::from))
 }
 
 /// A token was used.
 pub async fn touch(db: &Db, kit: &Kit, id: TokenId) -> Result<()> {
     let mut conn = db.begin().await?;
-    conn.query("update service_tokens set used_at = $2 where id = $1").bind(id).bind(kit.now()).run().await?;
+    conn.query("update service_tokens set used_at = $2 where id = $1").bind(id).bind(kit.now()).execute().await?;
     Ok(conn.commit().await?)
 }

@@ -1,16 +1,17 @@
 //! Ownership: an offer, which the other side accepts; one transaction then.
 use super::{
-    Change, Host, Scope, accounts,
+    Change, Host, Scope,
+    access::EVERYDAY,
+    accounts,
     audit::{self, Chain, Did},
-    entry::EVERYDAY,
     members, site,
 };
 use crate::{
+    emails::{self, Letter, Site},
     error::{Error, Result},
-    letters::{self, Letter, Site},
     model::{
+        access::{Fresh, Person},
         account::Kind,
-        entry::{Fresh, Person},
         id::{AccountId, MembershipId, UserId},
         permission::Permissions,
         time::{DAY, Time},
@@ -90,11 +91,11 @@ macro_rules! transfer {
 pub async fn find(scope: &mut Scope) -> Result<Option<Transfer>> {
     let now = scope.now();
     let sql = transfer!("where t.account_id = $1 and t.expires_at > $2");
-    let found: Option<Row> = scope.ask(sql).bind(now).maybe().await?;
+    let found: Option<Row> = scope.ask(sql).bind(now).fetch_optional().await?;
     Ok(found.map(Transfer::from))
 }
 
-type Write = fn(&Site<'_>, &str, &letters::Transfer<'_>) -> Letter;
+type Write = fn(&Site<'_>, &str, &emails::Transfer<'_>) -> Letter;
 
 impl Transfer {
     async fn tell<W: super::Who>(&self, change: &mut Change<W>, to: &Person, write: Write) -> Result<()> {
@@ -104,9 +105,9 @@ impl Transfer {
         let letter = write(
             &site(&kit),
             &to.email,
-            &letters::Transfer {
-                owner: letters::Person { name: &owner.0, email: &owner.1 },
-                recipient: letters::Person { name: &recipient.0, email: &recipient.1 },
+            &emails::Transfer {
+                owner: emails::Person { name: &owner.0, email: &owner.1 },
+                recipient: emails::Person { name: &recipient.0, email: &recipient.1 },
                 account: &self.account_name,
                 kind: self.kind.noun(),
                 until: &self.expires_at.in_words(),
@@ -150,14 +151,14 @@ pub async fn offer(change: &mut Change, _: &Fresh, to: MembershipId) -> Result<T
         ));
     }
     let (now, until) = (change.now(), change.now().plus(DAYS * DAY));
-    change.ask("delete from transfers where account_id = $1").run().await?;
+    change.ask("delete from transfers where account_id = $1").execute().await?;
     let sql =
         "insert into transfers (account_id, membership_id, offered_at, expires_at) values ($1, $2, $3, $4)";
-    change.ask(sql).bind(to).bind(now).bind(until).run().await?;
+    change.ask(sql).bind(to).bind(now).bind(until).execute().await?;
     let made = find(change).await?.ok_or_else(|| Error::Internal("an offer just made is gone".into()))?;
     audit::here(change, made.did("transfer.offered")).await?;
-    made.tell(change, &made.to, letters::transfer_offered).await?;
-    made.tell(change, &made.from, letters::transfer_offered_owner).await?;
+    made.tell(change, &made.to, emails::transfer_offered).await?;
+    made.tell(change, &made.from, emails::transfer_offered_owner).await?;
     Ok(made)
 }
 
@@ -189,19 +190,19 @@ pub async fn accept(change: &mut Change) -> Result<()> {
         change.lock_user(it.to.id).await?;
         accounts::check_limit(change, it.to.id, "You own").await?;
     }
-    change.ask("delete from transfers where account_id = $1").run().await?;
+    change.ask("delete from transfers where account_id = $1").execute().await?;
     members::set_owner(change, it.account, it.from.id, it.to.id).await?;
     members::make_admin(change, it.account, it.from.id).await?;
     audit::here(change, it.did("transfer.accepted")).await?;
-    it.tell_both(change, letters::transfer_accepted).await
+    it.tell_both(change, emails::transfer_accepted).await
 }
 
 /// The other side says no.
 pub async fn decline(change: &mut Change) -> Result<()> {
     let it = pending_for_me(change).await?;
-    change.ask("delete from transfers where account_id = $1").run().await?;
+    change.ask("delete from transfers where account_id = $1").execute().await?;
     audit::here(change, it.did("transfer.declined")).await?;
-    it.tell_both(change, letters::transfer_declined).await
+    it.tell_both(change, emails::transfer_declined).await
 }
 
 /// The owner takes the offer back.
@@ -210,22 +211,22 @@ pub async fn withdraw(change: &mut Change) -> Result<()> {
         return Err(Error::Forbidden(crate::model::permission::Permission::TransferAccount));
     }
     let it = pending(change).await?;
-    change.ask("delete from transfers where account_id = $1").run().await?;
+    change.ask("delete from transfers where account_id = $1").execute().await?;
     audit::here(change, it.did("transfer.withdrawn")).await?;
-    it.tell_both(change, letters::transfer_withdrawn).await
+    it.tell_both(change, emails::transfer_withdrawn).await
 }
 
 /// Offers that nobody answered in time end; both sides are told.
 pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
     let now = change.now();
     let sql = transfer!("where t.expires_at <= $1 order by t.account_id limit 100");
-    let over: Vec<Row> = change.sql(sql).bind(now).all().await?;
+    let over: Vec<Row> = change.sql(sql).bind(now).fetch_all().await?;
     for it in over.into_iter().map(Transfer::from) {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(it.account).run().await?;
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(it.account).execute().await?;
         let sql = "delete from transfers where account_id = $1 and expires_at <= $2";
-        if change.sql(sql).bind(it.account).bind(now).run().await? == 1 {
+        if change.sql(sql).bind(it.account).bind(now).execute().await? == 1 {
             audit::write(change, Chain::Account(it.account), it.did("transfer.expired")).await?;
-            it.tell_both(change, letters::transfer_expired).await?;
+            it.tell_both(change, emails::transfer_expired).await?;
         }
     }
     Ok(())

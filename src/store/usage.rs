@@ -1,14 +1,14 @@
 //! Usage: what is taken in, what pages read of it, what is billed.
-mod bill;
-mod days;
-mod keep;
+mod billable;
+mod daily;
+mod ingest;
 mod read;
-mod take;
+mod retention;
 
-pub use bill::{Billable, billable, close, closed_through, payers};
-pub use days::{Days, Throttled, days};
-pub use keep::{Difference, rebuild, sweep, whole_days};
+pub use billable::{Billable, billable, close, closed_through, payers};
+pub use daily::{Days, Throttled, days};
+pub(super) use ingest::Place;
+pub use ingest::{Taken, take};
 pub use read::{Filter, Slice, Slices, Sum, slices, sums};
 pub(super) use read::{seen, sighted};
-pub(super) use take::Place;
-pub use take::{Taken, take};
+pub use retention::{Difference, rebuild, sweep, whole_days};

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     error::Result,
     model::{
+        access::Person,
         account::Kind,
-        entry::Person,
         id::{AccountId, UserId},
         text::{Email, Name},
     },
@@ -45,7 +45,7 @@ pub async fn create<W: Who>(
         .bind(new.password)
         .bind(new.operator)
         .bind(now)
-        .maybe()
+        .fetch_optional()
         .await?;
     if made.is_none() {
         return Ok(None);
@@ -65,10 +65,10 @@ pub async fn create<W: Who>(
         let did = Did::to("operator.added", "user", id, &person.email);
         audit::write(change, Chain::Installation, did).await?;
         let sql = "update installation set first_operator = $1, setup_hash = null where id = 1 and first_operator is null";
-        change.sql(sql).bind(id).run().await?;
+        change.sql(sql).bind(id).execute().await?;
     }
     // The other sign-ups for this address cannot be confirmed any more: it has a user.
-    change.sql("delete from sign_ups where email_key = $1").bind(new.email.key()).run().await?;
+    change.sql("delete from sign_ups where email_key = $1").bind(new.email.key()).execute().await?;
     Ok(Some((person, account)))
 }
 
@@ -90,51 +90,51 @@ pub struct Known {
 /// By address.
 pub async fn find<W: Who>(scope: &mut Scope<W>, email: &Email) -> Result<Option<Known>> {
     let sql = "select id, name, email, password, last_account from users where email_key = $1";
-    Ok(scope.sql(sql).bind(email.key()).maybe().await?)
+    Ok(scope.sql(sql).bind(email.key()).fetch_optional().await?)
 }
 
 /// By id.
 pub async fn get<W: Who>(scope: &mut Scope<W>, id: UserId) -> Result<Option<Known>> {
     let sql = "select id, name, email, password, last_account from users where id = $1";
-    Ok(scope.sql(sql).bind(id).maybe().await?)
+    Ok(scope.sql(sql).bind(id).fetch_optional().await?)
 }
 
 /// The chain in which what a user does to themselves is written: their personal account's.
 pub async fn chain<W: Who>(scope: &mut Scope<W>, id: UserId) -> Result<Chain> {
     let sql = "select a.id from accounts a join memberships m on m.account_id = a.id
         where a.kind = 'personal' and m.user_id = $1 and m.is_owner";
-    let (account,): (AccountId,) = scope.sql(sql).bind(id).one().await?;
+    let (account,): (AccountId,) = scope.sql(sql).bind(id).fetch_one().await?;
     Ok(Chain::Account(account))
 }
 
 /// Whether nobody has signed up yet.
 pub async fn is_empty<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
-    let found: Option<(UserId,)> = scope.sql("select id from users limit 1").maybe().await?;
+    let found: Option<(UserId,)> = scope.sql("select id from users limit 1").fetch_optional().await?;
     Ok(found.is_none())
 }
 
 /// Whether somebody runs the installation already.
 pub async fn has_operator<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
     let (first,): (Option<UserId>,) =
-        scope.sql("select first_operator from installation where id = 1").one().await?;
+        scope.sql("select first_operator from installation where id = 1").fetch_one().await?;
     Ok(first.is_some())
 }
 
 /// Remembers the hash of the one-time link that makes the first operator.
 pub async fn set_setup(change: &mut Change<super::Host>, hash: &[u8]) -> Result<()> {
-    change.sql("update installation set setup_hash = $1 where id = 1").bind(hash.to_vec()).run().await?;
+    change.sql("update installation set setup_hash = $1 where id = 1").bind(hash.to_vec()).execute().await?;
     Ok(())
 }
 
 /// Whether the installation is a demonstration.
 pub async fn is_demo<W: Who>(scope: &mut Scope<W>) -> Result<bool> {
-    let (demo,): (bool,) = scope.sql("select demo from installation where id = 1").one().await?;
+    let (demo,): (bool,) = scope.sql("select demo from installation where id = 1").fetch_one().await?;
     Ok(demo)
 }
 
 /// The installation is a demonstration from now on.
 pub async fn set_demo(change: &mut Change<super::Host>) -> Result<()> {
-    change.sql("update installation set demo = true where id = 1").run().await?;
+    change.sql("update installation set demo = true where id = 1").execute().await?;
     Ok(())
 }
 
@@ -146,6 +146,6 @@ pub async fn home<W: Who>(scope: &mut Scope<W>, id: UserId) -> Result<String> {
             and m.suspended_at is null and coalesce(m.expires_at, $2) >= $2
         order by case when a.id = u.last_account then 0 else 1 end limit 1";
     let now = scope.now();
-    let (slug,): (String,) = scope.sql(sql).bind(id).bind(now).one().await?;
+    let (slug,): (String,) = scope.sql(sql).bind(id).bind(now).fetch_one().await?;
     Ok(slug)
 }

@@ -1,6 +1,6 @@
 //! What a gateway's questions need to know of a key, a member and a resource: each in one statement, kept in memory above.
 use super::{
-    entry::{EVERYDAY, NOT_PERSONAL},
+    access::{EVERYDAY, NOT_PERSONAL},
     grants::Joined,
 };
 use crate::{
@@ -72,7 +72,7 @@ struct Row {
 
 /// The key whose secret has this hash, whatever became of it.
 pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Known>> {
-    let rows: Vec<Row> = conn.query(KEY).bind(hash).all().await?;
+    let rows: Vec<Row> = conn.query(KEY).bind(hash).fetch_all().await?;
     let Some(first) = rows.first() else { return Ok(None) };
     Ok(Some(Known {
         id: first.id,
@@ -136,13 +136,13 @@ pub async fn spot(conn: &mut Conn, account: AccountId, named: &Named) -> Result<
         Named::Id(id) => {
             let sql =
                 "select id, product, visibility, created_by from resources where account_id = $1 and id = $2";
-            conn.query(sql).bind(account).bind(*id).maybe().await?
+            conn.query(sql).bind(account).bind(*id).fetch_optional().await?
         }
         Named::External { product, kind, external_id } => {
             let sql = "select id, product, visibility, created_by from resources
                 where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
             let query = conn.query(sql).bind(account).bind(product).bind(kind);
-            query.bind(external_id).maybe().await?
+            query.bind(external_id).fetch_optional().await?
         }
     };
     Ok(found)

@@ -1,9 +1,9 @@
 //! What it takes to answer why: whom it is about, and about what.
-use super::{Scope, Who, entry, members};
+use super::{Scope, Who, access, members};
 use crate::{
     error::{Error, Result},
     model::{
-        entry::{Entry, Person},
+        access::{Entry, Person},
         id::{AccountId, MembershipId, ResourceId, UserId},
         permission::Permission,
         resource::{Located, Place, Visibility},
@@ -39,7 +39,7 @@ impl Subject {
 /// A member of the account, as the gate would see them.
 pub async fn subject(scope: &mut Scope, id: MembershipId) -> Result<Subject> {
     let (slug, now) = (scope.who().here.slug.clone(), scope.now());
-    let (person, entry) = entry::of_member(&mut scope.conn, id, &slug, now).await?;
+    let (person, entry) = access::of_member(&mut scope.conn, id, &slug, now).await?;
     match entry {
         Ok(it) => Ok(Subject { person, entry: Some(it) }),
         Err(Error::Barred { .. }) => Ok(Subject { person, entry: None }),
@@ -74,7 +74,7 @@ impl Located for About {
 /// A resource of the account. Whether the visitor may know of it is for the caller to ask.
 pub(super) async fn resource(scope: &mut Scope, id: ResourceId) -> Result<About> {
     let sql = "select id, product, kind, name, visibility, created_by from resources where account_id = $1 and id = $2";
-    let found: Option<About> = scope.ask(sql).bind(id).maybe().await?;
+    let found: Option<About> = scope.ask(sql).bind(id).fetch_optional().await?;
     found.ok_or_else(|| {
         Error::invalid("resource", "unknown_resource", "There is no such resource in this account.")
     })
@@ -91,7 +91,7 @@ pub async fn about(scope: &mut Scope, id: ResourceId) -> Result<About> {
 pub async fn resources(scope: &mut Scope, limit: i64) -> Result<Vec<About>> {
     let sql = "select id, product, kind, name, visibility, created_by from resources where account_id = $1
         order by name_key, id limit $2";
-    let all: Vec<About> = scope.ask(sql).bind(limit).all().await?;
+    let all: Vec<About> = scope.ask(sql).bind(limit).fetch_all().await?;
     let who = scope.who();
     Ok(all.into_iter().filter(|it| who.rights.sees(who.person.id, &it.place())).collect())
 }
@@ -139,5 +139,5 @@ pub(super) async fn leaders_of<W: Who>(
             and (m.is_owner or exists (select 1 from grants g where g.membership_id = m.id and g.role = 'admin'
                 and g.scope = 'account' and coalesce(g.expires_at, $2) >= $2))
         order by case when m.is_owner then 0 else 1 end, m.joined_at, m.id limit $3";
-    Ok(scope.sql(sql).bind(account).bind(now).bind(limit).all().await?)
+    Ok(scope.sql(sql).bind(account).bind(now).bind(limit).fetch_all().await?)
 }

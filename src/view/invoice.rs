@@ -7,12 +7,12 @@ pub use pdf::pdf;
 use super::csv;
 use crate::{
     error::{Error, Result},
-    kit::zip::Zip,
     model::{
         invoice::{Document, Line, Status},
         time::Time,
     },
     store::invoices::Invoice,
+    view::zip::Zip,
 };
 use jiff::tz::TimeZone;
 use tokio::{sync::Semaphore, task::spawn_blocking};

@@ -2,9 +2,9 @@
 use super::shell::{Item, Kind, Person, Place, Section, Shell};
 use crate::{
     model::{
+        access::{self, Entry},
         account,
         catalog::Catalog,
-        entry::{self, Entry},
         id::AccountId,
         permission::Permission,
     },
@@ -13,7 +13,7 @@ use crate::{
 
 /// The frame of a page at `path`, in an account perhaps.
 pub fn shell(
-    person: &entry::Person,
+    person: &access::Person,
     here: Option<&Entry>,
     seats: &[&Seat],
     path: &str,

@@ -1,15 +1,14 @@
 //! A page or its partial: decided here, from the request, and nowhere else. Handlers never look at `HX-Request`.
 use super::{
-    App,
-    client::cookie,
     nav,
     shell::{self, Frame, Theme, Toast, Undo},
 };
+use crate::http::{App, client::cookie};
 use crate::{
     error::{Error, Result},
     model::{
+        access::{Entry, Person},
         account::Kind,
-        entry::{Entry, Person},
         time::{self, Time},
     },
     store::{

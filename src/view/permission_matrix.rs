@@ -5,21 +5,21 @@ use crate::model::permission::{
 };
 
 /// A heading with its rows.
-pub(super) struct Group {
+pub struct Group {
     pub title: &'static str,
     pub icon: &'static str,
     pub rows: Vec<Row>,
 }
 
 /// A thing, with a cell for each column.
-pub(super) struct Row {
+pub struct Row {
     pub name: &'static str,
     pub hint: &'static str,
     pub cells: Vec<Option<Cell>>,
 }
 
 /// One permission.
-pub(super) struct Cell {
+pub struct Cell {
     pub key: &'static str,
     /// `Members: view`.
     pub label: String,
@@ -93,7 +93,7 @@ const GROUPS: &[(&str, &str, Things)] = &[
 ];
 
 /// With what is ticked, what is saved, and what its editor may tick.
-pub(super) fn groups(ticked: Permissions, saved: Permissions, open: Permissions) -> Vec<Group> {
+pub fn groups(ticked: Permissions, saved: Permissions, open: Permissions) -> Vec<Group> {
     let cell = |name: &str, column: &str, it: Permission| Cell {
         key: it.key(),
         label: format!("{name}: {column}"),
@@ -114,7 +114,7 @@ pub(super) fn groups(ticked: Permissions, saved: Permissions, open: Permissions)
 }
 
 /// `Members: view`.
-pub(super) fn label(it: Permission) -> String {
+pub fn label(it: Permission) -> String {
     let mut all = GROUPS.iter().flat_map(|it| it.2);
     let found = all.find_map(|(name, _, cells)| {
         let at = cells.iter().position(|cell| *cell == Some(it))?;

@@ -1,11 +1,10 @@
 //! Roles as forms ask for them: pairs of `role` and `product` in their order, a grant each; and roles over chosen resources,
 //! `listed_role` with its ticks in `listed`. Grants that neither can say (with an end) are kept by `keep`, their id.
 use crate::{
-    app::page::Faults,
     error::{Error, Result},
     model::{
+        access::Entry,
         catalog::Catalog,
-        entry::Entry,
         grant::{Grant, Listed, Over, Role},
         id::GrantId,
         permission::Permission,
@@ -15,8 +14,9 @@ use crate::{
         Scope,
         grants::{self, Wanted, WantedScope},
         roles,
-        sources::{MOST, Source},
+        scopable_resources::{MOST, Source},
     },
+    view::page::Faults,
 };
 use uuid::Uuid;
 

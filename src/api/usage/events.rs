@@ -1,8 +1,8 @@
 //! `POST /api/v1/usage/events`: CloudEvents 1.0 in their three modes.
 use crate::{
-    app::{App, form, gate::Service, routes::Routes},
+    context::Kit,
     error::{Error, Result},
-    kit::Kit,
+    http::{App, form, gate::Service, routes::Routes},
     model::{
         id::KeyId,
         quantity::Quantity,

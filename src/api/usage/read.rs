@@ -1,10 +1,11 @@
 //! `GET /api/v1/accounts/{slug}/usage`: sums along any axes, as JSON or CSV.
 use crate::{
     api::given,
-    app::{call::Csv, csv, form::Params, gate::Key, routes::Routes},
     error::{Error, Result},
+    http::{form::Params, gate::Key, openapi::call::Csv, routes::Routes},
     model::{calendar::Day, permission::ReadUsage, quantity::Quantity, usage::Axis},
     store::usage::{Filter, Sum, sums},
+    view::csv,
 };
 use axum::{
     Json,

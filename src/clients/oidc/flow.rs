@@ -1,6 +1,6 @@
 //! The way to a provider and back: authorization code with PKCE, state and nonce.
 use super::{Claims, Client, Found, Oidc, Refusal};
-use crate::{kit::Chance, model::time::Time};
+use crate::{context::Chance, model::time::Time};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -62,10 +62,10 @@ pub struct Flow {
 pub struct Answer {
     /// Ours, if it is an answer to us.
     pub state: String,
-    pub(in crate::kit) code: String,
+    pub(in crate::clients) code: String,
     iss: Option<String>,
-    pub(in crate::kit) error: Option<String>,
-    pub(in crate::kit) error_description: Option<String>,
+    pub(in crate::clients) error: Option<String>,
+    pub(in crate::clients) error_description: Option<String>,
 }
 
 /// A sign-in that came to its end.

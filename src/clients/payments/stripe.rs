@@ -1,6 +1,9 @@
 //! Stripe, by its HTTP API. The card is entered on Stripe's own page, and is charged by a payment intent.
 use super::{Answer, Card, Charge, Failure, Hint, Outcome, State, Till};
-use crate::model::{id::AccountId, id::ChargeId, time::Time};
+use crate::model::{
+    id::{AccountId, ChargeId},
+    time::Time,
+};
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Client, Method, redirect};
@@ -76,7 +79,7 @@ impl Stripe {
             return Ok(body);
         }
         let said = body["error"]["message"].as_str().unwrap_or("It gave no reason.");
-        let said = crate::letters::one_line(said, 300);
+        let said = crate::emails::one_line(said, 300);
         Err(match status {
             // The same request is still on its way, too many came, or Stripe itself fails.
             409 | 429 | 500.. => Failure::Retry(format!("Stripe answered {status}: {said}")),
@@ -100,7 +103,7 @@ fn outcome(it: &Value) -> Answer<Outcome> {
         "canceled" => State::Failed("The payment was cancelled.".into()),
         "requires_payment_method" | "requires_confirmation" | "requires_capture" => {
             let said = it["last_payment_error"]["message"].as_str().unwrap_or("The card was declined.");
-            State::Failed(crate::letters::one_line(said, 300))
+            State::Failed(crate::emails::one_line(said, 300))
         }
         other => return Err(Failure::Retry(format!("Stripe says “{other}”."))),
     };

@@ -1,11 +1,11 @@
 //! Who is counted: a meter for each, on shelves, so that those who ask at the same time seldom wait for each other.
 use super::{
     Report,
-    rate::{Rate, Try},
+    window_limiter::{Rate, Try},
 };
 use crate::{
     model::{catalog::RateLimit, time::Time},
-    store::limits::{Subject, Tally},
+    store::rate_limits::{Subject, Tally},
 };
 use std::{
     collections::HashMap,

@@ -2,7 +2,7 @@
 use super::Dimension;
 use crate::{
     model::{calendar::Day, catalog::RateLimit, time::Time, window::Window},
-    store::limits::{Busiest, Delta, Piece},
+    store::rate_limits::{Busiest, Delta, Piece},
 };
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,21 +1,25 @@
 //! Into an account: of a signed-in member, or of an API key.
 use super::{Gate, bearer, param, sealed};
 use crate::{
-    app::{
-        App, answer, back,
-        client::client,
-        once::Once,
-        prove::{Given, Proof, Prover, provider_of},
-    },
+    context::Kit,
+    crypto::secrets::KeyKind,
     error::{Asked, Detour, Error, Result, Way},
-    kit::{Kit, secret::KeyKind},
+    http::{
+        App,
+        client::client,
+        error_response,
+        idempotency::Once,
+        reauth::{Given, Proof, Prover, provider_of},
+        return_to,
+    },
     model::{
-        entry::{By, Entry, Fresh},
+        access::{By, Entry, Fresh},
         permission::{Needs, Permission},
     },
     store::{
-        Change, Client, Scope, answers,
-        entry::{self, Credential},
+        Change, Client, Scope,
+        access::{self, Credential},
+        idempotency,
         sessions::secret_hash,
     },
 };
@@ -30,7 +34,7 @@ pub struct Door<P, V> {
     slug: String,
     entry: Arc<Entry>,
     client: Client,
-    claim: Option<answers::Claim>,
+    claim: Option<idempotency::Claim>,
     session: Option<Session>,
     back: String,
     proof: PhantomData<(P, V)>,
@@ -91,7 +95,7 @@ impl<P: Needs, V: Via> Door<P, V> {
     /// Keeps what was done, and in the same transaction that it was done.
     async fn finish(&self, mut change: Change) -> Result<()> {
         if let Some(claim) = &self.claim {
-            answers::done(&mut change, claim).await?;
+            idempotency::done(&mut change, claim).await?;
         }
         change.commit().await
     }
@@ -165,13 +169,13 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             return Err(Error::SignedOut);
         }
         // The connection goes back before the body is read: a slow upload must not hold one.
-        let entry = entry::recalled(&app.0.db, app.kit(), &by, &slug).await?;
+        let entry = access::recalled(&app.0.db, app.kit(), &by, &slug).await?;
         match &entry.by {
             By::Session(session) => app.touch(session.id, Some(entry.here.id)),
             By::Key { id, .. } => {
                 app.use_key(*id);
                 if let Some(report) = app.call(entry.here.id).await? {
-                    answer::limited(parts, report)?;
+                    error_response::limited(parts, report)?;
                 }
             }
         }
@@ -181,7 +185,7 @@ impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
             _ => None,
         };
         let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
-        let back = back::address(parts, app);
+        let back = return_to::address(parts, app);
         Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, back, proof: PhantomData })
     }
 }

@@ -1,11 +1,11 @@
 //! The door of public pages.
 use super::{Gate, SignedIn, sealed, signed_in::change_in};
 use crate::{
-    app::{App, back, client::client},
+    context::Kit,
     error::{Error, Result},
-    kit::Kit,
+    http::{App, client::client, return_to},
     model::permission::Permission,
-    store::{Change, Client, Me, Scope, Visitor, entry, sessions::secret_hash},
+    store::{Change, Client, Me, Scope, Visitor, access, sessions::secret_hash},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tower_sessions::Session;
@@ -83,10 +83,10 @@ impl FromRequestParts<App> for Anyone {
         let mut me = None;
         if let Some(id) = session.id() {
             let hash = secret_hash(id);
-            let found = entry::me(&mut app.0.db.read().await?, &hash, app.kit().now()).await?;
+            let found = access::me(&mut app.0.db.read().await?, &hash, app.kit().now()).await?;
             me = found.map(|it| (hash, it));
         }
-        let back = back::address(parts, app);
+        let back = return_to::address(parts, app);
         Ok(Anyone { app: app.clone(), me, client: client(parts, app), session, back })
     }
 }

@@ -1,9 +1,10 @@
 //! The door of the platform's own back end: what verifies keys and reports usage.
 use super::{App, Gate, bearer, sealed};
 use crate::{
-    app::client::program,
+    context::Kit,
+    crypto::secrets::KeyKind,
     error::{Error, Result},
-    kit::{Kit, secret::KeyKind},
+    http::client::program,
     model::{permission::Permission, token::Serves},
     store::{Change, Client, Scope, Service as Token},
 };

@@ -1,17 +1,17 @@
 //! A user's own door, outside of any account; and the operator's.
 use super::{Anyone, Gate, sealed};
 use crate::{
-    app::{
-        App,
-        prove::{Given, Proof, Prover},
-    },
+    context::Kit,
     error::{Asked, Detour, Error, Result, Way},
-    kit::Kit,
+    http::{
+        App,
+        reauth::{Given, Proof, Prover},
+    },
     model::{
-        entry::{By, Entry, Fresh},
+        access::{By, Entry, Fresh},
         permission::Permission,
     },
-    store::{Change, Client, Me, Scope, entry::Credential},
+    store::{Change, Client, Me, Scope, access::Credential},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tower_sessions::Session;

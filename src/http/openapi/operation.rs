@@ -1,7 +1,7 @@
 //! One call as an operation of the document.
 use super::{NO_NUL, Shared, Way, example::title_of, tidy};
-use crate::app::{
-    call::{Answer, Call},
+use crate::http::{
+    openapi::call::{Answer, Call},
     problems,
     routes::Route,
 };

@@ -1,15 +1,17 @@
 //! One event: what changed, who did it and from where, and its place in the chain.
 use super::{Actor, hex};
 use crate::{
-    app::{
-        gate::{At, Can},
-        page::{Page, When},
-        routes::Routes,
-        words::sentence,
-    },
     error::{Error, Result},
+    http::{
+        gate::{At, Can},
+        routes::Routes,
+    },
     model::{permission::ViewAudit, text::grouped, time::Time},
     store::audit,
+    view::{
+        audit_sentences::sentence,
+        page::{Page, When},
+    },
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,10 +1,11 @@
 //! A card: entered on the payment provider's own page, and never here.
 use crate::{
-    app::{gate::Can, page::Page, routes::Routes},
+    clients::payments::Failure,
     error::{Error, Result},
+    http::{gate::Can, routes::Routes},
     model::permission::ManageBilling,
     store::{billing, payments},
-    till::Failure,
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,14 +1,10 @@
 //! Who is billed.
 use crate::{
-    app::{
-        form::Form,
-        gate::Can,
-        page::{Faults, Page},
-        routes::Routes,
-    },
     error::Result,
+    http::{form::Form, gate::Can, routes::Routes},
     model::{invoice::Details, permission::ManageBilling},
     store::billing,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,13 +1,12 @@
 //! The plan is changed here: what that changes is said first.
 use super::terms;
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
         routes::Routes,
     },
-    error::Result,
     model::{
         bill::{Used, period_end},
         catalog::{Catalog, Plan},
@@ -19,6 +18,7 @@ use crate::{
         billing::{self, Facts},
         plans::{self, Changed, When},
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

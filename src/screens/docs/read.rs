@@ -1,5 +1,5 @@
 //! The document as a reader needs it: calls by noun, fields in rows, an example to copy.
-use crate::app::openapi::example;
+use crate::http::openapi::example;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -2,22 +2,25 @@
 //! link accepts and declines nothing either.
 use super::Badge;
 use crate::{
-    app::{
+    clients::social::Provider,
+    crypto::password,
+    error::{Error, Fault, Result},
+    http::{
         form::Form,
         gate::{Anyone, SignedIn, Token},
-        page::{Faults, Page, When},
         routes::Routes,
-        shell::tint,
-        sign::{self, Arrival},
+        sign_in::{self, Arrival},
     },
-    error::{Error, Fault, Result},
-    kit::{password, social::Provider},
     model::{
         account::{Kind, LoginType},
         grant::Grant,
         text::Name,
     },
     store::invitations::{self, Offer, Proof},
+    view::{
+        page::{Faults, Page, When},
+        shell::tint,
+    },
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -347,7 +350,7 @@ async fn join(
         Ok((person, slug)) => {
             let next = inside(&slug);
             let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
-            let arrived = sign::arrive(anyone, page, headers, &arrival).await?;
+            let arrived = sign_in::arrive(anyone, page, headers, &arrival).await?;
             Ok(page.saying(arrived, welcome(offer)))
         }
         Err(error) => again(anyone, page, token, error, true).await,

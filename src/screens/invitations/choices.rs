@@ -3,14 +3,14 @@ use super::invite::Typed;
 use crate::{
     error::Result,
     model::{
-        entry::Entry,
+        access::Entry,
         grant::{Grant, Listed, Over, Role},
         permission::Permissions,
         role::{BuiltIn, Reaches},
     },
     store::{
         Scope, roles,
-        sources::{self, Source},
+        scopable_resources::{self, Source},
     },
 };
 
@@ -44,9 +44,10 @@ impl Choices {
     pub async fn of(scope: &mut Scope, typed: &Typed) -> Result<Choices> {
         let catalog = scope.kit().catalog.clone();
         let custom = roles::list(scope).await?;
-        let mut found = sources::list(scope, &typed.find, &typed.resource_ids().unwrap_or_default()).await?;
-        let more_sources = found.len() > sources::MOST;
-        found.truncate(sources::MOST);
+        let mut found =
+            scopable_resources::list(scope, &typed.find, &typed.resource_ids().unwrap_or_default()).await?;
+        let more_sources = found.len() > scopable_resources::MOST;
+        found.truncate(scopable_resources::MOST);
         let who = scope.who();
         let products = catalog.products.iter().map(|it| (it.id.clone(), it.name.clone())).collect::<Vec<_>>();
         let grantable =

@@ -1,13 +1,12 @@
 //! Inviting people: a page, which the list of members may also show as a dialog.
 use super::{Badge, choices::Choices};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         account::LoginType,
         grant::Grant,
@@ -20,6 +19,7 @@ use crate::{
         grants::{self, Wanted, WantedScope},
         invitations::{self, MOST, Made, Rejected},
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

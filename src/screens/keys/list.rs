@@ -1,21 +1,20 @@
 //! The list of keys: all of its state stands in the address.
 use super::{Looks, holds};
 use crate::{
-    app::{
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-        shell::tint,
-    },
     error::Result,
+    http::{form::Query, gate::Can},
     model::{
-        entry::Entry,
+        access::Entry,
         id::KeyId,
         permission::{Permission, SeeKeys},
         text::{counted, grouped},
         time::Time,
     },
     store::keys::{self, Around, Filter, Key, Span},
+    view::{
+        page::{Page, When},
+        shell::tint,
+    },
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,22 +1,22 @@
 //! Creating a key: for how long, for what, and what that comes to in words.
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
     },
-    error::{Error, Fault, Result},
     model::{
+        access::Entry,
         catalog::Plan,
-        entry::Entry,
         grant::Grant,
         id::ResourceId,
         permission::{OwnKeys, Permission, Permissions},
         text::{Name, counted},
         time::{DAY, Time},
     },
-    store::{Scope, entry::EVERYDAY, keys, sources},
+    store::{Scope, access::EVERYDAY, keys, scopable_resources},
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -231,10 +231,10 @@ fn ticks(me: &Entry, typed: &Typed) -> Vec<Tick> {
 async fn offered(scope: &mut Scope, typed: &Typed) -> Result<(Vec<Offered>, bool)> {
     let chosen: Vec<uuid::Uuid> = typed.resources.iter().filter_map(|it| it.parse().ok()).collect();
     let catalog = scope.kit().catalog.clone();
-    let mut found = sources::any(scope, &typed.find, &chosen).await?;
-    let more = found.len() > sources::MOST;
-    found.truncate(sources::MOST);
-    let offered = |it: sources::Source| Offered {
+    let mut found = scopable_resources::any(scope, &typed.find, &chosen).await?;
+    let more = found.len() > scopable_resources::MOST;
+    found.truncate(scopable_resources::MOST);
+    let offered = |it: scopable_resources::Source| Offered {
         chosen: chosen.contains(&it.id.0),
         kind: catalog.kinds.iter().find(|kind| kind.id == it.kind).map_or(it.kind, |it| it.name.clone()),
         name: it.name,

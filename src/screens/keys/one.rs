@@ -1,12 +1,11 @@
 //! One key: what it is for, its name, its end.
 use super::Looks;
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
     },
-    error::{Error, Result},
     model::{
         id::KeyId,
         permission::{OwnKeys, Permission, Permissions, SeeKeys},
@@ -16,6 +15,7 @@ use crate::{
         Scope,
         keys::{self, Key},
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;

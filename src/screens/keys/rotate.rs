@@ -1,22 +1,22 @@
 //! Rotating a key: another takes its place, and for a while both work.
 use super::{Looks, new::Created};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
     },
-    error::{Error, Result},
     model::{
         id::KeyId,
         permission::{OwnKeys, Permissions},
         time::{DAY, HOUR},
     },
     store::{
-        entry::EVERYDAY,
+        access::EVERYDAY,
         keys::{self, Key},
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;

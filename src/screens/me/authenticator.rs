@@ -1,17 +1,17 @@
 //! The authenticator app: set up with a QR code, replaced, turned off.
 use super::codes::show_new;
 use crate::{
-    app::{
+    crypto::totp,
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::SignedIn,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
-        sign,
+        sign_in,
     },
-    error::{Error, Result},
-    kit::totp,
     store::factors,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -35,7 +35,7 @@ struct Typed {
 }
 
 #[derive(Template)]
-#[template(path = "security/authenticator.html")]
+#[template(path = "me/security/authenticator.html")]
 struct Authenticator {
     next: String,
     secret: String,
@@ -48,7 +48,7 @@ struct Authenticator {
 }
 
 #[derive(Template)]
-#[template(path = "security/remove_authenticator.html")]
+#[template(path = "me/security/remove_authenticator.html")]
 struct Remove {
     is_last: bool,
     proof: Proof,
@@ -62,12 +62,12 @@ async fn show(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> Result<R
 /// The secret that is being set up: the same in every window, until it is.
 async fn secret(signed: &SignedIn) -> Result<Vec<u8>> {
     let (kit, user) = (signed.kit(), signed.me().person.id);
-    let kept = sign::kept_secret(signed.session()).await?;
+    let kept = sign_in::kept_secret(signed.session()).await?;
     if let Some(secret) = kept.and_then(|it| factors::open_secret(kit, user, &it)) {
         return Ok(secret);
     }
     let secret = totp::secret(&kit.chance);
-    sign::keep_secret(signed.session(), &factors::seal_secret(kit, user, &secret)).await?;
+    sign_in::keep_secret(signed.session(), &factors::seal_secret(kit, user, &secret)).await?;
     Ok(secret)
 }
 
@@ -80,7 +80,7 @@ async fn ask(signed: &SignedIn, page: &Page, next: &str, faults: Faults) -> Resu
     let host = base.split_once("://").map_or(base.as_str(), |it| it.1);
     let link = totp::link(&secret, host, &signed.me().person.email).unwrap_or_default();
     let it = Authenticator {
-        next: sign::safe_next(next).unwrap_or_default().to_owned(),
+        next: sign_in::safe_next(next).unwrap_or_default().to_owned(),
         secret: totp::in_words(&secret),
         qr: totp::qr(&link),
         link,
@@ -94,9 +94,9 @@ async fn ask(signed: &SignedIn, page: &Page, next: &str, faults: Faults) -> Resu
 async fn set(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
     match confirm(&signed, &it).await {
         Ok(codes) => {
-            sign::forget_secret(signed.session()).await?;
-            sign::raise(&signed).await?;
-            let next = sign::safe_next(&it.next).unwrap_or("/me/security");
+            sign_in::forget_secret(signed.session()).await?;
+            sign_in::raise(&signed).await?;
+            let next = sign_in::safe_next(&it.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,
                 None => Ok(page.done(next, "Your authenticator app is set up.")),

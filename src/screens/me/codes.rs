@@ -1,14 +1,14 @@
 //! Recovery codes: shown once, to be printed or downloaded.
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::Form,
         gate::SignedIn,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::Result,
     store::factors::{self, CODES},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -18,7 +18,7 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Template)]
-#[template(path = "security/recovery_codes.html")]
+#[template(path = "me/security/recovery_codes.html")]
 struct Renew {
     left: i64,
     of: usize,
@@ -27,7 +27,7 @@ struct Renew {
 }
 
 #[derive(Template)]
-#[template(path = "security/new_codes.html")]
+#[template(path = "me/security/new_codes.html")]
 struct NewCodes {
     codes: Vec<String>,
     /// The same as a file, in an address that holds it.

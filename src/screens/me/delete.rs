@@ -1,16 +1,16 @@
 //! Deleting one's own user.
 use super::owned;
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::Form,
         gate::SignedIn,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
-        sign,
+        sign_in,
     },
-    error::Result,
     store::{me, shell::seats},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -81,7 +81,7 @@ async fn delete(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<R
         let (status, faults) = Faults::catch(error)?;
         return ask(&signed, &page.with(status), faults).await;
     }
-    sign::leave(signed.session()).await?;
+    sign_in::leave(signed.session()).await?;
     Ok(page.done("/sign-in", "Your user and your personal account are deleted."))
 }
 

@@ -1,22 +1,22 @@
 //! The signed-in user's passkeys: added with a name, renamed, removed.
 use super::codes::show_new;
 use crate::{
-    app::{
+    crypto::passkey::Party,
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{At, SignedIn},
-        page::{Faults, Page, When},
         passkeys as browser,
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
-        sign,
+        sign_in,
     },
-    error::{Error, Result},
-    kit::passkey::Party,
     model::{id::PasskeyId, text::Name},
     store::{
         factors,
         passkeys::{self, Listed},
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -43,7 +43,7 @@ struct Typed {
 }
 
 #[derive(Template)]
-#[template(path = "security/new_passkey.html")]
+#[template(path = "me/security/new_passkey.html")]
 struct New {
     name: String,
     next: String,
@@ -53,7 +53,7 @@ struct New {
 }
 
 #[derive(Template)]
-#[template(path = "security/passkey.html")]
+#[template(path = "me/security/passkey.html")]
 struct One {
     id: PasskeyId,
     name: String,
@@ -72,7 +72,7 @@ async fn show_new_one(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> 
 async fn ask(signed: &SignedIn, page: &Page, it: Typed, faults: Faults) -> Result<Response> {
     let proof = signed.proof().await?;
     let new = New {
-        next: sign::safe_next(&it.next).unwrap_or_default().to_owned(),
+        next: sign_in::safe_next(&it.next).unwrap_or_default().to_owned(),
         name: it.name,
         is_possible: Party::of(&signed.kit().rules).is_some(),
         proof,
@@ -90,8 +90,8 @@ async fn challenge(signed: SignedIn) -> Result<Response> {
 async fn add(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
     match make(&signed, &it).await {
         Ok(codes) => {
-            sign::raise(&signed).await?;
-            let next = sign::safe_next(&it.next).unwrap_or("/me/security");
+            sign_in::raise(&signed).await?;
+            let next = sign_in::safe_next(&it.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,
                 None => Ok(page.done(next, "The passkey is added.")),

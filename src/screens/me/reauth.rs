@@ -1,7 +1,7 @@
 //! A challenge for the passkey that proves, in the form of a dangerous act, that it is its user.
 use crate::{
-    app::{gate::SignedIn, passkeys, routes::Routes},
     error::Result,
+    http::{gate::SignedIn, passkeys, routes::Routes},
     store,
 };
 use axum::response::Response;

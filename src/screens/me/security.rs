@@ -1,27 +1,28 @@
 //! The signed-in user's passkeys, password, codes and sessions.
 use super::Head;
 use crate::{
-    app::{
-        agent,
+    clients::social::Provider,
+    crypto::{passkey::Party, password},
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, SignedIn},
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
+        user_agent,
     },
-    error::{Error, Result},
-    kit::{passkey::Party, password, social::Provider},
     model::{
         account::LoginType,
         id::{PasskeyId, SessionId},
     },
     store::{
-        doors::{self, Doors},
         factors::{self, CODES, Ways},
         identities::Identity,
         me, sessions,
         shell::seats,
+        sign_in_methods::{self, Doors},
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -46,7 +47,7 @@ struct NewPassword {
 }
 
 #[derive(Template)]
-#[template(path = "security/index.html")]
+#[template(path = "me/security/index.html")]
 struct Index {
     head: Head,
     passkeys: Vec<Passkey>,
@@ -87,7 +88,7 @@ struct Passkey {
 }
 
 #[derive(Template)]
-#[template(path = "security/password.html")]
+#[template(path = "me/security/password.html")]
 struct Password {
     email: String,
     is_set: bool,
@@ -99,7 +100,7 @@ struct Password {
 /// A session in plain words.
 struct Listed {
     id: SessionId,
-    device: agent::Device,
+    device: user_agent::Device,
     ip: String,
     method: String,
     two_factors: bool,
@@ -113,7 +114,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     let me = signed.me();
     let zone = page.zone(me.time_zone.as_deref());
     let listed = |it: sessions::Listed| Listed {
-        device: agent::device(&it.agent),
+        device: user_agent::device(&it.agent),
         is_this: it.id == me.session.id,
         method: LoginType::parse(&it.method).map_or(it.method, |it| it.title().to_lowercase()),
         two_factors: it.two_factors,
@@ -124,7 +125,7 @@ async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     };
     let mut sessions: Vec<Listed> = sessions::list(&mut scope).await?.into_iter().map(listed).collect();
     sessions.sort_by_key(|it| !it.is_this);
-    let Doors { ways, passkeys, identities: linked } = doors::list(&mut scope).await?;
+    let Doors { ways, passkeys, identities: linked } = sign_in_methods::list(&mut scope).await?;
     let passkeys = passkeys.into_iter().map(|it| Passkey {
         added: When::day(it.created_at, &zone),
         used: it.used_at.map(|it| When::minute(it, &zone)),

@@ -1,24 +1,26 @@
 //! Many members at once: each is changed if it may be, and the toast says who was not, and why.
 use super::{back, count};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
-        shell::tint,
     },
-    error::{Error, Result},
     model::{
-        entry::Entry,
+        access::Entry,
         grant::Grant,
         id::MembershipId,
         permission::{RemoveMembers, UpdateMembers, ViewMembers},
     },
-    screens::role_picker::{Badge, RolePicker, Typed},
     store::{
         Change,
         members::{self, Losses, Member},
-        sources,
+        scopable_resources,
+    },
+    view::{
+        page::{Faults, Page},
+        role_picker::{Badge, RolePicker, Typed},
+        shell::tint,
     },
 };
 use askama::Template;
@@ -140,7 +142,7 @@ async fn question(can: &Can<ViewMembers>, page: Page, it: &Bulk, faults: &Faults
         return page.show(&mut scope, &title, ask).await;
     }
     let typed = typed(it);
-    let (custom, found) = sources::with_roles(&mut scope, &typed.find, &typed.ticked()).await?;
+    let (custom, found) = scopable_resources::with_roles(&mut scope, &typed.find, &typed.ticked()).await?;
     let look = format!("{base}/bulk");
     let mut picker = RolePicker::offer(can.me(), &can.kit().catalog, &custom, &found, look);
     if !typed.is_empty() {

@@ -1,9 +1,9 @@
 //! What ends for who goes, as the pages say it that ask first.
 use super::count;
 use crate::{
-    app::{page::When, shell::tint},
     model::catalog::Catalog,
     store::members::{self, Departure, Made},
+    view::{page::When, shell::tint},
 };
 use jiff::tz::TimeZone;
 

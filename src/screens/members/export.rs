@@ -1,8 +1,8 @@
 //! The list of members as CSV, with the filters of the page.
 use super::list::Asked;
 use crate::{
-    app::{form::Query, gate::Can},
     error::{Error, Result},
+    http::{form::Query, gate::Can},
     model::{grant::Grant, permission::ViewMembers},
     store::members::{self, Member},
 };

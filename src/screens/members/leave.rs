@@ -1,16 +1,17 @@
 //! Leaving an account of one's own will.
-use super::ends::{Ending, Ends};
+use super::expiry::{Ending, Ends};
 use crate::{
-    app::{gate::Can, page::Page},
     error::Result,
+    http::gate::Can,
     model::permission::{Inside, Permission},
     store::members,
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;
 
 #[derive(Template)]
-#[template(path = "member/leave.html")]
+#[template(path = "members/member/leave.html")]
 struct Leave {
     action: String,
     /// Where to go instead.

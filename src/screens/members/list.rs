@@ -1,24 +1,23 @@
 //! The list of members: all of its state stands in the address.
 use super::{digits, up_to_a_thousand};
 use crate::{
-    app::{
-        form::Query,
-        gate::Can,
-        page::{Page, When, render},
-        shell::tint,
-    },
     error::Result,
+    http::{form::Query, gate::Can},
     model::{
+        access::Entry,
         account::Kind,
         catalog::Catalog,
-        entry::Entry,
         permission::{InviteMembers, Permission, RemoveMembers, UpdateMembers, ViewMembers},
         role::{BuiltIn, Reaches},
     },
-    screens::role_picker::Badge,
     store::{
         Scope,
         members::{self, Around, Cursor, Filter, Member, Order, Page as Found, Sort},
+    },
+    view::{
+        page::{Page, When, render},
+        role_picker::Badge,
+        shell::tint,
     },
 };
 use askama::Template;

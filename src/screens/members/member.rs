@@ -1,13 +1,11 @@
 //! The page of one member, and the forms on it.
 use super::count;
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{At, Can},
-        page::{Faults, Page, When},
-        shell::tint,
     },
-    error::{Error, Result},
     model::{
         account::LoginType,
         catalog::Catalog,
@@ -16,10 +14,14 @@ use crate::{
         permission::{Needs, Permission, UpdateMembers, ViewMembers},
         time::Time,
     },
-    screens::role_picker::{Badge, RolePicker, Typed},
     store::{
         Change,
         members::{self, Detail, Given, Member},
+    },
+    view::{
+        page::{Faults, Page, When},
+        role_picker::{Badge, RolePicker, Typed},
+        shell::tint,
     },
 };
 use askama::Template;
@@ -52,7 +54,7 @@ struct Team {
 }
 
 #[derive(Template)]
-#[template(path = "member/index.html")]
+#[template(path = "members/member/index.html")]
 #[expect(clippy::struct_excessive_bools, reason = "what the template asks, each by itself")]
 struct Index {
     list: String,

@@ -1,18 +1,20 @@
 //! Removing one member: the page says first what ends.
-use super::ends::{Ending, Ends};
+use super::expiry::{Ending, Ends};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page},
-        shell::{Undo, tint},
     },
-    error::{Error, Result},
     model::{
         id::MembershipId,
         permission::{Permission, RemoveMembers},
     },
     store::members,
+    view::{
+        page::{Faults, Page},
+        shell::{Undo, tint},
+    },
 };
 use askama::Template;
 use axum::response::Response;
@@ -25,7 +27,7 @@ pub(super) struct Removal {
 }
 
 #[derive(Template)]
-#[template(path = "member/remove.html")]
+#[template(path = "members/member/remove.html")]
 struct Remove {
     list: String,
     href: String,

@@ -1,22 +1,20 @@
 //! Undo of a removal, and the page that says what came back.
 use super::{count, up_to_a_thousand};
 use crate::{
-    app::{
-        gate::{At, Can},
-        page::Page,
-    },
     error::{Error, Result},
+    http::gate::{At, Can},
     model::{
         id::MembershipId,
         permission::{InviteMembers, Permission},
     },
     store::members::{self, Restored},
+    view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;
 
 #[derive(Template)]
-#[template(path = "member/restored.html")]
+#[template(path = "members/member/restored.html")]
 struct Index {
     list: String,
     /// Their page, for who may see it.

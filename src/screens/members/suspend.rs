@@ -1,25 +1,24 @@
 //! Suspending one member, the page says first what stops; and letting them in again.
 use super::{
     back,
-    ends::{Ending, Ends},
+    expiry::{Ending, Ends},
 };
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::Form,
         gate::{At, Can},
-        page::Page,
-        shell::tint,
     },
-    error::Result,
     model::{id::MembershipId, permission::UpdateMembers},
     store::{Change, members},
+    view::{page::Page, shell::tint},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
 #[derive(Template)]
-#[template(path = "member/suspend.html")]
+#[template(path = "members/member/suspend.html")]
 struct Suspend {
     list: String,
     href: String,

@@ -1,13 +1,12 @@
 //! One account as its operator sees it: plan, invoices, what waits for the next one. No way in.
 use super::invoice::{state, tone};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{At, Operator},
-        page::{Faults, Page, When},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         catalog::Catalog,
         id::{AccountId, InvoiceId},
@@ -16,6 +15,7 @@ use crate::{
         accounts::{self, Account},
         billing, invoices,
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,17 +1,17 @@
 //! One invoice as its operator sees it: paid by hand, void, or taken back.
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::Form,
         gate::{At, Operator},
-        page::{Faults, Page},
         routes::Routes,
     },
-    error::Result,
     model::{
         id::{AccountId, InvoiceId},
         invoice::{Line, Status},
     },
     store::{accounts, invoices},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,19 +1,19 @@
 //! The service tokens of the platform's own back end: listed, made, revoked.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Operator},
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         id::TokenId,
         text::Name,
         token::{Scope, Scopes},
     },
     store::tokens::{self, Token},
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,7 +1,7 @@
 //! What was used this month, how the last two weeks went, and where the month ends at this pace.
 use crate::{
-    app::chart::{Bar, bars},
     model::{calendar::Day, quantity::Quantity},
+    view::chart::{Bar, bars},
 };
 
 /// How many days are drawn.

@@ -1,8 +1,8 @@
 //! The first steps in a new organization. The list goes when all are done, or the organization is no longer new.
 use crate::{
     model::{
+        access::Entry,
         account::Kind,
-        entry::Entry,
         permission::Permission,
         time::{DAY, Time},
     },

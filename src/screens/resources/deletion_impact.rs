@@ -5,17 +5,17 @@ use super::{
     says,
 };
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page},
     },
-    error::{Error, Result},
-    model::{account::Kind, entry::Entry, id::ResourceId, permission::DeleteResources},
+    model::{access::Entry, account::Kind, id::ResourceId, permission::DeleteResources},
     store::{
         Change,
         resources::{self, Resource},
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

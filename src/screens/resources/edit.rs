@@ -4,12 +4,11 @@ use super::{
     one::{changed, version},
 };
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
     },
-    error::{Error, Fault, Result},
     model::{
         id::ResourceId,
         permission::UpdateResources,
@@ -17,6 +16,7 @@ use crate::{
         text::{Name, Refusal},
     },
     store::resources::{self, Resource, Update},
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,21 +1,18 @@
 //! The list of resources: all of its state stands in the address.
 use super::Looks;
 use crate::{
-    app::{
-        form::Query,
-        gate::Can,
-        page::{Page, When},
-    },
     error::Result,
+    http::{form::Query, gate::Can},
     model::{
+        access::Entry,
         account::Kind,
         catalog::Catalog,
-        entry::Entry,
         permission::{Permission, ViewResources},
         resource::Visibility,
         text::{counted, grouped},
     },
     store::resources::{self, Around, Cursor, Filter, Order, Resource, Sort},
+    view::page::{Page, When},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,19 +1,19 @@
 //! Registering a resource by hand.
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
     },
-    error::{Error, Fault, Result},
     model::{
+        access::Entry,
         catalog::{Catalog, Product, ResourceKind},
-        entry::Entry,
         permission::CreateResources,
         resource::{ExternalId, Visibility},
         text::{Name, Refusal},
     },
     store::resources::{self, Credentials, New},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

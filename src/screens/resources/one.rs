@@ -1,22 +1,24 @@
 //! One resource: what it is, who reaches it, who sees it.
 use super::{Looks, used::Used};
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
-        shell::tint,
     },
-    error::{Error, Result},
     model::{
+        access::Entry,
         calendar::Day,
-        entry::Entry,
         id::ResourceId,
         permission::{Permission, Permissions, UpdateResources, ViewResources},
         resource::Visibility,
         time::Time,
     },
     store::resources::{self, Group, Held, Resource, Seen, Update},
+    view::{
+        page::{Faults, Page, When},
+        shell::tint,
+    },
 };
 use askama::Template;
 use axum::response::Response;

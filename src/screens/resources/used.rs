@@ -1,11 +1,9 @@
 //! What was used of one resource this month: a number for each meter, and a bar for each day.
 use crate::{
-    app::{
-        chart::{Bar, bars},
-        gate::Can,
-    },
+    http::gate::Can,
     model::{calendar::Day, id::ResourceId, permission::Needs, quantity::Quantity, usage::Sight},
     store::usage::Sum,
+    view::chart::{Bar, bars},
 };
 
 /// How many meters have a number.

@@ -1,14 +1,14 @@
 //! Deleting a role: who holds it gets another in its place.
 use super::editor::catch;
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page},
     },
-    error::{Error, Result},
     model::{id::RoleId, permission::ManageRoles, role::BuiltIn, text::counted},
     store::roles,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

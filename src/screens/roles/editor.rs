@@ -1,24 +1,26 @@
 //! One role: what it allows, who has it, and for its editor what saving does.
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::{Form, Query},
         gate::{At, Can},
-        page::{Faults, Page, When},
-        shell::tint,
     },
-    error::{Error, Fault, Result},
     model::{
-        entry::Entry,
+        access::Entry,
         id::RoleId,
         permission::{ManageRoles, Needs, Permission, Permissions, SeeRoles},
         role::BuiltIn,
         text::Name,
         time::Time,
     },
-    screens::matrix::{self, Group, label},
     store::{
         Scope,
         roles::{self, Custom, Edit, Effect, Holder, NEVER, Which},
+    },
+    view::{
+        page::{Faults, Page, When},
+        permission_matrix::{self, Group, label},
+        shell::tint,
     },
 };
 use askama::Template;
@@ -198,7 +200,7 @@ async fn built_in(can: &Can<SeeRoles>, page: &Page, it: BuiltIn) -> Result<Respo
         copy: if it == BuiltIn::Owner { String::new() } else { copy(can, it.word()) },
         version: String::new(),
         typed: Typed::default(),
-        groups: matrix::groups(allows, allows, Permissions::NONE),
+        groups: permission_matrix::groups(allows, allows, Permissions::NONE),
         beyond: vec![],
         without: vec![],
         base: String::new(),
@@ -250,7 +252,7 @@ async fn draw<P: Needs>(
         may_change: roles::may_change(who, &role).is_ok(),
         copy: copy(can, &id.to_string()),
         version: version.0.to_string(),
-        groups: matrix::groups(ticked, saved, open_to(who)),
+        groups: permission_matrix::groups(ticked, saved, open_to(who)),
         beyond,
         without,
         base: base.map(|it| it.name).unwrap_or_default(),

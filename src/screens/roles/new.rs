@@ -1,18 +1,18 @@
 //! A new role, from nothing or from another one.
 use super::editor::catch;
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
     },
-    error::{Error, Result},
     model::{
         permission::{ManageRoles, Permission, Permissions},
         role::BuiltIn,
         text::Name,
     },
     store::roles,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

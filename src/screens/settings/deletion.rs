@@ -1,15 +1,15 @@
 //! Deleting an account for good: what goes and what stays is said first.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::Can,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::permission::DeleteAccount,
     store::accounts::{self, Goes},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

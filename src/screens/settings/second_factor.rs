@@ -1,19 +1,19 @@
 //! Whether an organization asks its members for a second factor: who would stand outside is said first.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::Can,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         account::Kind,
         permission::UpdateAccount,
         text::{counted, grouped},
     },
     store::accounts::{self, MOST_COUNTED},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,14 +1,13 @@
 //! Ownership: offered by the owner, accepted or declined by the other side.
 use super::settings;
 use crate::{
-    app::{
+    error::{Error, Fault, Result},
+    http::{
         form::{Form, Query},
         gate::Can,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Fault, Result},
     model::{
         id::MembershipId,
         permission::{Inside, Permission, TransferAccount},
@@ -18,6 +17,7 @@ use crate::{
         members::{self, Filter, Sort},
         transfers,
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

@@ -1,16 +1,16 @@
 //! Signing in with a passkey alone: it says who one is, and verifies its user.
 use super::{SignIn, ask};
 use crate::{
-    app::{
+    error::Result,
+    http::{
         form::Form,
         gate::Anyone,
-        page::{Faults, Page},
         passkeys,
         routes::Routes,
-        sign::{self, Arrival},
+        sign_in::{self, Arrival},
     },
-    error::Result,
     model::id::UserId,
+    view::page::{Faults, Page},
 };
 use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ async fn sign_in(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<
     match check(&anyone, &it.credential).await {
         Ok(user) => {
             let arrival = Arrival { user, method: "passkey", two_factors: true, next: &it.next };
-            sign::arrive(&anyone, &page, &headers, &arrival).await
+            sign_in::arrive(&anyone, &page, &headers, &arrival).await
         }
         Err(error) => {
             let (status, faults) = Faults::catch(error)?;

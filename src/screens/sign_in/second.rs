@@ -1,22 +1,22 @@
 //! The second factor: behind a password, or for a session that was made with one factor where an organization asks for two.
 use crate::{
-    app::{
+    crypto::passkey::Party,
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{Anyone, SignedIn},
-        page::{Faults, Page},
         passkeys,
-        prove::WRONG_CODE,
+        reauth::WRONG_CODE,
         routes::Routes,
-        sign::{self, Arrival, Half},
+        sign_in::{self, Arrival, Half},
     },
-    error::{Error, Result},
-    kit::passkey::Party,
-    model::{entry::Person, id::UserId},
+    model::{access::Person, id::UserId},
     store::{
         self,
         factors::{self, Ways},
         users,
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -64,7 +64,7 @@ enum Visitor {
 impl Visitor {
     async fn of(anyone: &Anyone) -> Result<Option<Visitor>> {
         // First who signs in anew, though they are in another way.
-        if let Some(half) = sign::half(anyone).await? {
+        if let Some(half) = sign_in::half(anyone).await? {
             return Ok(Some(Visitor::Half(half)));
         }
         Ok(anyone.signed_in().map(Visitor::In))
@@ -99,7 +99,7 @@ async fn show(anyone: Anyone, page: Page, Query(it): Query<Typed>) -> Result<Res
     let Some(visitor) = Visitor::of(&anyone).await? else { return Ok(page.to("/sign-in")) };
     let is_done = matches!(&visitor, Visitor::In(it) if it.me().session.two_factors);
     if is_done {
-        return Ok(page.to(sign::safe_next(&it.next).unwrap_or("/")));
+        return Ok(page.to(sign_in::safe_next(&it.next).unwrap_or("/")));
     }
     draw(&anyone, &page, &visitor, &it, Faults::default()).await
 }
@@ -145,7 +145,7 @@ async fn answer(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<T
     let Some(visitor) = Visitor::of(&anyone).await? else {
         return Ok(page.failed("/sign-in", "That took too long. Sign in again."));
     };
-    let is_known = sign::is_known(&anyone, &headers, visitor.user());
+    let is_known = sign_in::is_known(&anyone, &headers, visitor.user());
     if let Err(error) = check(&anyone, &visitor, &it, is_known).await {
         let (status, faults) = Faults::catch(error)?;
         return draw(&anyone, &page.with(status), &visitor, &it, faults).await;
@@ -154,11 +154,11 @@ async fn answer(anyone: Anyone, page: Page, headers: HeaderMap, Form(it): Form<T
     match &visitor {
         Visitor::Half(half) => {
             let arrival = Arrival { user: half.user, method: &half.method, two_factors: true, next };
-            sign::arrive(&anyone, &page, &headers, &arrival).await
+            sign_in::arrive(&anyone, &page, &headers, &arrival).await
         }
         Visitor::In(signed) => {
-            sign::raise(signed).await?;
-            Ok(page.to(sign::safe_next(next).unwrap_or("/")))
+            sign_in::raise(signed).await?;
+            Ok(page.to(sign_in::safe_next(next).unwrap_or("/")))
         }
     }
 }

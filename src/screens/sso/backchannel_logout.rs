@@ -1,9 +1,9 @@
 //! Back-channel logout (`OpenID` Connect Back-Channel Logout 1.0): the provider's server tells ours that a session is over.
 use crate::{
-    app::{form::Form, gate::Anyone, routes::Routes},
+    clients::oidc::{Client, Refusal, unproven_names},
     error::Result,
-    kit::oidc::{Client, Refusal, unproven_names},
-    store::sso::proofs,
+    http::{form::Form, gate::Anyone, routes::Routes},
+    store::sso::session_proofs,
 };
 use axum::{
     Json,
@@ -39,7 +39,7 @@ async fn take(anyone: &Anyone, token: &str) -> Result<Result<(), Refusal>> {
     let unknown = || Ok(Err(Refusal::new("unknown", "This token names no provider that is known here.")));
     let Some((issuer, audiences)) = unproven_names(token) else { return unknown() };
     for id in audiences.into_iter().take(5) {
-        let accounts = proofs::accounts_of(&mut anyone.read(), &issuer, &id).await?;
+        let accounts = session_proofs::accounts_of(&mut anyone.read(), &issuer, &id).await?;
         if accounts.is_empty() {
             continue;
         }
@@ -51,11 +51,11 @@ async fn take(anyone: &Anyone, token: &str) -> Result<Result<(), Refusal>> {
         };
         return anyone
             .change(async |change| {
-                if !proofs::is_new(change, &issuer, &logout).await? {
+                if !session_proofs::is_new(change, &issuer, &logout).await? {
                     return Ok(Err(Refusal::new("replayed", "This token was taken already.")));
                 }
                 for account in accounts {
-                    proofs::take_back(change, account, &logout).await?;
+                    session_proofs::take_back(change, account, &logout).await?;
                 }
                 Ok(Ok(()))
             })

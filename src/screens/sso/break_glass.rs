@@ -1,21 +1,21 @@
 //! The owner's way past an enforced provider: a code that counts once, beside their own sign-in.
 use crate::{
-    app::{
+    crypto::{passkey::Party, password},
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{Anyone, Named, SignedIn},
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
-        sign,
+        sign_in,
     },
-    error::{Error, Result},
-    kit::{passkey::Party, password},
-    model::entry::Fresh,
+    model::access::Fresh,
     store::{
         factors::{self, Ways},
         me,
-        sso::{break_glass, proofs},
+        sso::{break_glass, session_proofs},
     },
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -34,7 +34,7 @@ struct Typed {
 }
 
 #[derive(Template)]
-#[template(path = "single_sign_on/break_glass.html")]
+#[template(path = "sso/login/break_glass.html")]
 struct Index {
     slug: String,
     organization: String,
@@ -116,7 +116,7 @@ async fn enter(anyone: Anyone, page: Page, Named(slug): Named, Form(it): Form<Ty
     attempt.forgive();
     let now = anyone.kit().now();
     let expires_at = Some(now.plus(break_glass::OPENS));
-    let proof = proofs::Proof {
+    let proof = session_proofs::Proof {
         account_id: account,
         identity_id: None,
         sid: None,
@@ -124,7 +124,7 @@ async fn enter(anyone: Anyone, page: Page, Named(slug): Named, Form(it): Form<Ty
         proved_at: now,
         expires_at,
     };
-    sign::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
+    sign_in::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
     let said = "You are in for an hour. The administrators are told.";
     Ok(page.done(&format!("/a/{slug}/overview"), said))
 }

@@ -1,16 +1,14 @@
 //! Security & SSO › Domains & enforcement: whose people come through the provider, and whether they must.
-mod enforcement;
 mod remove;
 
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page, When},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         account::{Kind, LoginType},
         domain::Domain,
@@ -23,8 +21,9 @@ use crate::{
             self, Claimed, joining,
             overview::{self, Overview, Touched},
         },
-        sso::tell,
+        sso::announce,
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -42,28 +41,27 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/sso/joins/{id}/decline", decline)
         .post("/a/{slug}/sso/prove", prove)
         .merge(remove::routes())
-        .merge(enforcement::routes())
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+pub(super) struct Typed {
     domain: String,
     joining: String,
     #[serde(flatten)]
-    proof: Given,
+    pub(super) proof: Given,
 }
 
 /// What was typed and refused, and what is shown once.
 #[derive(Default)]
-struct Shown {
-    typed: Typed,
-    faults: Faults,
-    codes: Vec<String>,
+pub(super) struct Shown {
+    pub(super) typed: Typed,
+    pub(super) faults: Faults,
+    pub(super) codes: Vec<String>,
 }
 
 #[derive(Template)]
-#[template(path = "sso_domains/index.html")]
+#[template(path = "sso/domains/index.html")]
 struct Index {
     slug: String,
     typed: Typed,
@@ -142,7 +140,7 @@ fn row(it: Claimed, zone: &TimeZone) -> Row {
     }
 }
 
-async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response> {
+pub(super) async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response> {
     if can.me().here.kind != Kind::Organization {
         return Err(Error::NotFound);
     }
@@ -153,7 +151,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response
     let (asking, touched) = overview::people(&mut scope).await?;
     let now = can.kit().now();
     let Shown { typed, faults, codes } = shown;
-    let told = state.told_at.filter(|it| now.since(*it) < tell::PAUSE);
+    let told = state.told_at.filter(|it| now.since(*it) < announce::PAUSE);
     let index = Index {
         slug: can.slug().to_owned(),
         typed,
@@ -186,7 +184,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response
 }
 
 /// Says what was done, or shows the page with what is wrong.
-async fn told(can: &Can<ManageSso>, page: Page, typed: Typed, done: Result<String>) -> Result<Response> {
+pub(super) async fn told(can: &Can<ManageSso>, page: Page, typed: Typed, done: Result<String>) -> Result<Response> {
     match done {
         Ok(said) => Ok(page.done(&can.path("sso/domains"), said)),
         Err(error) => {

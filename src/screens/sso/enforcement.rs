@@ -1,10 +1,11 @@
 //! Enforcement: who is told of it, on and off, and the owner's codes.
-use super::{Shown, Typed, ask, told};
+use super::domains::{Shown, Typed, ask, told};
 use crate::{
-    app::{form::Form, gate::Can, page::Page, routes::Routes},
     error::Result,
+    http::{form::Form, gate::Can, routes::Routes},
     model::{permission::ManageSso, text::counted},
-    store::sso::{break_glass, enforce, tell},
+    store::sso::{announce, break_glass, enforce},
+    view::page::Page,
 };
 use axum::response::Response;
 
@@ -17,7 +18,7 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn tell_them(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    let many = can.change(async |change| tell::tell(change).await).await;
+    let many = can.change(async |change| announce::tell(change).await).await;
     let said = |it: usize| format!("{} told by mail.", counted(i64::try_from(it).unwrap_or(0), "member"));
     told(&can, page, Typed::default(), many.map(said)).await
 }

@@ -1,9 +1,11 @@
 //! What this browser keeps of a sign-in under way: sealed, for ten minutes, one cookie a sign-in, so that two tabs do not
 //! disturb each other.
 use crate::{
-    app::client::cookie,
+    clients::oidc::Flow,
+    context::Kit,
+    crypto::secrets::hash,
     error::{Error, Result},
-    kit::{Kit, oidc::Flow, secret::hash},
+    http::client::cookie,
     model::{id::AccountId, time::Time},
 };
 use axum::http::HeaderMap;

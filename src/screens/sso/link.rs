@@ -1,13 +1,14 @@
 //! An existing user is linked once, after signing in as themselves.
-use super::kept::{self, Kept};
+use super::flow_cookie::{self, Kept};
 use crate::{
-    app::{client::cookie, gate::Anyone, page::Page, routes::Routes, sign},
     error::{Error, Result},
-    model::{entry::Person, time::Time},
+    http::{client::cookie, gate::Anyone, routes::Routes, sign_in},
+    model::{access::Person, time::Time},
     store::sso::{
         self,
-        arrive::{self, Guest},
+        sign_in::Guest,
     },
+    view::page::Page,
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -33,7 +34,7 @@ struct Waiting {
 }
 
 #[derive(Template)]
-#[template(path = "single_sign_on/link.html")]
+#[template(path = "sso/login/link.html")]
 struct Index {
     organization: String,
     email: String,
@@ -58,13 +59,13 @@ pub(super) fn wait(
     let token = if token.len() > 1500 { String::new() } else { token };
     let waiting = Waiting { guest, slug: kept.slug.clone(), to: kept.to(), token, until };
     let mut response = page.to(PATH);
-    page.set_cookie(response.headers_mut(), COOKIE, &kept::seal(kit, PLACE, &waiting)?, SECONDS);
+    page.set_cookie(response.headers_mut(), COOKIE, &flow_cookie::seal(kit, PLACE, &waiting)?, SECONDS);
     Ok(response)
 }
 
 fn waiting(anyone: &Anyone, headers: &HeaderMap) -> Result<Waiting> {
     let kit = anyone.kit();
-    let found = cookie(headers, COOKIE).and_then(|it| kept::open(kit, PLACE, it));
+    let found = cookie(headers, COOKIE).and_then(|it| flow_cookie::open(kit, PLACE, it));
     found.filter(|it: &Waiting| it.until > kit.now()).ok_or(Error::NotFound)
 }
 
@@ -89,14 +90,14 @@ async fn link(anyone: Anyone, page: Page, headers: HeaderMap) -> Result<Response
     let signed = anyone.signed_in().ok_or(Error::SignedOut)?;
     let found = sso::of(&mut anyone.read(), it.guest.account).await?;
     let connection = found.filter(|had| had.issuer == it.guest.issuer).ok_or(Error::NotFound)?;
-    let linked = signed.change(async |change| arrive::link_me(change, &connection, &it.guest).await).await;
+    let linked = signed.change(async |change| sso::sign_in::link_me(change, &connection, &it.guest).await).await;
     let identity = match linked {
         Ok(it) => it,
         Err(Error::Conflict { detail, .. }) => return ask(&anyone, &page.with(409), &it, detail).await,
         Err(other) => return Err(other),
     };
-    let proof = super::proof(&anyone, &it.guest, identity, &it.token);
-    sign::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
+    let proof = super::login::proof(&anyone, &it.guest, identity, &it.token);
+    sign_in::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
     let mut response =
         page.done(&it.to, "Your user is linked. Single sign-on opens this organization for you.");
     page.set_cookie(response.headers_mut(), COOKIE, "", 0);

@@ -1,41 +1,30 @@
 //! The way through an organization's identity provider and back: to sign in, to prove oneself again, to test the connection.
-mod backchannel;
-mod break_glass;
-mod kept;
-mod link;
-mod test;
 
+use crate::screens::sso::flow_cookie::{Kept, Purpose};
 use crate::{
-    app::{
+    clients::oidc::{Answer, Came, Refusal, Start},
+    error::{Error, Result},
+    http::{
         form::Query,
         gate::{Anyone, Named},
-        page::Page,
         routes::Routes,
-        sign,
+        sign_in,
     },
-    error::{Error, Result},
-    kit::oidc::{Answer, Came, Refusal, Start},
     model::{id::AccountId, permission::ManageSso, text::Email},
     store::sso::{
         self, CALLBACK,
-        arrive::{self, Arrival, Guest},
-        proofs::Proof,
+        session_proofs::Proof,
+        sign_in::{Arrival, Guest},
     },
+    view::page::Page,
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
-use kept::{Kept, Purpose};
 use serde::Deserialize;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default()
-        .get("/sso/{slug}", start)
-        .get("/sso/callback", callback)
-        .get("/a/{slug}/sso/test", test)
-        .merge(link::routes())
-        .merge(backchannel::routes())
-        .merge(break_glass::routes())
+    Routes::default().get("/sso/{slug}", start).get("/sso/callback", callback).get("/a/{slug}/sso/test", test)
 }
 
 #[derive(Default, Deserialize)]
@@ -47,7 +36,7 @@ struct Ask {
 }
 
 #[derive(Template)]
-#[template(path = "single_sign_on/refused.html")]
+#[template(path = "sso/login/refused.html")]
 struct Refused {
     organization: String,
     refusal: Refusal,
@@ -67,8 +56,8 @@ async fn start(anyone: Anyone, page: Page, Named(slug): Named, Query(it): Query<
     let fresh = !it.fresh.is_empty();
     let purpose = if fresh { Purpose::Proof } else { Purpose::SignIn };
     let hint = Email::parse(&it.email).ok();
-    let next = sign::safe_next(&it.next).unwrap_or_default().to_owned();
-    let again = kept::again(&slug, purpose, &next);
+    let next = sign_in::safe_next(&it.next).unwrap_or_default().to_owned();
+    let again = crate::screens::sso::flow_cookie::again(&slug, purpose, &next);
     match leave(&anyone, &page, account, purpose, slug, next, hint.as_ref().map(Email::as_str)).await? {
         Ok(response) => Ok(response),
         Err(refusal) => refused(&page, &name, refusal, again),
@@ -76,7 +65,7 @@ async fn start(anyone: Anyone, page: Page, Named(slug): Named, Query(it): Query<
 }
 
 async fn test(
-    _can: crate::app::gate::Can<ManageSso>,
+    _can: crate::http::gate::Can<ManageSso>,
     anyone: Anyone,
     page: Page,
     Named(slug): Named,
@@ -92,7 +81,7 @@ async fn test(
     };
     match went {
         Ok(response) => Ok(response),
-        Err(refusal) => test::note(&anyone, &page, &slug, None, Err(refusal)).await,
+        Err(refusal) => crate::screens::sso::test::note(&anyone, &page, &slug, None, Err(refusal)).await,
     }
 }
 
@@ -114,10 +103,10 @@ async fn leave(
         Ok(it) => it,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let name = kept::cookie_name(&flow.state);
+    let name = crate::screens::sso::flow_cookie::cookie_name(&flow.state);
     let value = Kept::new(kit, account, slug, purpose, next, flow).seal(kit)?;
     let mut response = page.to(url.as_str());
-    page.set_cookie(response.headers_mut(), &name, &value, kept::SECONDS);
+    page.set_cookie(response.headers_mut(), &name, &value, crate::screens::sso::flow_cookie::SECONDS);
     Ok(Ok(response))
 }
 
@@ -127,7 +116,7 @@ async fn callback(
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> Result<Response> {
-    let name = kept::cookie_name(&answer.state);
+    let name = crate::screens::sso::flow_cookie::cookie_name(&answer.state);
     let Some(kept) = Kept::open(anyone.kit(), &headers, &name) else {
         let detail = "This answer belongs to no sign-in that this browser began in the last ten minutes, or to one that is over. \
             Sign in again.";
@@ -161,7 +150,7 @@ async fn come_back(
 ) -> Result<Response> {
     let came = who(anyone, kept, answer).await?;
     if kept.purpose == Purpose::Test {
-        return test::note(anyone, page, &kept.slug, Some(kept.account), came).await;
+        return crate::screens::sso::test::note(anyone, page, &kept.slug, Some(kept.account), came).await;
     }
     let connection = sso::of(&mut anyone.read(), kept.account).await?.ok_or(Error::NotFound)?;
     let came = match came {
@@ -171,7 +160,7 @@ async fn come_back(
     let claims = &came.claims;
     let told = claims.email.clone();
     let (told, verified) = (told.as_deref(), claims.email_verified);
-    let email = match arrive::address(&mut anyone.read(), kept.account, told, verified).await? {
+    let email = match sso::sign_in::address(&mut anyone.read(), kept.account, told, verified).await? {
         Ok(it) => it,
         Err(refusal) => return turn_away(anyone, page, kept, refusal, told).await,
     };
@@ -185,27 +174,28 @@ async fn come_back(
         sid: claims.sid.clone(),
     };
     let me = anyone.signed_in().map(|it| it.me().person.id);
-    let arrived = anyone.change(async |change| arrive::arrive(change, &connection, &guest, me).await).await?;
+    let arrived =
+        anyone.change(async |change| sso::sign_in::arrive(change, &connection, &guest, me).await).await?;
     match arrived {
         Err(refusal) => turn_away(anyone, page, kept, refusal, told).await,
         Ok(Arrival::In(user, identity)) => {
             let proof = proof(anyone, &guest, identity, &came.token);
-            sign::enter_by_provider(anyone, user, proof).await?;
+            sign_in::enter_by_provider(anyone, user, proof).await?;
             let mut response = page.to(&kept.to());
-            sign::make_known(anyone, page, headers, response.headers_mut(), user);
+            sign_in::make_known(anyone, page, headers, response.headers_mut(), user);
             Ok(response)
         }
-        Ok(Arrival::Link) => link::wait(anyone, page, kept, guest, came.token),
+        Ok(Arrival::Link) => crate::screens::sso::link::wait(anyone, page, kept, guest, came.token),
     }
 }
 
-fn proof(anyone: &Anyone, guest: &Guest, identity: crate::model::id::IdentityId, token: &str) -> Proof {
+pub(super) fn proof(anyone: &Anyone, guest: &Guest, identity: crate::model::id::IdentityId, token: &str) -> Proof {
     let kit = anyone.kit();
     Proof {
         account_id: guest.account,
         identity_id: Some(identity),
         sid: guest.sid.clone(),
-        token: Some(kit.seal.close(&kit.chance, sign::TOKEN, token.as_bytes())),
+        token: Some(kit.seal.close(&kit.chance, sign_in::TOKEN, token.as_bytes())),
         proved_at: kit.now(),
         expires_at: None,
     }
@@ -225,10 +215,15 @@ async fn turn_away(
     let key = format!("sso refused from {}", anyone.client().ip());
     if anyone.app().throttle().attempt(&[(key, NOTED)]).is_ok() {
         let noted =
-            anyone.change(async |change| arrive::refused(change, kept.account, &refusal, email).await);
+            anyone.change(async |change| sso::sign_in::refused(change, kept.account, &refusal, email).await);
         noted.await?;
     }
     let found = sso::by_slug(&mut anyone.read(), &kept.slug).await?;
     let name = found.map(|it| it.2).unwrap_or_default();
-    refused(page, &name, refusal, kept::again(&kept.slug, kept.purpose, &kept.next))
+    refused(
+        page,
+        &name,
+        refusal,
+        crate::screens::sso::flow_cookie::again(&kept.slug, kept.purpose, &kept.next),
+    )
 }

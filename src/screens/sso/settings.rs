@@ -1,26 +1,21 @@
 //! Security & SSO › Connection: the organization's identity provider.
+mod form;
 mod remove;
-mod typed;
 
-use super::role_picker::{Kept, RolePicker};
+use crate::view::role_picker::{Kept, RolePicker};
 use crate::{
-    app::{
-        form::Form,
-        gate::Can,
-        page::{Faults, Page, When},
-        prove::Proof,
-        routes::Routes,
-    },
     error::{Error, Result},
+    http::{form::Form, gate::Can, reauth::Proof, routes::Routes},
     model::{account::Kind, permission::ManageSso},
     store::{
-        roles, sources,
+        roles, scopable_resources,
         sso::{self, CALLBACK, Step, Wish},
     },
+    view::page::{Faults, Page, When},
 };
 use askama::Template;
 use axum::response::Response;
-use typed::Typed;
+use form::Typed;
 
 /// The routes of this screen.
 pub fn routes() -> Routes {
@@ -28,7 +23,7 @@ pub fn routes() -> Routes {
 }
 
 #[derive(Template)]
-#[template(path = "sso/index.html")]
+#[template(path = "sso/settings/index.html")]
 struct Index {
     slug: String,
     name: String,
@@ -72,7 +67,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
     let proof = can.proof().await?;
     let ticked = typed.as_ref().map(|it| it.roles().ticked()).unwrap_or_default();
     let mut scope = can.read();
-    let (custom, found) = sources::with_roles(&mut scope, "", &ticked).await?;
+    let (custom, found) = scopable_resources::with_roles(&mut scope, "", &ticked).await?;
     let (connection, usage) = sso::overview(&mut scope, &custom).await?;
     // A search would send the secret with it: more resources than fit are for programs.
     let picker = RolePicker::offer(can.me(), &kit.catalog, &custom, &found, String::new());
@@ -81,7 +76,7 @@ async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Fa
         None => picker.holding(&held),
         Some(it) => picker.typed(&it.roles(), &held, &faults),
     };
-    let kept = connection.as_ref().map(|it| typed::kept(it, typed.as_ref(), &zone)).unwrap_or_default();
+    let kept = connection.as_ref().map(|it| form::kept(it, typed.as_ref(), &zone)).unwrap_or_default();
     let now = kit.now();
     let tested = connection.as_ref().and_then(|it| it.last_test.clone()).map(|it| Tested {
         ok: it.ok,

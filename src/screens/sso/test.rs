@@ -1,10 +1,11 @@
 //! Test connection: each step, and what came back, in words.
 use crate::{
-    app::{gate::Anyone, page::Page},
+    clients::oidc::{Came, Refusal},
     error::Result,
-    kit::oidc::{Came, Refusal},
+    http::gate::Anyone,
     model::{id::AccountId, permission::Permission},
-    store::sso::{self, Step, Test, arrive},
+    store::sso::{self, Step, Test, sign_in},
+    view::page::Page,
 };
 use axum::response::Response;
 
@@ -57,7 +58,7 @@ pub(super) async fn note(
         details.push((true, "The client secret was taken".into()));
         details.push((true, format!("{alg} · key {key}")));
         let told = claims.email.as_deref();
-        match arrive::address(&mut scope, account, told, claims.email_verified).await? {
+        match sign_in::address(&mut scope, account, told, claims.email_verified).await? {
             Ok(email) => {
                 details.push((true, email.to_string()));
                 let claim = connection.map_or_else(String::new, |it| it.groups_claim);

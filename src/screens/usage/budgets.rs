@@ -1,12 +1,11 @@
 //! Budgets of an account: how far each is used, and when it runs out.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::{Form, Query},
         gate::{At, Can},
-        page::{Faults, Page},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{
         account,
         budget::{self, Kind, runs_out},
@@ -17,6 +16,7 @@ use crate::{
         time::Time,
     },
     store::budgets::{self, Budget, Choice, New},
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;

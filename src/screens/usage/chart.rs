@@ -1,9 +1,9 @@
 //! Bars of days, stacked by product, and the same numbers as a table.
 use super::Range;
 use crate::{
-    app::chart::{at, ceiling, count, label},
     model::{calendar::Day, catalog::Catalog, quantity::Quantity},
     store::usage::Sum,
+    view::chart::{at, ceiling, count, label},
 };
 
 const WIDTH: f64 = 900.0;

@@ -1,10 +1,9 @@
 //! The breakdown: lines by size, each a way to look closer.
 use super::{Asked, MOST, ask::NONE};
 use crate::{
-    app::shell::tint,
-    model::{entry::Entry, permission::Permission, quantity::Quantity, usage::Axis},
-    screens::role_picker::Badge,
+    model::{access::Entry, permission::Permission, quantity::Quantity, usage::Axis},
     store::usage::{Slice, Slices},
+    view::{role_picker::Badge, shell::tint},
 };
 use uuid::Uuid;
 

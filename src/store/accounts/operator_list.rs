@@ -92,7 +92,7 @@ pub async fn page(scope: &mut Scope<Me>, filter: &Filter, meter: &str) -> Result
     let from = filter.before.or(filter.after).unwrap_or(AccountId(Uuid::max()));
     let query = filter.bind(scope.sql(if up { NEWER } else { OLDER }), now);
     let query = query.bind(meter.to_owned()).bind(Day::of(now).month().first());
-    let mut accounts: Vec<Overseen> = query.bind(from).bind(filter.limit + 1).all().await?;
+    let mut accounts: Vec<Overseen> = query.bind(from).bind(filter.limit + 1).fetch_all().await?;
     let more = i64::try_from(accounts.len()).unwrap_or(i64::MAX) > filter.limit;
     accounts.truncate(usize::try_from(filter.limit).unwrap_or(0));
     if up {
@@ -155,5 +155,5 @@ pub async fn numbers(scope: &mut Scope<Me>) -> Result<Numbers> {
             (select cast(coalesce(sum(total), 0) as bigint) from invoices where status = 'open') as owed,
             (select count(*) from invoices where status = 'open' and due_at < $2) as overdue,
             (select count(*) from mails where sent_at is null and failed_at is null) as mails";
-    Ok(scope.sql(sql).bind(Month::of(now).first().start()).bind(now).one().await?)
+    Ok(scope.sql(sql).bind(Month::of(now).first().start()).bind(now).fetch_one().await?)
 }

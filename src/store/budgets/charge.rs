@@ -2,8 +2,8 @@
 use super::{leaders, lock};
 use crate::{
     db::List,
+    emails::usage::{Reached, budget_reached},
     error::Result,
-    letters::usage::{Reached, budget_reached},
     model::{
         budget::{Kind, level, runs_out},
         calendar::{Day, Month},
@@ -94,7 +94,7 @@ pub async fn charge<W: Who>(change: &mut Change<W>, sums: &BTreeMap<Place, (Quan
         from json_to_recordset($1::json) as e(id uuid, month bigint, used_whole bigint, used_nanos bigint, told bigint)
         where budgets.id = e.id";
     let rows = serde_json::to_string(&charged).expect("rows are plain words and numbers");
-    change.sql(sql).bind(rows).run().await?;
+    change.sql(sql).bind(rows).execute().await?;
     Ok(())
 }
 
@@ -113,7 +113,7 @@ pub async fn counted<W: Who>(
         where b.id = any($1::uuid[]) group by b.id";
     let (from, to) = (month.first(), month.next().first());
     let rows: Vec<(BudgetId, i64, i64)> =
-        change.sql(sql).bind(List(budgets)).bind(from).bind(to).all().await?;
+        change.sql(sql).bind(List(budgets)).bind(from).bind(to).fetch_all().await?;
     Ok(rows.into_iter().map(|(id, whole, nanos)| (id, Quantity::of(whole, nanos))).collect())
 }
 
@@ -128,7 +128,7 @@ async fn tell<W: Who>(
     let sql = "select a.name, a.slug, coalesce(u.name, k.name, t.name) as subject, u.email from accounts a
         left join users u on u.id = $2 left join api_keys k on k.id = $2 left join accounts t on t.id = $2 where a.id = $1";
     let named: Option<(String, String, Option<String>, Option<String>)> =
-        change.sql(sql).bind(it.account_id).bind(it.subject_id).maybe().await?;
+        change.sql(sql).bind(it.account_id).bind(it.subject_id).fetch_optional().await?;
     let Some((account, slug, subject, email)) = named else { return Ok(()) };
     let mut to = leaders(change, it.account_id).await?;
     to.extend(email.filter(|it| !to.contains(it)));

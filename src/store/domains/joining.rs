@@ -6,12 +6,12 @@ use super::super::{
     members, memberships, site, sso, users,
 };
 use crate::{
+    emails,
     error::{Error, Result},
-    letters,
     model::{
+        access::Person,
         account::LoginType,
         domain::Domain,
-        entry::Person,
         grant::Grant,
         id::{AccountId, JoinId, UserId},
         time::Time,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 /// What people at a proven domain may do: `invited`, `ask` or `join`.
 pub async fn get(scope: &mut Scope) -> Result<String> {
-    Ok(scope.ask("select joining from accounts where id = $1").one::<(String,)>().await?.0)
+    Ok(scope.ask("select joining from accounts where id = $1").fetch_one::<(String,)>().await?.0)
 }
 
 /// Says what people at a proven domain may do.
@@ -29,7 +29,7 @@ pub async fn set(change: &mut Change, joining: &str) -> Result<()> {
     if !["invited", "ask", "join"].contains(&joining) {
         return Err(Error::invalid("joining", "invalid", "Choose one of the three."));
     }
-    change.ask("update accounts set joining = $2 where id = $1").bind(joining.to_owned()).run().await?;
+    change.ask("update accounts set joining = $2 where id = $1").bind(joining.to_owned()).execute().await?;
     let (account, name) = (change.who().here.id, change.who().here.name.clone());
     let did = Did::to("domain.joining_changed", "account", account, name)
         .changed(Value::Null, json!({ "joining": joining }));
@@ -55,7 +55,7 @@ pub async fn asking(scope: &mut Scope, after: Option<JoinId>, limit: i64) -> Res
         "select j.id, u.name, u.email, j.created_at from join_requests j join users u on u.id = j.user_id
         where j.account_id = $1 and j.id > $2 order by j.id limit $3";
     let after = after.unwrap_or(JoinId(uuid::Uuid::nil()));
-    Ok(scope.ask(sql).bind(after).bind(limit).all().await?)
+    Ok(scope.ask(sql).bind(after).bind(limit).fetch_all().await?)
 }
 
 /// An organization that one may ask, or join at once, because of one's address.
@@ -81,12 +81,12 @@ pub async fn open(scope: &mut Scope<Me>) -> Result<Vec<Open>> {
         from domains d join accounts a on a.id = d.account_id
         where d.domain = $2 and d.verified_at is not null and a.joining <> 'invited'
             and not exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $1)";
-    Ok(scope.ask(sql).bind(domain.as_str().to_owned()).all().await?)
+    Ok(scope.ask(sql).bind(domain.as_str().to_owned()).fetch_all().await?)
 }
 
 /// Joins, or asks to. The slug, if joined.
 pub async fn join(change: &mut Change<Me>, account: AccountId) -> Result<Option<String>> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(account).execute().await?;
     let open = open(change).await?.into_iter().find(|it| it.id == account).ok_or(Error::NotFound)?;
     let person = change.who().person.clone();
     if open.joining == "join" {
@@ -96,12 +96,12 @@ pub async fn join(change: &mut Change<Me>, account: AccountId) -> Result<Option<
     let (id, now) = (change.kit().id(), change.now());
     let sql = "insert into join_requests (user_id, id, account_id, created_at) values ($1, $2, $3, $4)
         on conflict (account_id, user_id) do nothing";
-    if change.ask(sql).bind(id).bind(account).bind(now).run().await? > 0 {
+    if change.ask(sql).bind(id).bind(account).bind(now).execute().await? > 0 {
         let did = Did::to("join.requested", "user", person.id, &person.email);
         audit::write(change, Chain::Account(account), did).await?;
         for to in members::leader_addresses(change, account).await? {
             let path = format!("/a/{}/sso/domains", open.slug);
-            let letter = letters::join_requested(
+            let letter = emails::join_requested(
                 &site(change.kit()),
                 &to,
                 &open.name,
@@ -117,7 +117,7 @@ pub async fn join(change: &mut Change<Me>, account: AccountId) -> Result<Option<
 
 async fn enter<W: Who>(change: &mut Change<W>, account: AccountId, person: &Person) -> Result<()> {
     let connection = sso::of(change, account).await?;
-    let given = sso::arrive::starting(&connection.map(|it| it.default_grants).unwrap_or_default());
+    let given = sso::sign_in::starting(&connection.map(|it| it.default_grants).unwrap_or_default());
     let Some(member) = memberships::add(change, account, person, false, LoginType::Any).await? else {
         return Ok(());
     };
@@ -132,14 +132,14 @@ async fn enter<W: Who>(change: &mut Change<W>, account: AccountId, person: &Pers
 /// Answers somebody who asks to join.
 pub async fn answer(change: &mut Change, id: JoinId, accept: bool) -> Result<String> {
     let sql = "delete from join_requests where account_id = $1 and id = $2 returning user_id";
-    let asked: Option<(UserId,)> = change.ask(sql).bind(id).maybe().await?;
+    let asked: Option<(UserId,)> = change.ask(sql).bind(id).fetch_optional().await?;
     let (user,) = asked.ok_or(Error::NotFound)?;
     let it = users::get(change, user).await?.ok_or(Error::NotFound)?;
     let person = Person { id: it.id, name: it.name, email: it.email };
     let account = change.who().here.id;
     if accept {
         let connection = sso::here(change).await?;
-        let given = sso::arrive::starting(&connection.map(|it| it.default_grants).unwrap_or_default());
+        let given = sso::sign_in::starting(&connection.map(|it| it.default_grants).unwrap_or_default());
         grants::check(change.who(), &given)?;
         enter(change, account, &person).await?;
     } else {

@@ -100,7 +100,7 @@ pub async fn read(scope: &mut Scope) -> Result<Overview> {
              from accounts a left join sso_connections c on c.account_id = a.id left join domains d on d.account_id = a.id
              where a.id = $1 order by d.domain limit 50",
         )
-        .all()
+        .fetch_all()
         .await?;
     let state = rows.first().map(|it| it.state.clone()).ok_or(Error::NotFound)?;
     Ok(Overview { domains: rows.into_iter().filter_map(|it| it.domain.claimed()).collect(), state })
@@ -152,7 +152,7 @@ pub async fn people(scope: &mut Scope) -> Result<(Vec<Asking>, Vec<Touched>)> {
                 order by case when it.at is null then 0 else 1 end, it.name_key, it.id limit 100
              ) touched",
         )
-        .all()
+        .fetch_all()
         .await?;
     let (mut asking, mut touched) = (vec![], vec![]);
     for Somebody { asks, name, email, at, method } in rows {

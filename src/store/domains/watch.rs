@@ -45,10 +45,10 @@ pub async fn take_due(change: &mut Change<Host>) -> Result<Vec<Due>> {
     let sql = "select d.id, d.account_id, a.name as account_name, d.domain, d.token, d.missing_since
         from domains d join accounts a on a.id = d.account_id
         where d.verified_at is not null and not d.vouched and d.checked_at <= $1 order by d.checked_at limit 20";
-    let due: Vec<Due> = change.sql(sql).bind(now.minus(DAY)).all().await?;
+    let due: Vec<Due> = change.sql(sql).bind(now.minus(DAY)).fetch_all().await?;
     for it in &due {
         let sql = "update domains set checked_at = $2 where id = $1";
-        change.sql(sql).bind(it.id).bind(now.minus(DAY).plus(HOUR)).run().await?;
+        change.sql(sql).bind(it.id).bind(now.minus(DAY).plus(HOUR)).execute().await?;
     }
     Ok(due)
 }
@@ -60,7 +60,7 @@ pub async fn looked_at(change: &mut Change<Host>, due: &Due, is_there: bool) -> 
     let is_over = missing.is_some_and(|it| now.since(it) >= GRACE);
     let sql = "update domains set checked_at = $2, missing_since = $3, verified_at = case when $4 then null else verified_at end
         where id = $1 and verified_at is not null";
-    if change.sql(sql).bind(due.id).bind(now).bind(missing).bind(is_over).run().await? == 0 {
+    if change.sql(sql).bind(due.id).bind(now).bind(missing).bind(is_over).execute().await? == 0 {
         return Ok(());
     }
     if is_over {

@@ -6,11 +6,11 @@ use super::super::{
     memberships, users,
 };
 use crate::{
+    crypto::secrets::hash,
     error::{Error, Result},
-    kit::secret::hash,
     model::{
+        access::Person,
         account::{Kind, LoginType},
-        entry::Person,
         grant::Grant,
         id::{AccountId, InvitationId, UserId},
         role::BuiltIn,
@@ -129,7 +129,7 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
 /// By the mailed link or the copied one.
 pub async fn find_by_token<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result<Option<Offer>> {
     let sql = offer!("where i.token_hash = $1 or i.link_hash = $1");
-    let rows = scope.sql(sql).bind(hash(secret)).all().await?;
+    let rows = scope.sql(sql).bind(hash(secret)).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
 
@@ -137,7 +137,7 @@ pub async fn find_by_token<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result
 pub async fn find_by_id(scope: &mut Scope<Me>, id: InvitationId) -> Result<Option<Offer>> {
     let email = scope.who().person.email.to_lowercase();
     let sql = offer!("where i.id = $2 and i.email_key = $3");
-    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(id).bind(email).all().await?;
+    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(id).bind(email).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
 
@@ -147,7 +147,7 @@ pub async fn waiting(scope: &mut Scope<Me>) -> Result<Vec<Offer>> {
     let sql = offer!(
         "where i.email_key = $2 and i.status = 'pending' and i.expires_at > $3 order by i.id desc limit 20"
     );
-    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(email).bind(now).all().await?;
+    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(email).bind(now).fetch_all().await?;
     offers(scope, rows).await
 }
 
@@ -159,15 +159,15 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
               join accounts p on p.id = a.parent_id where i.id = $1",
         )
         .bind(offer.id)
-        .maybe()
+        .fetch_optional()
         .await?;
     for account in parent.iter().map(|it| it.0).chain([offer.account]) {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(account).run().await?;
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(account).execute().await?;
     }
     let now = change.now();
     let sql =
         "update invitations set status = 'accepted' where id = $1 and status = 'pending' and expires_at > $2";
-    if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
+    if change.sql(sql).bind(offer.id).bind(now).execute().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
     }
@@ -223,7 +223,7 @@ async fn join<W: Who>(change: &mut Change<W>, offer: &Offer, person: &Person) ->
     };
     // What was promised is held from now on: the same rows.
     let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";
-    change.sql(sql).bind(offer.id).bind(membership).run().await?;
+    change.sql(sql).bind(offer.id).bind(membership).execute().await?;
     accounts::remember(change, person.id, offer.account).await?;
     let labels: Vec<String> = offer.grants.iter().map(Grant::label).collect();
     let did = Did::to("member.joined", "member", membership, &person.email);
@@ -241,7 +241,7 @@ async fn enter_parent<W: Who>(
     person: &Person,
 ) -> Result<()> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
-    if change.sql(sql).bind(parent).bind(person.id).maybe::<(Uuid,)>().await?.is_some() {
+    if change.sql(sql).bind(parent).bind(person.id).fetch_optional::<(Uuid,)>().await?.is_some() {
         return Ok(());
     }
     if !joins_parent {
@@ -263,12 +263,12 @@ pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()
     let now = change.now();
     let sql =
         "update invitations set status = 'declined' where id = $1 and status = 'pending' and expires_at > $2";
-    if change.sql(sql).bind(offer.id).bind(now).run().await? == 0 {
+    if change.sql(sql).bind(offer.id).bind(now).execute().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired already.";
         return Err(Error::conflict("invitation_over", detail));
     }
     change.renews_at(&offer.email);
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(offer.account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(offer.account).execute().await?;
     let did = Did::to("invitation.declined", "invitation", offer.id, &offer.email);
     audit::write(change, Chain::Account(offer.account), did).await
 }
@@ -276,12 +276,12 @@ pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()
 /// The user of an address, if there is one: whether a link leads to sign-in or to a new user.
 pub async fn has_user<W: Who>(scope: &mut Scope<W>, offer: &Offer) -> Result<Option<UserId>> {
     let sql = "select id from users where email_key = $1";
-    let found: Option<(UserId,)> = scope.sql(sql).bind(offer.email.to_lowercase()).maybe().await?;
+    let found: Option<(UserId,)> = scope.sql(sql).bind(offer.email.to_lowercase()).fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
 /// Whether the signed-in user is a member of the offer's account already.
 pub async fn is_member(scope: &mut Scope<Me>, offer: &Offer) -> Result<bool> {
     let sql = "select id from memberships where user_id = $1 and account_id = $2";
-    Ok(scope.ask(sql).bind(offer.account).maybe::<(Uuid,)>().await?.is_some())
+    Ok(scope.ask(sql).bind(offer.account).fetch_optional::<(Uuid,)>().await?.is_some())
 }

@@ -72,7 +72,7 @@ pub async fn page(scope: &mut Scope, turn: &Turn) -> Result<Page> {
             (page!("i.id < $3 order by i.id desc limit $4"), it.unwrap_or(InvitationId(Uuid::max())))
         }
     };
-    let mut found: Vec<Counted> = scope.ask(sql).bind(turn.all).bind(from).bind(turn.limit + 1).all().await?;
+    let mut found: Vec<Counted> = scope.ask(sql).bind(turn.all).bind(from).bind(turn.limit + 1).fetch_all().await?;
     let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > turn.limit;
     found.truncate(usize::try_from(turn.limit).unwrap_or(0));
     if backwards {
@@ -80,7 +80,7 @@ pub async fn page(scope: &mut Scope, turn: &Turn) -> Result<Page> {
     }
     let (open, members, requests) = match found.first() {
         Some(it) => (it.open, it.members, it.requests),
-        None => scope.ask(concat!("select ", counts!())).one().await?,
+        None => scope.ask(concat!("select ", counts!())).fetch_one().await?,
     };
     let (ahead, behind) = if backwards { (true, more) } else { (more, turn.after.is_some()) };
     let next = found.last().filter(|_| ahead).map(|it| it.row.id);

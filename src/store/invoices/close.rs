@@ -2,9 +2,9 @@
 //! transaction that makes its invoice; so it can be cut off anywhere and begun again, by several at once.
 use super::{Change, Host, Scope, issue};
 use crate::{
+    context::Kit,
     db::{Db, List},
     error::{Error, Result},
-    kit::Kit,
     model::{calendar::Month, id::AccountId, time::Time},
     store::{Client, plans, usage},
 };
@@ -45,7 +45,7 @@ pub async fn close(db: &Db, kit: &Kit, host: &Host, month: Month) -> Result<Clos
 pub async fn first_to_close(scope: &mut Scope<Host>, month: Month) -> Result<Month> {
     let sql = "select (select max(month) from closings where finished_at is not null) as closed,
         (select min(period) from usage_days) as used, (select min(created_at) from accounts) as opened";
-    let (closed, used, opened): (Option<Month>, Option<Month>, Option<Time>) = scope.sql(sql).one().await?;
+    let (closed, used, opened): (Option<Month>, Option<Month>, Option<Time>) = scope.sql(sql).fetch_one().await?;
     let began = [used, opened.map(Month::of)].into_iter().flatten().min().unwrap_or(month);
     Ok(closed.map_or(began, Month::next).min(month))
 }
@@ -58,7 +58,7 @@ async fn close_one(db: &Db, kit: &Kit, host: &Host, month: Month, closed: &mut C
     // From here on nothing is added to the month.
     usage::close(&mut change, month).await?;
     let sql = "insert into closings (month) values ($1) on conflict (month) do nothing";
-    change.sql(sql).bind(month).run().await?;
+    change.sql(sql).bind(month).execute().await?;
     plans::keep(&mut change).await?;
     change.commit().await?;
 
@@ -76,7 +76,7 @@ async fn close_one(db: &Db, kit: &Kit, host: &Host, month: Month, closed: &mut C
     let mut change = Change::<Host>::begin(db, host.clone(), kit).await?;
     let now = change.now();
     let sql = "update closings set finished_at = $2 where month = $1 and finished_at is null";
-    change.sql(sql).bind(month).bind(now).run().await?;
+    change.sql(sql).bind(month).bind(now).execute().await?;
     change.commit().await
 }
 
@@ -97,7 +97,7 @@ async fn close_some(change: &mut Change<Host>, month: Month, after: AccountId) -
     // Who closes the same month beside us waits here, and finds the accounts done.
     let sql = "select id from accounts where kind <> 'team' and billed_through < $1 and id > $2 order by id limit $3
         for no key update";
-    let held: Vec<(AccountId,)> = change.sql(sql).bind(month).bind(after).bind(STEP).all().await?;
+    let held: Vec<(AccountId,)> = change.sql(sql).bind(month).bind(after).bind(STEP).fetch_all().await?;
     let Some(last) = held.last().map(|it| it.0) else { return Ok(Step { made: vec![], last: None }) };
     let ids: Vec<Uuid> = held.iter().map(|it| it.0.0).collect();
     let candidates: Vec<Candidate> = change
@@ -110,13 +110,13 @@ async fn close_some(change: &mut Change<Host>, month: Month, after: AccountId) -
         .bind(month)
         .bind(month.first().start())
         .bind(List(&ids))
-        .all()
+        .fetch_all()
         .await?;
     change
         .sql("update accounts set billed_through = $1 where id = any($2::uuid[]) and billed_through < $1")
         .bind(month)
         .bind(List(&ids))
-        .run()
+        .execute()
         .await?;
     let mut made = vec![];
     for it in candidates {
@@ -139,20 +139,20 @@ pub async fn close_due(db: &Db, kit: &Kit, host: &Host) -> Result<()> {
         let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
         // A month that is not over has no row yet, or one that waits.
         let sql = "select month from closings order by month desc limit 1";
-        scope.sql(sql).maybe().await?
+        scope.sql(sql).fetch_optional().await?
     };
     let last = open.map(|it| it.0);
     if last.is_none_or(|it| it < now) {
         let mut change = Change::<Host>::begin(db, host.clone(), kit).await?;
         plans::keep(&mut change).await?;
         let sql = "insert into closings (month) values ($1) on conflict (month) do nothing";
-        change.sql(sql).bind(now).run().await?;
+        change.sql(sql).bind(now).execute().await?;
         change.commit().await?;
     }
     let sql = "select max(month) from closings where finished_at is null and month < $1";
     let due: (Option<Month>,) = {
         let mut scope = Scope::read(db, host.clone(), kit, &Client::default());
-        scope.sql(sql).bind(now).one().await?
+        scope.sql(sql).bind(now).fetch_one().await?
     };
     let Some(due) = due.0 else { return Ok(()) };
     // Months in which nobody was here have no row: they are closed with the last one before this.

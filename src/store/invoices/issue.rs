@@ -5,9 +5,9 @@ use super::{
     put_down,
 };
 use crate::{
+    context::Kit,
+    emails,
     error::Result,
-    kit::Kit,
-    letters,
     model::{
         bill::Bill,
         calendar::{Day, Month},
@@ -69,7 +69,7 @@ async fn issue<W: Who>(
     let document = document(change, account, month, facts, &bill).await?;
     let issued = write(change, account, &document, None, "").await?;
     let sql = "update adjustments set invoice_id = $2 where account_id = $1 and invoice_id is null";
-    change.sql(sql).bind(account).bind(issued.id).run().await?;
+    change.sql(sql).bind(account).bind(issued.id).execute().await?;
     if bill.carried < 0 && !is_last {
         let reason = format!("Carried over from {}", issued.number);
         put_down(change, account, bill.carried, &reason).await?;
@@ -86,7 +86,7 @@ async fn document<W: Who>(
     bill: &Bill,
 ) -> Result<Document> {
     let kit = change.kit().clone();
-    let (kind,) = change.sql("select kind from accounts where id = $1").bind(account).one().await?;
+    let (kind,) = change.sql("select kind from accounts where id = $1").bind(account).fetch_one().await?;
     Ok(Document {
         seller: seller(&kit),
         account: facts.name.clone(),
@@ -122,7 +122,7 @@ pub(super) async fn write<W: Who>(
              on conflict (year) do update set last = invoice_numbers.last + 1 returning last",
         )
         .bind(year)
-        .one()
+        .fetch_one()
         .await?;
     let (number, total) = (number(year, count), document.total());
     let is_settled = credits.is_some() || total == 0;
@@ -152,7 +152,7 @@ pub(super) async fn write<W: Who>(
         .bind(if is_settled { "paid" } else { "open" })
         .bind(is_settled.then_some(now))
         .bind(if is_settled && note.is_empty() { "Nothing to pay".to_owned() } else { note.to_owned() })
-        .run()
+        .execute()
         .await?;
     let did = Did::to("invoice.issued", "invoice", id, &number);
     let after = json!({ "month": document.month, "total": document.currency.says(total) });
@@ -186,7 +186,7 @@ async fn charge_card<W: Who>(
         .bind(currency.to_owned())
         .bind(now)
         .bind(by)
-        .run()
+        .execute()
         .await?;
     Ok(())
 }
@@ -204,19 +204,19 @@ async fn tell<W: Who>(
     let sql = "select distinct u.email from grants g join memberships m on m.id = g.membership_id join users u on u.id = m.user_id
         where g.account_id = $1 and g.role = 'accountant' and g.scope = 'account' and coalesce(g.expires_at, $2) >= $2
             and m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2 order by 1 limit 50";
-    let accountants: Vec<(String,)> = change.sql(sql).bind(account).bind(now).all().await?;
+    let accountants: Vec<(String,)> = change.sql(sql).bind(account).bind(now).fetch_all().await?;
     let first = if facts.details.email.is_empty() { &facts.owner_email } else { &facts.details.email };
     let mut to = vec![first.clone()];
     to.extend(accountants.into_iter().map(|it| it.0).filter(|it| !it.eq_ignore_ascii_case(first)));
     let (slug,): (String,) =
-        change.sql("select slug from accounts where id = $1").bind(account).one().await?;
+        change.sql("select slug from accounts where id = $1").bind(account).fetch_one().await?;
     let kit = change.kit().clone();
     let due = now.plus(DAY * u32::from(kit.catalog.payment_days));
     let link = kit.url(&format!("/a/{slug}/invoices/{}", issued.number));
     // Of an account that is gone there is no page any more: the letter itself says what is billed.
     let line = |it: &Line| format!("{}: {}", it.description, document.currency.says(it.amount));
     let lines: Vec<String> = if is_last { document.lines.iter().map(line).collect() } else { vec![] };
-    let letter = letters::Invoice {
+    let letter = emails::Invoice {
         number: &issued.number,
         account: &facts.name,
         what: &document.month.in_words(),
@@ -229,7 +229,7 @@ async fn tell<W: Who>(
         lines: &lines,
     };
     for address in to {
-        change.post(&letters::invoice_issued(&site(&kit), &address, &letter)).await?;
+        change.post(&emails::invoice_issued(&site(&kit), &address, &letter)).await?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 use super::KeyId;
 use crate::{
     db::List,
+    emails,
     error::Result,
-    letters,
     model::time::{DAY, Time},
     store::{Change, Host, site},
 };
@@ -40,7 +40,7 @@ pub async fn notify(change: &mut Change<Host>) -> Result<usize> {
     let sql =
         "select id from api_keys where notice_at <= $1 order by notice_at limit $2 for update skip locked";
     let most = i64::try_from(AT_ONCE).unwrap_or(0);
-    let due: Vec<(Uuid,)> = change.sql(sql).bind(now).bind(most).all().await?;
+    let due: Vec<(Uuid,)> = change.sql(sql).bind(now).bind(most).fetch_all().await?;
     let ids: Vec<Uuid> = due.into_iter().map(|it| it.0).collect();
     if ids.is_empty() {
         return Ok(0);
@@ -56,16 +56,16 @@ pub async fn notify(change: &mut Change<Host>) -> Result<usize> {
         .bind(List(&ids))
         .bind(now.minus(DAY * LATE))
         .bind(now)
-        .all()
+        .fetch_all()
         .await?;
     for it in told {
         let kit = change.kit().clone();
         let left = (it.expires_at > now).then(|| it.expires_at.since(now));
-        let letter = letters::key_ends(
+        let letter = emails::key_ends(
             &site(&kit),
             &it.email,
-            &letters::KeyEnd {
-                key: letters::Key { name: &it.name, last4: &it.last4 },
+            &emails::KeyEnd {
+                key: emails::Key { name: &it.name, last4: &it.last4 },
                 account: &it.account,
                 at: &it.expires_at.in_words(),
                 left,
@@ -85,7 +85,7 @@ pub async fn notify(change: &mut Change<Host>) -> Result<usize> {
         .bind(first)
         .bind(second)
         .bind(now)
-        .run()
+        .execute()
         .await?;
     Ok(ids.len())
 }

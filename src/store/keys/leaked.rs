@@ -1,8 +1,8 @@
 //! A key that somebody found where it should not be.
 use crate::{
+    crypto::secrets::{KeyKind, hash, is_machine_key},
+    emails,
     error::Result,
-    kit::secret::{KeyKind, hash, is_machine_key},
-    letters,
     model::{
         id::{AccountId, KeyId},
         time::Time,
@@ -55,14 +55,14 @@ struct Row {
 async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found> {
     // The account first, like every other change in it.
     let take = "select 1 from accounts where id = (select account_id from api_keys where hash = $1) for no key update";
-    change.sql(take).bind(hash.clone()).run().await?;
+    change.sql(take).bind(hash.clone()).execute().await?;
     let now = change.now();
     let sql = "select id, revoked_at from api_keys where hash = $1";
-    let found: Option<(KeyId, Option<Time>)> = change.sql(sql).bind(hash).maybe().await?;
+    let found: Option<(KeyId, Option<Time>)> = change.sql(sql).bind(hash).fetch_optional().await?;
     let Some((id, revoked_at)) = found else { return Ok(Found::Nothing) };
     if revoked_at.is_none() {
         let sql = "update api_keys set revoked_at = $2, notice_at = null where id = $1";
-        change.sql(sql).bind(id).bind(now).run().await?;
+        change.sql(sql).bind(id).bind(now).execute().await?;
     } else if !members::key_stays_revoked(change, id).await? {
         return Ok(Found::Nothing);
     }
@@ -72,7 +72,7 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
              from api_keys k join accounts a on a.id = k.account_id left join users u on u.id = k.user_id where k.id = $1",
         )
         .bind(id)
-        .one()
+        .fetch_one()
         .await?;
     let after = json!({ "leaked": true, "found_from": change.client.ip() });
     let did = Did::to("key.leaked", "key", key.id, &key.name).changed(Value::Null, after);
@@ -82,8 +82,8 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
     let owner = key.owner_email.as_deref();
     let others = leaders.iter().map(|it| it.email.as_str()).filter(|it| Some(*it) != owner);
     let kit = change.kit().clone();
-    let leak = letters::Leak {
-        key: letters::Key { name: &key.name, last4: &key.last4 },
+    let leak = emails::Leak {
+        key: emails::Key { name: &key.name, last4: &key.last4 },
         account: &key.account,
         owner,
         at: &now.in_words(),
@@ -91,7 +91,7 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
         link: &kit.url(&format!("/a/{}/keys/{}", key.slug, key.id)),
     };
     for to in owner.into_iter().chain(others) {
-        change.post(&letters::key_leaked(&site(&kit), to, &leak)).await?;
+        change.post(&emails::key_leaked(&site(&kit), to, &leak)).await?;
     }
     Ok(Found::Key(id))
 }
@@ -99,7 +99,7 @@ async fn of_member(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found>
 async fn of_service(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found> {
     let now = change.now();
     let sql = "update service_tokens set revoked_at = $2 where hash = $1 and revoked_at is null returning id, name, last4";
-    let revoked: Option<(Uuid, String, String)> = change.sql(sql).bind(hash).bind(now).maybe().await?;
+    let revoked: Option<(Uuid, String, String)> = change.sql(sql).bind(hash).bind(now).fetch_optional().await?;
     let Some((id, name, last4)) = revoked else { return Ok(Found::Nothing) };
     let after = json!({ "leaked": true, "found_from": change.client.ip() });
     let did = Did::to("service_token.leaked", "service_token", id, &name).changed(Value::Null, after);
@@ -107,10 +107,10 @@ async fn of_service(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found
     let operators: Vec<(String,)> = change
         .sql("select email from users where operator order by created_at, id limit $1")
         .bind(TOLD)
-        .all()
+        .fetch_all()
         .await?;
     let kit = change.kit().clone();
-    let leak = letters::TokenLeak {
+    let leak = emails::TokenLeak {
         name: &name,
         last4: &last4,
         at: &now.in_words(),
@@ -118,7 +118,7 @@ async fn of_service(change: &mut Change<Visitor>, hash: Vec<u8>) -> Result<Found
         link: &kit.url("/operator"),
     };
     for (to,) in operators {
-        change.post(&letters::service_token_leaked(&site(&kit), &to, &leak)).await?;
+        change.post(&emails::service_token_leaked(&site(&kit), &to, &leak)).await?;
     }
     Ok(Found::Service(id))
 }

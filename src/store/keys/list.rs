@@ -97,7 +97,7 @@ pub async fn page(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let up = filter.before.is_some();
     let from = filter.before.or(filter.after).unwrap_or(KeyId(Uuid::max()));
     let sql = if filter.revoked { REVOKED } else { LIVE }[usize::from(up)];
-    let mut keys: Vec<Key> = terms.bind(scope.ask(sql)).bind(from).bind(filter.limit + 1).all().await?;
+    let mut keys: Vec<Key> = terms.bind(scope.ask(sql)).bind(from).bind(filter.limit + 1).fetch_all().await?;
     let more = i64::try_from(keys.len()).unwrap_or(i64::MAX) > filter.limit;
     keys.truncate(usize::try_from(filter.limit).unwrap_or(0));
     if up {
@@ -164,7 +164,7 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
     let terms = Terms::of(scope, filter)?;
     let (all, me) = (scope.who().may(Permission::ManageKeys), scope.who().person.id);
     let sql = if filter.revoked { around!("is not null") } else { around!("is null") };
-    let row: AroundRow = terms.bind(scope.ask(sql)).bind(all).bind(me).one().await?;
+    let row: AroundRow = terms.bind(scope.ask(sql)).bind(all).bind(me).fetch_one().await?;
     let owners: Vec<Owner> = json::list(row.owners)?;
     Ok(Around {
         found: row.found,
@@ -179,7 +179,7 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
 pub async fn resource_names(scope: &mut Scope, ids: &[ResourceId]) -> Result<Vec<String>> {
     let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
     let sql = "select name from resources where account_id = $1 and id = any($2::uuid[]) order by name, id limit 1000";
-    let rows: Vec<(String,)> = scope.ask(sql).bind(List(&ids)).all().await?;
+    let rows: Vec<(String,)> = scope.ask(sql).bind(List(&ids)).fetch_all().await?;
     Ok(rows.into_iter().map(|it| it.0).collect())
 }
 

@@ -3,7 +3,7 @@ use super::{Key, New, find, insert};
 use crate::{
     error::{Error, Result},
     model::{
-        entry::{By, Fresh},
+        access::{By, Fresh},
         id::KeyId,
         permission::{Permission, Permissions},
         text::{Name, fold},
@@ -11,8 +11,8 @@ use crate::{
     },
     store::{
         Change,
+        access::EVERYDAY,
         audit::{self, Did},
-        entry::EVERYDAY,
     },
 };
 use serde_json::json;
@@ -47,7 +47,7 @@ pub async fn rename(change: &mut Change, id: KeyId, name: &Name) -> Result<()> {
         .bind(id)
         .bind(name.as_str())
         .bind(fold(name.as_str()))
-        .run()
+        .execute()
         .await?;
     let did = Did::to("key.renamed", "key", id, name);
     audit::here(change, did.changed(json!({ "name": key.name }), json!({ "name": name }))).await
@@ -96,7 +96,7 @@ pub async fn rotate(
         .bind(id)
         .bind(ends)
         .bind(successor)
-        .run()
+        .execute()
         .await?;
     let (before, after) =
         (json!({ "expires_at": old.expires_at }), json!({ "expires_at": ends, "successor": successor }));

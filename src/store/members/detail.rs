@@ -10,7 +10,7 @@ use crate::{
     store::{
         Scope, json,
         roles::Role,
-        sources::{self, Source, Terms, offered},
+        scopable_resources::{self, Source, Terms, offered},
     },
 };
 use serde::Deserialize;
@@ -100,7 +100,7 @@ pub async fn detail(scope: &mut Scope, member: &Member, search: &str, chosen: &[
     let terms = Terms::of(scope, search, chosen);
     let (now, top) = (scope.now(), scope.who().here.top());
     let query = scope.ask(DETAIL).bind(member.id).bind(member.person.id).bind(now).bind(top);
-    let row: Row = terms.bind(query).one().await?;
+    let row: Row = terms.bind(query).fetch_one().await?;
     let given = |it: GivenRow| {
         let mut resources: Vec<String> = json::list(it.resources)?;
         resources.sort();
@@ -116,6 +116,6 @@ pub async fn detail(scope: &mut Scope, member: &Member, search: &str, chosen: &[
         keys: json::list(row.keys)?,
         teams: json::list(row.teams)?,
         roles: json::list(row.roles)?.into_iter().map(role).collect(),
-        sources: sources::read(row.sources, scope.who())?,
+        sources: scopable_resources::read(row.sources, scope.who())?,
     })
 }

@@ -244,7 +244,7 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let mut query = scope.ask(sql[way as usize]);
     query = terms.bind(query);
     query = if filter.sort == Sort::Name { query.bind(from.name) } else { query.bind(from.time) };
-    let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).all().await?;
+    let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).fetch_all().await?;
 
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > filter.limit;
     rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
@@ -276,7 +276,7 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
         people!(),
         "where m.account_id = $1 and m.id = any($4::uuid[]) order by m.name_key, m.id"
     );
-    let rows: Vec<Row> = scope.ask(sql).bind(now).bind(parent).bind(List(&ids)).all().await?;
+    let rows: Vec<Row> = scope.ask(sql).bind(now).bind(parent).bind(List(&ids)).fetch_all().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
     rows.into_iter().map(|it| it.member(admins_may_delete)).collect()
 }
@@ -285,7 +285,7 @@ pub async fn some(scope: &mut Scope, ids: &[MembershipId]) -> Result<Vec<Member>
 pub(super) async fn one(scope: &mut Scope, id: MembershipId) -> Result<Option<Member>> {
     let (now, parent) = (scope.now(), parent(scope));
     let sql = concat!(columns!(), from!(all), people!(), "where m.account_id = $1 and m.id = $4");
-    let found: Option<Row> = scope.ask(sql).bind(now).bind(parent).bind(id).maybe().await?;
+    let found: Option<Row> = scope.ask(sql).bind(now).bind(parent).bind(id).fetch_optional().await?;
     let admins_may_delete = scope.who().here.admins_may_delete;
     found.map(|it| it.member(admins_may_delete)).transpose()
 }

@@ -164,7 +164,7 @@ struct Row {
 /// Says what ends when a member is removed, now.
 pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> {
     let now = scope.now();
-    let row: Row = scope.ask(DEPARTURE).bind(member.person.id).bind(now).one().await?;
+    let row: Row = scope.ask(DEPARTURE).bind(member.person.id).bind(now).fetch_one().await?;
     Ok(Departure {
         key_count: row.key_count,
         keys: json::list(row.keys)?,
@@ -209,7 +209,7 @@ pub async fn losses(scope: &mut Scope, members: &[&Member]) -> Result<Losses> {
         )
         .bind(List(&users))
         .bind(now)
-        .one()
+        .fetch_one()
         .await?;
     Ok(Losses { keys, seats, owned_teams, resources })
 }

@@ -1,5 +1,5 @@
 //! What was there when a member was removed, for as long as it can be taken back.
-use super::{Member, Person, leaving::owner};
+use super::{Member, Person, remove::owner};
 use crate::{
     db::List,
     error::{Error, Result},
@@ -159,19 +159,19 @@ pub(super) async fn note(change: &mut Change, member: &Member, heir: Option<&Per
     let (here, user) = (change.who().here.id, member.person.id);
     let sql = "select 1 from accounts where parent_id = $1
         and id in (select account_id from memberships where user_id = $2) order by id for no key update";
-    change.ask(sql).bind(user).run().await?;
+    change.ask(sql).bind(user).execute().await?;
     let sql = "select a.id as account_id, a.name, m.id, m.is_owner, m.login_type, m.suspended_at, m.expires_at, m.joined_at,
             m.active_at
         from memberships m join accounts a on a.id = m.account_id
         where (a.id = $1 or a.parent_id = $1) and m.user_id = $2 order by a.name, a.id";
-    let rows: Vec<PlaceRow> = change.ask(sql).bind(user).all().await?;
+    let rows: Vec<PlaceRow> = change.ask(sql).bind(user).fetch_all().await?;
     let to = match heir {
         Some(it) => it.id,
         None => owner(change, here).await?.id,
     };
     let sql = "select m.account_id, m.id from memberships m join accounts a on a.id = m.account_id
         where a.parent_id = $1 and a.owner_id = $2 and m.user_id = $3";
-    let seats: Vec<(AccountId, MembershipId)> = change.ask(sql).bind(user).bind(to).all().await?;
+    let seats: Vec<(AccountId, MembershipId)> = change.ask(sql).bind(user).bind(to).fetch_all().await?;
     let ids: Vec<Uuid> = rows.iter().map(|it| it.id.0).chain(seats.iter().map(|it| it.1.0)).collect();
     let grants = grants_of(change, &ids).await?;
     let held = |id: MembershipId| -> Vec<KeptGrant> {
@@ -197,7 +197,7 @@ pub(super) async fn note(change: &mut Change, member: &Member, heir: Option<&Per
     let gone = || Error::Internal("a member who was just found has no membership".into());
     let sql = "select (select count(*) from access_requests where account_id = $1 and membership_id = $2 and status = 'pending'),
             (select count(*) from transfers where account_id = $1 and membership_id = $2)";
-    let (requests, offers): (i64, i64) = change.ask(sql).bind(member.id).one().await?;
+    let (requests, offers): (i64, i64) = change.ask(sql).bind(member.id).fetch_one().await?;
     let kept =
         Kept { here: mine.into_iter().next().ok_or_else(gone)?, teams, requests, was_offered: offers > 0 };
     let json = serde_json::to_string(&kept).map_err(|it| Error::Internal(it.to_string()))?;
@@ -205,7 +205,7 @@ pub(super) async fn note(change: &mut Change, member: &Member, heir: Option<&Per
     let sql = "insert into removals (account_id, id, membership_id, user_id, kept, removed_at, expires_at)
         values ($1, $2, $3, $4, $5, $6, $7)";
     let query = change.ask(sql).bind(id).bind(member.id).bind(user).bind(json);
-    query.bind(now).bind(now.plus(UNDO)).run().await?;
+    query.bind(now).bind(now.plus(UNDO)).execute().await?;
     Ok(id)
 }
 
@@ -214,7 +214,7 @@ async fn grants_of(change: &mut Change, members: &[Uuid]) -> Result<Vec<(Members
             g.created_at, (select cast(json_agg(json_build_object('id', encode(uuid_send(t.id), 'hex'), 'name', t.name)) as text)
                 from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) as listed
         from grants g left join roles r on r.id = g.role_id where g.membership_id = any($1::uuid[]) order by g.id";
-    let rows: Vec<GrantRow> = change.sql(sql).bind(List(members)).all().await?;
+    let rows: Vec<GrantRow> = change.sql(sql).bind(List(members)).fetch_all().await?;
     let kept = |it: GrantRow| {
         let grant = KeptGrant {
             id: it.id,
@@ -245,12 +245,12 @@ pub(super) async fn hold(
 ) -> Result<()> {
     let sql = "insert into removed_keys (removal_id, key_id)
         select r.id, k.id from removals r join api_keys k on k.membership_id = $2 where r.id = $1 and k.revoked_at is null";
-    change.sql(sql).bind(removal).bind(seat).run().await?;
+    change.sql(sql).bind(removal).bind(seat).execute().await?;
     let sql = "insert into removed_resources (removal_id, resource_id, name, passed_to, version)
         select m.id, t.id, t.name, coalesce($3, a.owner_id), case when t.updated_at < $4 then $4 else t.updated_at + 1 end
         from removals m join resources t on t.account_id = $2 and t.created_by = m.user_id
         join accounts a on a.id = t.account_id where m.id = $1 and t.visibility = 'private'";
-    change.sql(sql).bind(removal).bind(account).bind(heir).bind(now).run().await?;
+    change.sql(sql).bind(removal).bind(account).bind(heir).bind(now).execute().await?;
     Ok(())
 }
 
@@ -259,14 +259,14 @@ pub(in crate::store) async fn key_stays_revoked<W: Who>(change: &mut Change<W>, 
     let now = change.now();
     let sql = "update removed_keys set stays_revoked = true where key_id = $1 and not stays_revoked
         and removal_id in (select id from removals where outcome is null and expires_at > $2)";
-    Ok(change.sql(sql).bind(key).bind(now).run().await? > 0)
+    Ok(change.sql(sql).bind(key).bind(now).execute().await? > 0)
 }
 
 /// What became of the last removal of a member, if it was taken back and that is not long ago.
 pub async fn outcome(scope: &mut Scope, id: MembershipId) -> Result<Option<Restored>> {
     let sql =
         "select outcome from removals where account_id = $1 and membership_id = $2 order by id desc limit 1";
-    let found: Option<(Option<String>,)> = scope.ask(sql).bind(id).maybe().await?;
+    let found: Option<(Option<String>,)> = scope.ask(sql).bind(id).fetch_optional().await?;
     let Some((Some(json),)) = found else { return Ok(None) };
     serde_json::from_str(&json).map(Some).map_err(|it| Error::Internal(it.to_string()))
 }

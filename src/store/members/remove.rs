@@ -1,11 +1,11 @@
 //! How members go: removed or of their own will; what they lead passes on first.
-use super::{Member, find, make_admin, may_change, removal, set_owner};
+use super::{Member, find, make_admin, may_change, removal_snapshot, set_owner};
 use crate::{
+    emails,
     error::{Error, Result},
-    letters,
     model::{
+        access::{Entry, Person},
         account::{Kind, LoginType},
-        entry::{Entry, Person},
         grant::Rights,
         id::{AccountId, MembershipId, UserId},
         permission::Permission,
@@ -26,11 +26,11 @@ pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<Membersh
     let member = find(change, id).await?;
     may_change(change, &member)?;
     let heir = find_heir(change, &member, heir).await?;
-    let removal = removal::note(change, &member, heir.as_ref()).await?;
+    let removal = removal_snapshot::note(change, &member, heir.as_ref()).await?;
     take_out(change, &member, heir, Some(removal)).await?;
     let (kit, here) = (change.kit().clone(), change.who().here.clone());
-    let removal = letters::Removal { account: &here.name, kind: here.kind.noun() };
-    let letter = letters::membership_removed(&site(&kit), &member.person.email, &removal);
+    let removal = emails::Removal { account: &here.name, kind: here.kind.noun() };
+    let letter = emails::membership_removed(&site(&kit), &member.person.email, &removal);
     change.post(&letter).await
 }
 
@@ -77,11 +77,11 @@ async fn take_out(
                   where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
             )
             .bind(user)
-            .all()
+            .fetch_all()
             .await?;
         for (team, seat) in seats {
             if let Some(removal) = removal {
-                removal::hold(change, removal, team, seat, None, now).await?;
+                removal_snapshot::hold(change, removal, team, seat, None, now).await?;
             }
             // What was private in a team stays in it: its owner takes it over.
             memberships::remove(change, team, seat, None, now).await?;
@@ -90,7 +90,7 @@ async fn take_out(
         }
     }
     if let Some(removal) = removal {
-        removal::hold(change, removal, here.id, member.id, heir_id, now).await?;
+        removal_snapshot::hold(change, removal, here.id, member.id, heir_id, now).await?;
     }
     memberships::remove(change, here.id, member.id, heir_id, now).await?;
     let did = Did::to(action, "member", member.id, &member.person.email).changed(before, Value::Null);
@@ -110,7 +110,7 @@ async fn find_heir(change: &mut Change, from: &Member, heir: Option<MembershipId
         return Err(Error::invalid("heir", "inactive", "Choose an active member to take over."));
     }
     let sql = "select distinct product from resources where account_id = $1 and created_by = $2 and visibility = 'private'";
-    let products: Vec<(String,)> = change.ask(sql).bind(from.person.id).all().await?;
+    let products: Vec<(String,)> = change.ask(sql).bind(from.person.id).fetch_all().await?;
     let now = change.now();
     let held = it.grants.into_iter().filter(|it| it.expires_at.is_none_or(|end| end > now));
     let rights = Rights::of(held.collect());
@@ -135,9 +135,9 @@ pub(super) async fn pass_teams<W: Who>(
 ) -> Result<()> {
     let sql = "select 1 from accounts where parent_id = $1
         and id in (select account_id from memberships where user_id = $2) order by id for no key update";
-    change.sql(sql).bind(organization).bind(from).run().await?;
+    change.sql(sql).bind(organization).bind(from).execute().await?;
     let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
-    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).all().await?;
+    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).fetch_all().await?;
     if teams.is_empty() {
         return Ok(());
     }
@@ -147,7 +147,7 @@ pub(super) async fn pass_teams<W: Who>(
     };
     for (team, name) in teams {
         memberships::add(change, team, &to, false, LoginType::Any).await?;
-        change.sql("delete from transfers where account_id = $1").bind(team).run().await?;
+        change.sql("delete from transfers where account_id = $1").bind(team).execute().await?;
         set_owner(change, team, from, to.id).await?;
         make_admin(change, team, from).await?;
         let did = Did::to("transfer.inherited", "account", team, &name);
@@ -161,7 +161,7 @@ pub(super) async fn pass_teams<W: Who>(
 pub(super) async fn owner<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Person> {
     let sql =
         "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let (id, name, email): (UserId, String, String) = scope.sql(sql).bind(account).one().await?;
+    let (id, name, email): (UserId, String, String) = scope.sql(sql).bind(account).fetch_one().await?;
     Ok(Person { id, name, email })
 }
 
@@ -172,11 +172,11 @@ pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
         join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
         join accounts a on a.id = m.account_id and a.kind = 'organization'
         where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
-    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).all().await?;
+    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).fetch_all().await?;
     for (organization, user) in over {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).run().await?;
+        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).execute().await?;
         pass_teams(change, organization, user, None).await?;
     }
-    change.sql("delete from removals where expires_at <= $1").bind(now).run().await?;
+    change.sql("delete from removals where expires_at <= $1").bind(now).execute().await?;
     Ok(())
 }

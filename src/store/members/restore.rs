@@ -1,15 +1,15 @@
 //! Undo of a removal: what was there comes back as far as it still can, and the rest is told.
 use super::{
     Member, find, make_admin,
-    removal::{Handed, Kept, KeptGrant, Missing, Place, Restored},
+    removal_snapshot::{Handed, Kept, KeptGrant, Missing, Place, Restored},
     set_owner,
 };
 use crate::{
     db::List,
+    emails,
     error::{Error, Result},
-    letters,
     model::{
-        entry::Person,
+        access::Person,
         grant::{Grant, Listed, Over, Rights, Role},
         id::{AccountId, InvitationId, MembershipId, ResourceId, RoleId, UserId},
         permission::{Permission, Permissions},
@@ -46,7 +46,7 @@ pub async fn restore(change: &mut Change, id: MembershipId) -> Result<(Member, R
     let sql = "select r.id, r.user_id, u.name, u.email, r.kept, r.removed_at, r.expires_at, r.outcome
         from removals r join users u on u.id = r.user_id where r.account_id = $1 and r.membership_id = $2
         order by r.id desc limit 1";
-    let row: Row = change.ask(sql).bind(id).maybe().await?.ok_or(Error::NotFound)?;
+    let row: Row = change.ask(sql).bind(id).fetch_optional().await?.ok_or(Error::NotFound)?;
     if row.outcome.is_some() {
         return Err(Error::conflict("restored_already", format!("{} is back already.", row.name)));
     }
@@ -73,7 +73,7 @@ pub async fn restore(change: &mut Change, id: MembershipId) -> Result<(Member, R
 
     let json = serde_json::to_string(&told).map_err(|it| Error::Internal(it.to_string()))?;
     let sql = "update removals set outcome = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(row.id).bind(json).run().await?;
+    change.ask(sql).bind(row.id).bind(json).execute().await?;
     let missing: Vec<&str> = told.missing.iter().map(|it| it.name.as_str()).collect();
     let after = json!({ "grants": told.grants, "keys": told.keys, "resources": told.resources, "teams": told.teams,
         "missing": missing });
@@ -81,8 +81,8 @@ pub async fn restore(change: &mut Change, id: MembershipId) -> Result<(Member, R
     audit::here(change, did).await?;
     let (kit, here) = (change.kit().clone(), change.who().here.clone());
     let link = kit.url(&format!("/a/{}/overview", here.slug));
-    let return_ = letters::Return { account: &here.name, kind: here.kind.noun(), link: &link };
-    let letter = letters::membership_restored(&site(&kit), &person.email, &return_);
+    let return_ = emails::Return { account: &here.name, kind: here.kind.noun(), link: &link };
+    let letter = emails::membership_restored(&site(&kit), &person.email, &return_);
     change.post(&letter).await?;
     Ok((find(change, id).await?, told))
 }
@@ -101,7 +101,7 @@ async fn may_come_back(change: &mut Change, person: &Person) -> Result<()> {
     let here = change.who().here.clone();
     let above = if here.is_under_organization() { here.top() } else { here.id };
     let sql = "select account_id from memberships where account_id in ($1, $2) and user_id = $3";
-    let found: Vec<(AccountId,)> = change.ask(sql).bind(above).bind(person.id).all().await?;
+    let found: Vec<(AccountId,)> = change.ask(sql).bind(above).bind(person.id).fetch_all().await?;
     if found.iter().any(|it| it.0 == here.id) {
         let detail = format!("{} is a member again. Change their roles on their page.", person.name);
         return Err(Error::conflict("member_again", detail));
@@ -117,7 +117,7 @@ async fn may_come_back(change: &mut Change, person: &Person) -> Result<()> {
 async fn withdraw_invitation(change: &mut Change, person: &Person) -> Result<()> {
     let Ok(email) = Email::parse(&person.email) else { return Ok(()) };
     let sql = "select id from invitations where account_id = $1 and email_key = $2 and status = 'pending'";
-    let waiting: Option<(InvitationId,)> = change.ask(sql).bind(email.key()).maybe().await?;
+    let waiting: Option<(InvitationId,)> = change.ask(sql).bind(email.key()).fetch_optional().await?;
     match waiting {
         Some((id,)) => invitations::revoke(change, id).await,
         None => Ok(()),
@@ -153,19 +153,19 @@ impl Known {
         let (top, me, now) = (change.who().here.top(), change.who().person.id, change.now());
 
         let sql = "select id, name, permissions from roles where account_id = $1 and id = any($2::uuid[])";
-        let roles: Vec<(RoleId, String, String)> = change.sql(sql).bind(top).bind(List(&roles)).all().await?;
+        let roles: Vec<(RoleId, String, String)> = change.sql(sql).bind(top).bind(List(&roles)).fetch_all().await?;
         let sql = "select id, account_id, product from resources where id = any($1::uuid[])";
         let resources: Vec<(ResourceId, AccountId, String)> =
-            change.sql(sql).bind(List(&listed)).all().await?;
+            change.sql(sql).bind(List(&listed)).fetch_all().await?;
         let sql = "select 1 from accounts where parent_id = $1 and id = any($2::uuid[]) order by id for no key update";
-        change.ask(sql).bind(List(&teams)).run().await?;
+        change.ask(sql).bind(List(&teams)).execute().await?;
         let sql = "select a.id, a.owner_id, a.admins_may_delete,
                 exists (select 1 from transfers t where t.account_id = a.id) as is_offered,
                 m.id as mine, m.is_owner as mine_is_owner
             from accounts a left join memberships m on m.account_id = a.id and m.user_id = $3 and m.suspended_at is null
                 and coalesce(m.expires_at, $4 + 1) > $4
             where a.parent_id = $1 and a.id = any($2::uuid[])";
-        let teams: Vec<Team> = change.ask(sql).bind(List(&teams)).bind(me).bind(now).all().await?;
+        let teams: Vec<Team> = change.ask(sql).bind(List(&teams)).bind(me).bind(now).fetch_all().await?;
         let role =
             |(id, name, allows): (RoleId, String, String)| (id, (name, Permissions::from_json(&allows)));
         Ok(Known {
@@ -294,13 +294,13 @@ impl Back {
             and id in (select key_id from removed_keys where removal_id = $1 and not stays_revoked)
             and coalesce(expires_at, $4 + 1) > $4";
         let query = change.sql(sql).bind(self.removal).bind(place.account).bind(place.id).bind(now);
-        self.told.keys += i64::try_from(query.run().await?).unwrap_or(0);
+        self.told.keys += i64::try_from(query.execute().await?).unwrap_or(0);
         let sql = "update resources set created_by = $3, updated_at = case when updated_at < $4 then $4 else updated_at + 1 end
             where account_id = $2 and visibility = 'private' and exists (select 1 from removed_resources x
                 where x.removal_id = $1 and x.resource_id = resources.id and x.passed_to = resources.created_by
                     and x.version = resources.updated_at)";
         let query = change.sql(sql).bind(self.removal).bind(place.account).bind(self.person.id).bind(now);
-        self.told.resources += i64::try_from(query.run().await?).unwrap_or(0);
+        self.told.resources += i64::try_from(query.execute().await?).unwrap_or(0);
         Ok(true)
     }
 
@@ -366,7 +366,7 @@ impl Back {
         let sql = "select m.id, exists (select 1 from api_keys k where k.membership_id = m.id and k.revoked_at is null)
             from memberships m where m.account_id = $1 and m.user_id = $2";
         let (seat, uses_it): (MembershipId, bool) =
-            change.sql(sql).bind(place.account).bind(handed.to).one().await?;
+            change.sql(sql).bind(place.account).bind(handed.to).fetch_one().await?;
         let Some(held) = &handed.held else {
             // Who was not in it goes again, unless a program of theirs works there by now.
             return if uses_it {
@@ -387,7 +387,7 @@ impl Back {
         let sql = "select k.name, x.stays_revoked from removed_keys x join api_keys k on k.id = x.key_id
             where x.removal_id = $1 and k.revoked_at is not null and coalesce(k.expires_at, $2 + 1) > $2
             order by k.id limit 50";
-        let rows: Vec<(String, bool)> = change.sql(sql).bind(self.removal).bind(self.at).all().await?;
+        let rows: Vec<(String, bool)> = change.sql(sql).bind(self.removal).bind(self.at).fetch_all().await?;
         let missing = rows.iter().map(|(name, stays)| match stays {
             true => Missing::new(
                 "key",
@@ -406,7 +406,7 @@ impl Back {
     async fn resources_that_stay(&mut self, change: &mut Change) -> Result<()> {
         let sql = "select x.name from removed_resources x left join resources r on r.id = x.resource_id
             where x.removal_id = $1 and (r.created_by is null or r.created_by <> $2) order by x.name limit 50";
-        let rows: Vec<(String,)> = change.sql(sql).bind(self.removal).bind(self.person.id).all().await?;
+        let rows: Vec<(String,)> = change.sql(sql).bind(self.removal).bind(self.person.id).fetch_all().await?;
         let detail = "It was changed or deleted meanwhile, or its team did not come back.";
         let missing = rows.iter().map(|it| Missing::new("resource", &it.0, "resource_changed", detail));
         self.told.missing.extend(missing);
@@ -457,11 +457,11 @@ async fn put_back(
         let query = change.sql(sql).bind(it.id).bind(account).bind(member).bind(it.role.clone());
         let query =
             query.bind(it.role_id).bind(it.scope.clone()).bind(it.product.clone()).bind(it.expires_at);
-        query.bind(it.granted_by).bind(it.created_at).run().await?;
+        query.bind(it.granted_by).bind(it.created_at).execute().await?;
         let Over::Resources(listed) = &grant.over else { continue };
         for one in listed {
             let sql = "insert into grant_resources (grant_id, resource_id) values ($1, $2)";
-            change.sql(sql).bind(it.id).bind(one.id).run().await?;
+            change.sql(sql).bind(it.id).bind(one.id).execute().await?;
         }
     }
     Ok(())

@@ -25,14 +25,14 @@ const GOES: &str = "select count(*) as grants,
 
 /// Says what goes with a resource, now.
 pub async fn goes(scope: &mut Scope, it: &Resource) -> Result<Goes> {
-    Ok(scope.sql(GOES).bind(it.id).one().await?)
+    Ok(scope.sql(GOES).bind(it.id).fetch_one().await?)
 }
 
 pub(super) async fn drop_from_grants(change: &mut Change, id: ResourceId) -> Result<Goes> {
-    let goes: Goes = change.sql(GOES).bind(id).one().await?;
+    let goes: Goes = change.sql(GOES).bind(id).fetch_one().await?;
     let sql = "delete from grants where id in (select grant_id from grant_resources where resource_id = $1)
         and not exists (select 1 from grant_resources y where y.grant_id = grants.id and y.resource_id <> $1)";
-    change.sql(sql).bind(id).run().await?;
-    change.sql("delete from grant_resources where resource_id = $1").bind(id).run().await?;
+    change.sql(sql).bind(id).execute().await?;
+    change.sql("delete from grant_resources where resource_id = $1").bind(id).execute().await?;
     Ok(goes)
 }

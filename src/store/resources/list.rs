@@ -166,7 +166,7 @@ pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Page> {
     let from = filter.before.clone().or_else(|| filter.after.clone()).unwrap_or_else(|| end(up));
     let query = terms.bind(scope.ask(sql[usize::from(terms.words.is_some())]));
     let query = if filter.sort == Sort::Name { query.bind(from.name) } else { query.bind(from.time) };
-    let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).all().await?;
+    let mut rows: Vec<Row> = query.bind(from.id).bind(filter.limit + 1).fetch_all().await?;
 
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > filter.limit;
     rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
@@ -220,7 +220,7 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
         (false, false) => around!("r.account_id", all),
         (false, true) => around!("r.account_id", found),
     };
-    let rows: Vec<(String, String, String, i64)> = terms.bind(scope.ask(sql)).all().await?;
+    let rows: Vec<(String, String, String, i64)> = terms.bind(scope.ask(sql)).fetch_all().await?;
     let mut around = Around::default();
     for (what, word, name, n) in rows {
         match what.as_str() {

@@ -1,8 +1,8 @@
 //! Moving a resource: to a team, to the account above, or between its teams.
-use super::{Resource, goes, index};
+use super::{Resource, deletion_impact, index};
 use crate::{
     error::{Error, Result},
-    model::{entry::Entry, permission::DeleteResources, time::Time},
+    model::{access::Entry, permission::DeleteResources, time::Time},
     store::{
         Allowed, Change, Scope,
         audit::{self, Chain, Did},
@@ -42,15 +42,15 @@ pub async fn move_to(
     }
     let sql = "select 1 as one from resources where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
     let query = change.sql(sql).bind(there.here.id).bind(it.product.clone()).bind(it.kind.clone());
-    if query.bind(it.external_id.clone()).maybe::<(i32,)>().await?.is_some() {
+    if query.bind(it.external_id.clone()).fetch_optional::<(i32,)>().await?.is_some() {
         let detail = format!("{} has a resource with the same external id already.", there.here.name);
         return Err(Error::invalid("to", "taken", detail));
     }
-    let gone = goes::drop_from_grants(change, it.id).await?;
+    let gone = deletion_impact::drop_from_grants(change, it.id).await?;
     let version = change.now().max(Time(it.updated_at.0 + 1));
     let sql = "update resources set account_id = $2, updated_at = $3 where id = $1 and updated_at = $4";
     let query = change.sql(sql).bind(it.id).bind(there.here.id).bind(version);
-    if query.bind(seen.unwrap_or(it.updated_at)).run().await? == 0 {
+    if query.bind(seen.unwrap_or(it.updated_at)).execute().await? == 0 {
         return Err(Error::Changed);
     }
     index(change, it.id).await?;

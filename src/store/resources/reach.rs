@@ -124,7 +124,7 @@ pub async fn reach(scope: &mut Scope, it: &Resource) -> Result<Seen> {
         .bind(it.id)
         .bind(it.product.clone())
         .bind(it.visibility == Visibility::Shared)
-        .all()
+        .fetch_all()
         .await?;
     let mut seen = Seen::default();
     for row in rows {

@@ -50,7 +50,7 @@ pub async fn find_with_usage(
     let leads = scope.who().leads_teams();
     let filter = Filter { resource: Some(id), ..Filter::days(from, to) };
     let sql = if sight.teams { found!("top_id") } else { found!("account_id") };
-    let found: Option<Found> = sighted(scope.ask(sql), &sight, &filter).bind(leads).maybe().await?;
+    let found: Option<Found> = sighted(scope.ask(sql), &sight, &filter).bind(leads).fetch_optional().await?;
     let Found { row, used } = found.ok_or(Error::NotFound)?;
     let sum = |it: Told| Sum {
         day: Some(Day(it.day)),

@@ -4,7 +4,7 @@ use super::{Custom, MOST, NEVER, Role, are_made_here, find, list};
 use crate::{
     error::{Error, Result},
     model::{
-        entry::Entry,
+        access::Entry,
         grant::{self, Grant, Over},
         id::RoleId,
         permission::{Permission, Permissions},
@@ -144,7 +144,7 @@ pub async fn create(change: &mut Change, new: &New) -> Result<RoleId> {
         .bind(permissions.to_json())
         .bind(base.as_ref().map(|it| it.0.clone()))
         .bind(now)
-        .run()
+        .execute()
         .await?;
     let action = if base.is_some() { "role.duplicated" } else { "role.created" };
     let from = base.map(|it| it.1);
@@ -188,7 +188,7 @@ pub async fn update(change: &mut Change, id: RoleId, edit: &Edit) -> Result<()> 
         .bind(description.clone())
         .bind(edit.permissions.to_json())
         .bind(at)
-        .run()
+        .execute()
         .await?;
     let before =
         json!({ "name": role.name, "description": role.description, "permissions": role.permissions });
@@ -202,7 +202,7 @@ pub async fn delete(change: &mut Change, id: RoleId, replacement: Option<&str>) 
     may_change(change.who(), &role)?;
     // Nobody grants the role in a team from now on.
     let sql = "select 1 from accounts where parent_id = $1 order by id for no key update";
-    change.ask(sql).run().await?;
+    change.ask(sql).execute().await?;
     let scopes = scopes_in_use(change, id).await?;
     let named = match replacement.filter(|it| !it.is_empty()) {
         Some(word) => Some(find_replacement(change, id, word).await?),
@@ -222,8 +222,8 @@ pub async fn delete(change: &mut Change, id: RoleId, replacement: Option<&str>) 
         None => {}
     }
     // What is left is over: of invitations that were answered, and of ends that have passed.
-    change.sql("delete from grants where role_id = $1").bind(id).run().await?;
-    change.ask("delete from roles where account_id = $1 and id = $2").bind(id).run().await?;
+    change.sql("delete from grants where role_id = $1").bind(id).execute().await?;
+    change.ask("delete from roles where account_id = $1 and id = $2").bind(id).execute().await?;
     let before = json!({ "permissions": role.permissions, "description": role.description });
     let after = json!({ "replacement": named.map(|it| it.label()) });
     audit::here(change, Did::to("role.deleted", "role", id, &role.name).changed(before, after)).await
@@ -234,7 +234,7 @@ async fn scopes_in_use(change: &mut Change, id: RoleId) -> Result<Vec<String>> {
     let now = change.now();
     let sql = "select distinct g.scope from grants g left join invitations i on i.id = g.invitation_id
         where g.role_id = $1 and coalesce(g.expires_at, $2) >= $2 and (g.membership_id is not null or i.status = 'pending')";
-    let rows: Vec<(String,)> = change.sql(sql).bind(id).bind(now).all().await?;
+    let rows: Vec<(String,)> = change.sql(sql).bind(id).bind(now).fetch_all().await?;
     Ok(rows.into_iter().map(|it| it.0).collect())
 }
 
@@ -290,9 +290,9 @@ async fn pass_on(change: &mut Change, from: RoleId, to: &grant::Role) -> Result<
         where o.membership_id = grants.membership_id and (o.role = $2 or o.role_id = $3) and o.scope = grants.scope
             and coalesce(o.product, '') = coalesce(grants.product, '')
             and (o.expires_at is null or o.expires_at >= grants.expires_at))";
-    change.sql(sql).bind(from).bind(word).bind(id).run().await?;
+    change.sql(sql).bind(from).bind(word).bind(id).execute().await?;
     let sql = "update grants set role = $2, role_id = $3 where role_id = $1
         and (membership_id is not null or invitation_id in (select id from invitations where status = 'pending'))";
-    change.sql(sql).bind(from).bind(word).bind(id).run().await?;
+    change.sql(sql).bind(from).bind(word).bind(id).execute().await?;
     Ok(())
 }

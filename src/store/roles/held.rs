@@ -30,7 +30,7 @@ pub async fn holders(scope: &mut Scope) -> Result<Vec<Held>> {
         left join invitations i on i.id = g.invitation_id and i.status = 'pending'
         where (a.id = $1 or (a.parent_id = $1 and g.role_id is not null)) and coalesce(g.expires_at, $2) >= $2
         group by g.role, g.role_id";
-    let mut held: Vec<Held> = scope.ask(sql).bind(now).all().await?;
+    let mut held: Vec<Held> = scope.ask(sql).bind(now).fetch_all().await?;
     held.push(Held { role: Some(BuiltIn::Owner.word().to_owned()), role_id: None, holders: 1 });
     Ok(held)
 }
@@ -89,12 +89,12 @@ pub async fn holders_of(scope: &mut Scope, which: Which, limit: i64) -> Result<V
             and coalesce(g.expires_at, $4) >= $4 and (m.id is not null or i.id is not null)
         group by m.id, i.id, m.user_id, u.name, i.email, a.id, a.name, m.suspended_at
         order by coalesce(u.name, i.email), a.id limit $5";
-    Ok(scope.ask(sql).bind(word).bind(id).bind(now).bind(limit).all().await?)
+    Ok(scope.ask(sql).bind(word).bind(id).bind(now).bind(limit).fetch_all().await?)
 }
 
 async fn owner(scope: &mut Scope) -> Result<Vec<Holder>> {
     let sql = "select m.id as membership, cast(null as uuid) as invitation, m.user_id, u.name, cast(null as text) as team,
             m.joined_at as since, false as is_suspended
         from memberships m join users u on u.id = m.user_id where m.account_id = $1 and m.is_owner";
-    Ok(scope.ask(sql).all().await?)
+    Ok(scope.ask(sql).fetch_all().await?)
 }

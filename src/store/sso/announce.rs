@@ -5,8 +5,8 @@ use super::super::{
     site,
 };
 use crate::{
+    emails,
     error::{Error, Result},
-    letters,
     model::time::{HOUR, Time},
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub async fn tell(change: &mut Change) -> Result<usize> {
     let connection =
         connection.ok_or_else(|| Error::conflict("no_connection", "Connect an identity provider first."))?;
     let sql = "select at from audit_events where chain = $1 and action = 'sso.people_told' order by seq desc limit 1";
-    let last: Option<(Time,)> = change.ask(sql).maybe().await?;
+    let last: Option<(Time,)> = change.ask(sql).fetch_optional().await?;
     if last.is_some_and(|it| now.since(it.0) < PAUSE) {
         let detail = "They were told less than twelve hours ago. Give them the time to read it.";
         return Err(Error::conflict("told_lately", detail));
@@ -33,20 +33,20 @@ pub async fn tell(change: &mut Change) -> Result<usize> {
             where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
         and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id)
         order by m.name_key, m.id limit $2";
-    let people: Vec<(String,)> = change.ask(sql).bind(MOST).all().await?;
+    let people: Vec<(String,)> = change.ask(sql).bind(MOST).fetch_all().await?;
     if people.is_empty() {
         return Err(Error::conflict("nobody_to_tell", "All of them have come through the provider."));
     }
     let by = change.who().person.clone();
     let path = format!("/sso/{}", here.slug);
     for (to,) in &people {
-        let needed = letters::SsoNeeded {
+        let needed = emails::SsoNeeded {
             account: &here.name,
-            by: letters::Person { name: &by.name, email: &by.email },
+            by: emails::Person { name: &by.name, email: &by.email },
             is_enforced: connection.is_enforced(now),
             path: &path,
         };
-        let letter = letters::sso_needed(&site(change.kit()), to, &needed);
+        let letter = emails::sso_needed(&site(change.kit()), to, &needed);
         change.post(&letter).await?;
     }
     let did = Did::to("sso.people_told", "account", here.id, &here.name)

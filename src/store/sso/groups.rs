@@ -5,9 +5,8 @@ use super::{
         audit::{self, Chain, Did},
         grants::{self, Of},
     },
-    Connection,
-    arrive::{Guest, membership, starting},
-    enforce,
+    Connection, enforce,
+    sign_in::{Guest, membership, starting},
 };
 use crate::{
     error::Result,
@@ -41,7 +40,7 @@ pub(super) async fn settle<W: Who>(
             .map(|it| it.1)
             .collect();
         let sql = "select id from grants where membership_id = $1 and by_group";
-        let by_group: Vec<(GrantId,)> = change.sql(sql).bind(member).all().await?;
+        let by_group: Vec<(GrantId,)> = change.sql(sql).bind(member).fetch_all().await?;
         let is_by_group = |it: &Grant| it.id.is_some_and(|id| by_group.iter().any(|had| had.0 == id));
         let same = |a: &Grant, b: &Grant| a.role == b.role && a.over == b.over;
         let gone: Vec<&Grant> =
@@ -49,7 +48,7 @@ pub(super) async fn settle<W: Who>(
         let mut new: Vec<Grant> =
             wanted.iter().filter(|it| !held.iter().any(|had| same(had, it))).cloned().collect();
         for it in &gone {
-            change.sql("delete from grants where id = $1").bind(it.id).run().await?;
+            change.sql("delete from grants where id = $1").bind(it.id).execute().await?;
         }
         if new.is_empty() && gone.len() == held.len() {
             new = starting(&connection.default_grants);

@@ -5,13 +5,13 @@ use super::{
         audit::{self, Did},
         grants::{self, Wanted},
     },
-    held, of, place,
+    of, place, unlisted_grants,
 };
 use crate::{
     error::{Error, Fault, Result},
     model::{
+        access::{Entry, Fresh},
         account::Kind,
-        entry::{Entry, Fresh},
         grant::Grant,
         id::AccountId,
     },
@@ -121,11 +121,11 @@ async fn write(
         .bind(wish.client_id.trim().to_owned())
         .bind(secret.clone().unwrap_or_default())
         .bind(wish.groups_claim.trim().to_owned())
-        .bind(held::list(default_grants))
-        .bind(held::lists(group_grants))
+        .bind(unlisted_grants::list(default_grants))
+        .bind(unlisted_grants::lists(group_grants))
         .bind(now)
         .bind(secret.is_some())
-        .run()
+        .execute()
         .await?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What a session was shown by an organization's provider. It opens that organization and its teams.
 use super::super::{Change, Scope, Visitor, Who};
 use crate::{
+    clients::oidc::Logout,
+    crypto::secrets::hash,
     error::Result,
-    kit::{oidc::Logout, secret::hash},
     model::{
         id::{AccountId, IdentityId, SessionId},
         time::Time,
@@ -29,7 +30,7 @@ pub struct Proof {
 /// Those of a session.
 pub async fn of<W: Who>(scope: &mut Scope<W>, session: SessionId) -> Result<Vec<Proof>> {
     let sql = "select account_id, identity_id, sid, token, proved_at, expires_at from sso_proofs where session_id = $1";
-    Ok(scope.sql(sql).bind(session).all().await?)
+    Ok(scope.sql(sql).bind(session).fetch_all().await?)
 }
 
 /// Notes them on a session, by the secret of its cookie. The newest of an organization stays.
@@ -48,7 +49,7 @@ pub async fn note(change: &mut Change<Visitor>, session: &[u8], proofs: &[Proof]
             .bind(it.token.clone())
             .bind(it.proved_at)
             .bind(it.expires_at)
-            .run()
+            .execute()
             .await?;
     }
     Ok(())
@@ -58,7 +59,7 @@ pub async fn note(change: &mut Change<Visitor>, session: &[u8], proofs: &[Proof]
 pub async fn home<W: Who>(scope: &mut Scope<W>, session: SessionId) -> Result<Option<String>> {
     let sql = "select a.slug from sso_proofs p join accounts a on a.id = p.account_id
         where p.session_id = $1 order by p.proved_at desc limit 1";
-    let found: Option<(String,)> = scope.sql(sql).bind(session).maybe().await?;
+    let found: Option<(String,)> = scope.sql(sql).bind(session).fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
@@ -70,7 +71,7 @@ pub async fn accounts_of<W: Who>(
 ) -> Result<Vec<AccountId>> {
     let sql = "select account_id from sso_connections where issuer = $1 and client_id = $2 limit 20";
     let found: Vec<(AccountId,)> =
-        scope.sql(sql).bind(issuer.to_owned()).bind(client_id.to_owned()).all().await?;
+        scope.sql(sql).bind(issuer.to_owned()).bind(client_id.to_owned()).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
@@ -79,7 +80,7 @@ pub async fn is_new(change: &mut Change<Visitor>, issuer: &str, logout: &Logout)
     let sql = "insert into sso_logouts (hash, expires_at) values ($1, $2) on conflict (hash) do nothing";
     let name = hash(&format!("{issuer} {}", logout.jti));
     let expires = Time(logout.expires.saturating_mul(1_000_000));
-    Ok(change.sql(sql).bind(name).bind(expires).run().await? > 0)
+    Ok(change.sql(sql).bind(name).bind(expires).execute().await? > 0)
 }
 
 /// Ends what the provider takes back: by its session, else all of the person's. What it began ends with it.
@@ -88,7 +89,7 @@ pub async fn take_back(change: &mut Change<Visitor>, account: AccountId, logout:
             select id from sso_identities where account_id = $1 and ($3 = '' or subject = $3))";
     let sid = logout.sid.clone().unwrap_or_default();
     let subject = logout.subject.clone().unwrap_or_default();
-    change.sql(sql).bind(account).bind(sid).bind(subject).run().await?;
+    change.sql(sql).bind(account).bind(sid).bind(subject).execute().await?;
     change.renews(account.0);
     end_empty(change).await
 }
@@ -97,6 +98,6 @@ pub async fn take_back(change: &mut Change<Visitor>, account: AccountId, logout:
 pub async fn end_empty<W: Who>(change: &mut Change<W>) -> Result<()> {
     let sql = "delete from sessions where method = 'sso' and not exists (
             select 1 from sso_proofs p where p.session_id = sessions.id)";
-    change.sql(sql).run().await?;
+    change.sql(sql).execute().await?;
     Ok(())
 }

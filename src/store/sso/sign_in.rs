@@ -12,12 +12,12 @@ use super::{
     groups::settle,
 };
 use crate::{
+    clients::oidc::Refusal,
+    emails,
     error::{Error, Result},
-    kit::oidc::Refusal,
-    letters,
     model::{
+        access::Person,
         account::LoginType,
-        entry::Person,
         grant::Grant,
         id::{AccountId, IdentityId, MembershipId, UserId},
         role::BuiltIn,
@@ -94,7 +94,7 @@ pub async fn address<W: Who>(
 async fn identity<W: Who>(scope: &mut Scope<W>, guest: &Guest) -> Result<Option<(IdentityId, UserId)>> {
     let sql = "select id, user_id from sso_identities where account_id = $1 and issuer = $2 and subject = $3";
     let asked = scope.sql(sql).bind(guest.account).bind(guest.issuer.clone()).bind(guest.subject.clone());
-    Ok(asked.maybe().await?)
+    Ok(asked.fetch_optional().await?)
 }
 
 pub(super) async fn membership<W: Who>(
@@ -103,7 +103,7 @@ pub(super) async fn membership<W: Who>(
     user: UserId,
 ) -> Result<Option<(MembershipId, bool)>> {
     let sql = "select id, is_owner from memberships where account_id = $1 and user_id = $2";
-    Ok(scope.sql(sql).bind(account).bind(user).maybe().await?)
+    Ok(scope.sql(sql).bind(account).bind(user).fetch_optional().await?)
 }
 
 /// Lets a guest in whose identity is known, or who is new here. `me` is who is signed in on their own in this browser.
@@ -113,7 +113,7 @@ pub async fn arrive(
     guest: &Guest,
     me: Option<UserId>,
 ) -> Result<Result<Arrival, Refusal>> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).execute().await?;
     if let Some((identity, user)) = identity(change, guest).await? {
         if membership(change, guest.account, user).await?.is_none() {
             let detail =
@@ -122,7 +122,7 @@ pub async fn arrive(
         }
         let now = change.now();
         let sql = "update sso_identities set used_at = $2, email = $3 where id = $1";
-        change.sql(sql).bind(identity).bind(now).bind(guest.email.clone()).run().await?;
+        change.sql(sql).bind(identity).bind(now).bind(guest.email.clone()).execute().await?;
         settle(change, connection, guest, user).await?;
         return Ok(Ok(Arrival::In(user, identity)));
     }
@@ -163,7 +163,7 @@ async fn link<W: Who>(change: &mut Change<W>, guest: &Guest, person: &Person) ->
         .bind(person.id)
         .bind(guest.email.clone())
         .bind(now)
-        .run()
+        .execute()
         .await?;
     let did = Did::to("sso.linked", "user", person.id, &person.email)
         .changed(Value::Null, json!({ "issuer": guest.issuer, "email": guest.email }));
@@ -173,7 +173,7 @@ async fn link<W: Who>(change: &mut Change<W>, guest: &Guest, person: &Person) ->
 
 /// Links the signed-in user, who showed on their own who they are, to the guest that came from the provider.
 pub async fn link_me(change: &mut Change<Me>, connection: &Connection, guest: &Guest) -> Result<IdentityId> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).run().await?;
+    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).execute().await?;
     let person = change.who().person.clone();
     let is_member = membership(change, guest.account, person.id).await?.is_some();
     if !is_member && !person.email.eq_ignore_ascii_case(&guest.email) {
@@ -202,13 +202,13 @@ pub async fn link_me(change: &mut Change<Me>, connection: &Connection, guest: &G
         .changed(Value::Null, json!({ "issuer": guest.issuer, "email": guest.email }));
     audit::write(change, chain, did).await?;
     let name = account_name(change, guest.account).await?;
-    let letter = letters::sso_linked(&site(change.kit()), &person.email, &name, &guest.email);
+    let letter = emails::sso_linked(&site(change.kit()), &person.email, &name, &guest.email);
     change.post(&letter).await?;
     Ok(id)
 }
 
 async fn account_name<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<String> {
-    let (name,): (String,) = scope.sql("select name from accounts where id = $1").bind(account).one().await?;
+    let (name,): (String,) = scope.sql("select name from accounts where id = $1").bind(account).fetch_one().await?;
     Ok(name)
 }
 
@@ -227,12 +227,12 @@ async fn join<W: Who>(
     let sql = "update invitations set status = 'accepted' where account_id = $1 and email_key = $2 and status = 'pending'
         and expires_at > $3 returning id";
     let invited: Option<(crate::model::id::InvitationId,)> =
-        change.sql(sql).bind(account).bind(person.email.to_lowercase()).bind(now).maybe().await?;
+        change.sql(sql).bind(account).bind(person.email.to_lowercase()).bind(now).fetch_optional().await?;
     change.renews_at(&person.email);
     match invited {
         Some((invitation,)) => {
             let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";
-            change.sql(sql).bind(invitation).bind(member).run().await?;
+            change.sql(sql).bind(invitation).bind(member).execute().await?;
         }
         None => {
             grants::insert(change, account, Of::Membership(member), &starting(&connection.default_grants))

@@ -4,9 +4,9 @@ use super::super::{
     grants::{Wanted, WantedScope},
 };
 use crate::{
+    crypto::secrets::hash,
     db::List,
     error::Result,
-    kit::secret::hash,
     model::{
         grant::{Grant, Listed, Over, Role},
         id::{AccountId, GrantId, ResourceId, RoleId},
@@ -78,7 +78,7 @@ pub async fn read<W: Who>(
     scope: &mut Scope<W>,
     account: AccountId,
     [list, groups]: [&str; 2],
-    custom: Option<&[super::super::roles::Role]>,
+    custom: Option<&[crate::store::roles::Role]>,
 ) -> Result<(Vec<Grant>, BTreeMap<String, Vec<Grant>>)> {
     let list: Vec<Held> = serde_json::from_str(list).unwrap_or_default();
     let groups: BTreeMap<String, Vec<Held>> = serde_json::from_str(groups).unwrap_or_default();
@@ -88,7 +88,7 @@ pub async fn read<W: Who>(
         Some(known) => roles.extend(known.iter().map(|it| (it.id, it.name.clone(), it.permissions))),
         None if all().any(|it| BuiltIn::parse(&it.role).is_none()) => {
             let sql = "select id, name, permissions from roles where account_id = $1 limit 1000";
-            let found: Vec<(RoleId, String, String)> = scope.sql(sql).bind(account).all().await?;
+            let found: Vec<(RoleId, String, String)> = scope.sql(sql).bind(account).fetch_all().await?;
             roles.extend(found.into_iter().map(|(id, name, all)| (id, name, Permissions::from_json(&all))));
         }
         None => {}
@@ -97,7 +97,7 @@ pub async fn read<W: Who>(
     let mut resources: Vec<(ResourceId, String)> = vec![];
     if !ids.is_empty() {
         let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])";
-        resources = scope.sql(sql).bind(account).bind(List(&ids)).all().await?;
+        resources = scope.sql(sql).bind(account).bind(List(&ids)).fetch_all().await?;
     }
     let now = scope.now();
     let grant = |it: &Held| {

@@ -31,14 +31,14 @@ pub async fn close(change: &mut Change<Host>, month: Month) -> Result<()> {
     change
         .sql("update usage_closed set through = $1 where one = 1 and through < $1")
         .bind(month)
-        .run()
+        .execute()
         .await?;
     Ok(())
 }
 
 /// The last month that was closed; a month of the year 0 if none was.
 pub async fn closed_through<W: Who>(scope: &mut Scope<W>) -> Result<Month> {
-    let (through,) = scope.sql("select through from usage_closed where one = 1").one().await?;
+    let (through,) = scope.sql("select through from usage_closed where one = 1").fetch_one().await?;
     Ok(through)
 }
 
@@ -52,7 +52,7 @@ pub async fn payers<W: Who>(
     let sql =
         "select distinct top_id from usage_days where period = $1 and top_id > $2 order by top_id limit $3";
     let after = after.unwrap_or(AccountId(Uuid::nil()));
-    let found: Vec<(AccountId,)> = scope.sql(sql).bind(period).bind(after).bind(limit).all().await?;
+    let found: Vec<(AccountId,)> = scope.sql(sql).bind(period).bind(after).bind(limit).fetch_all().await?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
@@ -71,7 +71,7 @@ pub async fn billable<W: Who>(scope: &mut Scope<W>, top: AccountId, period: Mont
     let sql = "select account_id, meter, case when day < $3 then day else $3 end as day,
             cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos
         from usage_days where period = $2 and top_id = $1 group by 1, 2, 3";
-    let rows: Vec<Row> = scope.sql(sql).bind(top).bind(period).bind(period.first()).all().await?;
+    let rows: Vec<Row> = scope.sql(sql).bind(top).bind(period).bind(period.first()).fetch_all().await?;
     let mut sums: BTreeMap<(AccountId, String, Month), Quantity> = BTreeMap::new();
     for it in rows {
         *sums.entry((it.account_id, it.meter, it.day.month())).or_default() +=

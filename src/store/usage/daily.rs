@@ -8,7 +8,7 @@ use crate::{
         time::{HOUR, Time},
         usage::Sight,
     },
-    store::{Scope, limits::Subject},
+    store::{Scope, rate_limits::Subject},
 };
 
 /// How many requests of a day the rate limits were asked about, and how many of them they refused.
@@ -77,7 +77,7 @@ pub async fn days(
         .bind(filter.to.0 * 24)
         .bind(peak_from.0 * 24)
         .bind(limit)
-        .all()
+        .fetch_all()
         .await?;
     let mut days = Days::default();
     for it in rows {

@@ -33,7 +33,7 @@ pub async fn take<W: Who>(change: &mut Change<W>, batch: Vec<Result<Reported, Re
     let known = Known::find(change, &batch).await?;
     // What is locked is locked in one order, so that batches at the same time wait for each other, and never in a circle.
     let sql = "select through from usage_closed where one = 1 for share";
-    let (closed,): (Month,) = change.sql(sql).one().await?;
+    let (closed,): (Month,) = change.sql(sql).fetch_one().await?;
     let mut events: BTreeMap<Name, Event> = BTreeMap::new();
     for (index, reported) in batch.into_iter().enumerate() {
         match reported.and_then(|it| known.place(it, closed)) {
@@ -137,7 +137,7 @@ impl Known {
         if !keys.is_empty() {
             let sql = "select k.id, cast(null as text) as slug, k.account_id, coalesce(a.parent_id, a.id) as top_id, k.user_id
                 from api_keys k join accounts a on a.id = k.account_id where k.id = any($1::uuid[])";
-            let found: Vec<Holder> = change.sql(sql).bind(List(&keys)).all().await?;
+            let found: Vec<Holder> = change.sql(sql).bind(List(&keys)).fetch_all().await?;
             known.keys = found.into_iter().map(|it| (KeyId(it.id), it)).collect();
         }
         let words: Vec<String> = accounts.into_iter().collect();
@@ -147,7 +147,7 @@ impl Known {
                 from accounts a join slugs s on s.account_id = a.id where s.slug = any($1::text[])
                 union all select a.id, cast(null as text), a.id, coalesce(a.parent_id, a.id), cast(null as uuid)
                 from accounts a where a.id = any($2::uuid[])";
-            let found: Vec<Holder> = change.sql(sql).bind(List(&words)).bind(List(&ids)).all().await?;
+            let found: Vec<Holder> = change.sql(sql).bind(List(&words)).bind(List(&ids)).fetch_all().await?;
             let named = |it: Holder| (it.slug.clone().unwrap_or_else(|| it.id.to_string()), it);
             known.accounts = found.into_iter().map(named).collect();
         }
@@ -162,7 +162,7 @@ impl Known {
                 union all select id, account_id, product, kind, external_id from resources
                 where account_id = any($2::uuid[]) and external_id = any($3::text[])";
             let found: Vec<Found> =
-                change.sql(sql).bind(List(&ids)).bind(List(&within)).bind(List(&external)).all().await?;
+                change.sql(sql).bind(List(&ids)).bind(List(&within)).bind(List(&external)).fetch_all().await?;
             for it in found {
                 let name = (it.account_id, it.product.clone(), it.kind.clone(), it.external_id.clone());
                 known.external.insert(name, it.id);
@@ -300,14 +300,14 @@ async fn insert<W: Who>(
         (n, id(top), id(account), id(user), id(key), &it.product, what.0, what.1, what.2, what.3)
     }));
     let now = change.now();
-    change.sql("savepoint taken").run().await?;
-    let many = change.sql(insert!("")).bind(&spelled).bind(&places).bind(now).run().await?;
+    change.sql("savepoint taken").execute().await?;
+    let many = change.sql(insert!("")).bind(&spelled).bind(&places).bind(now).execute().await?;
     if usize::try_from(many).is_ok_and(|it| it == events.len()) {
         return Ok(None);
     }
-    change.sql("rollback to savepoint taken").run().await?;
+    change.sql("rollback to savepoint taken").execute().await?;
     let again = change.sql(insert!(" returning source, id")).bind(&spelled).bind(&places).bind(now);
-    let new: Vec<Name> = again.all().await?;
+    let new: Vec<Name> = again.fetch_all().await?;
     Ok(Some(new.into_iter().collect()))
 }
 
@@ -345,6 +345,6 @@ pub(super) async fn add<W: Who>(
         on conflict (account_id, day, meter, user_id, key_id, product, resource_id, model, period) do update set
             whole = usage_days.whole + excluded.whole, nanos = usage_days.nanos + excluded.nanos,
             events = usage_days.events + excluded.events";
-    change.sql(sql).bind(rows(sums.iter().map(DayRow::of))).run().await?;
+    change.sql(sql).bind(rows(sums.iter().map(DayRow::of))).execute().await?;
     Ok(())
 }

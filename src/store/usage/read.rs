@@ -3,8 +3,8 @@ use crate::{
     db::{List, Query},
     error::{Error, Result},
     model::{
+        access::Entry,
         calendar::Day,
-        entry::Entry,
         grant::Grant,
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         quantity::Quantity,
@@ -218,7 +218,7 @@ pub async fn sums(scope: &mut Scope, filter: &Filter, axes: &[Axis], limit: i64)
     for axis in [Axis::Day, Axis::Product, Axis::Member, Axis::Key, Axis::Team, Axis::Model, Axis::Resource] {
         query = query.bind(axes.contains(&axis));
     }
-    let rows: Vec<Row> = query.bind(limit).all().await?;
+    let rows: Vec<Row> = query.bind(limit).fetch_all().await?;
     let named = |text: String| Some(text).filter(|it| !it.is_empty());
     let there = |id: Uuid| Some(id).filter(|it| !it.is_nil());
     let sum = |it: Row| Sum {
@@ -339,7 +339,7 @@ pub async fn slices(
     for meter in meters {
         query = query.bind(meter.to_owned());
     }
-    let rows: Vec<SliceRow> = query.bind(limit).all().await?;
+    let rows: Vec<SliceRow> = query.bind(limit).fetch_all().await?;
     // They are the same in every row.
     let filters = rows.first().map(|it| {
         let of = [

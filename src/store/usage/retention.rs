@@ -1,5 +1,5 @@
 //! How long events are kept, and whether the sums are theirs.
-use super::take::{Place, add};
+use super::ingest::{Place, add};
 use crate::{
     error::Result,
     model::{
@@ -22,7 +22,7 @@ pub async fn sweep(change: &mut Change<Host>) -> Result<u64> {
     let before = change.now().minus(KEPT);
     let sql = "delete from usage_events where (source, id) in
         (select source, id from usage_events where at < $1 order by at limit $2)";
-    Ok(change.sql(sql).bind(before).bind(STEP).run().await?)
+    Ok(change.sql(sql).bind(before).bind(STEP).execute().await?)
 }
 
 /// A sum that was not that of its events.
@@ -83,7 +83,7 @@ fn by_place(rows: Vec<Row>) -> Sums {
 pub async fn whole_days(change: &mut Change<Host>) -> Result<Option<(Day, Day)>> {
     let sql =
         "select (select min(at) from usage_events) as first, (select max(at) from usage_events) as last";
-    let (first, last): (Option<Time>, Option<Time>) = change.sql(sql).one().await?;
+    let (first, last): (Option<Time>, Option<Time>) = change.sql(sql).fetch_one().await?;
     // Of the day on which the oldest are deleted, some may be gone.
     let oldest = Day::of(change.now().minus(KEPT)).plus(1);
     Ok(first.zip(last).map(|(first, last)| (Day::of(first).max(oldest), Day::of(last))))
@@ -92,16 +92,16 @@ pub async fn whole_days(change: &mut Change<Host>) -> Result<Option<(Day, Day)>>
 /// Sums a day's events again, and says what was not as they say. With `mend`, it is then.
 pub async fn rebuild(change: &mut Change<Host>, day: Day, mend: bool) -> Result<Vec<Difference>> {
     // Nothing is taken in meanwhile.
-    change.sql("select through from usage_closed where one = 1 for update").run().await?;
+    change.sql("select through from usage_closed where one = 1 for update").execute().await?;
     let sql = "select account_id, cast($1 as bigint) as day, meter, user_id, key_id, product, resource_id, model, period, top_id,
             cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos, count(*) as events
         from usage_events where at >= $2 and at < $3
         group by account_id, meter, user_id, key_id, product, resource_id, model, period, top_id";
-    let rows = change.sql(sql).bind(day).bind(day.start()).bind(day.plus(1).start()).all().await?;
+    let rows = change.sql(sql).bind(day).bind(day.start()).bind(day.plus(1).start()).fetch_all().await?;
     let is = by_place(rows);
     let sql = "select account_id, day, meter, user_id, key_id, product, resource_id, model, period, top_id, whole, nanos, events
         from usage_days where day = $1";
-    let had = by_place(change.sql(sql).bind(day).all().await?);
+    let had = by_place(change.sql(sql).bind(day).fetch_all().await?);
     let none = (Quantity::ZERO, 0);
     let mut differences = vec![];
     for place in had.keys().chain(is.keys().filter(|it| !had.contains_key(it))) {
@@ -112,7 +112,7 @@ pub async fn rebuild(change: &mut Change<Host>, day: Day, mend: bool) -> Result<
         }
     }
     if mend && !differences.is_empty() {
-        change.sql("delete from usage_days where day = $1").bind(day).run().await?;
+        change.sql("delete from usage_days where day = $1").bind(day).execute().await?;
         add(change, &is).await?;
     }
     Ok(differences)

@@ -1,15 +1,15 @@
 //! Taking a domain away: what ends with it is said first.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::{At, Can},
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::{id::DomainId, permission::ManageSso},
     store::domains,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -20,7 +20,7 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Template)]
-#[template(path = "sso_domains/remove.html")]
+#[template(path = "sso/domains/remove.html")]
 struct Index {
     slug: String,
     id: DomainId,

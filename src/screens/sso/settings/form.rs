@@ -1,18 +1,18 @@
 //! What the form of the connection asks for, and how it says who gets which role by which group.
 use crate::{
-    app::prove::Given,
     error::{Error, Fault, Result},
+    http::reauth::Given,
     model::{
         grant::{Grant, Over, Role},
         role::BuiltIn,
         text::shorten,
     },
-    screens::role_picker::{self, Kept},
     store::{
         grants::Wanted,
         roles,
         sso::{self, Connection},
     },
+    view::role_picker::{self, Kept},
 };
 use jiff::tz::TimeZone;
 use serde::Deserialize;

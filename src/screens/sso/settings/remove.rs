@@ -1,15 +1,15 @@
 //! Taking the connection away.
 use crate::{
-    app::{
+    error::{Error, Result},
+    http::{
         form::Form,
         gate::Can,
-        page::{Faults, Page},
-        prove::{Given, Proof},
+        reauth::{Given, Proof},
         routes::Routes,
     },
-    error::{Error, Result},
     model::permission::ManageSso,
     store::sso,
+    view::page::{Faults, Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -28,7 +28,7 @@ struct Confirm {
 }
 
 #[derive(Template)]
-#[template(path = "sso/remove.html")]
+#[template(path = "sso/settings/remove.html")]
 struct Remove {
     slug: String,
     linked: i64,

@@ -140,7 +140,7 @@ pub(super) async fn count(scope: &mut Scope, terms: &Terms) -> Result<i64> {
         Way::Holding if terms.is_of_role_alone() => concat!("select ", counted!(role)),
         Way::Holding => concat!("select ", counted!(holding)),
     };
-    Ok(terms.bind(scope.ask(sql)).one::<(i64,)>().await?.0)
+    Ok(terms.bind(scope.ask(sql)).fetch_one::<(i64,)>().await?.0)
 }
 
 /// How many members there are, and by what they can be filtered: one statement.
@@ -154,10 +154,10 @@ pub async fn around(scope: &mut Scope, filter: &Filter) -> Result<Around> {
             Way::Holding if terms.is_of_role_alone() => around!(counted!(role), "$13", "$2"),
             Way::Holding => around!(counted!(holding), "$13", "$2"),
         };
-        terms.bind(scope.ask(sql)).bind(top).one().await?
+        terms.bind(scope.ask(sql)).bind(top).fetch_one().await?
     } else {
         let now = scope.now();
-        scope.ask(around!("a.member_count", "$2", "$3")).bind(top).bind(now).one().await?
+        scope.ask(around!("a.member_count", "$2", "$3")).bind(top).bind(now).fetch_one().await?
     };
     let mut roles: Vec<Named> = json::list(row.roles)?;
     for it in &mut roles {

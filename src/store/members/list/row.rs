@@ -2,8 +2,8 @@
 use crate::{
     error::Result,
     model::{
+        access::Person,
         account::LoginType,
-        entry::Person,
         id::{MembershipId, UserId},
         time::Time,
     },

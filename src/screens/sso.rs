@@ -1,0 +1,26 @@
+//! Single sign-on: the way through an organization's provider and back, and the pages on which administrators set it up.
+mod backchannel_logout;
+mod break_glass;
+mod domains;
+mod enforcement;
+mod flow_cookie;
+mod link;
+mod login;
+mod settings;
+mod test;
+
+use crate::http::routes::Routes;
+
+/// The routes of these screens.
+pub fn routes() -> Routes {
+    let all = [
+        login::routes(),
+        link::routes(),
+        backchannel_logout::routes(),
+        break_glass::routes(),
+        settings::routes(),
+        domains::routes(),
+        enforcement::routes(),
+    ];
+    all.into_iter().fold(Routes::default(), Routes::merge)
+}

@@ -1,0 +1,12 @@
+//! What answers look like: pages and their frame, navigation, charts, files to download, sentences of the audit log.
+pub mod audit_sentences;
+pub mod chart;
+pub mod csv;
+pub mod error_pages;
+pub mod invoice;
+pub mod nav;
+pub mod page;
+pub mod permission_matrix;
+pub mod role_picker;
+pub mod shell;
+pub mod zip;
