@@ -1,5 +1,5 @@
-//! The JSON API, `/api/v1`: what a member's key may do, in the shapes of the documentation. Each file is a noun: what comes
-//! in, what goes out, and the handlers. Errors are told by `app::answer`.
+//! The JSON API under `/api/v1`. Each file is a noun of it: the shapes that come in and go out, and the handlers. Errors are rendered
+//! by `http::error_response`.
 mod accounts;
 mod audit;
 mod budgets;
@@ -27,7 +27,6 @@ mod verify;
 use crate::http::routes::Routes;
 use serde::{Deserialize, Deserializer};
 
-/// Every call.
 pub fn routes() -> Routes {
     [
         accounts::routes(),
@@ -55,20 +54,11 @@ pub fn routes() -> Routes {
     .fold(Routes::default(), Routes::merge)
 }
 
-/// A field that takes `null` for a value: `expires_at`, where `null` is for good.
+/// A field in which `null` is a value of its own: `expires_at`, where it means no expiry.
 #[derive(Deserialize)]
 struct Nullable<T>(Option<T>);
 
-/// For a field of a change, with `default`: none where it is absent. A `null` is a value, which `T` takes or refuses.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+/// For a field of a patch, together with `default`: `None` only if the field is absent. Whether `null` is allowed is up to `T`.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, it| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{it:02x}");
-        text
-    })
 }

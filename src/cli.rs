@@ -1,4 +1,4 @@
-//! The command line: what the operator does on the machine itself. One file a noun.
+//! The command line, for the operator. One file per noun.
 mod account;
 mod audit;
 mod check;
@@ -12,7 +12,7 @@ mod token;
 mod usage;
 mod user;
 
-use crate::settings::{Given, Settings};
+use crate::settings::{Settings, SettingsArgs};
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -20,14 +20,14 @@ use std::{io::IsTerminal as _, process::ExitCode};
 #[command(name = "guildhall", version, about, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
-    given: Given,
+    settings: SettingsArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Migrate the database if needed, and serve: what happens when no command is given
+    /// Migrate the database if needed, and serve. The default command
     Serve(serve::Serve),
     /// Users
     #[command(subcommand)]
@@ -44,7 +44,7 @@ enum Command {
     /// Invoices
     #[command(subcommand)]
     Invoices(invoices::Invoices),
-    /// Usage: sums of days, and the events they are made of
+    /// Usage: daily totals, and the events they are made of
     #[command(subcommand)]
     Usage(usage::Usage),
     /// The audit log
@@ -52,46 +52,45 @@ enum Command {
     Audit(audit::Audit),
     /// Print the OpenAPI document of the JSON API
     Openapi,
-    /// Check settings, database, mail server and catalogue, and say how to mend what is wrong
+    /// Check settings, database, mail server and catalogue, and say how to fix what is wrong
     Check,
 }
 
-/// Does what the command line says.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
-    let read = cli.given.read(|name| std::env::var(name).ok());
+    let parsed = cli.settings.parse(|name| std::env::var(name).ok());
     let command = cli.command.unwrap_or_default();
-    let settings = match (read, &command) {
+    let settings = match (parsed, &command) {
         (Ok(settings), _) => settings,
-        (Err(faults), command) => {
-            for it in &faults {
-                out::fault(it);
+        (Err(problems), command) => {
+            for problem in &problems {
+                out::print_error(problem);
             }
             return ExitCode::from(if matches!(command, Command::Check) { 1 } else { 2 });
         }
     };
-    if let Err(cause) = log(&settings, &command, cli.given.log.is_some()) {
-        out::fault(&cause);
+    if let Err(cause) = init_log(&settings, &command, cli.settings.log.is_some()) {
+        out::print_error(&cause);
     }
-    let done = match command {
-        Command::Serve(it) => it.run(&settings).await,
-        Command::User(it) => it.run(&settings).await,
-        Command::Account(it) => it.run(&settings).await,
-        Command::Key(it) => it.run(&settings).await,
-        Command::Token(it) => it.run(&settings).await,
-        Command::Invoices(it) => it.run(&settings).await,
-        Command::Usage(it) => it.run(&settings).await,
-        Command::Audit(it) => it.run(&settings).await,
+    let result = match command {
+        Command::Serve(command) => command.run(&settings).await,
+        Command::User(command) => command.run(&settings).await,
+        Command::Account(command) => command.run(&settings).await,
+        Command::Key(command) => command.run(&settings).await,
+        Command::Token(command) => command.run(&settings).await,
+        Command::Invoices(command) => command.run(&settings).await,
+        Command::Usage(command) => command.run(&settings).await,
+        Command::Audit(command) => command.run(&settings).await,
         Command::Openapi => openapi::run(),
         Command::Check => check::run(&settings).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            if let Some(sentence) = failed.sentence() {
-                out::fault(sentence);
+        Err(error) => {
+            if let Some(message) = error.message() {
+                out::print_error(message);
             }
-            ExitCode::from(failed.code())
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -102,17 +101,17 @@ impl Default for Command {
     }
 }
 
-/// The log goes to standard error: what a command answers stands alone on standard output. A command logs only what the
-/// operator asks for.
-fn log(settings: &Settings, command: &Command, asked: bool) -> Result<(), String> {
+/// Logs to standard error, so that standard output holds results only. Commands other than `serve` log errors only, unless the
+/// operator sets a filter.
+fn init_log(settings: &Settings, command: &Command, is_filter_set: bool) -> Result<(), String> {
     let filter = match command {
         Command::Serve(_) => settings.log.clone(),
-        _ if asked => settings.log.clone(),
-        _ => "error".parse().map_err(|it| format!("{it}"))?,
+        _ if is_filter_set => settings.log.clone(),
+        _ => "error".parse().map_err(|error| format!("{error}"))?,
     };
     let stderr = std::io::stderr;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let log = log.with_ansi(stderr().is_terminal());
-    let set = if settings.log_json { log.json().try_init() } else { log.try_init() };
-    set.map_err(|it| it.to_string())
+    let result = if settings.log_json { log.json().try_init() } else { log.try_init() };
+    result.map_err(|error| error.to_string())
 }

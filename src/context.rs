@@ -1,14 +1,14 @@
-//! What the store and the letters need from outside: the clock, chance, the secret key, the catalogue, the installation's
-//! own rules. Tests bring their own.
+//! What the store and the letters need from outside: the clock, random, the secret key, the catalogue, the installation's
+//! own config. Tests bring their own.
 pub mod bloom_filter;
 pub mod invalidation;
-pub mod recall;
+pub mod job_stats;
 
 use crate::clients::outgoing::Outgoing;
-use crate::crypto::secrets::Seal;
+use crate::crypto::{random::Random, secrets::Secrets};
 use crate::model::{catalog::Catalog, time::Time};
-use invalidation::Stale;
-use recall::Recall;
+use invalidation::Invalidations;
+use job_stats::JobStats;
 use std::{
     net::SocketAddr,
     ops::Deref,
@@ -40,32 +40,9 @@ impl Clock {
     }
 }
 
-/// Where random bytes come from.
-#[derive(Clone)]
-pub struct Chance(Arc<Fill>);
-
-type Fill = dyn Fn(&mut [u8]) + Send + Sync;
-
-impl Chance {
-    /// The operating system's, by a generator that it seeds.
-    pub fn real() -> Chance {
-        Chance::from(|bytes| rand::fill(bytes))
-    }
-    /// Another one.
-    pub fn from(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Chance {
-        Chance(Arc::new(fill))
-    }
-    /// So many random bytes.
-    pub fn bytes<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        (self.0)(&mut bytes);
-        bytes
-    }
-}
-
 /// What an operator decides once for the installation.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub struct InstallationConfig {
     /// Where people reach us: `https://console.example.com`, no slash at the end.
     pub base_url: String,
     /// How many organizations one user may own.
@@ -82,7 +59,7 @@ pub struct Rules {
     pub social: crate::clients::social::Providers,
 }
 
-impl Rules {
+impl InstallationConfig {
     /// Whether people reach us by https.
     pub fn is_https(&self) -> bool {
         self.base_url.starts_with("https:")
@@ -100,28 +77,28 @@ impl Rules {
 
 /// All of it, in one place that everybody holds on to.
 #[derive(Clone)]
-pub struct Kit(Arc<Tools>);
+pub struct Context(Arc<ContextInner>);
 
-impl Deref for Kit {
-    type Target = Tools;
-    fn deref(&self) -> &Tools {
+impl Deref for Context {
+    type Target = ContextInner;
+    fn deref(&self) -> &ContextInner {
         &self.0
     }
 }
 
 /// What is in it.
 #[derive(Clone)]
-pub struct Tools {
+pub struct ContextInner {
     /// What time it is.
     pub clock: Clock,
     /// Where random bytes come from.
-    pub chance: Chance,
+    pub random: Random,
     /// Encrypts and signs under the secret key.
-    pub seal: Arc<Seal>,
+    pub secrets: Arc<Secrets>,
     /// What the platform sells.
     pub catalog: Arc<Catalog>,
     /// What the operator decided.
-    pub rules: Arc<Rules>,
+    pub config: Arc<InstallationConfig>,
     /// Asks addresses that customers typed.
     pub outgoing: Outgoing,
     /// Asks identity providers.
@@ -129,33 +106,33 @@ pub struct Tools {
     /// Asks Google and GitHub.
     pub social: crate::clients::social::Social,
     /// What this process may not remember any longer.
-    pub stale: Arc<Stale>,
-    /// What was read just now.
-    pub recall: Arc<Recall>,
+    pub invalidations: Arc<Invalidations>,
+    /// How the jobs went.
+    pub job_stats: Arc<JobStats>,
     last: Arc<Mutex<u64>>,
 }
 
-impl Kit {
+impl Context {
     /// Puts it together.
-    pub fn new(clock: Clock, chance: Chance, seal: Seal, catalog: Catalog, rules: Rules) -> Kit {
-        let outgoing = Outgoing::new(rules.allow_private_addresses, rules.dns_resolver);
-        let social = crate::clients::social::Social::new(rules.social.clone(), rules.dns_resolver);
-        let (seal, catalog, rules) = (Arc::new(seal), Arc::new(catalog), Arc::new(rules));
+    pub fn new(clock: Clock, random: Random, secrets: Secrets, catalog: Catalog, config: InstallationConfig) -> Context {
+        let outgoing = Outgoing::new(config.allow_private_addresses, config.dns_resolver);
+        let social = crate::clients::social::Social::new(config.social.clone(), config.dns_resolver);
+        let (secrets, catalog, config) = (Arc::new(secrets), Arc::new(catalog), Arc::new(config));
         let oidc = crate::clients::oidc::Oidc::new(outgoing.clone());
-        let (stale, recall, last) = (Arc::default(), Arc::default(), Arc::default());
+        let (invalidations, job_stats, last) = (Arc::default(), Arc::default(), Arc::default());
         let tools =
-            Tools { clock, chance, seal, catalog, rules, outgoing, oidc, social, stale, recall, last };
-        Kit(Arc::new(tools))
+            ContextInner { clock, random, secrets, catalog, config, outgoing, oidc, social, invalidations, job_stats, last };
+        Context(Arc::new(tools))
     }
     /// The same by another clock.
     #[must_use]
-    pub fn by(&self, clock: Clock) -> Kit {
-        Kit(Arc::new(Tools { clock, last: Arc::default(), ..Tools::clone(self) }))
+    pub fn by(&self, clock: Clock) -> Context {
+        Context(Arc::new(ContextInner { clock, last: Arc::default(), ..ContextInner::clone(self) }))
     }
     /// The same with another catalogue.
     #[must_use]
-    pub fn selling(&self, catalog: Catalog) -> Kit {
-        Kit(Arc::new(Tools { catalog: Arc::new(catalog), ..Tools::clone(self) }))
+    pub fn selling(&self, catalog: Catalog) -> Context {
+        Context(Arc::new(ContextInner { catalog: Arc::new(catalog), ..ContextInner::clone(self) }))
     }
     /// Now.
     pub fn now(&self) -> Time {
@@ -169,7 +146,7 @@ impl Kit {
             *last = now.max(*last + 1);
             *last
         };
-        let mut rest: [u8; 10] = self.chance.bytes();
+        let mut rest: [u8; 10] = self.random.bytes();
         // The microseconds go where the standard allows more precision (RFC 9562, 6.2, method 3).
         let fraction = u16::try_from((micros % 1000) * 4096 / 1000).unwrap_or(0);
         rest[..2].copy_from_slice(&fraction.to_be_bytes());
@@ -177,6 +154,6 @@ impl Kit {
     }
     /// An address of ours: `url("/me")`.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.rules.base_url)
+        format!("{}{path}", self.config.base_url)
     }
 }

@@ -1,8 +1,9 @@
-//! One SQL text, two engines. A query is text and arguments already encoded for the engine at hand; the engine is chosen
-//! in exactly one place (`on!`). Nothing above this module knows which one it is talking to.
+//! One SQL text for two engines, SQLite and Postgres. A query holds its text and its arguments, encoded for the engine of its
+//! connection; the engine is chosen in one place, the macro `on!`. Nothing above this module knows which one it talks to.
 mod dialect;
 mod listen;
 mod migrate;
+mod predicates;
 mod value;
 
 pub use listen::Listener;
@@ -25,57 +26,49 @@ use std::{cell::Cell, path::PathBuf, pin::Pin, str::FromStr, time::Duration};
 /// allocation for each statement.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What the database answers.
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
 
-/// A request waits no longer than this for a connection: a busy or dead database is told as such.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a request waits for a connection before it fails as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The database: SQLite with many readers and one writer, or Postgres.
 #[derive(Clone)]
 pub enum Db {
-    /// A file.
     Sqlite {
-        /// Cannot write.
+        /// Opened with `query_only`.
         read: SqlitePool,
-        /// One connection: writers queue here, and never meet a busy file.
+        /// One connection: writers queue here instead of meeting `SQLITE_BUSY`.
         write: SqlitePool,
     },
-    /// A server.
     Postgres(PgPool),
 }
 
-/// A connection or an open transaction. Those who ask do not care which.
+/// A connection or an open transaction: statements run on either.
 pub enum Conn {
-    /// Reads, once there is something to read.
+    /// Takes a connection when the first statement runs.
     Lazy(Db),
-    /// Reads.
     Sqlite(PoolConnection<Sqlite>),
-    /// Changes.
     SqliteTx(Transaction<'static, Sqlite>),
-    /// Reads.
     Postgres(PoolConnection<Postgres>),
-    /// Changes.
     PostgresTx(Transaction<'static, Postgres>),
+    /// Nothing: what was here works elsewhere for a while, and comes back.
+    Lent,
 }
 
-/// Which engine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Dialect {
-    /// A file.
     Sqlite,
-    /// A server.
     Postgres,
 }
 
 impl Db {
-    /// The file of a `sqlite:` URL; none if it names none that lasts.
+    /// The file of a `sqlite:` URL; `None` for an in-memory database.
     pub fn file(url: &str) -> Option<PathBuf> {
         let path = SqliteConnectOptions::from_str(url).ok()?.get_filename().to_path_buf();
-        let lasts = !url.contains(":memory:") && !url.contains("mode=memory");
-        (lasts && path.file_name().is_some()).then_some(path)
+        let is_persistent = !url.contains(":memory:") && !url.contains("mode=memory");
+        (is_persistent && path.file_name().is_some()).then_some(path)
     }
-    /// Opens `sqlite://path` (made if missing) or `postgres://…`.
+    /// Opens `sqlite://path`, which is created if missing, or `postgres://…`.
     pub async fn connect(url: &str) -> Result<Db> {
         if url.starts_with("postgres") {
             let options = PgConnectOptions::from_str(url)?
@@ -83,8 +76,8 @@ impl Db {
                 .options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "20000")]);
             let pool = PgPoolOptions::new()
                 .max_connections(20)
-                .acquire_timeout(PATIENCE)
-                // A ping for each request would be a round trip for each request: ask only who has slept.
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A ping costs a round trip: ping only connections that were idle for a second.
                 .test_before_acquire(false)
                 .before_acquire(|conn, meta| {
                     Box::pin(async move {
@@ -102,63 +95,62 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5))
-            // Nine connections have one each, in KiB; behind them stands the system's own cache of the file.
+            // In KiB, for each of nine connections. The operating system caches the file, too.
             .pragma("cache_size", "-1024")
             .log_statements(tracing::log::LevelFilter::Trace);
-        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE * 3);
+        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT * 3);
         let write = write.connect_with(base.clone().optimize_on_close(true, None)).await?;
-        let read = SqlitePoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        let read = SqlitePoolOptions::new().max_connections(8).acquire_timeout(ACQUIRE_TIMEOUT);
         let read = read.connect_with(base.pragma("query_only", "on")).await?;
         Ok(Db::Sqlite { read, write })
     }
-    /// Which engine.
     pub fn dialect(&self) -> Dialect {
         match self {
             Db::Sqlite { .. } => Dialect::Sqlite,
             Db::Postgres(_) => Dialect::Postgres,
         }
     }
-    /// A connection for single statements that read.
+    /// A connection for statements that read.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
             Db::Sqlite { read, .. } => Conn::Sqlite(read.acquire().await?),
             Db::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
         })
     }
-    /// The same, taken when the first statement is asked: what can be answered from memory needs none.
-    pub fn read_later(&self) -> Conn {
+    /// Like `read`, but takes the connection when the first statement runs: a request answered from memory needs none.
+    pub fn read_lazily(&self) -> Conn {
         Conn::Lazy(self.clone())
     }
-    /// A transaction that may write. SQLite takes the write lock here, so that reading before writing never fails late.
+    /// A transaction that may write. SQLite takes its write lock here, so that a write after a read cannot fail as busy.
     pub async fn begin(&self) -> Result<Conn> {
         self.begin_by("pragma synchronous = normal; begin immediate").await
     }
-    /// The same, and what is committed is on the disk: it outlives the machine's sudden end, not only the program's.
+    /// Like `begin`, but commits are flushed to disk: they survive a power failure, not only a crash of the program.
     pub async fn begin_durable(&self) -> Result<Conn> {
         self.begin_by("pragma synchronous = full; begin immediate").await
     }
-    async fn begin_by(&self, lite: &'static str) -> Result<Conn> {
+    async fn begin_by(&self, sqlite: &'static str) -> Result<Conn> {
         Ok(match self {
-            Db::Sqlite { write, .. } => Conn::SqliteTx(write.begin_with(lite).await?),
+            Db::Sqlite { write, .. } => Conn::SqliteTx(write.begin_with(sqlite).await?),
             Db::Postgres(pool) => Conn::PostgresTx(pool.begin().await?),
         })
     }
-    /// Connections that are open, and those of them that nobody uses now.
+    /// How many connections are open, and how many of them are idle.
     pub fn connections(&self) -> (u32, usize) {
         match self {
             Db::Sqlite { read, write } => (read.size() + write.size(), read.num_idle() + write.num_idle()),
             Db::Postgres(pool) => (pool.size(), pool.num_idle()),
         }
     }
-    /// Brings the schema up to date; safe to run from many replicas at once.
+    /// Applies pending migrations; safe to run from many replicas at once.
     pub async fn migrate(&self) -> Result<()> {
         migrate::run(self).await
     }
-    /// How many migrations are still to be made.
-    pub async fn behind(&self) -> Result<usize> {
-        migrate::behind(self).await
+    /// How many migrations are not applied yet.
+    pub async fn pending_migrations(&self) -> Result<usize> {
+        migrate::pending(self).await
     }
-    /// Waits for what is running, then closes.
+    /// Waits for running statements, then closes.
     pub async fn close(&self) {
         match self {
             Db::Sqlite { read, write } => {
@@ -171,15 +163,15 @@ impl Db {
 }
 
 impl Conn {
-    /// Which engine.
     pub fn dialect(&self) -> Dialect {
         match self {
             Conn::Lazy(db) => db.dialect(),
             Conn::Sqlite(_) | Conn::SqliteTx(_) => Dialect::Sqlite,
             Conn::Postgres(_) | Conn::PostgresTx(_) => Dialect::Postgres,
+            Conn::Lent => unreachable!("a connection that is lent is asked nothing"),
         }
     }
-    /// Whether it may write, and sees what it wrote.
+    /// Whether this is a transaction.
     pub fn is_change(&self) -> bool {
         matches!(self, Conn::SqliteTx(_) | Conn::PostgresTx(_))
     }
@@ -189,7 +181,7 @@ impl Conn {
         }
         Ok(self)
     }
-    /// SQL is a literal, written for Postgres; the few spellings that SQLite lacks are replaced.
+    /// Takes SQL in the Postgres dialect, which is translated for SQLite: see `dialect`.
     pub fn query(&mut self, sql: &'static str) -> Query<'_> {
         let args = match self.dialect() {
             Dialect::Sqlite => Args::Sqlite(SqliteArguments::default()),
@@ -198,12 +190,12 @@ impl Conn {
         let sql = translate(sql, self.dialect());
         Query { conn: self, sql, args, bound: 0 }
     }
-    /// Keeps what a transaction did. Dropped without it, it never was.
+    /// Commits the transaction. A transaction that is dropped instead is rolled back.
     pub async fn commit(self) -> Result<()> {
         match self {
-            Conn::SqliteTx(it) => it.commit().await,
-            Conn::PostgresTx(it) => it.commit().await,
-            Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) => Ok(()),
+            Conn::SqliteTx(tx) => tx.commit().await,
+            Conn::PostgresTx(tx) => tx.commit().await,
+            Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) | Conn::Lent => Ok(()),
         }
     }
 }
@@ -212,8 +204,8 @@ tokio::task_local! {
     static STATEMENTS: Cell<u32>;
 }
 
-/// Does some work, and counts how many statements it asks.
-pub async fn counted<T>(work: impl Future<Output = T>) -> (T, u32) {
+/// Runs `work`, and counts the statements that it executes.
+pub async fn count_statements<T>(work: impl Future<Output = T>) -> (T, u32) {
     STATEMENTS.scope(Cell::new(0), async { (work.await, STATEMENTS.with(Cell::get)) }).await
 }
 
@@ -222,7 +214,6 @@ enum Args {
     Postgres(PgArguments),
 }
 
-/// A statement and its values.
 #[must_use]
 pub struct Query<'q> {
     conn: &'q mut Conn,
@@ -235,15 +226,15 @@ fn push<'t, D: Database, T: Encode<'t, D> + Type<D>>(args: &mut D::Arguments, va
     args.add(value).expect("our values encode");
 }
 
-/// The single place where the engine is chosen: the body is expanded once for each.
+/// The one place where the engine is chosen: expands the body once for each.
 macro_rules! on {
     ($query:expr, |$DB:ident, $sql:ident, $args:ident, $to:ident| $body:expr) => {{
         let Query { conn, sql, args, bound } = $query;
         // SQLite would read a missing value as NULL, and both would ignore one too many.
         debug_assert_eq!(bound, highest(sql), "values bound and $n in: {sql}");
         let _ = bound;
-        // Outside of a request, nobody counts.
-        let _ = STATEMENTS.try_with(|it| it.set(it.get() + 1));
+        // Fails outside of `count_statements`, where nothing is counted.
+        let _ = STATEMENTS.try_with(|count| count.set(count.get() + 1));
         let $sql = sql;
         match (conn.open().await?, args) {
             (Conn::Sqlite(conn), Args::Sqlite($args)) => {
@@ -272,7 +263,7 @@ macro_rules! on {
 }
 
 impl<'q> Query<'q> {
-    /// The next value: `$1`, `$2`, …
+    /// Binds the next placeholder: `$1`, `$2`, …
     pub fn bind<'t, T: Value<'t>>(mut self, value: T) -> Self {
         self.bound += 1;
         match &mut self.args {
@@ -281,7 +272,7 @@ impl<'q> Query<'q> {
         }
         self
     }
-    /// Runs it; answers how many rows it touched.
+    /// Returns the number of affected rows.
     pub fn execute(self) -> BoxFuture<'q, Result<u64>> {
         Box::pin(async move {
             on!(self, |DB, sql, args, to| {
@@ -290,19 +281,17 @@ impl<'q> Query<'q> {
             })
         })
     }
-    /// All rows.
     pub fn fetch_all<T: Record + 'q>(self) -> BoxFuture<'q, Result<Vec<T>>> {
         Box::pin(async move {
             on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_all(to).await)
         })
     }
-    /// The one row that must be there.
+    /// Fails with `RowNotFound` if there is none.
     pub fn fetch_one<T: Record + 'q>(self) -> BoxFuture<'q, Result<T>> {
         Box::pin(async move {
             on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_one(to).await)
         })
     }
-    /// The row, if there is one.
     pub fn fetch_optional<T: Record + 'q>(self) -> BoxFuture<'q, Result<Option<T>>> {
         Box::pin(async move {
             on!(self, |DB, sql, args, to| sqlx::query_as_with::<DB, T, _>(sql, args).fetch_optional(to).await)

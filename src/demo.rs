@@ -1,36 +1,40 @@
-//! A believable organization for `serve --demo`: told as a story of ninety days, by the same functions that the screens call.
-mod bills;
-mod chapters;
-mod doors;
-mod people;
-mod stage;
-mod story;
+//! A believable organization for `serve --demo`: ninety days of changes, made by the same functions that the screens call, so that
+//! it has an audit log, mails and invoices.
+mod billing;
+mod data;
+mod runner;
+mod seed;
+mod sso;
+mod steps;
 mod usage;
 
-pub use bills::sold;
+pub use billing::with_seller;
 
 use crate::{
-    context::Kit,
+    context::Context,
     db::Db,
     error::{Error, Result},
-    store::{Client, Host, Scope, users},
+    store::{Scope, System, users},
 };
 
-/// The password of everybody.
+/// Everybody's password.
 pub const PASSWORD: &str = "guildhall-demo";
 
-/// Fills an empty database; leaves its own alone, and refuses any other.
-pub async fn fill(db: &Db, kit: &Kit) -> Result<()> {
+/// Fills an empty database. Does nothing if it holds the demonstration already.
+///
+/// # Errors
+/// `not_empty` if it holds anything else.
+pub async fn fill(db: &Db, context: &Context) -> Result<()> {
     let (is_demo, is_empty) = {
-        let mut scope = Scope::read(db, Host("guildhall serve --demo"), kit, &Client::default());
+        let mut scope = Scope::system(db, System("guildhall serve --demo"), context);
         (users::is_demo(&mut scope).await?, users::is_empty(&mut scope).await?)
     };
     match (is_demo, is_empty) {
         (true, _) => Ok(()),
-        (false, true) => story::tell(db, kit).await,
+        (false, true) => seed::seed(db, context).await,
         (false, false) => Err(Error::conflict(
             "not_empty",
-            "This database holds something else than the demonstration. Name another one by GUILDHALL_DATABASE_URL.",
+            "This database holds other data than the demonstration. Set GUILDHALL_DATABASE_URL to another one.",
         )),
     }
 }

@@ -1,35 +1,36 @@
-//! The mails that Guildhall writes: one function a letter, and one layout for all of them.
+//! The emails that Guildhall sends: one function per email, one layout for all of them.
 //!
-//! A letter is a [`Draft`]: the same sentences are laid out as HTML and as plain text, so the two cannot drift apart.
-//! Every sentence is put on one line before it is laid out, so a name cannot break out of it; the HTML layout escapes.
+//! Each email is an [`EmailDraft`]: the same sentences are laid out as HTML and as plain text, so the two cannot drift apart.
+//! Every sentence is reduced to one line first, so that a name cannot break out of it; the HTML layout escapes.
 
+use crate::clients::one_line;
+pub use crate::clients::smtp::EmailMessage;
+use askama::Template;
 use std::fmt;
 
-use askama::Template;
-use serde::{Deserialize, Serialize};
-
-mod access;
+mod access_requests;
 mod account;
-mod factors;
-mod identity;
-mod invoice;
-mod key;
+mod billing;
+mod budgets;
+mod keys;
+mod security;
+mod social_login;
 mod sso;
 #[cfg(test)]
 mod tests;
 mod transfer;
-pub mod usage;
 mod user;
 
-pub use access::{Access, Given, access_declined, access_granted, access_requested};
+pub use access_requests::{AccessGrant, AccessRequest, access_declined, access_granted, access_requested};
 pub use account::{
-    Deletion, Invitation, Removal, Return, account_deleted, invitation, membership_removed,
+    Deletion, Invitation, Removal, Restoration, account_deleted, invitation, membership_removed,
     membership_restored,
 };
-pub use factors::{FactorChange, SignIn, factor_changed, new_browser};
-pub use identity::identity_changed;
-pub use invoice::{Failure, Invoice, invoice_issued, payment_failed};
-pub use key::{Key, KeyEnd, Leak, TokenLeak, key_ends, key_leaked, service_token_leaked};
+pub use billing::{Invoice, PaymentFailure, invoice_issued, payment_failed};
+pub use budgets::{BudgetUsage, budget_reached};
+pub use keys::{Key, KeyExpiry, KeyLeak, TokenLeak, key_expires, key_leaked, service_token_leaked};
+pub use security::{FactorChange, SignIn, factor_changed, new_browser};
+pub use social_login::identity_changed;
 pub use sso::{SsoNeeded, join_requested, sso_code_used, sso_lifted, sso_linked, sso_needed};
 pub use transfer::{
     Transfer, transfer_accepted, transfer_declined, transfer_expired, transfer_offered,
@@ -40,56 +41,39 @@ pub use user::{
     password_changed, reset_password, sign_up_known,
 };
 
-/// A mail ready to be queued.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Letter {
-    /// The address that it goes to.
-    pub to: String,
-    /// One line of at most 200 characters.
-    pub subject: String,
-    /// The letter as plain text.
-    pub text: String,
-    /// The letter as an HTML document.
-    pub html: String,
-}
-
-/// Says nothing of the body, which may hold a link that lets its bearer in.
-impl fmt::Debug for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letter").field("to", &self.to).field("subject", &self.subject).finish_non_exhaustive()
-    }
-}
-
-/// The installation that writes.
+/// The installation that sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
-    /// What the foot of each letter calls it: `console.example.com`.
+    /// Named at the foot of each email: `console.example.com`.
     pub host: &'a str,
-    /// Where it is: `https://console.example.com`, without a slash at the end.
+    /// `https://console.example.com`, without a slash at the end.
     pub base_url: &'a str,
 }
 
-/// Somebody whom a letter names.
+/// Whoever an email names: a person, or a service token or a job, which has no address.
 #[derive(Clone, Copy, Debug)]
-pub struct Person<'a> {
-    /// As they wrote it.
+pub struct Sender<'a> {
     pub name: &'a str,
-    /// Their address.
+    /// Empty if there is none.
     pub email: &'a str,
 }
 
-impl fmt::Display for Person<'_> {
+/// `Name (address)`, or the name alone.
+impl fmt::Display for Sender<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.email)
+        match self.email {
+            "" => f.write_str(self.name),
+            email => write!(f, "{} ({email})", self.name),
+        }
     }
 }
 
-/// What a letter says, before it is laid out.
+/// The content of an email, before it is laid out. Empty parts are left out.
 #[derive(Default)]
-struct Draft<'a> {
+struct EmailDraft<'a> {
     subject: String,
     title: String,
-    /// Shown by a list of mails after the subject; the lead when empty.
+    /// Shown after the subject in a list of emails; the lead when empty.
     preview: String,
     lead: String,
     /// They end the lead: "… invited you as" Admin, Analyst.
@@ -99,11 +83,11 @@ struct Draft<'a> {
     /// What to know about the action: how long its link works.
     note: String,
     other: Option<Action>,
-    /// What to do if the letter is unexpected.
+    /// What to do if the email is unexpected.
     closing: String,
 }
 
-/// Something to press.
+/// A button.
 struct Action {
     label: &'static str,
     link: String,
@@ -116,40 +100,41 @@ impl Action {
 }
 
 #[derive(Template)]
-#[template(path = "emails/letter.html")]
+#[template(path = "emails/email.html")]
 struct Html<'a> {
     site: &'a Site<'a>,
     to: &'a str,
-    it: &'a Draft<'a>,
+    draft: &'a EmailDraft<'a>,
 }
 
 #[derive(Template)]
-#[template(path = "emails/letter.txt")]
+#[template(path = "emails/email.txt")]
 struct Text<'a> {
     site: &'a Site<'a>,
     to: &'a str,
-    it: &'a Draft<'a>,
+    draft: &'a EmailDraft<'a>,
 }
 
-impl Draft<'_> {
-    fn letter(mut self, site: &Site<'_>, to: &str) -> Letter {
-        let badges: Vec<String> = self.badges.iter().map(|badge| one_line(badge, SENTENCE)).collect();
+impl EmailDraft<'_> {
+    fn render(mut self, site: &Site<'_>, to: &str) -> EmailMessage {
+        let badges: Vec<String> = self.badges.iter().map(|badge| one_line(badge, MAX_SENTENCE)).collect();
         let sentences =
             [&mut self.title, &mut self.preview, &mut self.lead, &mut self.note, &mut self.closing];
         for sentence in sentences.into_iter().chain(&mut self.lines) {
-            *sentence = one_line(sentence, SENTENCE);
+            *sentence = one_line(sentence, MAX_SENTENCE);
         }
-        let it = &Draft { badges: &badges, subject: one_line(&self.subject, SUBJECT), ..self };
-        Letter {
+        let subject = one_line(&self.subject, EmailMessage::MAX_SUBJECT);
+        let draft = &EmailDraft { badges: &badges, subject, ..self };
+        EmailMessage {
             to: to.to_owned(),
-            subject: it.subject.clone(),
-            text: Text { site, to, it }.render().expect("a letter's template renders"),
-            html: Html { site, to, it }.render().expect("a letter's template renders"),
+            subject: draft.subject.clone(),
+            text: Text { site, to, draft }.render().expect("the layout renders any draft"),
+            html: Html { site, to, draft }.render().expect("the layout renders any draft"),
         }
     }
 
     /// The lead of the plain text, where the badges are words of the sentence.
-    fn lead_in_words(&self) -> String {
+    fn lead_with_badges(&self) -> String {
         if self.badges.is_empty() {
             self.lead.clone()
         } else {
@@ -158,22 +143,10 @@ impl Draft<'_> {
     }
 }
 
-const SUBJECT: usize = 200;
-const SENTENCE: usize = 1000;
+/// In characters.
+const MAX_SENTENCE: usize = 1000;
 /// Columns of the plain text.
 const WIDTH: usize = 72;
-
-/// `text` on one line of at most `max` characters. Line breaks and control characters become spaces; marks that turn the
-/// order of the letters after them are left out.
-pub fn one_line(text: &str, max: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text = text.replace(turns, "").replace(char::is_control, " ");
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(max) {
-        None => line,
-        Some(_) => line.chars().take(max - 1).chain(['…']).collect(),
-    }
-}
 
 /// A paragraph broken between words; a word longer than a line, such as a link, stays whole.
 fn wrapped(paragraph: &str) -> String {

@@ -1,226 +1,191 @@
-//! What the program does of its own accord: delivers mails, and forgets what is over. On several replicas, each does a part:
-//! what one has taken, no other takes.
-mod collect;
+//! What the program does of its own accord. Each job stands in a file of its own and runs by itself: one that fails stops no
+//! other, is tried again, measured and logged. On several replicas each does a part: what one has leased, no other takes.
+mod check_domains;
+mod close_months;
+mod delete_old_usage;
+mod deliver;
+mod end_memberships;
+mod expire_transfers;
+mod lift_enforcement;
+mod mail_key_expiry;
+mod sweep_idempotency_keys;
+mod sweep_mails;
+mod sweep_sessions;
 
 use crate::{
     clients::{
-        payments::{ByHand, Till},
-        smtp::{Failure, Postman},
+        payments::{Manual, PaymentProvider},
+        smtp::SmtpMailer,
     },
-    context::Kit,
-    db::Db,
-    emails::Letter,
-    error::Result,
-    model::time::{MINUTE, Time},
-    store::{
-        Change, Client, Host, Scope, domains, idempotency, invoices, keys, members,
-        outbox::{self, Due},
-        plans, sessions,
-        sso::enforce,
-        transfers, usage,
-    },
+    context::Context,
+    db::{BoxFuture, Db},
+    error::{Error, Result},
+    model::time::MINUTE,
+    store::{Change, Scope, System},
 };
 use std::{
     future::Future,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-/// How often the outbox is looked at.
-const GLANCE: Duration = Duration::from_millis(500);
-/// Letters on their way at a time: a server that is slow with one delays no other.
-const AT_ONCE: usize = 8;
-/// For one letter: shorter than the store's lease, so that it is not taken twice.
-const LONGEST: Duration = Duration::from_secs(100);
-/// Steps of deleting old events in one sweep, and the pause after each.
-const STEPS: usize = 50;
-const BREATH: Duration = Duration::from_millis(20);
-/// The longest pause while the database is away.
+/// What the audit log calls the program itself.
+const SYSTEM: System = System("guildhall");
+/// How often most jobs run.
+const EVERY_MINUTE: Duration = MINUTE;
+/// The first pause after a failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after failures, for jobs that run more often than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-const NAME: Host = Host("guildhall");
+/// Something that is done again and again.
+pub trait Job: Send + Sync {
+    /// In the log, in the metrics and on the operator's page.
+    fn name(&self) -> &'static str;
+    /// The pause between the end of one run and the beginning of the next.
+    fn every(&self) -> Duration {
+        EVERY_MINUTE
+    }
+    fn run<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<()>>;
+    /// Waits for what a run left under way, when the program stops.
+    fn finish(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
 
-/// Does what is due.
+/// Every job. A new one needs its file and its line here.
+fn all() -> Vec<Arc<dyn Job>> {
+    vec![
+        Arc::new(deliver::Deliver::default()),
+        Arc::new(sweep_idempotency_keys::SweepIdempotencyKeys),
+        Arc::new(sweep_mails::SweepMails),
+        Arc::new(sweep_sessions::SweepSessions),
+        Arc::new(expire_transfers::ExpireTransfers),
+        Arc::new(lift_enforcement::LiftEnforcement),
+        Arc::new(check_domains::CheckDomains),
+        Arc::new(mail_key_expiry::MailKeyExpiry),
+        Arc::new(end_memberships::EndMemberships),
+        Arc::new(close_months::CloseMonths),
+        Arc::new(delete_old_usage::DeleteOldUsage),
+    ]
+}
+
+/// What jobs work with.
 #[derive(Clone)]
 pub struct Worker {
     db: Db,
-    kit: Kit,
-    postman: Option<Arc<Postman>>,
-    till: Arc<dyn Till>,
+    context: Context,
+    mailer: Option<Arc<SmtpMailer>>,
+    payments: Arc<dyn PaymentProvider>,
 }
 
 impl Worker {
-    /// On a database. Without a postman, mails stay in the database, where the mailbox shows them.
-    pub fn new(db: Db, kit: Kit, postman: Option<Postman>) -> Worker {
-        Worker { db, kit, postman: postman.map(Arc::new), till: Arc::new(ByHand) }
+    /// On a database. Without a mail server, mails stay in the database, where the mailbox shows them.
+    pub fn new(db: Db, context: Context, mailer: Option<SmtpMailer>) -> Worker {
+        Worker { db, context, mailer: mailer.map(Arc::new), payments: Arc::new(Manual) }
     }
-    /// Takes payments by this till, and not by hand alone.
+    /// Takes payments by this provider, and not by hand alone.
     #[must_use]
-    pub fn paid_by(self, till: Arc<dyn Till>) -> Worker {
-        Worker { till, ..self }
+    pub fn paid_by(self, payments: Arc<dyn PaymentProvider>) -> Worker {
+        Worker { payments, ..self }
     }
 
-    /// Works until `stop`, and finishes then what is on its way.
+    /// Runs all jobs, each on its own, until `stop`; then finishes what is under way.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
-        let mut on_the_way = JoinSet::new();
-        let mut swept = Time(i64::MIN);
-        let mut pause = GLANCE;
+        let (stopping, stopped) = watch::channel(());
+        let mut running = JoinSet::new();
+        for job in all() {
+            running.spawn(self.clone().repeat(job, stopped.clone()));
+        }
+        stop.await;
+        drop((stopping, stopped));
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Runs each job once, and deliveries until none is due. The first error is returned when all have run.
+    pub async fn run_once(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        for job in all() {
+            let ran = self.attempt(&job).await;
+            job.finish().await;
+            outcome = outcome.and(ran);
+        }
+        outcome
+    }
+
+    async fn repeat(self, job: Arc<dyn Job>, mut stopped: watch::Receiver<()>) {
+        let mut failures = 0;
         loop {
-            while on_the_way.try_join_next().is_some() {}
-            match self.glance(&mut on_the_way, &mut swept).await {
-                Ok(()) if pause > GLANCE => {
-                    tracing::info!("the database is back");
-                    pause = GLANCE;
-                }
-                Ok(()) => {}
-                Err(cause) => {
-                    if pause == GLANCE {
-                        tracing::error!(?cause, "mails and sweeping wait for the database");
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-            tokio::select! { () = &mut stop => break, () = sleep(pause) => {} }
+            failures = if self.attempt(&job).await.is_ok() { 0 } else { failures + 1 };
+            let pause = pause_after(failures, job.every());
+            tokio::select! { _ = stopped.changed() => break, () = sleep(pause) => {} }
         }
-        while on_the_way.join_next().await.is_some() {}
+        job.finish().await;
     }
 
-    /// Does once all that is due, and waits for it.
-    pub async fn tick(&self) -> Result<()> {
-        let mut on_the_way = JoinSet::new();
-        while self.deliver(&mut on_the_way).await? > 0 {
-            while on_the_way.join_next().await.is_some() {}
-        }
-        self.collect(&mut on_the_way).await?;
-        while on_the_way.join_next().await.is_some() {}
-        self.sweep().await
-    }
-
-    async fn glance(&self, on_the_way: &mut JoinSet<()>, swept: &mut Time) -> Result<()> {
-        self.deliver(on_the_way).await?;
-        self.collect(on_the_way).await?;
-        let now = self.kit.now();
-        if now.minus(MINUTE) >= *swept {
-            self.sweep().await?;
-            *swept = now;
-        }
-        Ok(())
-    }
-
-    /// Sends off as many letters as there is room for; says how many.
-    async fn deliver(&self, on_the_way: &mut JoinSet<()>) -> Result<usize> {
-        let room = AT_ONCE.saturating_sub(on_the_way.len());
-        // Looking needs no transaction, and mostly there is nothing.
-        let next = outbox::next(&mut Scope::read(&self.db, NAME, &self.kit, &Client::default())).await?;
-        if room == 0 || next.is_none_or(|it| it > self.kit.now()) {
-            return Ok(0);
-        }
-        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let taken = outbox::take(&mut change, i64::try_from(room).unwrap_or(1)).await?;
-        let count = taken.len();
-        if self.postman.is_none() {
-            for due in &taken {
-                outbox::sent(&mut change, due.id, true).await?;
-            }
-        }
-        change.commit().await?;
-        if let Some(postman) = &self.postman {
-            for due in taken {
-                on_the_way.spawn(self.clone().send(postman.clone(), due));
-            }
-        }
-        Ok(count)
-    }
-
-    async fn send(self, postman: Arc<Postman>, due: Due) {
-        let outcome = match &due.letter {
-            Some(letter) => hand_over(&postman, &self.kit, &due, letter).await,
-            None => {
-                Err(Failure::Refused("It was written under another secret key, and cannot be read.".into()))
-            }
+    /// One run, in a task of its own: one that panics has failed like any other.
+    async fn attempt(&self, job: &Arc<dyn Job>) -> Result<()> {
+        let began = Instant::now();
+        let (worker, task) = (self.clone(), job.clone());
+        let ran = tokio::spawn(async move { task.run(&worker).await }).await;
+        let ran = ran.unwrap_or_else(|panic| Err(Error::Internal(panic.to_string())));
+        let outcome = match &ran {
+            Ok(()) => Ok(self.context.now()),
+            Err(error) => Err(format!("{error:?}")),
         };
-        match &outcome {
-            Ok(()) => tracing::debug!(mail = %due.id, "delivered"),
-            Err(words) => tracing::warn!(mail = %due.id, attempt = due.attempts + 1, %words, "not delivered"),
+        let changed = self.context.job_stats.record(job.name(), began.elapsed(), outcome);
+        match &ran {
+            Ok(()) if changed => tracing::info!(job = job.name(), "the job runs again"),
+            Err(cause) if changed => tracing::error!(job = job.name(), ?cause, "a job failed"),
+            _ => {}
         }
-        // Delivered and not noted is delivered twice: worth a few tries, as long as nobody else takes it.
-        let mut pause = Duration::from_millis(250);
-        while let Err(cause) = self.note(&due, &outcome).await {
-            if pause > Duration::from_secs(4) {
-                tracing::error!(mail = %due.id, ?cause, "what became of a mail was not noted: it is tried again");
-                return;
-            }
-            sleep(pause).await;
-            pause *= 2;
-        }
+        ran
     }
 
-    async fn note(&self, due: &Due, outcome: &Result<(), Failure>) -> Result<()> {
-        self.apart(async |change| match outcome {
-            Ok(()) => outbox::sent(change, due.id, false).await,
-            Err(Failure::Retry(words)) => outbox::retry(change, due, words).await,
-            Err(Failure::Refused(words)) => outbox::refused(change, due.id, words).await,
-        })
-        .await
+    /// For reading.
+    fn read(&self) -> Scope<System> {
+        Scope::system(&self.db, SYSTEM, &self.context)
     }
-
-    async fn sweep(&self) -> Result<()> {
-        self.apart(async |it| idempotency::sweep(it).await).await?;
-        self.apart(async |it| outbox::sweep(it).await).await?;
-        self.apart(async |it| sessions::sweep(it).await).await?;
-        self.apart(async |it| transfers::sweep(it).await).await?;
-        self.apart(async |it| enforce::sweep(it).await).await?;
-        self.look_at_domains().await?;
-        while self.apart(async |it| keys::notify(it).await).await? == keys::NOTICES_AT_ONCE {}
-        self.apart(async |it| members::sweep(it).await).await?;
-        // A plan that ends with a month is changed before the month is closed: its bill looks back.
-        self.apart(async |it| plans::sweep(it).await).await?;
-        invoices::close_due(&self.db, &self.kit, &NAME).await?;
-        // In small steps: nobody waits long for the writer.
-        for _ in 0..STEPS {
-            if self.apart(async |it| usage::sweep(it).await).await? == 0 {
-                break;
-            }
-            sleep(BREATH).await;
-        }
-        Ok(())
-    }
-
-    /// Asks the DNS again for domains that were proven a day ago. Where it does not answer, nothing is known.
-    async fn look_at_domains(&self) -> Result<()> {
-        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let due = domains::watch::take_due(&mut change).await?;
-        change.commit().await?;
-        let mut asked = JoinSet::new();
-        for it in due {
-            let outgoing = self.kit.outgoing.clone();
-            asked.spawn(async move { (outgoing.txt(&it.record()).await, it) });
-        }
-        while let Some(told) = asked.join_next().await {
-            let Ok((Ok(found), it)) = told else { continue };
-            let is_there = found.contains(&it.value());
-            self.apart(async |change| domains::watch::looked_at(change, &it, is_there).await).await?;
-        }
-        Ok(())
-    }
-
     /// In a transaction of its own.
-    async fn apart<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Result<T>) -> Result<T> {
-        let mut change = Change::<Host>::begin(&self.db, NAME, &self.kit).await?;
-        let told = story(&mut change).await?;
+    async fn change<T>(&self, work: impl AsyncFnOnce(&mut Change<System>) -> Result<T>) -> Result<T> {
+        let mut change = Change::begin_as_system(&self.db, SYSTEM, &self.context).await?;
+        let done = work(&mut change).await?;
         change.commit().await?;
-        Ok(told)
+        Ok(done)
     }
 }
 
-async fn hand_over(postman: &Postman, kit: &Kit, due: &Due, letter: &Letter) -> Result<(), Failure> {
-    let micros = u64::try_from(kit.now().0).unwrap_or(0);
-    let at: SystemTime = UNIX_EPOCH + Duration::from_micros(micros);
-    let sent = timeout(LONGEST, postman.send(&due.id.to_string(), at, letter)).await;
-    sent.unwrap_or_else(|_| Err(Failure::Retry("The mail server took too long.".into())))
+/// A job that fails is tried again after a second, then two, four and so on, at most as long as it pauses anyway.
+fn pause_after(failures: u32, every: Duration) -> Duration {
+    match failures {
+        0 => every,
+        _ => (FIRST_PAUSE * 2_u32.saturating_pow(failures - 1)).min(every.max(LONGEST_PAUSE)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique() {
+        let jobs = all();
+        let names: BTreeSet<&str> = jobs.iter().map(|job| job.name()).collect();
+        assert_eq!(names.len(), jobs.len());
+    }
+
+    #[test]
+    fn failures_are_tried_again_after_longer_and_longer_pauses() {
+        let seconds = |failures, every| pause_after(failures, Duration::from_millis(every)).as_millis();
+        assert_eq!(
+            [0, 1, 2, 3, 4, 40].map(|failures| seconds(failures, 500)),
+            [500, 1000, 2000, 4000, 5000, 5000]
+        );
+        assert_eq!(
+            [0, 1, 6, 7, 40].map(|failures| seconds(failures, 60_000)),
+            [60_000, 1000, 32_000, 60_000, 60_000]
+        );
+    }
 }

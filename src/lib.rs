@@ -1,6 +1,6 @@
 //! Guildhall: the organization console to put next to your API.
 //!
-//! Read in this order: a module uses only those above it. `ARCHITECTURE.md` is the map.
+//! The modules are in layers: each uses only those above it. See `ARCHITECTURE.md`.
 
 pub mod model;
 

@@ -1,8 +1,8 @@
-//! Nouns and rules. No SQL text, no HTML, no async.
+//! The domain: its types and rules. No SQL, no HTML, no async.
 pub mod access;
+pub mod actor;
 pub mod account;
 pub mod bill;
-pub mod brief;
 pub mod budget;
 pub mod calendar;
 pub mod catalog;

@@ -1,4 +1,4 @@
-//! What the operator decides: flags and environment variables, read once, each fault in one sentence.
+//! What the operator configures, by flags and environment variables. Read once; each problem is one sentence.
 mod key;
 mod read;
 mod social;
@@ -9,31 +9,31 @@ use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf};
 use tracing_subscriber::EnvFilter;
 
-/// The settings as they were given. A blank one is as if it were not there.
+/// The settings as they were given, not parsed yet. A blank one counts as unset.
 #[derive(Args, Clone, Debug, Default)]
 #[expect(clippy::doc_markdown, reason = "these lines are read in a terminal, by --help")]
 #[command(next_help_heading = "Settings")]
-pub struct Given {
-    /// The database: sqlite://PATH (made if missing) or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://guildhall.db]
+pub struct SettingsArgs {
+    /// The database: sqlite://PATH (created if missing) or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://guildhall.db]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The address and port to serve at [default: 127.0.0.1:3000]
+    /// The address and port to listen on [default: 127.0.0.1:3000]
     #[arg(long, global = true, value_name = "IP:PORT", env = "GUILDHALL_LISTEN", hide_env_values = true)]
     pub listen: Option<String>,
     /// Where people reach the console: https://console.example.com [default: http:// and the listen address]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_BASE_URL", hide_env_values = true)]
     pub base_url: Option<String>,
-    /// A file that holds the mail server's URL, or set GUILDHALL_SMTP_URL itself: smtp://USER:PASSWORD@HOST:PORT (encrypted
+    /// A file with the URL of the mail server, or set GUILDHALL_SMTP_URL itself: smtp://USER:PASSWORD@HOST:PORT (encrypted
     /// if the server offers it), smtp://…?tls=required (STARTTLS or nothing), smtps://… (encrypted from the start).
-    /// Without one, mails are kept in the database and readable at /dev/mail, on loopback only
+    /// Without one, mails stay in the database and can be read at /dev/mail, on loopback only
     #[arg(long, global = true, value_name = "PATH", env = "GUILDHALL_SMTP_URL_FILE", hide_env_values = true)]
     pub smtp_url_file: Option<String>,
     /// The sender of all mails [default: "Guildhall <no-reply@localhost>"]
     #[arg(long, global = true, value_name = "MAILBOX", env = "GUILDHALL_MAIL_FROM", hide_env_values = true)]
     pub mail_from: Option<String>,
-    /// A file that holds the secret key, or set GUILDHALL_SECRET_KEY itself: base64 of at least 32 random bytes, made by
-    /// "openssl rand -base64 32". It encrypts stored secrets and signs the audit log: keep it as you keep the database.
-    /// On SQLite, one is made and kept beside the database file, with .key at its end; on Postgres, it must be set
+    /// A file with the secret key, or set GUILDHALL_SECRET_KEY itself: base64 of at least 32 random bytes, as
+    /// "openssl rand -base64 32" makes them. It encrypts stored secrets and signs the audit log: keep it as safe as the database.
+    /// On SQLite, one is created beside the database file, with the suffix .key; on Postgres, it must be set
     #[arg(
         long,
         global = true,
@@ -42,11 +42,11 @@ pub struct Given {
         hide_env_values = true
     )]
     pub secret_key_file: Option<String>,
-    /// A file that says what the platform sells: products, meters, plans [default: the built-in one]
+    /// A file that describes what the platform sells: products, meters, plans [default: the built-in one]
     #[arg(long, global = true, value_name = "PATH", env = "GUILDHALL_CATALOG", hide_env_values = true)]
     pub catalog: Option<String>,
-    /// A file that holds Stripe's secret key, or set GUILDHALL_STRIPE_SECRET_KEY itself. Without one, invoices are paid by
-    /// hand: the operator marks them
+    /// A file with Stripe's secret key, or set GUILDHALL_STRIPE_SECRET_KEY itself. Without one, the operator records
+    /// payments by hand
     #[arg(
         long,
         global = true,
@@ -55,8 +55,7 @@ pub struct Given {
         hide_env_values = true
     )]
     pub stripe_secret_key_file: Option<String>,
-    /// A file that holds the secret that signs what Stripe sends to /webhooks/stripe, or set GUILDHALL_STRIPE_WEBHOOK_SECRET
-    /// itself
+    /// A file with the secret that signs Stripe's webhooks to /webhooks/stripe, or set GUILDHALL_STRIPE_WEBHOOK_SECRET itself
     #[arg(
         long,
         global = true,
@@ -65,11 +64,11 @@ pub struct Given {
         hide_env_values = true
     )]
     pub stripe_webhook_secret_file: Option<String>,
-    /// Where Stripe's API is [default: https://api.stripe.com]
+    /// The address of Stripe's API [default: https://api.stripe.com]
     #[arg(long, global = true, value_name = "URL", env = "GUILDHALL_STRIPE_URL", hide_env_values = true)]
     pub stripe_url: Option<String>,
-    /// A file that holds the token with which Prometheus reads /metrics, or set GUILDHALL_METRICS_TOKEN itself. Without one,
-    /// /metrics answers only where the base URL is loopback
+    /// A file with the bearer token with which Prometheus reads /metrics, or set GUILDHALL_METRICS_TOKEN itself. Without
+    /// one, /metrics answers only if the base URL is loopback
     #[arg(
         long,
         global = true,
@@ -81,10 +80,10 @@ pub struct Given {
     /// What is logged: error, warn, info, debug, or a list such as "warn,guildhall=debug" [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "GUILDHALL_LOG", hide_env_values = true)]
     pub log: Option<String>,
-    /// How it is logged: text or json [default: text]
+    /// The format of the log: text or json [default: text]
     #[arg(long, global = true, value_name = "FORMAT", env = "GUILDHALL_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<String>,
-    /// Who may sign up: open (anybody) or invited [default: open]
+    /// Who may sign up: open (anybody) or invited (invited people only) [default: open]
     #[arg(long, global = true, value_name = "WHO", env = "GUILDHALL_SIGN_UP", hide_env_values = true)]
     pub sign_up: Option<String>,
     /// How many organizations one user may own [default: 1]
@@ -96,7 +95,7 @@ pub struct Given {
         hide_env_values = true
     )]
     pub max_organizations_per_user: Option<String>,
-    /// The proxies whose X-Forwarded-For is believed: addresses or networks, with commas between [default: none]
+    /// The proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas [default: none]
     #[arg(
         long,
         global = true,
@@ -105,7 +104,7 @@ pub struct Given {
         hide_env_values = true
     )]
     pub trusted_proxies: Option<String>,
-    /// Whether identity providers and webhooks may be on loopback or private networks: true or false [default: false]
+    /// Whether identity providers may be on loopback or private networks: true or false [default: false]
     #[arg(
         long,
         global = true,
@@ -117,8 +116,7 @@ pub struct Given {
         default_missing_value = "true"
     )]
     pub allow_private_addresses: Option<String>,
-    /// The name server that is asked for the domains of organizations and for the addresses of their identity providers
-    /// [default: the system's]
+    /// The name server for verifying domains and for resolving the addresses of identity providers [default: the system's]
     #[arg(
         long,
         global = true,
@@ -127,118 +125,106 @@ pub struct Given {
         hide_env_values = true
     )]
     pub dns_resolver: Option<String>,
-    /// Who we are to Google and GitHub
     #[command(flatten)]
-    pub social: social::Social,
+    pub social: social::SocialArgs,
 }
 
-/// The settings, understood.
+/// The parsed settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where the data is.
     pub database: Database,
-    /// Where to serve.
     pub listen: SocketAddr,
-    /// The origin under which people reach us; none: `http://` and where we serve.
+    /// The origin at which people reach us, if it is not `http://` and the listen address.
     base_url: Option<String>,
-    /// The mail server's URL; none: mails stay in the database.
+    /// The URL of the mail server. Without one, emails stay in the database.
     pub smtp_url: Option<String>,
-    /// The sender of all mails.
+    /// The sender of all emails.
     pub mail_from: String,
     /// The secret key, if one was given.
     secret_key: Option<Vec<u8>>,
-    /// What the platform sells.
     pub catalog: Catalog,
-    /// Whose catalogue it is: a path, or none for the built-in one.
+    /// `None` for the built-in catalogue.
     pub catalog_path: Option<PathBuf>,
-    /// Stripe's account, if cards are taken.
-    pub stripe: Option<Stripe>,
-    /// What is logged.
+    /// `None` if cards are not accepted.
+    pub stripe: Option<StripeSettings>,
     pub log: EnvFilter,
-    /// Whether the log is JSON.
     pub log_json: bool,
-    /// Whether anybody may sign up.
+    /// Whether people may sign up without an invitation.
     pub open_sign_up: bool,
-    /// How many organizations one user may own.
     pub max_organizations_per_user: u32,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// The token with which `/metrics` is read.
+    /// The bearer token of `/metrics`.
     pub metrics_token: Option<String>,
-    /// Whether issuers and webhooks may be on private networks.
+    /// Whether identity providers may be on private networks.
     pub allow_private_addresses: bool,
-    /// By which server names are looked up, if not by the system's.
+    /// The name server, if not the system's.
     pub dns_resolver: Option<SocketAddr>,
-    /// Who we are to Google and GitHub.
     pub social: crate::clients::social::Providers,
 }
 
-/// An account at Stripe.
 #[derive(Clone)]
-pub struct Stripe {
-    /// Where its API is.
+pub struct StripeSettings {
     pub url: String,
-    /// Its secret key.
     pub secret_key: String,
-    /// What signs what it sends.
+    /// Signs the webhooks.
     pub webhook_secret: String,
 }
 
-/// Where the data is.
 #[derive(Clone)]
 pub enum Database {
-    /// A file, and its URL.
+    /// The URL, and the path of the file.
     Sqlite(String, PathBuf),
-    /// A server's URL.
+    /// The URL.
     Postgres(String),
 }
 
 impl Database {
-    /// As it was given, password included.
+    /// With the password.
     pub fn url(&self) -> &str {
         match self {
             Database::Sqlite(url, _) | Database::Postgres(url) => url,
         }
     }
-    /// For people: no password.
+    /// For people, without the password.
     pub fn describe(&self) -> String {
         match self {
             Database::Sqlite(_, path) => path.display().to_string(),
             Database::Postgres(url) => url::Url::parse(url).map_or_else(
                 |_| "the Postgres database".to_owned(),
-                |it| format!("{}{}", it.host_str().unwrap_or("localhost"), it.path()),
+                |url| format!("{}{}", url.host_str().unwrap_or("localhost"), url.path()),
             ),
         }
     }
-    /// Whether it is a file that is not there yet.
+    /// Whether it is a file that does not exist yet.
     pub fn is_missing(&self) -> bool {
         matches!(self, Database::Sqlite(_, path) if !path.exists())
     }
 }
 
 impl Settings {
-    /// Where people reach us, when we serve at `address`.
+    /// The origin at which people reach us. `address` is the one that we listen on.
     pub fn base_url(&self, address: SocketAddr) -> String {
         self.base_url.clone().unwrap_or_else(|| format!("http://{address}"))
     }
-    /// Whether both where we serve and where people reach us are this machine alone.
+    /// Whether both the listen address and the base URL are loopback.
     pub fn is_loopback(&self) -> bool {
-        let local = |base: &String| match url::Url::parse(base).ok().as_ref().and_then(url::Url::host) {
+        let is_local = |base: &String| match url::Url::parse(base).ok().as_ref().and_then(url::Url::host) {
             Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(it)) => it.is_loopback(),
-            Some(url::Host::Ipv6(it)) => it.is_loopback(),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             None => false,
         };
-        self.listen.ip().is_loopback() && self.base_url.as_ref().is_none_or(local)
+        self.listen.ip().is_loopback() && self.base_url.as_ref().is_none_or(is_local)
     }
-    /// The secret key: the given one, or on SQLite the one beside the database, made where there is no database yet.
+    /// The configured key, or on SQLite the one beside the database, which is created along with the database.
     pub fn secret_key(&self) -> Result<Vec<u8>, String> {
         match (&self.secret_key, &self.database) {
             (Some(key), _) => Ok(key.clone()),
-            (None, Database::Sqlite(_, path)) => key::beside(path),
+            (None, Database::Sqlite(_, path)) => key::load_or_create(path),
             (None, Database::Postgres(_)) => Err(
-                "GUILDHALL_SECRET_KEY is not set. On Postgres it must be: make one with “openssl rand -base64 32”, \
-                 and keep it as you keep the database."
+                "GUILDHALL_SECRET_KEY is not set, and Postgres requires it. Make one with “openssl rand -base64 32”, and keep it \
+                 as safe as the database."
                     .into(),
             ),
         }

@@ -1,43 +1,43 @@
-// Progressive enhancement only: every screen works with this file absent.
+// Progressive enhancement only: every screen works without this file.
 (() => {
-  const $ = (s, r = document) => r.querySelector(s);
-  const $$ = (s, r = document) => [...r.querySelectorAll(s)];
-  const on = (type, f) => document.addEventListener(type, f);
-  const invokers = "commandForElement" in HTMLButtonElement.prototype;
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const on = (type, handler) => document.addEventListener(type, handler);
+  const hasInvokers = "commandForElement" in HTMLButtonElement.prototype;
   const fields = /^(INPUT|TEXTAREA|SELECT)$/;
 
-  function keep(name, value) {
+  function setCookie(name, value) {
     const secure = location.protocol === "https:" ? ";secure" : "";
     document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax${secure}`;
   }
 
   // ---- the viewer's time zone
-  const tz = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (tz && !document.cookie.split("; ").includes(`tz=${tz}`)) keep("tz", tz);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.split("; ").includes(`tz=${zone}`)) setCookie("tz", zone);
 
-  // ---- clicks: dialogs (without invoker commands), copying, chips, toasts
-  on("click", e => {
-    const b = e.target.closest?.("button[commandfor], [data-copy], [data-chip-x], [data-close]");
-    if (!b) return;
-    if (b.hasAttribute("commandfor") && !invokers) {
-      const d = document.getElementById(b.getAttribute("commandfor"));
-      b.getAttribute("command") === "close" ? d.close() : d.showModal();
+  // ---- clicks: dialogs (in browsers without invoker commands), copying, chips, toasts
+  on("click", event => {
+    const button = event.target.closest?.("button[commandfor], [data-copy], [data-chip-x], [data-close]");
+    if (!button) return;
+    if (button.hasAttribute("commandfor") && !hasInvokers) {
+      const dialog = document.getElementById(button.getAttribute("commandfor"));
+      button.getAttribute("command") === "close" ? dialog.close() : dialog.showModal();
     }
-    if (b.dataset.copy) copy(b);
-    if ("close" in b.dataset) b.closest(".toast").remove();
-    if ("chipX" in b.dataset) {
-      const input = $("textarea, input:not([type=hidden])", b.closest(".chips"));
-      b.closest(".chip").remove();
+    if (button.dataset.copy) copy(button);
+    if ("close" in button.dataset) button.closest(".toast").remove();
+    if ("chipX" in button.dataset) {
+      const input = $("textarea, input:not([type=hidden])", button.closest(".chips"));
+      button.closest(".chip").remove();
       input.focus();
     }
   });
 
-  async function copy(b) {
-    const from = $(b.dataset.copy), label = $("span", b), before = label.textContent;
-    try {
-      await navigator.clipboard.writeText(from.textContent.trim());
-    } catch { // outside https
-      getSelection().selectAllChildren(from);
+  async function copy(button) {
+    const source = $(button.dataset.copy), label = $("span", button), before = label.textContent;
+    try { // the indentation of the markup is not part of the value
+      await navigator.clipboard.writeText(source.textContent.trim().replace(/\s*\n\s*/g, "\n"));
+    } catch { // the clipboard needs https
+      getSelection().selectAllChildren(source);
       return say("Selected");
     }
     label.textContent = "Copied";
@@ -45,193 +45,202 @@
     setTimeout(() => (label.textContent = before), 1600);
   }
 
-  // ---- one live region
+  // ---- announcements, in the one live region
   function say(text) {
-    const r = $("#say");
-    if (r && text) { r.textContent = ""; setTimeout(() => (r.textContent = text), 60); }
+    const region = $("#say");
+    if (region && text) { region.textContent = ""; setTimeout(() => (region.textContent = text), 60); }
   }
 
-  // ---- toasts: read out; they stay if they are bad news or offer something
-  function toast() {
-    const t = $(".toast");
-    if (!t) return;
-    say($("span", t).textContent);
-    if (!t.matches(".bad, :has(form)")) setTimeout(() => t.remove(), 8000);
+  // ---- toasts are announced; those that report an error or offer an action stay
+  function showToast() {
+    const toast = $(".toast");
+    if (!toast) return;
+    say($("span", toast).textContent);
+    if (!toast.matches(".bad, :has(form)")) setTimeout(() => toast.remove(), 8000);
   }
-  toast();
+  showToast();
 
   // ---- changes: theme, selection in tables
-  on("change", e => {
-    const t = e.target;
-    if (t.name === "theme" && t.type === "radio") {
-      document.documentElement.dataset.theme = t.value;
-      keep("theme", t.value);
+  on("change", event => {
+    const field = event.target;
+    if (field.name === "theme" && field.type === "radio") {
+      document.documentElement.dataset.theme = field.value;
+      setCookie("theme", field.value);
     }
-    const w = t.matches("thead .cb, .k-sel .cb") && t.closest(".tbl-w");
-    if (!w) return;
-    const all = $("thead .cb", w), boxes = $$("tbody .k-sel .cb:not(:disabled)", w);
-    if (t === all) boxes.forEach(r => (r.checked = all.checked));
-    const n = boxes.filter(r => r.checked).length;
-    if (all) { all.checked = n > 0 && n === boxes.length; all.indeterminate = n > 0 && n < boxes.length; }
-    const c = $(".bulk b", w);
-    if (c) c.textContent = `${n} selected`;
+    const table = field.matches("thead .checkbox, .cell-select .checkbox") && field.closest(".table-wrap");
+    if (!table) return;
+    const all = $("thead .checkbox", table), boxes = $$("tbody .cell-select .checkbox:not(:disabled)", table);
+    if (field === all) boxes.forEach(box => (box.checked = all.checked));
+    const count = boxes.filter(box => box.checked).length;
+    if (all) { all.checked = count > 0 && count === boxes.length; all.indeterminate = count > 0 && count < boxes.length; }
+    const label = $(".bulk b", table);
+    if (label) label.textContent = `${count} selected`;
   });
 
   // ---- menus and the palette: arrow keys, Home, End, first letter
-  const items = box => $$("a[href], button:enabled", box).filter(x => x.checkVisibility());
-  function move(box, key) {
-    const l = items(box), at = l.indexOf(document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: l.length - 1 }[key];
-    l.at(to === l.length ? 0 : to)?.focus();
+  const items = list => $$("a[href], button:enabled", list).filter(item => item.checkVisibility());
+  function moveFocus(list, key) {
+    const all = items(list), at = all.indexOf(document.activeElement);
+    const next = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: all.length - 1 }[key];
+    all.at(next === all.length ? 0 : next)?.focus();
   }
-  on("keydown", e => {
-    const t = e.target, open = $(".menu-p:popover-open"), pal = t.closest?.(".pal");
-    const typing = fields.test(t.tagName) && t.type !== "radio" && t.type !== "checkbox";
+  on("keydown", event => {
+    const { target, key } = event, menu = $(".menu-panel:popover-open"), palette = target.closest?.(".palette");
+    const typing = fields.test(target.tagName) && target.type !== "radio" && target.type !== "checkbox";
     // Ctrl K or Cmd K, everywhere
-    if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") {
-      const d = $("#palette");
-      if (d) { e.preventDefault(); d.open ? d.close() : d.showModal(); }
+    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "k") {
+      const dialog = $("#palette");
+      if (dialog) { event.preventDefault(); dialog.open ? dialog.close() : dialog.showModal(); }
       return;
     }
-    const box = pal ? $(".pal-l", pal) : open && !typing ? open : null;
-    if (box && t.type !== "radio" && /^(ArrowDown|ArrowUp|Home|End)$/.test(e.key) && !(typing && /Home|End/.test(e.key))) {
-      e.preventDefault();
-      if (pal && e.key === "ArrowUp" && items(box)[0] === t) $("input", pal).focus();
-      else move(box, e.key);
+    const list = palette ? $(".palette-list", palette) : menu && !typing ? menu : null;
+    if (list && target.type !== "radio" && /^(ArrowDown|ArrowUp|Home|End)$/.test(key) && !(typing && /Home|End/.test(key))) {
+      event.preventDefault();
+      if (palette && key === "ArrowUp" && items(list)[0] === target) $("input", palette).focus();
+      else moveFocus(list, key);
       return;
     }
-    const char = e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey;
-    if (pal && t.tagName === "A" && char) $("input", pal).focus();
-    if (open && !typing && char) {
-      const l = items(open), from = l.indexOf(document.activeElement) + 1, k = e.key.toLowerCase();
-      const hit = [...l.slice(from), ...l.slice(0, from)].find(x => x.textContent.trim().toLowerCase().startsWith(k));
-      if (hit) { e.preventDefault(); hit.focus(); return; }
+    const isCharacter = key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (palette && target.tagName === "A" && isCharacter) $("input", palette).focus();
+    if (menu && !typing && isCharacter) {
+      const all = items(menu), from = all.indexOf(document.activeElement) + 1, letter = key.toLowerCase();
+      const match = [...all.slice(from), ...all.slice(0, from)]
+        .find(item => item.textContent.trim().toLowerCase().startsWith(letter));
+      if (match) { event.preventDefault(); match.focus(); return; }
     }
-    // e-mail chips: Enter, comma and semicolon add, and space behind an address: a name may come before it
-    const chips = t.closest?.(".chips");
-    if (chips && ["Enter", ",", ";", " "].includes(e.key) && t.value?.trim() && (e.key !== " " || t.value.includes("@"))) { e.preventDefault(); addChips(chips, t); return; }
-    if (chips && e.key === "Backspace" && t.value === "") { $$(".chip", chips).at(-1)?.remove(); return; }
-    // single keys, printed on their control
-    if (typing || open || !char || $("dialog[open]")) return;
-    if (e.key === "/") { const s = $("main [type=search]"); if (s) { e.preventDefault(); s.focus(); } }
-    const k = $(`[data-key="${CSS.escape(e.key.toLowerCase())}"]`);
-    if (k) { e.preventDefault(); k.click(); }
+    // e-mail chips: Enter, comma and semicolon add one; a space does so only after an address, for a name may precede it
+    const chips = target.closest?.(".chips");
+    const ends = ["Enter", ",", ";"].includes(key) || key === " " && target.value?.includes("@");
+    if (chips && ends && target.value?.trim()) { event.preventDefault(); addChips(chips, target); return; }
+    if (chips && key === "Backspace" && target.value === "") { $$(".chip", chips).at(-1)?.remove(); return; }
+    // single-key shortcuts, shown on their control
+    if (typing || menu || !isCharacter || $("dialog[open]")) return;
+    if (key === "/") { const search = $("main [type=search]"); if (search) { event.preventDefault(); search.focus(); } }
+    const control = $(`[data-key="${CSS.escape(key.toLowerCase())}"]`);
+    if (control) { event.preventDefault(); control.click(); }
   });
 
-  // ---- the palette takes the side bar's links, filters its commands; Enter opens the only one left
-  on("focusin", e => {
-    const h = e.target.closest?.(".pal") && $(".pal .from");
-    if (h) { h.className = ""; h.after(...$$("#side nav a").map(a => a.cloneNode(true))); }
+  // ---- the palette copies the links of the side bar and filters its commands; Enter opens the only one left
+  on("focusin", event => {
+    const heading = event.target.closest?.(".palette") && $(".palette .from");
+    if (heading) { heading.className = ""; heading.after(...$$("#side nav a").map(link => link.cloneNode(true))); }
   });
-  on("input", e => {
-    const pal = e.target.closest(".pal");
-    if (!pal) return;
-    const q = e.target.value.trim().toLowerCase();
-    $$(".pal-l a", pal).forEach(a => (a.hidden = q !== "" && !a.textContent.toLowerCase().includes(q)));
+  on("input", event => {
+    const palette = event.target.closest(".palette");
+    if (!palette) return;
+    const query = event.target.value.trim().toLowerCase();
+    $$(".palette-list a", palette).forEach(link => (link.hidden = query !== "" && !link.textContent.toLowerCase().includes(query)));
   });
-  on("submit", e => {
-    const left = e.target.matches(".pal form") && $("input", e.target).value.trim() ? items($(".pal-l", e.target)) : [];
-    if (left.length === 1) { e.preventDefault(); left[0].click(); }
+  on("submit", event => {
+    const form = event.target;
+    const left = form.matches(".palette form") && $("input", form).value.trim() ? items($(".palette-list", form)) : [];
+    if (left.length === 1) { event.preventDefault(); left[0].click(); }
   });
 
   // ---- chips
-  on("paste", e => { // an <input> would drop the line breaks
-    const box = e.target.closest?.(".chips");
-    if (!box || !$("template", box)) return;
-    e.preventDefault();
-    addChips(box, e.target, e.target.value + e.clipboardData.getData("text"));
+  on("paste", event => { // an <input> would drop the line breaks
+    const chips = event.target.closest?.(".chips");
+    if (!chips || !$("template", chips)) return;
+    event.preventDefault();
+    addChips(chips, event.target, event.target.value + event.clipboardData.getData("text"));
   });
-  on("focusout", e => { const box = e.target.closest?.(".chips"); if (box && e.target.value?.trim()) addChips(box, e.target); });
-  function addChips(box, input, text = input.value) {
-    const tpl = $("template", box);
-    if (!tpl) return;
-    const mails = text.match(/[^\s,;<>"()]+@[^\s,;<>"()]+/g) || text.split(/[\s,;]+/).filter(Boolean);
-    for (const m of mails) {
-      const c = tpl.content.firstElementChild.cloneNode(true);
-      c.firstChild.data = m;
-      $("[type=hidden]", c).value = m;
-      $("button", c).setAttribute("aria-label", `Remove ${m}`);
-      c.classList.toggle("bad", !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(m));
-      box.insertBefore(c, input);
+  on("focusout", event => {
+    const chips = event.target.closest?.(".chips");
+    if (chips && event.target.value?.trim()) addChips(chips, event.target);
+  });
+  function addChips(chips, input, text = input.value) {
+    const template = $("template", chips);
+    if (!template) return;
+    const addresses = text.match(/[^\s,;<>"()]+@[^\s,;<>"()]+/g) || text.split(/[\s,;]+/).filter(Boolean);
+    for (const address of addresses) {
+      const chip = template.content.firstElementChild.cloneNode(true);
+      chip.firstChild.data = address;
+      $("[type=hidden]", chip).value = address;
+      $("button", chip).setAttribute("aria-label", `Remove ${address}`);
+      chip.classList.toggle("bad", !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(address));
+      chips.insertBefore(chip, input);
     }
     input.value = "";
-    say(`${mails.length} added`);
+    say(`${addresses.length} added`);
   }
 
-  // ---- chart read-out
-  function tip(g) {
-    const p = g.closest(".plot"), t = $(".tip", p);
-    if (!t) return;
-    t.hidden = false;
-    t.replaceChildren(document.importNode($(`#${g.getAttribute("data-tip")}`).content, true));
-    const a = g.getBoundingClientRect(), b = p.getBoundingClientRect(), x = a.right - b.left + 10;
-    t.style.left = `${x + 190 > b.width ? a.left - b.left - 200 : x}px`;
-    t.style.top = "6px";
+  // ---- chart tooltips
+  function showTooltip(bar) {
+    const plot = bar.closest(".plot"), tooltip = $(".tooltip", plot);
+    if (!tooltip) return;
+    tooltip.hidden = false;
+    tooltip.replaceChildren(document.importNode($(`#${bar.getAttribute("data-tip")}`).content, true));
+    const inner = bar.getBoundingClientRect(), outer = plot.getBoundingClientRect(), x = inner.right - outer.left + 10;
+    tooltip.style.left = `${x + 190 > outer.width ? inner.left - outer.left - 200 : x}px`;
+    tooltip.style.top = "6px";
   }
-  for (const ev of ["mouseover", "focusin"]) on(ev, e => { const g = e.target.closest?.(".chart .d"); if (g) tip(g); });
-  on("mouseout", e => {
-    const p = e.target.closest?.(".plot");
-    if (p && !p.contains(e.relatedTarget)) $(".tip", p)?.toggleAttribute("hidden", true);
+  for (const type of ["mouseover", "focusin"]) {
+    on(type, event => { const bar = event.target.closest?.(".chart .bar"); if (bar) showTooltip(bar); });
+  }
+  on("mouseout", event => {
+    const plot = event.target.closest?.(".plot");
+    if (plot && !plot.contains(event.relatedTarget)) $(".tooltip", plot)?.toggleAttribute("hidden", true);
   });
 
-  // ---- htmx: what templates/layout.html says at its top
+  // ---- htmx: the rules at the top of templates/layout.html
   const path = url => new URL(url || "", location.href).pathname;
-  const hx = (type, f) => on(`htmx:${type}`, e => {
-    const c = e.detail.ctx;
-    if (c?.request.headers["HX-Boosted"]) f(c, c.request, e);
+  const onBoosted = (type, handler) => on(`htmx:${type}`, event => {
+    const { ctx } = event.detail;
+    if (ctx?.request.headers["HX-Boosted"]) handler(ctx, ctx.request, event);
   });
 
   // a link or GET form that leaves this path is an ordinary navigation
-  on("htmx:before:init", e => {
-    const el = e.target;
-    if (el.matches("[data-hx-get], [data-hx-post], [method=post]")) return;
-    if (path(el.getAttribute("href") ?? el.getAttribute("action")) !== location.pathname) e.preventDefault();
+  on("htmx:before:init", event => {
+    const element = event.target;
+    if (element.matches("[data-hx-get], [data-hx-post], [method=post]")) return;
+    if (path(element.getAttribute("href") ?? element.getAttribute("action")) !== location.pathname) event.preventDefault();
   });
 
-  hx("config:request", (ctx, req) => {
-    const form = ctx.sourceElement.matches("form");
-    if (req.method !== "GET") { // the whole page comes back, with a fresh frame
+  onBoosted("config:request", (ctx, request) => {
+    const isForm = ctx.sourceElement.matches("form");
+    if (request.method !== "GET") { // the answer is a whole page, with a fresh frame
       ctx.target = document.body;
       ctx.swap = "outerSync show:none";
-    } else if (form) { // replaces the query, as in a browser, without empty fields
-      req.action = path(ctx.sourceElement.getAttribute("action"));
-      for (const [name, value] of [...req.body]) if (!value) req.body.delete(name);
+    } else if (isForm) { // replaces the query string, as a browser does, but without empty fields
+      request.action = path(ctx.sourceElement.getAttribute("action"));
+      for (const [name, value] of [...request.body]) if (!value) request.body.delete(name);
     }
   });
-  hx("before:request", (ctx, req) => req.submitter?.classList.add("htmx-request"));
-  hx("finally:request", (ctx, req) => req.submitter?.classList.remove("htmx-request"));
+  onBoosted("before:request", (ctx, request) => request.submitter?.classList.add("htmx-request"));
+  onBoosted("finally:request", (ctx, request) => request.submitter?.classList.remove("htmx-request"));
 
-  hx("before:response", (ctx, req, e) => {
+  onBoosted("before:response", (ctx, request, event) => {
     const { ok, redirected, status, url } = ctx.response.raw;
-    if (req.method === "GET") { // an error or a sign-in is no part of this page
+    if (request.method === "GET") { // an error or the sign-in page replaces the document, not a part of it
       if (ok && path(url) === location.pathname) return;
-      e.preventDefault();
+      event.preventDefault();
       location.assign(url);
     } else if (status === 429 || status > 499) {
-      e.preventDefault();
-      fault(status === 429 ? "#slow" : "#down");
-    } else if (!redirected) ctx.push = "false"; // the address of an action is no page
+      event.preventDefault();
+      showFailure(status === 429 ? "#slow" : "#down");
+    } else if (!redirected) ctx.push = "false"; // the URL of an action is not a page
   });
-  hx("error", ctx => ctx.response || fault("#down"));
+  onBoosted("error", ctx => ctx.response || showFailure("#down"));
 
-  // the page stays, with what was typed
-  function fault(id) {
+  // keeps the page, and with it what the user typed
+  function showFailure(id) {
     $(".toast")?.remove();
     $("#page").append($(id).content.cloneNode(true));
-    toast();
+    showToast();
   }
 
-  // htmx keeps the focus on an element with an id; else it goes to what changed
-  hx("after:swap", (ctx, req) => {
-    const { redirected, url } = ctx.response.raw, whole = ctx.target === document.body;
-    if (whole && redirected && path(url) !== path(req.headers["HX-Current-URL"])) scrollTo(0, 0);
+  // htmx keeps the focus on an element with an id; otherwise the focus moves to what changed
+  onBoosted("after:swap", (ctx, request) => {
+    const { redirected, url } = ctx.response.raw, isWholePage = ctx.target === document.body;
+    if (isWholePage && redirected && path(url) !== path(request.headers["HX-Current-URL"])) scrollTo(0, 0);
     if (document.activeElement === document.body) {
-      const bad = $("main [aria-invalid=true]");
-      const to = [bad, document.getElementById(req.submitter?.id), $("[data-focus]"), $("h1")].find(x => x?.checkVisibility());
-      if (to?.tabIndex < 0) to.tabIndex = -1;
-      to?.focus({ preventScroll: whole && !bad });
+      const invalid = $("main [aria-invalid=true]");
+      const candidates = [invalid, document.getElementById(request.submitter?.id), $("[data-focus]"), $("h1")];
+      const next = candidates.find(element => element?.checkVisibility());
+      if (next?.tabIndex < 0) next.tabIndex = -1;
+      next?.focus({ preventScroll: isWholePage && !invalid });
     }
     say($("[data-say]")?.textContent);
-    toast();
+    showToast();
   });
 })();

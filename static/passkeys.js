@@ -1,72 +1,77 @@
-// Passkeys are the browser's: a button with data-passkey asks the server there for a challenge, has it answered, and sends the
-// form around it with the answer in its field.
+// Passkeys: a button with data-passkey requests a challenge from the server, lets the browser answer it, stores the answer in
+// its form's hidden field and submits the form.
 (() => {
   if (window.guildhallPasskeys) return;
   window.guildhallPasskeys = true;
-  const bytes = text => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0));
-  const text = buffer => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
-  const known = list => (list || []).map(it => ({ ...it, id: bytes(it.id) }));
+  const toBytes = text => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0));
+  const toBase64Url = buffer =>
+    btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const withByteIds = credentials => (credentials || []).map(credential => ({ ...credential, id: toBytes(credential.id) }));
 
-  async function make({ publicKey: it }) {
-    const made = await navigator.credentials.create({ publicKey: {
-      ...it, challenge: bytes(it.challenge), user: { ...it.user, id: bytes(it.user.id) },
-      excludeCredentials: known(it.excludeCredentials),
+  async function register({ publicKey: options }) {
+    const credential = await navigator.credentials.create({ publicKey: {
+      ...options, challenge: toBytes(options.challenge), user: { ...options.user, id: toBytes(options.user.id) },
+      excludeCredentials: withByteIds(options.excludeCredentials),
     } });
-    const { attestationObject, clientDataJSON } = made.response;
-    return answer(made, {
-      attestationObject: text(attestationObject), clientDataJSON: text(clientDataJSON),
-      transports: made.response.getTransports?.() || [],
+    const { attestationObject, clientDataJSON } = credential.response;
+    return serialize(credential, {
+      attestationObject: toBase64Url(attestationObject), clientDataJSON: toBase64Url(clientDataJSON),
+      transports: credential.response.getTransports?.() || [],
     });
   }
 
-  async function sign({ publicKey: it }) {
-    const signed = await navigator.credentials.get({ publicKey: {
-      ...it, challenge: bytes(it.challenge), allowCredentials: known(it.allowCredentials),
+  async function authenticate({ publicKey: options }) {
+    const credential = await navigator.credentials.get({ publicKey: {
+      ...options, challenge: toBytes(options.challenge), allowCredentials: withByteIds(options.allowCredentials),
     } });
-    const { authenticatorData, clientDataJSON, signature, userHandle } = signed.response;
-    return answer(signed, {
-      authenticatorData: text(authenticatorData), clientDataJSON: text(clientDataJSON), signature: text(signature),
-      userHandle: userHandle && text(userHandle),
+    const { authenticatorData, clientDataJSON, signature, userHandle } = credential.response;
+    return serialize(credential, {
+      authenticatorData: toBase64Url(authenticatorData), clientDataJSON: toBase64Url(clientDataJSON),
+      signature: toBase64Url(signature), userHandle: userHandle && toBase64Url(userHandle),
     });
   }
 
-  const answer = (it, response) => JSON.stringify({ id: it.id, rawId: text(it.rawId), type: it.type, response, extensions: {} });
+  const serialize = (credential, response) => JSON.stringify({
+    id: credential.id, rawId: toBase64Url(credential.rawId), type: credential.type, response, extensions: {},
+  });
 
-  const why = error => ({
+  const messageFor = error => ({
     InvalidStateError: "This device has a passkey for you here already.",
     NotAllowedError: "That was cancelled, or took too long. Try again when you are ready.",
   })[error.name] || error.said || "The passkey could not be used. Try again, or use another way.";
 
-  function tell(button, said) {
-    const at = button.parentElement.querySelector("[data-passkey-error]");
-    at.textContent = said;
-    at.hidden = !said;
+  function showError(button, message) {
+    const output = button.parentElement.querySelector("[data-passkey-error]");
+    output.textContent = message;
+    output.hidden = !message;
   }
 
-  document.addEventListener("click", async e => {
-    const button = e.target.closest?.("button[data-passkey]");
+  document.addEventListener("click", async event => {
+    const button = event.target.closest?.("button[data-passkey]");
     if (!button || button.ariaBusy === "true") return;
-    e.preventDefault();
+    event.preventDefault();
     const form = button.form, proof = button.closest("[data-proof]");
-    // Another proof is not asked for; the rest of the form still is.
-    const others = proof ? [...proof.querySelectorAll("input:not([type=hidden])")] : [];
-    others.forEach(it => (it.disabled = true));
+    // The passkey replaces the other ways to confirm, so their fields are not validated; the rest of the form is.
+    const otherFields = proof ? [...proof.querySelectorAll("input:not([type=hidden])")] : [];
+    otherFields.forEach(field => (field.disabled = true));
     if (form.reportValidity()) {
       button.ariaBusy = "true";
-      tell(button, "");
+      showError(button, "");
       try {
-        if (!window.PublicKeyCredential) throw { said: "This browser takes no passkeys here. They need https, or localhost." };
-        const asked = await fetch(button.dataset.passkey, { method: "POST", headers: { accept: "application/json" } });
-        if (!asked.ok || asked.redirected) throw { said: asked.status === 429 ? "Too many tries. Wait a little, then try again." : "" };
-        const challenge = await asked.json();
-        form.elements[button.dataset.field].value = await (challenge.publicKey.user ? make : sign)(challenge);
+        if (!window.PublicKeyCredential) throw { said: "This browser does not support passkeys here. They need https, or localhost." };
+        const answer = await fetch(button.dataset.passkey, { method: "POST", headers: { accept: "application/json" } });
+        if (!answer.ok || answer.redirected) {
+          throw { said: answer.status === 429 ? "Too many tries. Wait a little, then try again." : "" };
+        }
+        const challenge = await answer.json();
+        form.elements[button.dataset.field].value = await (challenge.publicKey.user ? register : authenticate)(challenge);
         return form.requestSubmit();
       } catch (error) {
-        tell(button, why(error));
+        showError(button, messageFor(error));
       } finally {
         button.ariaBusy = "false";
       }
     }
-    others.forEach(it => (it.disabled = false));
+    otherFields.forEach(field => (field.disabled = false));
   });
 })();

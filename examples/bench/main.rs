@@ -1,5 +1,5 @@
-//! What `scripts/bench` measures against, and on: bare axum handlers, and a database full of members and keys.
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
+//! The other half of `scripts/bench`: bare axum handlers to compare with, and databases full of members, keys and usage.
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 mod usage;
 
@@ -12,11 +12,9 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use guildhall::{
+    crypto::random::Random,
+    crypto::secrets::{KeyKind, hash, machine_key},
     db::Db,
-    kit::{
-        Chance,
-        secret::{KeyKind, hash, machine_key},
-    },
 };
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -38,15 +36,15 @@ async fn main() {
     }
 }
 
-/// The least that a handler can do: reads JSON and writes it, or answers a page of so many bytes.
+/// The least that a handler can do: `/echo` parses JSON and writes it again, `/html/{bytes}` answers a page of that size.
 async fn bare(listen: &str) {
     #[derive(Deserialize, Serialize)]
     struct Question {
         key: String,
         permission: String,
     }
-    async fn echo(Json(it): Json<Question>) -> Json<Question> {
-        Json(it)
+    async fn echo(Json(question): Json<Question>) -> Json<Question> {
+        Json(question)
     }
     async fn html(Path(bytes): Path<usize>) -> impl IntoResponse {
         ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "x".repeat(bytes))
@@ -56,24 +54,24 @@ async fn bare(listen: &str) {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Gives an account so many members, each with a key; writes the keys into a file, and where pages begin into another.
+/// Adds members with a key each to an account. Writes the keys into `keys`, and the cursor of every page into `keys.pages`.
 async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
     let db = Db::connect(url).await.unwrap();
     let mut file = std::io::BufWriter::new(std::fs::File::create(keys).unwrap());
     let mut pages = std::io::BufWriter::new(std::fs::File::create(format!("{keys}.pages")).unwrap());
-    let chance = Chance::real();
+    let random = Random::real();
     let (account,): (Uuid,) = {
         let mut conn = db.read().await.unwrap();
-        conn.query("select id from accounts where slug = $1").bind(slug).one().await.unwrap()
+        conn.query("select id from accounts where slug = $1").bind(slug).fetch_one().await.unwrap()
     };
     for begin in (0..many).step_by(5000) {
         let mut conn = db.begin().await.unwrap();
         for at in begin..many.min(begin + 5000) {
-            let id = || uuid::Builder::from_random_bytes(chance.bytes()).into_uuid();
+            let id = || uuid::Builder::from_random_bytes(random.bytes()).into_uuid();
             let [user, membership, grant, key] = [id(), id(), id(), id()];
             let (name, email) = (format!("Member{at} Bench"), format!("member{at}@bench.test"));
             let time = 1_700_000_000_000_000 + i64::try_from(at).unwrap() * 1_000_000;
-            let secret = machine_key(KeyKind::Key, &chance);
+            let secret = machine_key(KeyKind::Key, &random);
             writeln!(file, "{secret}").unwrap();
             if at % 25 == 0 {
                 let cursor = serde_json::json!({ "t": time, "n": "", "i": membership }).to_string();
@@ -81,7 +79,7 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             }
             let user_sql =
                 "insert into users (id, name, email, email_key, created_at) values ($1, $2, $3, $3, $4)";
-            conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).run().await.unwrap();
+            conn.query(user_sql).bind(user).bind(&name).bind(&email).bind(time).execute().await.unwrap();
             conn.query(
                 "insert into memberships (id, account_id, user_id, name_key, joined_at, active_at) values ($1, $2, $3, $4, $5, $5)",
             )
@@ -90,7 +88,7 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .bind(user)
             .bind(name.to_lowercase())
             .bind(time)
-            .run()
+            .execute()
             .await
             .unwrap();
             let role = if at % 50 == 0 { "admin" } else { "member" };
@@ -102,15 +100,15 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .bind(membership)
             .bind(role)
             .bind(time)
-            .run()
+            .execute()
             .await
             .unwrap();
             for word in [&email, &name.to_lowercase(), &"bench".to_owned()] {
-                conn.query("insert into member_words (account_id, word, membership_id) values ($1, $2, $3)")
+                conn.query("insert into member_search (account_id, word, membership_id) values ($1, $2, $3)")
                     .bind(account)
                     .bind(word)
                     .bind(membership)
-                    .run()
+                    .execute()
                     .await
                     .unwrap();
             }
@@ -125,12 +123,12 @@ async fn fill(url: &str, slug: &str, many: usize, keys: &str) {
             .bind(hash(&secret))
             .bind(&secret[secret.len() - 4..])
             .bind(time)
-            .run()
+            .execute()
             .await
             .unwrap();
         }
         let sql = "update accounts set member_count = (select count(*) from memberships where account_id = $1) where id = $1";
-        conn.query(sql).bind(account).run().await.unwrap();
+        conn.query(sql).bind(account).execute().await.unwrap();
         conn.commit().await.unwrap();
     }
     db.close().await;

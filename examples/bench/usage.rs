@@ -1,14 +1,15 @@
-//! Usage events: taken in over HTTP, against the same rows inserted with nothing around them; and an account full of them.
+//! Usage events: reported over HTTP, inserted bare to compare with, and as a fill of many.
 use guildhall::{
+    context::{Clock, Context, InstallationConfig},
+    crypto::{random::Random, secrets::Secrets},
     db::Db,
-    kit::{Chance, Clock, Kit, Rules, secret::Seal},
     model::{
         catalog::Catalog,
         quantity::Quantity,
         time::{DAY, MINUTE, Time},
-        usage::event::{Reported, Whose},
+        usage::event::{UsageEvent, UsageOwner},
     },
-    store::{Change, Host, usage::take},
+    store::{Change, System, usage},
 };
 use serde_json::json;
 use std::{
@@ -19,9 +20,9 @@ use std::{
 
 const BATCH: usize = 1000;
 /// Connections that report at the same time.
-const AT_ONCE: usize = 4;
+const CONNECTIONS: usize = 4;
 
-#[expect(clippy::cast_precision_loss, reason = "a rate is read to two digits")]
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
 fn rate(many: usize, began: Instant) -> String {
     format!("{:.0}", many as f64 / began.elapsed().as_secs_f64())
 }
@@ -30,16 +31,16 @@ fn now() -> Time {
     Clock::real().now()
 }
 
-/// The rows of usage events, inserted in batches with no key but the primary one: the most that the engine can do.
+/// Inserts the rows of usage events in batches, with only a primary key: the most that the engine can do.
 pub async fn insert(url: &str, many: usize) {
     let db = Db::connect(url).await.unwrap();
     let mut conn = db.begin().await.unwrap();
     conn.query("create table if not exists bare_events (source text, id text, at bigint, account text, meter text, model text,
         product text, whole bigint, nanos bigint, primary key (source, id))")
-        .run()
+        .execute()
         .await
         .unwrap();
-    conn.query("delete from bare_events").run().await.unwrap();
+    conn.query("delete from bare_events").execute().await.unwrap();
     conn.commit().await.unwrap();
     let began = Instant::now();
     for first in (0..many).step_by(BATCH) {
@@ -54,7 +55,7 @@ pub async fn insert(url: &str, many: usize) {
             from json_to_recordset($1::json) as e(source text, id text, at bigint, account text, meter text, model text,
             product text, whole bigint, nanos bigint) where true")
             .bind(rows)
-            .run()
+            .execute()
             .await
             .unwrap();
         conn.commit().await.unwrap();
@@ -65,15 +66,15 @@ pub async fn insert(url: &str, many: usize) {
 /// Reports events over HTTP.
 pub fn report(base: &str, token: &str, slug: &str, many: usize) {
     let address = base.trim_start_matches("http://").to_owned();
-    let mark = now().0;
+    let run = now().0;
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for lane in 0..AT_ONCE {
+        for connection in 0..CONNECTIONS {
             let address = &address;
             scope.spawn(move || {
-                for first in (lane * BATCH..many).step_by(BATCH * AT_ONCE) {
+                for first in (connection * BATCH..many).step_by(BATCH * CONNECTIONS) {
                     let event = |n: usize| {
-                        json!({ "specversion": "1.0", "type": "guildhall.usage", "source": "/bench", "id": format!("{mark}-{n}"),
+                        json!({ "specversion": "1.0", "type": "guildhall.usage", "source": "/bench", "id": format!("{run}-{n}"),
                             "data": { "meter": "credits", "quantity": format!("{n}.5"), "account": slug, "product": "video",
                                 "model": format!("m{}", n % 10) } })
                     };
@@ -86,9 +87,9 @@ pub fn report(base: &str, token: &str, slug: &str, many: usize) {
                         body.len()
                     )
                     .unwrap();
-                    let mut said = String::new();
-                    stream.read_to_string(&mut said).unwrap();
-                    assert!(said.contains(&format!("\"accepted\":{BATCH}")), "{said}");
+                    let mut response = String::new();
+                    stream.read_to_string(&mut response).unwrap();
+                    assert!(response.contains(&format!("\"accepted\":{BATCH}")), "{response}");
                 }
             });
         }
@@ -96,36 +97,36 @@ pub fn report(base: &str, token: &str, slug: &str, many: usize) {
     println!("{}", rate(many, began));
 }
 
-/// So many events of the last 30 days, of ten models.
+/// Adds events of the last 30 days and ten models.
 pub async fn fill(url: &str, slug: &str, many: usize) {
     let db = Db::connect(url).await.unwrap();
-    let rules = Rules {
+    let config = InstallationConfig {
         base_url: "http://127.0.0.1".into(),
         max_organizations_per_user: 1,
         open_sign_up: false,
         loopback: true,
-        ..Rules::default()
+        ..InstallationConfig::default()
     };
     let catalog = Catalog::parse(Catalog::BUILT_IN).unwrap();
-    let kit = Kit::new(Clock::real(), Chance::real(), Seal::new(&[7; 32]), catalog, rules);
-    let mark = now();
+    let context = Context::new(Clock::real(), Random::real(), Secrets::new(&[7; 32]), catalog, config);
+    let now = now();
     for first in (0..many).step_by(10_000) {
         let event = |n: usize| {
-            Ok(Reported {
+            Ok(UsageEvent {
                 source: "/fill".into(),
-                id: format!("{}-{n}", mark.0),
-                at: mark.minus(DAY * u32::try_from(n % 30).unwrap() + MINUTE),
+                id: format!("{}-{n}", now.0),
+                at: now.minus(DAY * u32::try_from(n % 30).unwrap() + MINUTE),
                 meter: ["credits", "requests", "video_minutes"][n / 7 % 3].into(),
                 quantity: Quantity::from_nanos(1_500_000_000),
-                whose: Whose::Account(slug.into()),
+                owner: UsageOwner::Account(slug.into()),
                 product: Some(["video", "image"][n / 3 % 2].into()),
                 model: Some(format!("m{}", n / 11 % 10)),
                 resource: None,
             })
         };
         let batch = (first..many.min(first + 10_000)).map(event).collect();
-        let mut change = Change::<Host>::begin(&db, Host("bench"), &kit).await.unwrap();
-        take(&mut change, batch).await.unwrap();
+        let mut change = Change::begin_as_system(&db, System("bench"), &context).await.unwrap();
+        usage::take(&mut change, batch).await.unwrap();
         change.commit().await.unwrap();
     }
 }

@@ -1,10 +1,10 @@
-//! A sample API behind a gateway: each request shows its key to Guildhall before it is answered, and is reported as used.
+//! A sample API behind a gateway: the key of each request is verified by Guildhall, and its usage reported.
 //!
 //! ```sh
 //! GUILDHALL_SERVICE_TOKEN=gh_svc_… cargo run --example gateway
 //! ```
 //!
-//! `docs/gateway.md` tells the whole story.
+//! See `docs/gateway.md`.
 #![expect(clippy::disallowed_methods, reason = "a program of its own, with the machine's clock")]
 use axum::{
     Json, Router,
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{env, error::Error, time::Duration};
 
-/// What the gateway needs: where Guildhall is, and the token by which it is known there.
+/// The address of Guildhall, and the service token for it.
 #[derive(Clone)]
 struct Gateway {
     http: Client,
@@ -28,7 +28,7 @@ struct Gateway {
     token: String,
 }
 
-/// What a route asks of a key.
+/// What a route requires of a key.
 #[derive(Clone, Copy)]
 struct Needs {
     permission: &'static str,
@@ -36,7 +36,7 @@ struct Needs {
     cost: u32,
 }
 
-/// What Guildhall says of a key.
+/// Guildhall's answer about a key.
 #[derive(Clone, Deserialize)]
 struct Verdict {
     valid: bool,
@@ -60,7 +60,7 @@ struct RateLimit {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The way to Guildhall may be https.
+    // For an https address of Guildhall.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = env::var("GUILDHALL_URL").unwrap_or_else(|_| "http://127.0.0.1:3000".into());
     let token = env::var("GUILDHALL_SERVICE_TOKEN").map_err(|_| "Set GUILDHALL_SERVICE_TOKEN.")?;
@@ -77,13 +77,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // For a proxy that asks before it passes a request on: see nginx.conf beside this file.
         .route("/check", get(async || StatusCode::NO_CONTENT).layer(guarded(run)));
 
-    let at = env::var("GATEWAY_LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
-    let listener = tokio::net::TcpListener::bind(&at).await?;
+    let address = env::var("GATEWAY_LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
+    let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("The sample API is at http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, api).await?)
 }
 
-/// The API itself: it knows nothing of keys.
+/// The API itself, which needs to know nothing about keys.
 async fn answer() -> Json<Value> {
     Json(json!({ "hits": ["A street at night", "A lantern, close"] }))
 }
@@ -92,22 +92,22 @@ async fn list() -> Json<Value> {
     Json(json!({ "indexes": ["trailers-2026"] }))
 }
 
-/// Lets a request through that shows a key which may do this, and reports it when it went well. Nothing is remembered: a key
-/// that is revoked is refused from then on.
+/// Lets requests with a valid key through, and reports those that succeed as usage. Nothing is cached here, so that a revoked key
+/// is refused at once.
 async fn guard(
     State((gateway, needs)): State<(Gateway, Needs)>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let field = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    let Some(key) = field.and_then(|it| it.strip_prefix("Bearer ")) else {
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(key) = authorization.and_then(|value| value.strip_prefix("Bearer ")) else {
         return problem(StatusCode::UNAUTHORIZED, "NO_KEY", "Send your API key as a bearer token.");
     };
     let verdict = match gateway.verify(key, needs).await {
-        Ok(it) => it,
-        // Without Guildhall nobody is let through: the other way, being away would be an open door.
-        Err(cause) => {
-            eprintln!("Guildhall did not answer: {cause}");
+        Ok(verdict) => verdict,
+        // Fail closed: an outage must not let everybody through.
+        Err(error) => {
+            eprintln!("Guildhall did not answer: {error}");
             return problem(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "Try again in a moment.");
         }
     };
@@ -119,7 +119,7 @@ async fn guard(
         tokio::spawn(gateway.report(verdict.clone(), needs));
     }
     if let Some(limit) = verdict.ratelimit {
-        limit.tell(&mut response);
+        limit.add_headers(&mut response);
     }
     response
 }
@@ -155,29 +155,27 @@ impl Gateway {
                 sent.header(header::CONTENT_TYPE, "application/cloudevents+json").body(event.to_string());
             match sent.send().await.and_then(reqwest::Response::error_for_status) {
                 Ok(_) => return,
-                Err(cause) => eprintln!("Usage of {} was not taken: {cause}", verdict.whose()),
+                Err(error) => eprintln!("The usage of {} was not reported: {error}", verdict.slug()),
             }
         }
     }
 }
 
 impl Verdict {
-    fn whose(&self) -> &str {
-        self.account.as_ref().map_or("nobody", |it| &it.slug)
+    fn slug(&self) -> &str {
+        self.account.as_ref().map_or("an unknown account", |account| &account.slug)
     }
-    /// What the caller hears, if they are not let through.
+    /// The answer to the caller, if the key is not valid.
     fn refusal(&self) -> Option<Response> {
         let (status, detail) = match self.code.as_str() {
             "VALID" => return None,
-            "NOT_FOUND" => (StatusCode::UNAUTHORIZED, "This is no key of ours."),
+            "NOT_FOUND" => (StatusCode::UNAUTHORIZED, "This API key does not exist."),
             "REVOKED" => (StatusCode::UNAUTHORIZED, "This key was revoked."),
             "EXPIRED" => (StatusCode::UNAUTHORIZED, "This key has expired."),
-            "SUSPENDED" => {
-                (StatusCode::FORBIDDEN, "The member whose key this is, or the account, is suspended.")
-            }
+            "SUSPENDED" => (StatusCode::FORBIDDEN, "The owner of this key, or the account, is suspended."),
             "QUOTA_EXCEEDED" => (StatusCode::TOO_MANY_REQUESTS, "The budget is used up."),
             "RATE_LIMITED" => (StatusCode::TOO_MANY_REQUESTS, "Slow down."),
-            // What is new since this was written lets nobody through either.
+            // Codes that are newer than this program refuse too.
             _ => (StatusCode::FORBIDDEN, "This key may not do that."),
         };
         let mut response = problem(status, &self.code, detail);
@@ -189,15 +187,15 @@ impl Verdict {
 }
 
 impl RateLimit {
-    /// The fields of the IETF's draft.
-    fn tell(self, to: &mut Response) {
+    /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+    fn add_headers(self, response: &mut Response) {
         let RateLimit { limit, remaining, reset } = self;
         for (name, value) in [
             ("ratelimit-policy", format!("\"plan\";q={limit}")),
             ("ratelimit", format!("\"plan\";r={remaining};t={reset}")),
         ] {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                to.headers_mut().insert(HeaderName::from_static(name), value);
+                response.headers_mut().insert(HeaderName::from_static(name), value);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The account itself.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    given,
+    etag::{IfMatch, Versioned, WithEtag},
+    present,
 };
 use crate::{
     error::{Error, Result},
@@ -13,7 +13,7 @@ use crate::{
     model::{
         account::{AccountRef, Kind},
         id::AccountId,
-        permission::{DeleteAccount, Inside, UpdateAccount, ViewAccount},
+        permission::{AnyMember, DeleteAccount, UpdateAccount, ViewAccount},
         text::{Name, Slug},
         time::Time,
     },
@@ -23,40 +23,39 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}";
     Routes::default()
         .get(path, show)
-        .told(|it| it.says("Read the account", "Its name, plan and size.").gives::<Account>(200).tagged())
+        .doc(|call| call.summary("Get the account", "Its name, plan and size.").returns::<Account>(200).with_etag())
         .patch(path, update)
-        .told(|it| {
-            it.says(
-                "Change the account",
-                "Its name, its slug, its policy. An old slug leads to the new one for ever.",
+        .doc(|call| {
+            call.summary(
+                "Update the account",
+                "Its name, its slug, its policy. An old slug redirects to the new one for good.",
             )
-            .takes::<Patch>()
-            .gives::<Account>(200)
-            .tagged()
-            .fails(&["slug_taken"])
+            .body::<AccountPatch>()
+            .returns::<Account>(200)
+            .with_etag()
+            .errors(&["slug_taken"])
         })
         .delete(path, delete)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Delete the account",
-                "For good, with its teams, members, keys, resources and invitations. Its members are told by mail; its slug is \
-                 never given again. This key ends with it.",
+                "For good, with its teams, members, keys, resources and invitations. Its members get a mail; nobody can take its slug \
+                 again. This key stops working.",
             )
-            .asks::<Confirmed>()
-            .gives_nothing()
-            .tagged()
+            .query::<DeleteAccountQuery>()
+            .no_content()
+            .with_etag()
         })
         .post("/api/v1/accounts/{slug}/leave", leave)
-        .told(|it| {
-            it.says("Leave the account", "The key’s member goes of their own will; their keys, this one too, end at once.")
-                .takes::<Leaving>()
-                .gives_nothing()
-                .fails(&["owner", "personal", "not_a_member"])
+        .doc(|call| {
+            call.summary("Leave the account", "Ends the membership of the key’s member. Their keys, this one included, stop working at once.")
+                .body::<LeaveAccount>()
+                .no_content()
+                .errors(&["owner", "personal", "not_a_member"])
         })
         .about(
             "Account",
@@ -69,126 +68,126 @@ pub fn routes() -> Routes {
 struct Account {
     /// Its id.
     id: AccountId,
-    /// Its word in addresses.
+    /// Its name in URLs.
     #[schema(example = "acme")]
     slug: String,
     /// Its name.
     #[schema(example = "Acme")]
     name: String,
-    /// What kind of account it is.
+    /// Its kind.
     kind: Kind,
-    /// What a team belongs to, and who pays for it.
+    /// For a team: the account that it belongs to, and that pays for it.
     parent: Option<AccountRef>,
-    /// Its own plan, or that of the parent which pays for it.
+    /// Its plan; for a team, that of its parent.
     #[schema(example = "developer")]
     plan: String,
-    /// Since when it is there.
+    /// When it was created.
     created_at: Time,
-    /// How many members it has.
+    /// The number of members.
     member_count: i64,
     #[serde(skip)]
     version: Time,
 }
 
 impl Versioned for Account {
-    const PASSING: &[&str] = &["member_count"];
-    fn besides(&self) -> String {
+    const VOLATILE: &[&str] = &["member_count"];
+    fn hidden_version(&self) -> String {
         self.version.to_string()
     }
 }
 
 impl From<accounts::Account> for Account {
-    fn from(it: accounts::Account) -> Account {
-        let parent = it.parent();
-        let accounts::Account { id, slug, name, kind, plan, created_at, member_count, .. } = it;
-        Account { id, slug, name, kind, parent, plan, created_at, member_count, version: it.updated_at }
+    fn from(account: accounts::Account) -> Account {
+        let (parent, version) = (account.parent(), account.updated_at);
+        let accounts::Account { id, slug, name, kind, plan, created_at, member_count, .. } = account;
+        Account { id, slug, name, kind, parent, plan, created_at, member_count, version }
     }
 }
 
-async fn show(key: Key<ViewAccount>) -> Result<Tagged<Account>> {
-    Ok(Tagged(accounts::here(&mut key.read()).await?.into()))
+async fn show(key: Key<ViewAccount>) -> Result<WithEtag<Account>> {
+    Ok(WithEtag(accounts::get(&mut key.read()).await?.into()))
 }
 
-/// What changes; what is absent stays.
+/// What to change; absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = AccountPatch)]
-struct Patch {
+struct AccountPatch {
     /// A new name.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
-    /// A new word in addresses.
-    #[serde(default, deserialize_with = "given")]
+    /// A new name in URLs.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Slug>, nullable = false)]
     slug: Option<String>,
-    /// Whether admins may delete the account: for the owner to decide.
-    #[serde(default, deserialize_with = "given")]
+    /// Whether admins may delete the account; only the owner may change it.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     admins_may_delete: Option<bool>,
-    /// Whether members must have signed in with a second factor. Keys work all the same.
-    #[serde(default, deserialize_with = "given")]
+    /// Whether members must sign in with a second factor. Keys are not affected.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     requires_second_factor: Option<bool>,
 }
 
 async fn update(
     key: Key<UpdateAccount>,
-    version: IfMatch,
-    form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged<Account>> {
-    let update = accounts::Update {
-        name: asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
-        slug: asked.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
-        admins_may_delete: asked.admins_may_delete,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<AccountPatch>,
+) -> Result<WithEtag<Account>> {
+    let update = accounts::AccountUpdate {
+        name: patch.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
+        slug: patch.slug.as_deref().map(Slug::parse).transpose().map_err(Error::at("slug"))?,
+        admins_may_delete: patch.admins_may_delete,
     };
-    let fresh = key.prove("").await?;
+    let recent_auth = key.reauthenticate("").await?;
     key.change(async |change| {
-        version.holds(&Account::from(accounts::here(change).await?))?;
+        if_match.check(&Account::from(accounts::get(change).await?))?;
         accounts::update(change, update).await?;
-        if let Some(on) = asked.requires_second_factor {
-            accounts::require_second_factor(change, &fresh, on).await?;
+        if let Some(on) = patch.requires_second_factor {
+            accounts::require_second_factor(change, &recent_auth, on).await?;
         }
-        Ok(Tagged(accounts::here(change).await?.into()))
+        Ok(WithEtag(accounts::get(change).await?.into()))
     })
     .await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Confirmed {
-    /// The account's slug again: nothing is deleted by a slip.
+struct DeleteAccountQuery {
+    /// The account's slug, to confirm.
     #[schema(example = "acme")]
     confirm: String,
 }
 
 async fn delete(
     key: Key<DeleteAccount>,
-    version: IfMatch,
-    Params(asked): Params<Confirmed>,
+    if_match: IfMatch,
+    Params(query): Params<DeleteAccountQuery>,
 ) -> Result<StatusCode> {
-    let fresh = key.prove("").await?;
+    let recent_auth = key.reauthenticate("").await?;
     key.change(async |change| {
-        version.holds(&Account::from(accounts::here(change).await?))?;
-        accounts::delete(change, &fresh, &asked.confirm).await
+        if_match.check(&Account::from(accounts::get(change).await?))?;
+        accounts::delete(change, &recent_auth, &query.confirm).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who leaves means it.
+/// Confirms that the member leaves.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Leaving {
-    /// The account's slug again: nobody leaves by a slip.
+#[schema(as = Leaving)]
+struct LeaveAccount {
+    /// The account's slug, to confirm.
     #[schema(example = "acme")]
     confirm: String,
 }
 
-async fn leave(key: Key<Inside>, form::Json(asked): form::Json<Leaving>) -> Result<StatusCode> {
+async fn leave(key: Key<AnyMember>, form::Json(body): form::Json<LeaveAccount>) -> Result<StatusCode> {
     key.change(async |change| {
-        let slug = &change.who().here.slug;
-        if asked.confirm.trim() != slug {
+        let slug = &change.access().account.slug;
+        if body.confirm.trim() != slug {
             return Err(Error::invalid("confirm", "mismatch", format!("Send {slug} to leave it.")));
         }
         members::leave(change).await

@@ -1,12 +1,12 @@
 //! The account's audit log.
 use super::{
-    given, hex,
-    pagination::{Ask, List},
+    pagination::{List, ListQuery},
+    present,
 };
 use crate::{
     error::{Error, Result},
     http::{
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{account::AccountRef, permission::ViewAudit, time::Time},
@@ -18,47 +18,45 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The calls.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/api/v1/accounts/{slug}/audit", list)
-        .told(|it| {
-            it.says("List audit events", "Who did what to what, when, from where; newest first.")
-                .asks::<Wish>()
-                .lists::<Event>()
+        .doc(|call| {
+            call.summary("List audit events", "Who did what, when and from where; newest first.")
+                .query::<AuditQuery>()
+                .returns_list::<AuditEvent>()
         })
         .get("/api/v1/accounts/{slug}/audit/{id}", show)
-        .told(|it| it.says("Read an audit event", "One event, with what it changed.").gives::<Event>(200))
+        .doc(|call| call.summary("Get an audit event", "One event, with what it changed.").returns::<AuditEvent>(200))
         .about(
             "Audit log",
-            "What was done in the account. It is only ever added to, and each event seals the one before.",
+            "What was done in the account. Events are only ever added, and the hash of each covers the one before.",
         )
 }
 
-/// Something that was done.
+/// One action.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditEvent)]
-struct Event {
+struct AuditEvent {
     /// Its id.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
-    /// When.
+    /// When it was done.
     at: Time,
     /// Who did it.
     actor: Actor,
     /// What was done.
     #[schema(example = "member.role_changed")]
     action: String,
-    /// To what.
+    /// What it was done to.
     target: Target,
-    /// Where.
+    /// The account in which it was done.
     account: AccountRef,
-    /// From which address; empty where there is none.
+    /// The IP address; empty if there is none.
     #[schema(example = "203.0.113.7")]
     ip: String,
-    /// What it was before, and what after.
+    /// The state before and after.
     changes: Changes,
-    /// Seals this event and all before it.
+    /// A hash over this event and all before it.
     #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     hash: String,
 }
@@ -66,96 +64,96 @@ struct Event {
 /// Who did it.
 #[derive(Serialize, ToSchema)]
 struct Actor {
-    /// `user`, `key`, `visitor` or `host`: a person, a program, somebody not signed in, the machine's operator.
+    /// `user`, `key`, `visitor` or `host`: a person, an API key, somebody who is not signed in, the operator on the command line.
     #[serde(rename = "type")]
     #[schema(example = "user")]
     kind: String,
-    /// Their id, if they have one.
+    /// The id of the user or key.
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Uuid>,
-    /// A name that says something when they are gone.
+    /// A name that still tells who it was when they are gone.
     #[schema(example = "ada@acme.test")]
     name: String,
 }
 
-/// To what it was done.
+/// What it was done to.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 struct Target {
-    /// What kind of thing.
+    /// Its kind.
     #[serde(rename = "type")]
     #[schema(required, example = "member")]
     kind: String,
     /// Its id.
     #[schema(required)]
     id: String,
-    /// Its name then.
+    /// Its name at the time.
     #[schema(required)]
     name: String,
 }
 
-/// What they hold depends on the action.
+/// The fields depend on the action.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 struct Changes {
-    /// What it was.
+    /// Before the action.
     #[schema(required)]
     before: Value,
-    /// What it is.
+    /// After the action.
     #[schema(required)]
     after: Value,
 }
 
-impl Event {
-    fn of(it: audit::Event, account: AccountRef) -> Event {
-        Event {
-            id: it.id,
-            at: it.at,
-            actor: Actor { kind: it.actor_type, id: it.actor_id, name: it.actor_name },
-            action: it.action,
-            target: serde_json::from_str(&it.target).unwrap_or_default(),
+impl AuditEvent {
+    fn new(event: audit::Event, account: AccountRef) -> AuditEvent {
+        AuditEvent {
+            id: event.id,
+            at: event.at,
+            actor: Actor { kind: event.actor_type, id: event.actor_id, name: event.actor_name },
+            action: event.action,
+            target: serde_json::from_str(&event.target).unwrap_or_default(),
             account,
-            ip: it.ip,
-            changes: serde_json::from_str(&it.changes).unwrap_or_default(),
-            hash: hex(&it.hash),
+            ip: event.ip,
+            changes: serde_json::from_str(&event.changes).unwrap_or_default(),
+            hash: hex::encode(event.hash),
         }
     }
 }
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
-    /// Only what was done in this way: `member.removed`.
+struct AuditQuery {
+    /// Only this action, such as `member.removed`.
     action: String,
-    /// Only what this one did: an address, a name, or a part of it.
+    /// Only by this actor: an email address, a name, or a part of one.
     actor: String,
     /// Not before this time.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "present")]
     from: Option<Time>,
     /// Before this time.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "present")]
     to: Option<Time>,
 }
 
-async fn list(key: Key<ViewAudit>, ask: Ask<Wish>) -> Result<List<Event>> {
+async fn list(key: Key<ViewAudit>, query: ListQuery<AuditQuery>) -> Result<List<AuditEvent>> {
     let filter = Filter {
-        action: ask.filter.action.clone(),
-        actor: ask.filter.actor.clone(),
-        before: ask.after_by(|it| it.parse().ok().filter(|it| *it > 0))?.unwrap_or_default(),
-        from: ask.filter.from,
-        to: ask.filter.to,
-        limit: ask.one_more(),
+        action: query.filter.action.clone(),
+        actor: query.filter.actor.clone(),
+        before: query.after_with(|text| text.parse().ok().filter(|seq| *seq > 0))?.unwrap_or_default(),
+        from: query.filter.from,
+        to: query.filter.to,
+        limit: query.limit_plus_one(),
     };
     let rows = audit::list(&mut key.read(), &filter).await?;
-    Ok(ask.page(rows, |it| it.seq.to_string(), |it| Event::of(it, here(&key))))
+    Ok(query.page(rows, |row| row.seq.to_string(), |row| AuditEvent::new(row, account(&key))))
 }
 
-fn here(key: &Key<ViewAudit>) -> AccountRef {
-    let here = &key.me().here;
-    AccountRef { id: here.id, slug: here.slug.clone(), name: here.name.clone() }
+fn account(key: &Key<ViewAudit>) -> AccountRef {
+    let account = &key.access().account;
+    AccountRef { id: account.id, slug: account.slug.clone(), name: account.name.clone() }
 }
 
-async fn show(key: Key<ViewAudit>, At(id): At<Uuid>) -> Result<Json<Event>> {
-    let found = audit::find(&mut key.read(), id).await?;
-    Ok(Json(Event::of(found.ok_or(Error::NotFound)?, here(&key))))
+async fn show(key: Key<ViewAudit>, PathId(id): PathId<Uuid>) -> Result<Json<AuditEvent>> {
+    let event = audit::find(&mut key.read(), id).await?.ok_or(Error::NotFound)?;
+    Ok(Json(AuditEvent::new(event, account(&key))))
 }

@@ -1,13 +1,13 @@
 //! Budgets of an account.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    pagination::{Ask, List},
+    etag::{IfMatch, Versioned, WithEtag},
+    pagination::{List, ListQuery, NoFilters},
 };
 use crate::{
     error::{Error, Result},
     http::{
         form,
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
@@ -18,83 +18,82 @@ use crate::{
         quantity::Quantity,
         time::Time,
     },
-    store::budgets::{self, New},
+    store::budgets,
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The calls.
 pub fn routes() -> Routes {
     let (all, one) = ("/api/v1/accounts/{slug}/budgets", "/api/v1/accounts/{slug}/budgets/{id}");
     Routes::default()
         .get(all, list)
-        .told(|it| it.says("List budgets", "With what is used of each this month.").asks::<Wish>().lists::<Budget>())
+        .doc(|call| call.summary("List budgets", "With this month's usage of each.").returns_list::<Budget>())
         .post(all, create)
-        .told(|it| {
-            it.says(
-                "Set a budget",
-                "For a month of UTC, from this one on. At 50, 80 and 100 percent those who may change it are told by mail; once a \
-                 hard one is used up, the keys that it is about get `QUOTA_EXCEEDED` until the month ends.",
+        .doc(|call| {
+            call.summary(
+                "Create a budget",
+                "For every month (UTC), this one included. At 50, 80 and 100 percent those who may change it get a mail; once a hard \
+                 one is used up, its keys get `QUOTA_EXCEEDED` until the month ends.",
             )
-            .takes::<Wanted>()
-            .gives::<Budget>(201)
-            .fails(&["budget_exists", "too_many_budgets"])
+            .body::<NewBudget>()
+            .returns::<Budget>(201)
+            .errors(&["budget_exists", "too_many_budgets"])
         })
         .get(one, read)
-        .told(|it| it.says("Read a budget", "With what is used of it this month.").gives::<Budget>(200).tagged())
+        .doc(|call| call.summary("Get a budget", "With its usage this month.").returns::<Budget>(200).with_etag())
         .patch(one, update)
-        .told(|it| it.says("Change a budget", "It holds from now on.").takes::<Update>().gives::<Budget>(200).tagged())
+        .doc(|call| call.summary("Update a budget", "Applies from now on.").body::<BudgetPatch>().returns::<Budget>(200).with_etag())
         .delete(one, delete)
-        .told(|it| it.says("Delete a budget", "Keys that it refused work again.").gives_nothing().tagged())
+        .doc(|call| call.summary("Delete a budget", "Keys that it blocked work again.").no_content().with_etag())
         .about("Budgets", "How much of a meter an account, a team, a member or a key may use in a month.")
 }
 
-/// How much may be used in a month.
+/// A limit for a month.
 #[derive(Serialize, ToSchema)]
 struct Budget {
     /// Its id.
     id: BudgetId,
-    /// Whose usage it is about.
+    /// Whose usage it limits.
     kind: Kind,
     /// The id of the member, team or key; `null` for the account.
     #[schema(value_type = Option<String>, format = "uuid")]
     subject: Option<Uuid>,
-    /// Of what.
+    /// The meter.
     #[schema(example = "credits")]
     meter: String,
-    /// How much a month.
+    /// The limit for a month.
     limit: Quantity,
-    /// Whether keys are refused when it is used up.
+    /// Whether keys are blocked when it is used up.
     hard: bool,
-    /// The month of UTC.
+    /// The current month (UTC).
     month: Month,
-    /// How much is used.
+    /// This month's usage.
     used: Quantity,
-    /// When it is used up at the pace of this month; `null`: not in this month.
+    /// The day on which it will be used up at this month's pace; `null`: not this month.
     runs_out: Option<Day>,
 }
 
 impl Versioned for Budget {
-    const PASSING: &[&str] = &["month", "used", "runs_out"];
+    const VOLATILE: &[&str] = &["month", "used", "runs_out"];
 }
 
 impl Budget {
-    fn of(it: budgets::Budget, now: Time) -> Budget {
+    fn new(budget: budgets::Budget, now: Time) -> Budget {
         let month = Month::of(now);
-        let (limit, used) = (it.limit(), it.used(month));
+        let (limit, used) = (budget.limit(), budget.used(month));
         Budget {
-            id: it.id,
-            kind: it.kind,
-            subject: match it.kind {
+            id: budget.id,
+            kind: budget.kind,
+            subject: match budget.kind {
                 Kind::Account => None,
-                Kind::Member => Some(it.membership_id.map_or(it.subject_id, |it| it.0)),
-                Kind::Team | Kind::Key => Some(it.subject_id),
+                Kind::Member => Some(budget.membership_id.map_or(budget.subject_id, |id| id.0)),
+                Kind::Team | Kind::Key => Some(budget.subject_id),
             },
-            meter: it.meter,
+            meter: budget.meter,
             limit,
-            hard: it.is_hard,
+            hard: budget.is_hard,
             month,
             used,
             runs_out: runs_out(used, limit, now),
@@ -102,98 +101,93 @@ impl Budget {
     }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-async fn list(key: Key<ChangePlan>, ask: Ask<Wish>) -> Result<List<Budget>> {
-    let Wish {} = ask.filter;
-    let now = key.kit().now();
-    let found = budgets::list(&mut key.read()).await?;
-    let after: Option<BudgetId> = ask.after()?;
-    let rest = found.into_iter().filter(|it| after.is_none_or(|after| it.id > after)).collect();
-    Ok(ask.page(rest, |it: &budgets::Budget| it.id.to_string(), |it| Budget::of(it, now)))
+async fn list(key: Key<ChangePlan>, query: ListQuery<NoFilters>) -> Result<List<Budget>> {
+    let now = key.context().now();
+    let mut budgets = budgets::list(&mut key.read()).await?;
+    if let Some(after) = query.after::<BudgetId>()? {
+        budgets.retain(|budget| budget.id > after);
+    }
+    Ok(query.page(budgets, |budget| budget.id.to_string(), |budget| Budget::new(budget, now)))
 }
 
-async fn read(key: Key<ChangePlan>, At(id): At<BudgetId>) -> Result<Tagged<Budget>> {
-    let found = budgets::find(&mut key.read(), id).await?;
-    Ok(Tagged(Budget::of(found, key.kit().now())))
+async fn read(key: Key<ChangePlan>, PathId(id): PathId<BudgetId>) -> Result<WithEtag<Budget>> {
+    let budget = budgets::find(&mut key.read(), id).await?;
+    Ok(WithEtag(Budget::new(budget, key.context().now())))
 }
 
-/// A budget that is to be.
+/// A budget to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewBudget)]
-struct Wanted {
-    /// Whose usage it is about.
+struct NewBudget {
+    /// Whose usage it limits.
     kind: Kind,
-    /// The id of the member, team or key; nothing for the account.
+    /// The id of the member, team or key; absent for the account.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     subject: Option<Uuid>,
-    /// Of what: one of the catalogue's meters.
+    /// The meter: one of the catalogue's.
     #[schema(example = "credits")]
     meter: String,
-    /// How much a month.
+    /// The limit for a month.
     #[schema(pattern = r"^[1-9][0-9]{0,11}(\.[0-9]{1,9})?$", example = "50000")]
     limit: String,
-    /// Whether keys are refused when it is used up.
+    /// Whether keys are blocked when it is used up.
     #[serde(default)]
     hard: bool,
 }
 
 async fn create(
     key: Key<ChangePlan>,
-    form::Json(it): form::Json<Wanted>,
+    form::Json(body): form::Json<NewBudget>,
 ) -> Result<(StatusCode, Json<Budget>)> {
-    let limit = budget::limit(&it.limit).map_err(Error::at("limit"))?;
-    let new = New { kind: it.kind, subject: it.subject, meter: it.meter, limit, is_hard: it.hard };
-    let made = key
+    let limit = budget::parse_limit(&body.limit).map_err(Error::at("limit"))?;
+    let NewBudget { kind, subject, meter, hard: is_hard, .. } = body;
+    let new = budgets::NewBudget { kind, subject, meter, limit, is_hard };
+    let created = key
         .change(async |change| {
             let id = budgets::create(change, &new).await?;
             budgets::find(change, id).await
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(Budget::of(made, key.kit().now()))))
+    Ok((StatusCode::CREATED, Json(Budget::new(created, key.context().now()))))
 }
 
-/// What changes; what is absent stays.
+/// What to change; absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = BudgetPatch)]
-struct Update {
-    /// How much a month.
+struct BudgetPatch {
+    /// The limit for a month.
     #[serde(default)]
     #[schema(pattern = r"^[1-9][0-9]{0,11}(\.[0-9]{1,9})?$", example = "60000")]
     limit: Option<String>,
-    /// Whether keys are refused when it is used up.
+    /// Whether keys are blocked when it is used up.
     #[serde(default)]
     hard: Option<bool>,
 }
 
 async fn update(
     key: Key<ChangePlan>,
-    At(id): At<BudgetId>,
-    version: IfMatch,
-    form::Json(it): form::Json<Update>,
-) -> Result<Tagged<Budget>> {
-    let limit = it.limit.as_deref().map(budget::limit).transpose().map_err(Error::at("limit"))?;
-    let now = key.kit().now();
-    let changed = key
+    PathId(id): PathId<BudgetId>,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<BudgetPatch>,
+) -> Result<WithEtag<Budget>> {
+    let limit = patch.limit.as_deref().map(budget::parse_limit).transpose().map_err(Error::at("limit"))?;
+    let now = key.context().now();
+    let updated = key
         .change(async |change| {
-            version.holds(&Budget::of(budgets::find(change, id).await?, now))?;
-            budgets::update(change, id, limit, it.hard).await?;
+            if_match.check(&Budget::new(budgets::find(change, id).await?, now))?;
+            budgets::update(change, id, limit, patch.hard).await?;
             budgets::find(change, id).await
         })
         .await?;
-    Ok(Tagged(Budget::of(changed, now)))
+    Ok(WithEtag(Budget::new(updated, now)))
 }
 
-async fn delete(key: Key<ChangePlan>, At(id): At<BudgetId>, version: IfMatch) -> Result<StatusCode> {
-    let now = key.kit().now();
+async fn delete(key: Key<ChangePlan>, PathId(id): PathId<BudgetId>, if_match: IfMatch) -> Result<StatusCode> {
+    let now = key.context().now();
     key.change(async |change| {
-        if version.is_given() {
-            version.holds(&Budget::of(budgets::find(change, id).await?, now))?;
+        if if_match.is_present() {
+            if_match.check(&Budget::new(budgets::find(change, id).await?, now))?;
         }
         budgets::delete(change, id).await
     })

@@ -1,10 +1,10 @@
-//! The domains of an organization: claimed, proven by the DNS, and what their people may do.
-use super::pagination::{Ask, List};
+//! Email domains of an organization, their verification by the DNS, and requests of their people to join.
+use super::pagination::{List, ListQuery, NoFilters};
 use crate::{
     error::{Error, Result},
     http::{
         form,
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
@@ -19,136 +19,128 @@ use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/sso/domains";
     let policy = "/api/v1/accounts/{slug}/sso/joining";
     Routes::default()
         .get(all, list)
-        .told(|it| {
-            it.says("List domains", "By name. An organization has at most 50.")
-                .asks::<Wish>()
-                .lists::<Claimed>()
+        .doc(|call| {
+            call.summary("List domains", "By name. An organization has at most 50.")
+                
+                .returns_list::<DomainClaim>()
         })
         .post(all, add)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Add a domain",
-                "It is a claim until its record is found in the DNS: put `record` there, then check it.",
+                "It is unverified until its `record` is found in the DNS: publish it there, then verify the domain.",
             )
-            .takes::<New>()
-            .gives::<Claimed>(201)
-            .fails(&["not_an_organization"])
+            .body::<NewDomain>()
+            .returns::<DomainClaim>(201)
+            .errors(&["not_an_organization"])
         })
         .delete("/api/v1/accounts/{slug}/sso/domains/{id}", remove)
-        .told(|it| {
-            it.says("Remove a domain", "With the last proven one, single sign-on is not enforced any more.")
-                .gives_nothing()
+        .doc(|call| {
+            call.summary("Remove a domain", "Without any verified domain, single sign-on is no longer enforced.")
+                .no_content()
         })
         .post("/api/v1/accounts/{slug}/sso/domains/{id}/check", check)
-        .told(|it| {
-            it.says(
-                "Check a domain",
-                "Asks the DNS for its record now; without this, a proven domain is checked each day.",
+        .doc(|call| {
+            call.summary(
+                "Verify a domain",
+                "Looks up its record in the DNS now. Verified domains are also checked every day.",
             )
-            .gives::<Claimed>(200)
-            .fails(&["dns_unreachable", "domain_taken", "record_missing", "record_wrong"])
+            .returns::<DomainClaim>(200)
+            .errors(&["dns_unreachable", "domain_taken", "record_missing", "record_wrong"])
         })
-        .get(policy, read_joining)
-        .told(|it| {
-            it.says("Read who may join", "What people at a proven domain may do.").gives::<Joining>(200)
+        .get(policy, get_join_policy)
+        .doc(|call| {
+            call.summary("Get the join policy", "What people with an address at a verified domain may do.").returns::<JoinPolicy>(200)
         })
-        .put(policy, set_joining)
-        .told(|it| {
-            it.says("Say who may join", "What people at a proven domain may do.")
-                .takes::<Joining>()
-                .gives::<Joining>(200)
+        .put(policy, update_join_policy)
+        .doc(|call| {
+            call.summary("Update the join policy", "What people with an address at a verified domain may do.")
+                .body::<JoinPolicy>()
+                .returns::<JoinPolicy>(200)
         })
-        .get("/api/v1/accounts/{slug}/sso/joins", joins)
-        .told(|it| it.says("List who asks to join", "Oldest first.").asks::<Wish>().lists::<Join>())
+        .get("/api/v1/accounts/{slug}/sso/joins", list_join_requests)
+        .doc(|call| call.summary("List join requests", "Oldest first.").returns_list::<JoinRequest>())
         .post("/api/v1/accounts/{slug}/sso/joins/{id}/accept", accept)
-        .told(|it| {
-            it.says("Let somebody join", "They become a member with what somebody new holds.")
-                .gives_nothing()
-                .fails(&["permission_missing"])
+        .doc(|call| {
+            call.summary("Approve a join request", "They become a member with the default grants.")
+                .no_content()
+                .errors(&["permission_missing"])
         })
         .post("/api/v1/accounts/{slug}/sso/joins/{id}/decline", decline)
-        .told(|it| it.says("Decline who asks to join", "They may ask again.").gives_nothing())
-        .about("Domains", "Whose people belong to an organization by their address, proven by the DNS.")
+        .doc(|call| call.summary("Decline a join request", "They may ask again.").no_content())
+        .about("Domains", "Email domains whose people belong to the organization, verified by the DNS.")
 }
 
 /// A domain of the organization.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Domain)]
-struct Claimed {
+struct DomainClaim {
     /// Its id.
     id: DomainId,
     /// Its name.
     #[schema(example = "acme.example")]
     domain: String,
-    /// Whether it is proven.
+    /// Whether it is verified.
     verified: bool,
-    /// Whether the operator vouches for it, without the DNS.
+    /// Whether the operator vouched for it, without the DNS.
     vouched: bool,
-    /// What the DNS must say, for as long as the domain is to be proven.
-    record: Record,
-    /// When the DNS was last asked.
+    /// The record that must stay in the DNS.
+    record: DomainRecord,
+    /// When it was last looked up.
     checked_at: Option<Time>,
-    /// Since when the record of a proven domain is missing: seven days are let pass.
+    /// Since when the record of a verified domain is missing; after seven days it is unverified.
     missing_since: Option<Time>,
-    /// Since when it is claimed.
+    /// When it was added.
     created_at: Time,
 }
 
 /// A record in the DNS.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DomainRecord)]
-struct Record {
+struct DomainRecord {
     /// `TXT`.
     #[serde(rename = "type")]
     #[schema(example = "TXT")]
     kind: &'static str,
-    /// Where it stands.
+    /// Its name.
     #[schema(example = "_guildhall.acme.example")]
     name: String,
-    /// What it says.
+    /// Its value.
     #[schema(example = "guildhall-verify=Qm9x…")]
     value: String,
 }
 
-impl From<domains::Claimed> for Claimed {
-    fn from(it: domains::Claimed) -> Claimed {
-        Claimed {
-            id: it.id,
-            verified: it.verified_at.is_some(),
-            vouched: it.vouched,
-            record: Record { kind: "TXT", name: it.record(), value: it.value() },
-            checked_at: it.checked_at,
-            missing_since: it.missing_since,
-            created_at: it.created_at,
-            domain: it.domain,
+impl From<domains::DomainClaim> for DomainClaim {
+    fn from(claim: domains::DomainClaim) -> DomainClaim {
+        DomainClaim {
+            id: claim.id,
+            verified: claim.verified_at.is_some(),
+            vouched: claim.vouched,
+            record: DomainRecord { kind: "TXT", name: claim.record(), value: claim.value() },
+            checked_at: claim.checked_at,
+            missing_since: claim.missing_since,
+            created_at: claim.created_at,
+            domain: claim.domain,
         }
     }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-async fn list(key: Key<ManageSso>, ask: Ask<Wish>) -> Result<List<Claimed>> {
-    let Wish {} = ask.filter;
-    let after: String = ask.after()?.unwrap_or_default();
-    // There are fifty at most.
-    let mut rows = domains::list(&mut key.read()).await?;
-    rows.retain(|it| it.domain > after);
-    Ok(ask.page(rows, |it| it.domain.clone(), Claimed::from))
+async fn list(key: Key<ManageSso>, query: ListQuery<NoFilters>) -> Result<List<DomainClaim>> {
+    let after: String = query.after()?.unwrap_or_default();
+    // There are at most 50, so they are paged here.
+    let mut claims = domains::list(&mut key.read()).await?;
+    claims.retain(|claim| claim.domain > after);
+    Ok(query.page(claims, |claim| claim.domain.clone(), DomainClaim::from))
 }
 
-/// A domain that is claimed.
+/// A domain to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewDomain)]
-struct New {
+struct NewDomain {
     /// Its name.
     #[schema(
         max_length = 200,
@@ -158,109 +150,118 @@ struct New {
     domain: String,
 }
 
-async fn add(key: Key<ManageSso>, form::Json(it): form::Json<New>) -> Result<(StatusCode, Json<Claimed>)> {
-    let domain = Domain::parse(&it.domain).map_err(Error::at("domain"))?;
-    let fresh = key.prove("").await?;
-    let made = key
+async fn add(
+    key: Key<ManageSso>,
+    form::Json(body): form::Json<NewDomain>,
+) -> Result<(StatusCode, Json<DomainClaim>)> {
+    let domain = Domain::parse(&body.domain).map_err(Error::at("domain"))?;
+    let recent_auth = key.reauthenticate("").await?;
+    let added = key
         .change(async |change| {
-            let id = domains::add(change, &fresh, &domain).await?;
+            let id = domains::add(change, &recent_auth, &domain).await?;
             domains::find(change, id).await
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    Ok((StatusCode::CREATED, Json(added.into())))
 }
 
-async fn remove(key: Key<ManageSso>, At(id): At<DomainId>) -> Result<StatusCode> {
-    let fresh = key.prove("").await?;
-    key.change(async |change| domains::remove(change, &fresh, id).await).await?;
+async fn remove(key: Key<ManageSso>, PathId(id): PathId<DomainId>) -> Result<StatusCode> {
+    let recent_auth = key.reauthenticate("").await?;
+    key.change(async |change| domains::remove(change, &recent_auth, id).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn check(key: Key<ManageSso>, At(id): At<DomainId>) -> Result<Json<Claimed>> {
-    let it = domains::find(&mut key.read(), id).await?;
-    let found = key.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
-    let is_there = it.is_in(&found);
-    let now = key
+async fn check(key: Key<ManageSso>, PathId(id): PathId<DomainId>) -> Result<Json<DomainClaim>> {
+    let claim = domains::find(&mut key.read(), id).await?;
+    let records = key.context().outgoing.lookup_txt(&claim.record()).await.map_err(domains::unreachable)?;
+    let is_found = claim.is_in(&records);
+    let checked = key
         .change(async |change| {
-            domains::checked(change, id, is_there).await?;
+            domains::record_check(change, id, is_found).await?;
             domains::find(change, id).await
         })
         .await?;
-    now.outcome(&found)?;
-    Ok(Json(now.into()))
+    checked.outcome(&records)?;
+    Ok(Json(checked.into()))
 }
 
-/// What people at a proven domain may do.
+/// What people with an address at a verified domain may do.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Joining {
-    /// `invited`: nothing, they come by invitation. `ask`: ask to join. `join`: join.
-    joining: How,
+#[schema(as = Joining)]
+struct JoinPolicy {
+    /// `invited`: nothing, they need an invitation. `ask`: ask to join. `join`: join by themselves.
+    joining: WhoMayJoin,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = JoiningWay)]
-enum How {
+enum WhoMayJoin {
     Invited,
     Ask,
     Join,
 }
 
-impl How {
-    fn word(self) -> &'static str {
+impl WhoMayJoin {
+    fn as_str(self) -> &'static str {
         match self {
-            How::Invited => "invited",
-            How::Ask => "ask",
-            How::Join => "join",
+            WhoMayJoin::Invited => "invited",
+            WhoMayJoin::Ask => "ask",
+            WhoMayJoin::Join => "join",
         }
     }
-    fn of(word: &str) -> How {
-        [How::Ask, How::Join].into_iter().find(|it| it.word() == word).unwrap_or(How::Invited)
+    fn parse(text: &str) -> WhoMayJoin {
+        [WhoMayJoin::Ask, WhoMayJoin::Join]
+            .into_iter()
+            .find(|value| value.as_str() == text)
+            .unwrap_or(WhoMayJoin::Invited)
     }
 }
 
-async fn read_joining(key: Key<ManageSso>) -> Result<Json<Joining>> {
+async fn get_join_policy(key: Key<ManageSso>) -> Result<Json<JoinPolicy>> {
     let joining = joining::get(&mut key.read()).await?;
-    Ok(Json(Joining { joining: How::of(&joining) }))
+    Ok(Json(JoinPolicy { joining: WhoMayJoin::parse(&joining) }))
 }
 
-async fn set_joining(key: Key<ManageSso>, form::Json(it): form::Json<Joining>) -> Result<Json<Joining>> {
-    key.change(async |change| joining::set(change, it.joining.word()).await).await?;
-    Ok(Json(it))
+async fn update_join_policy(
+    key: Key<ManageSso>,
+    form::Json(policy): form::Json<JoinPolicy>,
+) -> Result<Json<JoinPolicy>> {
+    key.change(async |change| joining::set(change, policy.joining.as_str()).await).await?;
+    Ok(Json(policy))
 }
 
-/// Somebody who asks to join.
+/// A request to join.
 #[derive(Serialize, ToSchema)]
-#[schema(as = JoinRequest)]
-struct Join {
+struct JoinRequest {
     /// Its id.
     id: JoinId,
     /// Their name.
     #[schema(example = "Ada Byron")]
     name: String,
-    /// Their address, at a proven domain.
+    /// Their email address, at a verified domain.
     #[schema(example = "ada@acme.example")]
     email: String,
-    /// Since when it waits.
+    /// When it was made.
     created_at: Time,
 }
 
-async fn joins(key: Key<InviteMembers>, ask: Ask<Wish>) -> Result<List<Join>> {
-    let rows = joining::asking(&mut key.read(), ask.after()?, ask.one_more()).await?;
-    let shape = |it: joining::Asking| {
-        let joining::Asking { id, name, email, created_at } = it;
-        Join { id, name, email, created_at }
-    };
-    Ok(ask.page(rows, |it| it.id.to_string(), shape))
+async fn list_join_requests(
+    key: Key<InviteMembers>,
+    query: ListQuery<NoFilters>,
+) -> Result<List<JoinRequest>> {
+    let rows = joining::asking(&mut key.read(), query.after()?, query.limit_plus_one()).await?;
+    let shape = |joining::Asking { id, name, email, created_at }| JoinRequest { id, name, email, created_at };
+    Ok(query.page(rows, |row| row.id.to_string(), shape))
 }
 
-async fn accept(key: Key<InviteMembers>, At(id): At<JoinId>) -> Result<StatusCode> {
+async fn accept(key: Key<InviteMembers>, PathId(id): PathId<JoinId>) -> Result<StatusCode> {
     key.change(async |change| joining::answer(change, id, true).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn decline(key: Key<InviteMembers>, At(id): At<JoinId>) -> Result<StatusCode> {
+async fn decline(key: Key<InviteMembers>, PathId(id): PathId<JoinId>) -> Result<StatusCode> {
     key.change(async |change| joining::answer(change, id, false).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,4 @@
-//! Versions: what two people edit has an `ETag`, and a change meant for another version is refused.
-use super::hex;
+//! `ETag` and `If-Match`, so that two clients do not overwrite each other's changes.
 use crate::{
     crypto::secrets::hash,
     error::{Error, Result},
@@ -13,30 +12,29 @@ use axum::{
 };
 use serde::Serialize;
 
-/// What has versions. The tag is made of what the shape shows, so that it is another whenever an answer is.
+/// Something with an `ETag`: a hash of its JSON, so that it changes whenever the answer does.
 pub trait Versioned: Serialize {
-    /// Fields that change of their own accord: they make no other version.
-    const PASSING: &[&str] = &[];
-    /// What a version has besides, and the shape does not show.
-    fn besides(&self) -> String {
+    /// Fields that change without anybody editing them: they are left out of the tag.
+    const VOLATILE: &[&str] = &[];
+    /// Part of the version that the JSON does not show.
+    fn hidden_version(&self) -> String {
         String::new()
     }
-    /// The version, as `ETag` and `If-Match` tell it.
-    fn tag(&self) -> String {
-        let mut shape = serde_json::to_value(self).unwrap_or_default();
-        for it in Self::PASSING {
-            shape[it].take();
+    fn etag(&self) -> String {
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        for field in Self::VOLATILE {
+            json[field].take();
         }
-        format!("\"{}\"", hex(&hash(&format!("{shape}{}", self.besides()))[..12]))
+        format!("\"{}\"", hex::encode(&hash(&format!("{json}{}", self.hidden_version()))[..12]))
     }
 }
 
-/// A thing with its `ETag`.
-pub struct Tagged<T>(pub T);
+/// Answers with JSON and its `ETag`.
+pub struct WithEtag<T>(pub T);
 
-impl<T: Versioned> IntoResponse for Tagged<T> {
+impl<T: Versioned> IntoResponse for WithEtag<T> {
     fn into_response(self) -> Response {
-        let tag = HeaderValue::from_str(&self.0.tag());
+        let tag = HeaderValue::from_str(&self.0.etag());
         let mut response = Json(self.0).into_response();
         if let Ok(tag) = tag {
             response.headers_mut().insert(header::ETAG, tag);
@@ -45,29 +43,27 @@ impl<T: Versioned> IntoResponse for Tagged<T> {
     }
 }
 
-/// The version that a change is meant for, if it says so.
+/// The entity tags of `If-Match`, if there are any.
 pub struct IfMatch(Vec<String>);
 
 impl FromRequestParts<App> for IfMatch {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<IfMatch, Self::Rejection> {
         let fields = parts.headers.get_all(header::IF_MATCH).iter();
-        // What is no text names no version: it is kept, and matches none.
-        let words =
-            fields.flat_map(|it| it.to_str().unwrap_or("?").split(',').map(|it| it.trim().to_owned()));
-        Ok(IfMatch(words.collect()))
+        // A value that is not ASCII matches no version, but must not count as absent.
+        let tags = fields.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+        Ok(IfMatch(tags.map(|tag| tag.trim().to_owned()).collect()))
     }
 }
 
 impl IfMatch {
-    /// Whether it says so.
-    pub fn is_given(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         !self.0.is_empty()
     }
-    /// Refuses a change that is meant for another version. A proxy that compresses makes a tag weak: that is forgiven.
-    pub fn holds(&self, it: &impl Versioned) -> Result<()> {
-        let tag = it.tag();
-        let is_it = |asked: &String| asked == "*" || asked.trim_start_matches("W/") == tag;
-        if self.0.is_empty() || self.0.iter().any(is_it) { Ok(()) } else { Err(Error::Changed) }
+    /// Refuses a change that is meant for another version. Weak tags match too: a proxy that compresses weakens them.
+    pub fn check(&self, current: &impl Versioned) -> Result<()> {
+        let etag = current.etag();
+        let matches = |tag: &String| tag == "*" || tag.trim_start_matches("W/") == etag;
+        if self.0.is_empty() || self.0.iter().any(matches) { Ok(()) } else { Err(Error::VersionMismatch) }
     }
 }

@@ -1,6 +1,6 @@
-//! Grants, as members and invitations show them.
+//! Grants, as members and invitations have them.
 use crate::model::{
-    grant::{self, Over, Role},
+    grant::{self, Role},
     id::ResourceId,
     time::Time,
 };
@@ -10,27 +10,28 @@ use utoipa::ToSchema;
 /// A role held over a scope.
 #[derive(Serialize, ToSchema)]
 pub struct Grant {
-    /// A built-in role's word, or a custom role's id.
+    /// The name of a built-in role, or the id of a custom one.
     #[schema(example = "developer")]
     role: String,
-    /// Until when.
+    /// When it ends; `null`: never.
     expires_at: Option<Time>,
-    /// Over what.
-    scope: Scope,
-    /// Role and scope in a word.
+    /// What it is for.
+    scope: GrantScope,
+    /// Role and scope in one word.
     #[schema(example = "developer")]
     label: String,
 }
 
-/// Over what a role is held.
+/// What a role is held for.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Scope {
+#[schema(as = Scope)]
+enum GrantScope {
     /// The whole account.
     Account,
     /// One product.
     Product {
-        /// Its word in the catalogue.
+        /// Its id in the catalogue.
         #[schema(example = "video")]
         product: String,
     },
@@ -42,18 +43,18 @@ enum Scope {
 }
 
 impl From<&grant::Grant> for Grant {
-    fn from(it: &grant::Grant) -> Grant {
-        let role = match &it.role {
-            Role::BuiltIn(it) => it.word().to_owned(),
+    fn from(grant: &grant::Grant) -> Grant {
+        let role = match &grant.role {
+            Role::BuiltIn(role) => role.as_str().to_owned(),
             Role::Custom(id, _) => id.to_string(),
         };
-        let scope = match &it.over {
-            Over::Account => Scope::Account,
-            Over::Product(product) => Scope::Product { product: product.clone() },
-            Over::Resources(listed) => {
-                Scope::Resources { resources: listed.iter().map(|it| it.id).collect() }
+        let scope = match &grant.over {
+            grant::GrantScope::Account => GrantScope::Account,
+            grant::GrantScope::Product(product) => GrantScope::Product { product: product.clone() },
+            grant::GrantScope::Resources(listed) => {
+                GrantScope::Resources { resources: listed.iter().map(|resource| resource.id).collect() }
             }
         };
-        Grant { role, expires_at: it.expires_at, scope, label: it.label() }
+        Grant { role, expires_at: grant.expires_at, scope, label: grant.label() }
     }
 }

@@ -1,14 +1,14 @@
 //! Invitations into an account.
 use super::{
-    given,
     grants::Grant,
-    pagination::{Ask, List},
+    pagination::{List, ListQuery},
+    present,
 };
 use crate::{
     error::Result,
     http::{
         form,
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
@@ -18,7 +18,7 @@ use crate::{
         time::Time,
     },
     store::{
-        grants::{self, Wanted},
+        grants::{self, GrantRequest},
         invitations,
     },
 };
@@ -26,77 +26,76 @@ use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/invitations";
     let one = "/api/v1/accounts/{slug}/invitations/{id}";
     Routes::default()
         .get(all, list)
-        .told(|it| it.says("List invitations", "Newest first.").asks::<Wish>().lists::<Invitation>())
+        .doc(|call| call.summary("List invitations", "Newest first.").query::<InvitationQuery>().returns_list::<Invitation>())
         .post(all, invite)
-        .told(|it| {
-            it.says(
-                "Invite people",
-                "Each address gets a mail with a link that holds for seven days. Inviting an address again replaces the invitation \
-                 before. An address that cannot be invited is told in `rejected`; the others are invited all the same.",
+        .doc(|call| {
+            call.summary(
+                "Create invitations",
+                "Each address gets a mail with a link that is valid for seven days. Inviting an address again replaces its earlier \
+                 invitation. Addresses that cannot be invited are listed in `rejected`; the others are invited all the same.",
             )
-            .takes::<New>()
-            .gives::<Made>(200)
-            .fails(&["permission_missing", "personal"])
+            .body::<NewInvitations>()
+            .returns::<InvitationsResult>(200)
+            .errors(&["permission_missing", "personal"])
         })
         .get(one, show)
-        .told(|it| it.says("Read an invitation", "What became of it, and of its mail.").gives::<Invitation>(200))
+        .doc(|call| call.summary("Get an invitation", "With its status and that of its mail.").returns::<Invitation>(200))
         .delete(one, revoke)
-        .told(|it| it.says("Revoke an invitation", "Its link stops working.").gives_nothing().fails(&["invitation_over"]))
+        .doc(|call| call.summary("Revoke an invitation", "Its link stops working.").no_content().errors(&["invitation_over"]))
         .post("/api/v1/accounts/{slug}/invitations/{id}/resend", resend)
-        .told(|it| {
-            it.says("Send an invitation again", "With a new link, and seven days from now.")
-                .gives::<Invitation>(200)
-                .fails(&["invitation_over", "permission_missing"])
+        .doc(|call| {
+            call.summary("Resend an invitation", "With a new link that is valid for seven days.")
+                .returns::<Invitation>(200)
+                .errors(&["invitation_over", "permission_missing"])
         })
-        .post("/api/v1/accounts/{slug}/invitations/{id}/link", link)
-        .told(|it| {
-            it.says(
-                "Make a link of an invitation",
-                "To pass on by yourself. It proves nothing: who uses it signs in as the invited address, or confirms it. A link \
-                 made before stops working; the mailed one stays.",
+        .post("/api/v1/accounts/{slug}/invitations/{id}/link", create_link)
+        .doc(|call| {
+            call.summary(
+                "Create an invitation link",
+                "To pass on yourself. It does not prove the address: whoever uses it signs in with the invited address, or confirms \
+                 it. An earlier link of this kind stops working; the mailed one stays valid.",
             )
-            .gives::<Link>(200)
-            .fails(&["invitation_over"])
+            .returns::<InvitationLink>(200)
+            .errors(&["invitation_over"])
         })
-        .about("Invitations", "People asked to join, by e-mail.")
+        .about("Invitations", "People who are invited to join, by email.")
 }
 
-/// Somebody asked to join.
+/// An invitation to join.
 #[derive(Serialize, ToSchema)]
 struct Invitation {
     /// Its id.
     id: InvitationId,
-    /// Who is asked.
+    /// The invited address.
     #[schema(example = "bob@acme.test")]
     email: String,
-    /// What they will hold.
+    /// The grants that they will get.
     grants: Vec<Grant>,
     /// How they must sign in.
     login_type: LoginType,
-    /// What became of it.
-    #[schema(value_type = Status)]
+    /// Its status.
+    #[schema(value_type = InvitationStatus)]
     status: &'static str,
-    /// What became of its mail.
+    /// The status of its mail.
     #[schema(value_type = Delivery)]
     delivery: String,
-    /// The mail server's words, if it was not delivered.
+    /// The mail server's answer, if it was not delivered.
     #[schema(example = json!(null))]
     delivery_detail: Option<String>,
-    /// Who asked, if they are still a user.
+    /// Who invited them, if they are still a user.
     invited_by: Option<Inviter>,
-    /// When.
+    /// When it was created.
     created_at: Time,
-    /// Until when its link works.
+    /// Until when its link is valid.
     expires_at: Time,
 }
 
-/// Who asked.
+/// Who sent an invitation.
 #[derive(Serialize, ToSchema)]
 struct Inviter {
     /// Their id.
@@ -106,10 +105,10 @@ struct Inviter {
     name: String,
 }
 
-/// What became of a mail.
+/// The status of a mail.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes the words in which the store tells it")]
+#[expect(dead_code, reason = "for the document: the store has it as text")]
 enum Delivery {
     Queued,
     Sent,
@@ -117,35 +116,34 @@ enum Delivery {
 }
 
 impl From<invitations::Invitation> for Invitation {
-    fn from(it: invitations::Invitation) -> Invitation {
+    fn from(row: invitations::Invitation) -> Invitation {
         Invitation {
-            id: it.id,
-            email: it.email,
-            grants: it.grants.iter().map(Grant::from).collect(),
-            login_type: it.login_type,
-            status: it.status,
-            delivery: it.delivery,
-            delivery_detail: it.delivery_detail,
-            invited_by: it.invited_by.map(|(id, name)| Inviter { id, name }),
-            created_at: it.created_at,
-            expires_at: it.expires_at,
+            id: row.id,
+            email: row.email,
+            grants: row.grants.iter().map(Grant::from).collect(),
+            login_type: row.login_type,
+            status: row.status,
+            delivery: row.delivery,
+            delivery_detail: row.delivery_detail,
+            invited_by: row.invited_by.map(|(id, name)| Inviter { id, name }),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
         }
     }
 }
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
-    /// Only those.
-    #[serde(deserialize_with = "given")]
-    status: Option<Status>,
+struct InvitationQuery {
+    /// Only with this status.
+    #[serde(deserialize_with = "present")]
+    status: Option<InvitationStatus>,
 }
 
-/// What became of an invitation.
+/// The status of an invitation.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = InvitationStatus)]
-enum Status {
+enum InvitationStatus {
     Pending,
     Accepted,
     Declined,
@@ -153,36 +151,35 @@ enum Status {
     Expired,
 }
 
-impl Status {
-    const fn word(self) -> &'static str {
+impl InvitationStatus {
+    const fn as_str(self) -> &'static str {
         match self {
-            Status::Pending => "pending",
-            Status::Accepted => "accepted",
-            Status::Declined => "declined",
-            Status::Revoked => "revoked",
-            Status::Expired => "expired",
+            InvitationStatus::Pending => "pending",
+            InvitationStatus::Accepted => "accepted",
+            InvitationStatus::Declined => "declined",
+            InvitationStatus::Revoked => "revoked",
+            InvitationStatus::Expired => "expired",
         }
     }
 }
 
-async fn list(key: Key<InviteMembers>, ask: Ask<Wish>) -> Result<List<Invitation>> {
-    let status = ask.filter.status.map_or("", Status::word);
-    let (after, limit) = (ask.after()?, ask.one_more());
+async fn list(key: Key<InviteMembers>, query: ListQuery<InvitationQuery>) -> Result<List<Invitation>> {
+    let status = query.filter.status.map_or("", InvitationStatus::as_str);
+    let (after, limit) = (query.after()?, query.limit_plus_one());
     let rows = invitations::list_by_status(&mut key.read(), status, after, limit).await?;
-    Ok(ask.page(rows, |it| it.id.to_string(), Invitation::from))
+    Ok(query.page(rows, |row| row.id.to_string(), Invitation::from))
 }
 
-/// Who is invited, and to what.
+/// Whom to invite.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewInvitations)]
-struct New {
-    /// Their addresses.
+struct NewInvitations {
+    /// Their email addresses.
     #[schema(min_items = 1, max_items = 200, example = json!(["bob@acme.test"]))]
     emails: Vec<String>,
-    /// What they will hold.
+    /// The grants that they will get.
     #[schema(min_items = 1, max_items = 50)]
-    grants: Vec<Wanted>,
+    grants: Vec<GrantRequest>,
     /// How they must sign in.
     #[serde(default = "any")]
     login_type: LoginType,
@@ -192,60 +189,65 @@ const fn any() -> LoginType {
     LoginType::Any
 }
 
-/// What became of each address.
+/// The result for each address.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewInvitationsMade)]
-struct Made {
-    /// Those who were invited.
+struct InvitationsResult {
+    /// The invitations that were created.
     created: Vec<Invitation>,
-    /// Those who were not.
-    rejected: Vec<Rejected>,
+    /// The addresses that could not be invited.
+    rejected: Vec<RejectedAddress>,
 }
 
 /// Why an address was not invited.
 #[derive(Serialize, ToSchema)]
-struct Rejected {
+#[schema(as = Rejected)]
+struct RejectedAddress {
     /// The address.
     #[schema(example = "ada@acme.test")]
     email: String,
-    /// Stable.
+    /// A stable code.
     #[schema(example = "already_member")]
     code: &'static str,
-    /// A sentence.
+    /// The reason, in a sentence.
     #[schema(example = "ada@acme.test is a member of Acme already.")]
     detail: String,
 }
 
-impl From<invitations::Rejected> for Rejected {
-    fn from(it: invitations::Rejected) -> Rejected {
-        Rejected { email: it.email, code: it.code, detail: it.detail }
+impl From<invitations::RejectedEmail> for RejectedAddress {
+    fn from(rejected: invitations::RejectedEmail) -> RejectedAddress {
+        let invitations::RejectedEmail { email, code, detail } = rejected;
+        RejectedAddress { email, code, detail }
     }
 }
 
-async fn invite(key: Key<InviteMembers>, form::Json(new): form::Json<New>) -> Result<Json<Made>> {
+async fn invite(
+    key: Key<InviteMembers>,
+    form::Json(body): form::Json<NewInvitations>,
+) -> Result<Json<InvitationsResult>> {
     key.change(async |change| {
-        let wanted = grants::parse(change, &new.grants).await?;
-        let made = invitations::invite(change, &new.emails, &wanted, new.login_type).await?;
-        let created = invitations::find_all(change, &made.created).await?;
-        Ok(Json(Made {
+        let grants = grants::parse(change, &body.grants).await?;
+        let result = invitations::invite(change, &body.emails, &grants, body.login_type).await?;
+        let created = invitations::find_all(change, &result.created).await?;
+        Ok(Json(InvitationsResult {
             created: created.into_iter().map(Invitation::from).collect(),
-            rejected: made.rejected.into_iter().map(Rejected::from).collect(),
+            rejected: result.rejected.into_iter().map(RejectedAddress::from).collect(),
         }))
     })
     .await
 }
 
-async fn show(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Json<Invitation>> {
+async fn show(key: Key<InviteMembers>, PathId(id): PathId<InvitationId>) -> Result<Json<Invitation>> {
     let invitation = invitations::find(&mut key.read(), id).await?;
     Ok(Json(invitation.into()))
 }
 
-async fn revoke(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<StatusCode> {
+async fn revoke(key: Key<InviteMembers>, PathId(id): PathId<InvitationId>) -> Result<StatusCode> {
     key.change(async |change| invitations::revoke(change, id).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn resend(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Json<Invitation>> {
+async fn resend(key: Key<InviteMembers>, PathId(id): PathId<InvitationId>) -> Result<Json<Invitation>> {
     key.change(async |change| {
         invitations::resend(change, id).await?;
         Ok(Json(invitations::find(change, id).await?.into()))
@@ -255,19 +257,21 @@ async fn resend(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Jso
 
 /// A link to pass on.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InvitationLink)]
-struct Link {
-    /// Where it leads.
+struct InvitationLink {
+    /// The link.
     #[schema(example = "https://console.example.com/invitations/…")]
     url: String,
-    /// Until when it works.
+    /// Until when it is valid.
     expires_at: Time,
 }
 
-async fn link(key: Key<InviteMembers>, At(id): At<InvitationId>) -> Result<Json<Link>> {
+async fn create_link(
+    key: Key<InviteMembers>,
+    PathId(id): PathId<InvitationId>,
+) -> Result<Json<InvitationLink>> {
     key.change(async |change| {
         let url = invitations::copy_link(change, id).await?;
-        Ok(Json(Link { url, expires_at: invitations::find(change, id).await?.expires_at }))
+        Ok(Json(InvitationLink { url, expires_at: invitations::find(change, id).await?.expires_at }))
     })
     .await
 }

@@ -1,13 +1,14 @@
-//! Invoices: as JSON, as CSV, as PDF. Amounts and prices are in minor units of the currency.
-use super::pagination::{Ask, List};
+//! Invoices as JSON, CSV and PDF. Amounts and prices are in minor units of the currency.
+use super::pagination::{List, ListQuery, NoFilters};
 use crate::{
     error::{Error, Result},
     http::{
-        gate::{Key, Number},
+        gate::{Key, PathInvoice},
         openapi::call::{Csv, Pdf},
         routes::Routes,
     },
     model::{
+        access::Access,
         calendar::Month,
         id::InvoiceId,
         invoice::{self, LineKind},
@@ -22,7 +23,7 @@ use crate::{
         payments,
     },
     view::{
-        invoice::{Sheet, file},
+        invoice::{InvoiceView, file_name},
         page::attachment,
     },
 };
@@ -31,76 +32,74 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/invoices";
     let one = "/api/v1/accounts/{slug}/invoices/{number}";
     Routes::default()
         .get(all, list)
-        .told(|it| it.says("List invoices", "And credit notes; newest first.").asks::<Wish>().lists::<Invoice>())
+        .doc(|call| call.summary("List invoices", "With credit notes; newest first.").returns_list::<Invoice>())
         .get(one, show)
-        .told(|it| {
-            it.says(
-                "Read an invoice",
-                "By its number, as JSON, PDF or CSV, as `Accept` says. `upcoming` is what would be billed if the month ended now, as \
-                 JSON.",
+        .doc(|call| {
+            call.summary(
+                "Get an invoice",
+                "By its number, as JSON, PDF or CSV according to `Accept`. The number `upcoming` is what would be billed if the month \
+                 ended now, as JSON only.",
             )
-            .gives::<Invoice>(200)
-            .gives_as::<Pdf>(200, "application/pdf")
-            .gives_as::<Csv>(200, "text/csv")
-            .named(NUMBER)
+            .returns::<Invoice>(200)
+            .returns_as::<Pdf>(200, "application/pdf")
+            .returns_as::<Csv>(200, "text/csv")
+            .id_pattern(NUMBER)
         })
         .post("/api/v1/accounts/{slug}/invoices/{number}/pay", pay)
-        .told(|it| {
-            it.says("Pay an invoice", "With the card on file, soon, and once. The invoice is `paid` when it went well.")
-                .gives_later()
-                .named(NUMBER)
-                .fails(&["already_paid", "credited", "no_card", "payment_under_way", "void"])
+        .doc(|call| {
+            call.summary("Pay an invoice", "Charges the card on file, soon and once. The invoice becomes `paid` when that succeeds.")
+                .accepted()
+                .id_pattern(NUMBER)
+                .errors(&["already_paid", "credited", "no_card", "payment_under_way", "void"])
         })
         .about("Invoices", "What was billed, month by month. An invoice never changes once it has its number.")
 }
 
-/// What the number of an invoice looks like.
 const NUMBER: &str = "^[A-Za-z0-9-]+$";
 
-/// What is owed for a month, or what is given back.
+/// An invoice for a month, or a credit note.
 #[derive(Serialize, ToSchema)]
 struct Invoice {
     /// Its number; `null` for the upcoming one.
     #[schema(example = "GH-2026-0001")]
     number: Option<String>,
-    /// The month of UTC that it is about.
+    /// The month that it is for (UTC).
     month: Month,
     /// The currency's code in ISO 4217.
     #[schema(example = "EUR")]
     currency: String,
-    /// What is owed, in minor units; less than nothing for a credit note.
+    /// The amount due, in minor units; negative for a credit note.
     #[schema(example = 4900)]
     total: i64,
-    /// What it is made of.
-    lines: Vec<Line>,
-    /// Where it stands.
-    #[schema(value_type = Status)]
+    /// Its lines.
+    lines: Vec<InvoiceLine>,
+    /// Its status.
+    #[schema(value_type = InvoiceStatus)]
     status: &'static str,
-    /// The number of the invoice that this one takes back.
+    /// For a credit note: the number of the invoice that it reverses.
     #[schema(example = json!(null))]
     credits: Option<String>,
-    /// When it got its number.
+    /// When it was issued.
     issued_at: Option<Time>,
-    /// By when it is to be paid.
+    /// When payment is due.
     due_at: Option<Time>,
     /// When it was paid.
     paid_at: Option<Time>,
 }
 
-/// Where an invoice stands.
+/// The status of an invoice.
 #[derive(ToSchema)]
-#[schema(as = InvoiceStatus, rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes the words in which it is told")]
-enum Status {
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document: the store has it as text")]
+enum InvoiceStatus {
     /// The upcoming one.
     Draft,
     Open,
@@ -111,98 +110,97 @@ enum Status {
 
 /// A quantity at a price, rounded once.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InvoiceLine)]
-struct Line {
-    /// In words.
+struct InvoiceLine {
+    /// What it is for, in words.
     #[schema(example = "Developer, November 2026")]
     description: String,
-    /// How much.
+    /// The quantity.
     #[schema(value_type = Quantity)]
     quantity: String,
-    /// What one costs, in minor units.
+    /// The price of one, in minor units.
     unit_price: Price,
-    /// What all of it costs, in minor units.
+    /// The amount, in minor units.
     #[schema(example = 4900)]
     amount: i64,
-    /// Where it was used, if not by the account itself.
+    /// The team that used it, if not the account itself.
     team: Option<invoice::Team>,
-    /// Which meter, if it is about one.
+    /// The meter, for usage.
     #[schema(example = json!(null))]
     meter: Option<String>,
-    /// What it is about.
+    /// Its kind.
     kind: LineKind,
 }
 
-impl From<invoice::Line> for Line {
-    fn from(it: invoice::Line) -> Line {
-        let invoice::Line { kind, description, quantity, unit_price, amount, team, meter } = it;
-        Line { description, quantity: quantity.to_string(), unit_price, amount, team, meter, kind }
+impl From<invoice::Line> for InvoiceLine {
+    fn from(line: invoice::Line) -> InvoiceLine {
+        let invoice::Line { kind, description, quantity, unit_price, amount, team, meter } = line;
+        InvoiceLine { description, quantity: quantity.to_string(), unit_price, amount, team, meter, kind }
     }
 }
 
 impl From<Stored> for Invoice {
-    fn from(it: Stored) -> Invoice {
+    fn from(invoice: Stored) -> Invoice {
         Invoice {
-            number: Some(it.number),
-            month: it.document.month,
-            currency: it.document.currency.to_string(),
-            total: it.total,
-            lines: it.document.lines.into_iter().map(Line::from).collect(),
-            status: it.status.word(),
-            credits: it.document.credits,
-            issued_at: Some(it.issued_at),
-            due_at: Some(it.due_at),
-            paid_at: it.paid_at,
+            number: Some(invoice.number),
+            month: invoice.document.month,
+            currency: invoice.document.currency.to_string(),
+            total: invoice.total,
+            lines: invoice.document.lines.into_iter().map(InvoiceLine::from).collect(),
+            status: invoice.status.as_str(),
+            credits: invoice.document.credits,
+            issued_at: Some(invoice.issued_at),
+            due_at: Some(invoice.due_at),
+            paid_at: invoice.paid_at,
         }
     }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-async fn list(key: Key<ViewInvoices>, ask: Ask<Wish>) -> Result<List<Invoice>> {
-    let Wish {} = ask.filter;
-    let after = ask.after::<InvoiceId>()?;
-    let rows = invoices::list(&mut key.read(), after, ask.one_more()).await?;
-    Ok(ask.page(rows, |it| it.id.to_string(), Invoice::from))
+async fn list(key: Key<ViewInvoices>, query: ListQuery<NoFilters>) -> Result<List<Invoice>> {
+    let after = query.after::<InvoiceId>()?;
+    let rows = invoices::list(&mut key.read(), after, query.limit_plus_one()).await?;
+    Ok(query.page(rows, |row| row.id.to_string(), Invoice::from))
 }
 
-async fn show(key: Key<ViewInvoices>, Number(number): Number, fields: HeaderMap) -> Result<Response> {
+async fn show(
+    key: Key<ViewInvoices>,
+    PathInvoice(number): PathInvoice,
+    headers: HeaderMap,
+) -> Result<Response> {
     let mut scope = key.read();
     if number == "upcoming" {
         return Ok(Json(upcoming(&mut scope).await?).into_response());
     }
-    let found = invoices::find(&mut scope, &number).await?;
+    let invoice = invoices::find(&mut scope, &number).await?;
     drop(scope);
-    let wants = |kind: &str| {
-        fields.get(header::ACCEPT).and_then(|it| it.to_str().ok()).is_some_and(|it| it.contains(kind))
-    };
-    if wants("application/pdf") {
-        let bytes = crate::view::invoice::pdf(&Sheet::of(&found))?;
-        return Ok(attachment(&file(Some(&number), "pdf"), "application/pdf", bytes));
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("application/pdf") {
+        let bytes = crate::view::invoice::pdf(&InvoiceView::of(&invoice))?;
+        return Ok(attachment(&file_name(Some(&number), "pdf"), "application/pdf", bytes));
     }
-    if wants("text/csv") {
-        return Ok(crate::view::csv::attachment(&file(Some(&number), "csv"), Sheet::of(&found).csv()));
+    if accept.contains("text/csv") {
+        return Ok(crate::view::csv::attachment(
+            &file_name(Some(&number), "csv"),
+            InvoiceView::of(&invoice).csv(),
+        ));
     }
-    Ok(Json(Invoice::from(found)).into_response())
+    Ok(Json(Invoice::from(invoice)).into_response())
 }
 
-async fn upcoming(scope: &mut crate::store::Scope) -> Result<Invoice> {
-    if scope.who().here.parent.is_some() {
+async fn upcoming(scope: &mut crate::store::Scope<Access>) -> Result<Invoice> {
+    if scope.access().account.parent.is_some() {
         return Err(Error::NotFound);
     }
-    let account = scope.who().here.id;
+    let account = scope.access().account.id;
     let facts = billing::facts(scope, account, None, 0).await?;
     let used = billing::used(scope, account, facts.period).await?;
-    let catalog = scope.kit().catalog.clone();
+    let catalog = scope.context().catalog.clone();
     let bill = billing::bill_of(&facts, &catalog, facts.period, &used);
     Ok(Invoice {
         number: None,
         month: facts.period,
         currency: catalog.currency.to_string(),
         total: bill.total,
-        lines: bill.lines.into_iter().map(Line::from).collect(),
+        lines: bill.lines.into_iter().map(InvoiceLine::from).collect(),
         status: "draft",
         credits: None,
         issued_at: None,
@@ -211,7 +209,7 @@ async fn upcoming(scope: &mut crate::store::Scope) -> Result<Invoice> {
     })
 }
 
-async fn pay(key: Key<PayInvoices>, Number(number): Number) -> Result<StatusCode> {
+async fn pay(key: Key<PayInvoices>, PathInvoice(number): PathInvoice) -> Result<StatusCode> {
     key.change(async |change| payments::ask(change, &number).await).await?;
     Ok(StatusCode::ACCEPTED)
 }

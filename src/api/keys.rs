@@ -1,15 +1,15 @@
-//! API keys: one's own, and everyone's for who may manage them.
+//! API keys: one's own, and everybody's for those who may manage them.
 use super::{
     Nullable,
-    etag::{IfMatch, Tagged, Versioned},
-    given,
-    pagination::{Ask, List},
+    etag::{IfMatch, Versioned, WithEtag},
+    pagination::{List, ListQuery, NoFilters},
+    present,
 };
 use crate::{
     error::{Error, Result},
     http::{
         form,
-        gate::{At, Key as Gate},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
@@ -25,249 +25,242 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/keys";
     let one = "/api/v1/accounts/{slug}/keys/{id}";
-    let again = "/api/v1/accounts/{slug}/keys/{id}/rotate";
     Routes::default()
         .get(all, list)
-        .told(|it| {
-            it.says("List API keys", "One’s own, or everyone’s for `keys.manage`; newest first.").asks::<Wish>().lists::<Key>()
+        .doc(|call| {
+            call.summary("List API keys", "One’s own, or with `keys.manage` everybody’s; newest first.").returns_list::<ApiKey>()
         })
         .post(all, create)
-        .told(|it| {
-            it.says("Make an API key", "A key of this key’s member. Its secret is told here once, and kept nowhere.")
-                .takes::<New>()
-                .gives::<Made>(201)
-                .fails(&["not_a_member", "permission_missing"])
+        .doc(|call| {
+            call.summary("Create an API key", "For the member of this key. Its secret is only in this answer, and stored nowhere.")
+                .body::<NewApiKey>()
+                .returns::<CreatedApiKey>(201)
+                .errors(&["not_a_member", "permission_missing"])
         })
         .get(one, show)
-        .told(|it| it.says("Read an API key", "All but its secret.").gives::<Key>(200).tagged())
-        .patch(one, rename)
-        .told(|it| it.says("Rename an API key", "One’s own.").takes::<Rename>().gives::<Key>(200).tagged().fails(&["not_your_key"]))
+        .doc(|call| call.summary("Get an API key", "Without its secret.").returns::<ApiKey>(200).with_etag())
+        .patch(one, update)
+        .doc(|call| call.summary("Update an API key", "Renames one of one’s own keys.").body::<ApiKeyUpdate>().returns::<ApiKey>(200).with_etag().errors(&["not_your_key"]))
         .delete(one, revoke)
-        .told(|it| {
-            it.says("Revoke an API key", "At once, for good. A key can always revoke itself.").gives_nothing().tagged()
+        .doc(|call| {
+            call.summary("Revoke an API key", "At once, for good. A key can always revoke itself.").no_content().with_etag()
         })
-        .post(again, rotate)
-        .told(|it| {
-            it.says(
+        .post("/api/v1/accounts/{slug}/keys/{id}/rotate", rotate)
+        .doc(|call| {
+            call.summary(
                 "Rotate an API key",
-                "A key with the same name, permissions, resources and term takes this one’s place. For a while both work. The new \
-                 secret is told here once, and kept nowhere.",
+                "Replaces it by a key with the same name, permissions, resources and term. For a while both work. The new secret is \
+                 only in this answer, and stored nowhere.",
             )
-            .takes::<Rotation>()
-            .gives::<Made>(201)
-            .fails(&["already_rotated", "exceeds_key", "key_over", "not_your_key"])
+            .body::<ApiKeyRotation>()
+            .returns::<CreatedApiKey>(201)
+            .errors(&["already_rotated", "exceeds_key", "key_over", "not_your_key"])
         })
-        .about("API keys", "Secrets of members for programs. A key opens one account, and never does more than its member may.")
+        .about("API keys", "Secrets of members for their programs. A key is for one account, and never allows more than its member may do.")
 }
 
-/// A secret of a member for a program.
+/// An API key.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ApiKey)]
-struct Key {
+struct ApiKey {
     /// Its id.
     id: KeyId,
-    /// What its maker called it.
+    /// Its name.
     #[schema(example = "Nightly import")]
     name: String,
     /// Its last four characters.
     #[schema(example = "x7Qa")]
     last4: String,
-    /// Whose it is; `null` when they are gone.
-    member: Option<Member>,
-    /// What it is for; `null`: all that its member may, but for what is ticked by hand.
+    /// Its owner; `null` if they are no longer a member.
+    member: Option<ApiKeyMember>,
+    /// What it may do; `null`: all that its member may, except permissions that must be chosen one by one.
     #[schema(example = json!(["resources.run", "resources.view"]))]
     permissions: Option<Permissions>,
-    /// The resources that it is for; `null`: all.
+    /// The resources that it may use; `null`: all.
     resources: Option<Vec<ResourceId>>,
-    /// When it was made.
+    /// When it was created.
     created_at: Time,
-    /// Until when it holds; `null`: for good.
+    /// When it expires; `null`: never.
     expires_at: Option<Time>,
     /// When it was last used, to the minute.
     last_used_at: Option<Time>,
-    /// Whether it works.
-    #[schema(value_type = Status)]
+    /// Its status.
+    #[schema(value_type = ApiKeyStatus)]
     status: &'static str,
-    /// The key that took its place.
+    /// The key that replaced it.
     #[schema(example = json!(null))]
     replaced_by: Option<KeyId>,
 }
 
-impl Versioned for Key {
-    const PASSING: &[&str] = &["last_used_at", "status"];
+impl Versioned for ApiKey {
+    const VOLATILE: &[&str] = &["last_used_at", "status"];
 }
 
-/// Whether a key works.
+/// The status of a key.
 #[derive(ToSchema)]
-#[schema(as = ApiKeyStatus, rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes the words in which the store tells it")]
-enum Status {
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document: the store has it as text")]
+enum ApiKeyStatus {
     Active,
     Expired,
     Revoked,
 }
 
-/// Whose it is; none when they are gone.
+/// The owner of a key.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ApiKeyMember)]
-struct Member {
-    /// Their membership's id.
+struct ApiKeyMember {
+    /// The id of their membership.
     id: MembershipId,
-    /// Their address.
+    /// Their email address.
     #[schema(example = "ada@acme.test")]
     email: String,
 }
 
-impl Key {
-    fn of(it: keys::Key, now: Time) -> Key {
-        let (permissions, resources, status) = (it.permissions(), it.resources(), it.status(now));
-        Key {
-            id: it.id,
-            name: it.name,
-            last4: it.last4,
-            member: it.membership_id.zip(it.owner_email).map(|(id, email)| Member { id, email }),
+impl ApiKey {
+    fn new(key: keys::Key, now: Time) -> ApiKey {
+        let (permissions, resources, status) = (key.permissions(), key.resources(), key.status(now));
+        ApiKey {
+            id: key.id,
+            name: key.name,
+            last4: key.last4,
+            member: key.membership_id.zip(key.owner_email).map(|(id, email)| ApiKeyMember { id, email }),
             permissions,
             resources,
-            created_at: it.created_at,
-            expires_at: it.expires_at,
-            last_used_at: it.used_at,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.used_at,
             status,
-            replaced_by: it.successor_id,
+            replaced_by: key.successor_id,
         }
     }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-async fn list(key: Gate<SeeKeys>, ask: Ask<Wish>) -> Result<List<Key>> {
-    let Wish {} = ask.filter;
-    let rows = keys::list(&mut key.read(), ask.after()?, ask.one_more()).await?;
-    let now = key.kit().now();
-    Ok(ask.page(rows, |it| it.id.to_string(), |it| Key::of(it, now)))
+async fn list(key: Key<SeeKeys>, query: ListQuery<NoFilters>) -> Result<List<ApiKey>> {
+    let rows = keys::list(&mut key.read(), query.after()?, query.limit_plus_one()).await?;
+    let now = key.context().now();
+    Ok(query.page(rows, |row| row.id.to_string(), |row| ApiKey::new(row, now)))
 }
 
-/// A key that is to be.
+/// A key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewApiKey)]
-struct New {
-    /// What to call it.
+struct NewApiKey {
+    /// Its name.
     #[schema(value_type = Name, example = "Nightly import")]
     name: String,
-    /// Until when it holds. Absent: twelve months. `null`: for good.
-    #[serde(default, deserialize_with = "given")]
+    /// When it expires. Absent: in twelve months. `null`: never.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Time>)]
     expires_at: Option<Nullable<Time>>,
-    /// What it is for. Absent or `null`: all that its member may, but for what is ticked by hand.
+    /// What it may do. Absent or `null`: all that its member may, except permissions that must be chosen one by one.
     #[serde(default)]
     #[schema(min_items = 1, example = json!(["resources.run", "resources.view"]))]
     permissions: Option<Vec<Permission>>,
-    /// The resources that it is for. Absent or `null`: all.
+    /// The resources that it may use. Absent or `null`: all.
     #[serde(default)]
     #[schema(min_items = 1)]
     resources: Option<Vec<ResourceId>>,
 }
 
-/// The one time that the secret is told.
+/// A new key with its secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyMade)]
-struct Made {
+struct CreatedApiKey {
     #[serde(flatten)]
-    key: Key,
-    /// The key itself.
+    key: ApiKey,
+    /// The key itself, to use as bearer token.
     #[schema(example = "gh_key_…")]
     secret: String,
 }
 
-async fn create(key: Gate<OwnKeys>, form::Json(new): form::Json<New>) -> Result<(StatusCode, Json<Made>)> {
-    let now = key.kit().now();
-    let name = Name::parse(&new.name).map_err(Error::at("name"))?;
-    let fresh = key.prove("").await?;
-    let wanted = keys::New {
+async fn create(
+    key: Key<OwnKeys>,
+    form::Json(body): form::Json<NewApiKey>,
+) -> Result<(StatusCode, Json<CreatedApiKey>)> {
+    let now = key.context().now();
+    let name = Name::parse(&body.name).map_err(Error::at("name"))?;
+    let recent_auth = key.reauthenticate("").await?;
+    let new = keys::NewKey {
         name: &name,
-        expires_at: new.expires_at.map_or_else(|| Some(now.plus(keys::TERM)), |it| it.0),
-        permissions: new.permissions.as_deref().map(Permissions::of),
-        resources: new.resources,
+        expires_at: body.expires_at.map_or_else(|| Some(now.plus(keys::TERM)), |nullable| nullable.0),
+        permissions: body.permissions.as_deref().map(Permissions::of),
+        resources: body.resources,
     };
-    let (made, secret) = key
+    let (created, secret) = key
         .change(async |change| {
-            let (id, secret) = keys::create(change, &wanted, Some(&fresh)).await?;
+            let (id, secret) = keys::create(change, &new, Some(&recent_auth)).await?;
             Ok((keys::find(change, id).await?, secret))
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, now), secret })))
+    Ok((StatusCode::CREATED, Json(CreatedApiKey { key: ApiKey::new(created, now), secret })))
 }
 
-async fn show(key: Gate<SeeKeys>, At(id): At<KeyId>) -> Result<Tagged<Key>> {
-    let found = keys::find(&mut key.read(), id).await?;
-    Ok(Tagged(Key::of(found, key.kit().now())))
+async fn show(key: Key<SeeKeys>, PathId(id): PathId<KeyId>) -> Result<WithEtag<ApiKey>> {
+    let row = keys::find(&mut key.read(), id).await?;
+    Ok(WithEtag(ApiKey::new(row, key.context().now())))
 }
 
-/// What it is called from now on.
+/// What to change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ApiKeyName)]
-struct Rename {
-    /// Its name.
+struct ApiKeyUpdate {
+    /// A new name.
     #[schema(value_type = Name)]
     name: String,
 }
 
-async fn rename(
-    key: Gate<OwnKeys>,
-    At(id): At<KeyId>,
-    version: IfMatch,
-    form::Json(it): form::Json<Rename>,
-) -> Result<Tagged<Key>> {
-    let name = Name::parse(&it.name).map_err(Error::at("name"))?;
-    let renamed = key
+async fn update(
+    key: Key<OwnKeys>,
+    PathId(id): PathId<KeyId>,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<ApiKeyUpdate>,
+) -> Result<WithEtag<ApiKey>> {
+    let name = Name::parse(&patch.name).map_err(Error::at("name"))?;
+    let updated = key
         .change(async |change| {
-            version.holds(&Key::of(keys::find(change, id).await?, change.now()))?;
+            if_match.check(&ApiKey::new(keys::find(change, id).await?, change.now()))?;
             keys::rename(change, id, &name).await?;
             keys::find(change, id).await
         })
         .await?;
-    Ok(Tagged(Key::of(renamed, key.kit().now())))
+    Ok(WithEtag(ApiKey::new(updated, key.context().now())))
 }
 
-/// How it passes.
+/// How to rotate a key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ApiKeyRotation)]
-struct Rotation {
-    /// How long both work. Absent: a day.
+struct ApiKeyRotation {
+    /// How long both keys work, in seconds. Absent: a day.
     #[serde(default)]
     #[schema(example = 86_400)]
     grace_seconds: Option<u32>,
 }
 
 async fn rotate(
-    key: Gate<OwnKeys>,
-    At(id): At<KeyId>,
-    form::Json(it): form::Json<Rotation>,
-) -> Result<(StatusCode, Json<Made>)> {
-    let fresh = key.prove("").await?;
-    let grace = it.grace_seconds.map_or(keys::DEFAULT_GRACE, |it| Duration::from_secs(it.into()));
-    let (made, secret) = key
+    key: Key<OwnKeys>,
+    PathId(id): PathId<KeyId>,
+    form::Json(rotation): form::Json<ApiKeyRotation>,
+) -> Result<(StatusCode, Json<CreatedApiKey>)> {
+    let recent_auth = key.reauthenticate("").await?;
+    let grace =
+        rotation.grace_seconds.map_or(keys::DEFAULT_GRACE, |seconds| Duration::from_secs(seconds.into()));
+    let (created, secret) = key
         .change(async |change| {
-            let (id, secret) = keys::rotate(change, id, grace, Some(&fresh)).await?;
+            let (id, secret) = keys::rotate(change, id, grace, Some(&recent_auth)).await?;
             Ok((keys::find(change, id).await?, secret))
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(Made { key: Key::of(made, key.kit().now()), secret })))
+    Ok((StatusCode::CREATED, Json(CreatedApiKey { key: ApiKey::new(created, key.context().now()), secret })))
 }
 
-async fn revoke(key: Gate<SeeKeys>, At(id): At<KeyId>, version: IfMatch) -> Result<StatusCode> {
-    let now = key.kit().now();
+async fn revoke(key: Key<SeeKeys>, PathId(id): PathId<KeyId>, if_match: IfMatch) -> Result<StatusCode> {
+    let now = key.context().now();
     key.change(async |change| {
-        if version.is_given() {
-            version.holds(&Key::of(keys::find(change, id).await?, now))?;
+        if if_match.is_present() {
+            if_match.check(&ApiKey::new(keys::find(change, id).await?, now))?;
         }
         keys::revoke(change, id).await
     })

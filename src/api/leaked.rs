@@ -1,4 +1,4 @@
-//! A key that somebody found: reported without signing in.
+//! Reports of leaked keys, by anybody.
 use crate::{
     error::Result,
     http::{form, gate::Anyone, leaked_keys, routes::Routes},
@@ -7,47 +7,45 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The call.
 pub fn routes() -> Routes {
     Routes::default()
         .post("/api/v1/keys/leaked", report)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Report a leaked key",
-                "By whoever found it, without signing in. A key of any kind that works is revoked at once, and its owner and the \
-                 administrators are told. The answer is the same for any key.",
+                "For whoever found it, without signing in. A working key of any kind is revoked at once, and its owner and the \
+                 administrators get a mail. The answer is the same whether or not the key exists.",
             )
-            .takes::<Report>()
-            .gives::<Thanks>(200)
-            .fails(&["too_many_requests"])
+            .body::<LeakedKey>()
+            .returns::<LeakedKeyResult>(200)
+            .errors(&["too_many_requests"])
         })
-        .about("Leaked keys", "For who finds a key where it should not be.")
+        .about("Leaked keys", "For those who find a key in public.")
 }
 
-/// What was found.
+/// A key that was found.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = LeakedKey)]
-struct Report {
-    /// The whole secret.
+struct LeakedKey {
+    /// The whole key.
     #[schema(example = "gh_key_6kZ0…")]
     key: String,
 }
 
-/// The same for any key.
+/// The same for every key.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LeakedKeyThanks)]
-struct Thanks {
-    /// What happens now.
+struct LeakedKeyResult {
+    /// What happens next.
     #[schema(
-        example = "If this is a key of ours that works, it is revoked now, and those whom it concerns are told."
+        example = "If this key works, it is revoked now, and its owner and the administrators are notified."
     )]
     detail: &'static str,
 }
 
-async fn report(anyone: Anyone, form::Json(it): form::Json<Report>) -> Result<Json<Thanks>> {
-    leaked_keys::report(&anyone, &it.key).await?;
-    Ok(Json(Thanks {
-        detail: "If this is a key of ours that works, it is revoked now, and those whom it concerns are told.",
+async fn report(anyone: Anyone, form::Json(body): form::Json<LeakedKey>) -> Result<Json<LeakedKeyResult>> {
+    leaked_keys::report(&anyone, &body.key).await?;
+    Ok(Json(LeakedKeyResult {
+        detail: "If this key works, it is revoked now, and its owner and the administrators are notified.",
     }))
 }

@@ -1,16 +1,16 @@
 //! Members of an account.
 use super::{
     Nullable,
-    etag::{IfMatch, Tagged, Versioned},
-    given,
+    etag::{IfMatch, Versioned, WithEtag},
     grants::Grant,
-    pagination::{Ask, List},
+    pagination::{List, ListQuery},
+    present,
 };
 use crate::{
     error::Result,
     http::{
         form::{self, Params},
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
@@ -21,7 +21,7 @@ use crate::{
         time::Time,
     },
     store::{
-        grants::{self, Wanted},
+        grants::{self, GrantRequest},
         members::{self, Cursor, Filter, Order},
     },
 };
@@ -29,46 +29,46 @@ use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let one = "/api/v1/accounts/{slug}/members/{id}";
     Routes::default()
         .get("/api/v1/accounts/{slug}/members", list)
-        .told(|it| it.says("List members", "Searched, filtered and sorted.").asks::<Wish>().lists::<Member>())
+        .doc(|call| call.summary("List members", "Searched, filtered and sorted.").query::<MemberQuery>().returns_list::<Member>())
         .get(one, show)
-        .told(|it| it.says("Read a member", "Who they are, and what they hold.").gives::<Member>(200).tagged())
+        .doc(|call| call.summary("Get a member", "Who they are, and their grants.").returns::<Member>(200).with_etag())
         .patch(one, update)
-        .told(|it| {
-            it.says(
-                "Change a member",
-                "Their grants, their status, their end, how they sign in. `grants` replaces all that they hold. Nobody grants what \
-                 they do not hold, and nobody changes a member who holds what they lack.",
+        .doc(|call| {
+            call.summary(
+                "Update a member",
+                "Their grants, status, expiry, and how they sign in. `grants` replaces all grants that they have. Nobody can grant \
+                 what they do not have themselves, or change a member who has what they lack.",
             )
-            .takes::<Patch>()
-            .gives::<Member>(200)
-            .tagged()
-            .fails(&["owner", "self", "personal", "too_many_grants", "not_a_member"])
+            .body::<MemberPatch>()
+            .returns::<Member>(200)
+            .with_etag()
+            .errors(&["owner", "self", "personal", "too_many_grants", "not_a_member"])
         })
         .delete(one, remove)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Remove a member",
-                "They lose access and their keys at once. Teams that they own and private resources that they made pass to `heir`, or to the owner.",
+                "They lose access, and their keys stop working, at once. Teams that they own and private resources that they created pass to \
+                 `heir`, or to the owner.",
             )
-            .asks::<Removal>()
-            .gives_nothing()
-            .tagged()
-            .fails(&["owner", "self", "personal", "not_a_member"])
+            .query::<RemoveMemberQuery>()
+            .no_content()
+            .with_etag()
+            .errors(&["owner", "self", "personal", "not_a_member"])
         })
         .post("/api/v1/accounts/{slug}/members/{id}/restore", restore)
-        .told(|it| {
-            it.says(
-                "Take back a removal",
-                "Within ten minutes: membership, grants, keys, teams and resources come back as far as nobody changed them since. What \
-                 could not come back is listed.",
+        .doc(|call| {
+            call.summary(
+                "Restore a member",
+                "Undoes a removal within ten minutes: membership, grants, keys, teams and resources come back unless somebody changed \
+                 them since. What could not be restored is listed.",
             )
-            .gives::<Undone>(200)
-            .fails(&["member_again", "not_in_organization", "restored_already", "self", "undo_over"])
+            .returns::<RestoreResult>(200)
+            .errors(&["member_again", "not_in_organization", "restored_already", "self", "undo_over"])
         })
         .about("Members", "The people in an account, and what each may do there.")
 }
@@ -76,26 +76,26 @@ pub fn routes() -> Routes {
 /// A person in an account.
 #[derive(Serialize, ToSchema)]
 struct Member {
-    /// Their membership's id.
+    /// The id of the membership.
     id: MembershipId,
-    /// Who they are.
+    /// The person.
     user: User,
-    /// Whether they may enter.
-    status: Status,
+    /// Whether they have access.
+    status: MemberStatus,
     /// How they must sign in.
     login_type: LoginType,
-    /// What they hold.
+    /// Their grants.
     grants: Vec<Grant>,
-    /// Since when.
+    /// When they joined.
     joined_at: Time,
-    /// When they were last here.
+    /// When they were last active.
     last_active_at: Time,
-    /// Until when; `null`: for good.
+    /// When the membership ends; `null`: never.
     expires_at: Option<Time>,
 }
 
 impl Versioned for Member {
-    const PASSING: &[&str] = &["last_active_at"];
+    const VOLATILE: &[&str] = &["last_active_at"];
 }
 
 /// A person.
@@ -106,55 +106,53 @@ struct User {
     /// Their name.
     #[schema(example = "Ada Byron")]
     name: String,
-    /// Their address.
+    /// Their email address.
     #[schema(example = "ada@acme.test")]
     email: String,
 }
 
-/// Whether a member may enter: inactive ones are suspended, or past their end.
+/// Whether a member has access: inactive members are suspended or expired.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = MemberStatus)]
-enum Status {
+enum MemberStatus {
     Active,
     Inactive,
 }
 
 impl From<members::Member> for Member {
-    fn from(it: members::Member) -> Member {
+    fn from(row: members::Member) -> Member {
         Member {
-            id: it.id,
-            user: User { id: it.person.id, name: it.person.name, email: it.person.email },
-            status: if it.is_active { Status::Active } else { Status::Inactive },
-            login_type: it.login_type,
-            grants: it.grants.iter().map(Grant::from).collect(),
-            joined_at: it.joined_at,
-            last_active_at: it.active_at,
-            expires_at: it.expires_at,
+            id: row.id,
+            user: User { id: row.person.id, name: row.person.name, email: row.person.email },
+            status: if row.is_active { MemberStatus::Active } else { MemberStatus::Inactive },
+            login_type: row.login_type,
+            grants: row.grants.iter().map(Grant::from).collect(),
+            joined_at: row.joined_at,
+            last_active_at: row.active_at,
+            expires_at: row.expires_at,
         }
     }
 }
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
-    /// The beginning of an address, or of any word of a name.
+struct MemberQuery {
+    /// The beginning of an email address or of any word of a name.
     q: String,
-    /// Only who holds it: a built-in role's word, a custom role's id.
+    /// Only members with this role: the name of a built-in role, or the id of a custom one.
     role: String,
-    /// Only those.
-    #[serde(deserialize_with = "given")]
-    status: Option<Status>,
-    /// Only who is in this team: its slug.
+    /// Only with this status.
+    #[serde(deserialize_with = "present")]
+    status: Option<MemberStatus>,
+    /// Only members of this team, by its slug.
     team: String,
-    /// In which order.
-    sort: Sort,
+    /// The order.
+    sort: MemberSort,
 }
 
-/// By what, and with a hyphen from the other end.
+/// The order; with a hyphen descending.
 #[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = MemberSort)]
-enum Sort {
+enum MemberSort {
     #[serde(rename = "name")]
     Name,
     #[serde(rename = "-name")]
@@ -170,156 +168,156 @@ enum Sort {
     ActiveDown,
 }
 
-async fn list(key: Key<ViewMembers>, ask: Ask<Wish>) -> Result<List<Member>> {
-    let (sort, order) = match ask.filter.sort {
-        Sort::Name => (members::Sort::Name, Order::Up),
-        Sort::NameDown => (members::Sort::Name, Order::Down),
-        Sort::Joined => (members::Sort::Joined, Order::Up),
-        Sort::JoinedDown => (members::Sort::Joined, Order::Down),
-        Sort::Active => (members::Sort::Active, Order::Up),
-        Sort::ActiveDown => (members::Sort::Active, Order::Down),
+async fn list(key: Key<ViewMembers>, query: ListQuery<MemberQuery>) -> Result<List<Member>> {
+    let (sort, order) = match query.filter.sort {
+        MemberSort::Name => (members::Sort::Name, Order::Up),
+        MemberSort::NameDown => (members::Sort::Name, Order::Down),
+        MemberSort::Joined => (members::Sort::Joined, Order::Up),
+        MemberSort::JoinedDown => (members::Sort::Joined, Order::Down),
+        MemberSort::Active => (members::Sort::Active, Order::Up),
+        MemberSort::ActiveDown => (members::Sort::Active, Order::Down),
     };
-    let status = match ask.filter.status {
-        Some(Status::Active) => "active",
-        Some(Status::Inactive) => "inactive",
+    let status = match query.filter.status {
+        Some(MemberStatus::Active) => "active",
+        Some(MemberStatus::Inactive) => "inactive",
         None => "",
     };
     let filter = Filter {
-        search: ask.filter.q.clone(),
-        role: ask.filter.role.clone(),
+        search: query.filter.q.clone(),
+        role: query.filter.role.clone(),
         status: status.to_owned(),
-        team: ask.filter.team.clone(),
+        team: query.filter.team.clone(),
         sort,
         order,
-        after: ask.after_by(Cursor::parse)?,
+        after: query.after_with(Cursor::parse)?,
         before: None,
-        limit: ask.limit(),
+        limit: query.limit(),
         is_few: None,
     };
     let page = members::list(&mut key.read(), &filter).await?;
     let items = page.members.into_iter().map(Member::from).collect();
-    Ok(ask.list(items, page.next.map(|it| it.to_string())))
+    Ok(query.page_with_next(items, page.next.map(|cursor| cursor.to_string())))
 }
 
-async fn show(key: Key<ViewMembers>, At(id): At<MembershipId>) -> Result<Tagged<Member>> {
+async fn show(key: Key<ViewMembers>, PathId(id): PathId<MembershipId>) -> Result<WithEtag<Member>> {
     let member = members::find(&mut key.read(), id).await?;
-    Ok(Tagged(member.into()))
+    Ok(WithEtag(member.into()))
 }
 
-/// What changes; what is absent stays.
+/// What to change; absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = MemberPatch)]
-struct Patch {
-    /// All that they hold from now on.
-    #[serde(default, deserialize_with = "given")]
+struct MemberPatch {
+    /// All grants that they have from now on.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, min_items = 1, max_items = 50)]
-    grants: Option<Vec<Wanted>>,
-    /// Whether they may enter.
-    #[serde(default, deserialize_with = "given")]
+    grants: Option<Vec<GrantRequest>>,
+    /// Whether they have access.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
-    status: Option<Status>,
-    /// Until when; `null`: for good.
-    #[serde(default, deserialize_with = "given")]
+    status: Option<MemberStatus>,
+    /// When the membership ends; `null`: never.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Time>)]
     expires_at: Option<Nullable<Time>>,
     /// How they must sign in.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     login_type: Option<LoginType>,
 }
 
 async fn update(
     key: Key<UpdateMembers>,
-    At(id): At<MembershipId>,
-    version: IfMatch,
-    form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged<Member>> {
+    PathId(id): PathId<MembershipId>,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<MemberPatch>,
+) -> Result<WithEtag<Member>> {
     key.change(async |change| {
-        version.holds(&Member::from(members::find(change, id).await?))?;
-        if let Some(wanted) = &asked.grants {
-            let wanted = grants::parse(change, wanted).await?;
-            members::set_grants(change, id, &wanted).await?;
+        if_match.check(&Member::from(members::find(change, id).await?))?;
+        if let Some(requests) = &patch.grants {
+            let grants = grants::parse(change, requests).await?;
+            members::set_grants(change, id, &grants).await?;
         }
-        if let Some(login_type) = asked.login_type {
+        if let Some(login_type) = patch.login_type {
             members::set_login_type(change, id, login_type).await?;
         }
-        match asked.status {
-            Some(Status::Active) => members::reactivate(change, id).await?,
-            Some(Status::Inactive) => members::suspend(change, id).await?,
+        match patch.status {
+            Some(MemberStatus::Active) => members::reactivate(change, id).await?,
+            Some(MemberStatus::Inactive) => members::suspend(change, id).await?,
             None => {}
         }
-        if let Some(Nullable(expires_at)) = asked.expires_at {
+        if let Some(Nullable(expires_at)) = patch.expires_at {
             members::set_expiry(change, id, expires_at).await?;
         }
-        Ok(Tagged(members::find(change, id).await?.into()))
+        Ok(WithEtag(members::find(change, id).await?.into()))
     })
     .await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Removal {
-    /// Who takes over the teams that the member owns, and the private resources that they made.
-    #[serde(default, deserialize_with = "given")]
+struct RemoveMemberQuery {
+    /// The member who gets the teams that they own and the private resources that they created.
+    #[serde(default, deserialize_with = "present")]
     heir: Option<MembershipId>,
 }
 
 async fn remove(
     key: Key<RemoveMembers>,
-    At(id): At<MembershipId>,
-    version: IfMatch,
-    Params(asked): Params<Removal>,
+    PathId(id): PathId<MembershipId>,
+    if_match: IfMatch,
+    Params(query): Params<RemoveMemberQuery>,
 ) -> Result<StatusCode> {
     key.change(async |change| {
-        version.holds(&Member::from(members::find(change, id).await?))?;
-        members::remove(change, id, asked.heir).await
+        if_match.check(&Member::from(members::find(change, id).await?))?;
+        members::remove(change, id, query.heir).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What an undo brought back, and what not.
+/// What was restored and what was not.
 #[derive(Serialize, ToSchema)]
-struct Undone {
-    /// As they are now.
+#[schema(as = Undone)]
+struct RestoreResult {
+    /// The member as they are now.
     member: Member,
-    /// What came back.
+    /// What was restored.
     restored: Restored,
-    /// What did not, and why.
+    /// What was not restored, and why.
     not_restored: Vec<members::Missing>,
 }
 
-/// What came back.
+/// What was restored.
 #[derive(Serialize, ToSchema)]
 struct Restored {
-    /// Labels of the roles.
+    /// Labels of the grants.
     #[schema(example = json!(["member"]))]
     grants: Vec<String>,
-    /// How many API keys work again.
+    /// The number of API keys that work again.
     keys: i64,
-    /// How many private resources are theirs again.
+    /// The number of private resources that are theirs again.
     resources: i64,
     /// Names of the teams.
     #[schema(example = json!(["Ingest", "Trailers"]))]
     teams: Vec<String>,
-    /// Those of them that they own again.
+    /// Names of the teams that they own again.
     #[schema(example = json!(["Ingest"]))]
     owned_teams: Vec<String>,
 }
 
-/// Takes back a removal, by the id that the membership had.
-async fn restore(key: Key<InviteMembers>, At(id): At<MembershipId>) -> Result<Json<Undone>> {
+/// `id` is the one that the membership had before the removal.
+async fn restore(key: Key<InviteMembers>, PathId(id): PathId<MembershipId>) -> Result<Json<RestoreResult>> {
     key.change(async |change| {
-        let (member, told) = members::restore(change, id).await?;
+        let (member, result) = members::restore(change, id).await?;
         let restored = Restored {
             grants: member.grants.iter().map(grant::Grant::label).collect(),
-            keys: told.keys,
-            resources: told.resources,
-            teams: told.teams,
-            owned_teams: told.owned,
+            keys: result.keys,
+            resources: result.resources,
+            teams: result.teams,
+            owned_teams: result.owned,
         };
-        Ok(Json(Undone { member: member.into(), restored, not_restored: told.missing }))
+        Ok(Json(RestoreResult { member: member.into(), restored, not_restored: result.missing }))
     })
     .await
 }

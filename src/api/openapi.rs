@@ -1,17 +1,16 @@
-//! The document of all this, for programs that read it.
-use crate::http::{gate::Anyone, openapi::Book, routes::Routes};
+//! The OpenAPI document of the API.
+use crate::http::{gate::Anyone, openapi::ApiDocument, routes::Routes};
 use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
 
-/// The calls.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/api/v1/openapi.json", show)
-        .told(|it| {
-            it.says("Read this document", "The OpenAPI document of this version. Anybody may read it.")
-                .gives::<OpenApi>(200)
+        .doc(|call| {
+            call.summary("Get the OpenAPI document", "The document of this version. Anybody may read it.")
+                .returns::<OpenApi>(200)
         })
         .about("OpenAPI", "This document.")
 }
@@ -21,7 +20,7 @@ pub fn routes() -> Routes {
 #[schema(value_type = Object)]
 struct OpenApi(());
 
-async fn show(_: Anyone, book: Book) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    (kind, book.document().text.clone()).into_response()
+async fn show(_: Anyone, document: ApiDocument) -> Response {
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (content_type, document.document().text.clone()).into_response()
 }

@@ -1,4 +1,4 @@
-//! Lists: what every one of them is asked, and how every one of them is answered.
+//! Lists: the query parameters `limit` and `after`, and the page that answers them.
 use crate::{
     error::{Error, Result},
     http::{App, form},
@@ -9,24 +9,28 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::str::FromStr;
 use url::form_urlencoded::{Serializer, parse};
 
-/// How many there are on a page if nothing is said, and at most.
-const LIMIT: (usize, usize) = (50, 200);
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
 
 /// The query of a list: `limit`, `after`, and its own filters.
-pub struct Ask<F> {
-    /// The filters.
+pub struct ListQuery<F> {
     pub filter: F,
     limit: usize,
     after: Option<String>,
-    /// The address of this page, but for `after`.
-    address: String,
+    /// The URL of this page, without `after`.
+    url: String,
 }
 
-impl<F: DeserializeOwned> FromRequestParts<App> for Ask<F> {
+/// For a list without filters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilters {}
+
+impl<F: DeserializeOwned> FromRequestParts<App> for ListQuery<F> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let query = parts.uri.query().unwrap_or_default();
@@ -43,58 +47,58 @@ impl<F: DeserializeOwned> FromRequestParts<App> for Ask<F> {
         }
         let filters = filters.finish();
         let filter = form::params(&filters)?;
-        let limit = limit.map_or(Some(LIMIT.0), |it| it.parse().ok().filter(|it| (1..=LIMIT.1).contains(it)));
-        let too_many = format!("A page holds 1 to {} items.", LIMIT.1);
-        let limit = limit.ok_or_else(|| Error::invalid("limit", "out_of_range", too_many))?;
+        let limit = limit.map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        let detail = format!("A page holds 1 to {MAX_LIMIT} items.");
+        let limit = limit
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| Error::invalid("limit", "out_of_range", detail))?;
         let filters = if filters.is_empty() { filters } else { format!("&{filters}") };
-        let address = app.kit().url(&format!("{}?limit={limit}{filters}", parts.uri.path()));
-        Ok(Ask { filter, limit, after, address })
+        let url = app.context().url(&format!("{}?limit={limit}{filters}", parts.uri.path()));
+        Ok(ListQuery { filter, limit, after, url })
     }
 }
 
-impl<F> Ask<F> {
-    /// How many are wanted.
+impl<F> ListQuery<F> {
     pub fn limit(&self) -> i64 {
         i64::try_from(self.limit).unwrap_or(i64::MAX)
     }
-    /// One more: whether it is there says whether there is a next page.
-    pub fn one_more(&self) -> i64 {
+    /// The extra row tells whether there is a next page.
+    pub fn limit_plus_one(&self) -> i64 {
         self.limit() + 1
     }
-    /// Where the page begins, if it is not the first.
+    /// The cursor; `None` for the first page.
     pub fn after<T: FromStr>(&self) -> Result<Option<T>> {
-        self.after_by(|it| it.parse().ok())
+        self.after_with(|text| text.parse().ok())
     }
-    /// The same, for a cursor that is read in its own way.
-    pub fn after_by<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+    pub fn after_with<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
         let Some(text) = &self.after else { return Ok(None) };
-        let parse = |it: &str| if it.is_empty() { None } else { parse(it) };
-        let detail = "This is no cursor of this list: pass on what “next” said.";
-        parse(text).map(Some).ok_or_else(|| Error::invalid("after", "invalid_cursor", detail))
+        let detail = "This is not a cursor of this list. Use the value of “next”.";
+        let cursor = if text.is_empty() { None } else { parse(text) };
+        cursor.map(Some).ok_or_else(|| Error::invalid("after", "invalid_cursor", detail))
     }
-    /// A page of what was read with one more than wanted.
+    /// A page of rows that were read with `limit_plus_one`.
     pub fn page<R, T>(
         &self,
         mut rows: Vec<R>,
         cursor: impl Fn(&R) -> String,
         shape: impl FnMut(R) -> T,
     ) -> List<T> {
-        let more = rows.len() > self.limit;
+        let has_more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        let next = if more { rows.last().map(cursor) } else { None };
-        self.list(rows.into_iter().map(shape).collect(), next)
+        let next = if has_more { rows.last().map(cursor) } else { None };
+        self.page_with_next(rows.into_iter().map(shape).collect(), next)
     }
-    /// A page whose end is known.
-    pub fn list<T>(&self, items: Vec<T>, next: Option<String>) -> List<T> {
+    /// A page whose next cursor the store has returned.
+    pub fn page_with_next<T>(&self, items: Vec<T>, next: Option<String>) -> List<T> {
         let link = next.as_ref().map(|next| {
             let after = Serializer::new(String::new()).append_pair("after", next).finish();
-            format!("<{}&{after}>; rel=\"next\"", self.address)
+            format!("<{}&{after}>; rel=\"next\"", self.url)
         });
         List { items, next, link }
     }
 }
 
-/// A page of a list.
+/// One page; its `next` is also sent as a `Link` field (RFC 8288).
 #[derive(Serialize)]
 pub struct List<T> {
     items: Vec<T>,
@@ -106,7 +110,7 @@ pub struct List<T> {
 
 impl<T: Serialize> IntoResponse for List<T> {
     fn into_response(self) -> Response {
-        let link = self.link.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
+        let link = self.link.as_deref().and_then(|link| HeaderValue::from_str(link).ok());
         let mut response = Json(self).into_response();
         if let Some(link) = link {
             response.headers_mut().insert(header::LINK, link);

@@ -1,15 +1,16 @@
-//! The plan, and who is billed.
+//! The plan and the billing details.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    given,
+    etag::{IfMatch, Versioned, WithEtag},
+    present,
 };
 use crate::{
     error::Result,
     http::{form, gate::Key, routes::Routes},
     model::{
+        access::Access,
         account::AccountRef,
         catalog::RateLimit,
-        invoice::Details,
+        invoice::BillingDetails,
         money::Price,
         permission::{ChangePlan, ManageBilling, Permission, ViewAccount, ViewBilling},
         quantity::Quantity,
@@ -17,111 +18,110 @@ use crate::{
     },
     store::{
         Change, Scope, accounts, billing,
-        plans::{self, When},
+        plans::{self, PlanChangeTime},
     },
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let (plan, details) = ("/api/v1/accounts/{slug}/plan", "/api/v1/accounts/{slug}/billing");
     Routes::default()
         .get(plan, show)
-        .told(|it| {
-            it.says("Read the plan", "That of who pays. What it costs is told to who sees bills or changes the plan.")
-                .gives::<Plan>(200)
-                .tagged()
+        .doc(|call| {
+            call.summary("Get the plan", "A team has the plan of its parent. Only those who may see bills or change the plan see prices.")
+                .returns::<Plan>(200)
+                .with_etag()
         })
         .put(plan, change)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Change the plan",
-                "A step up holds at once, a step down from the period's end, unless `when` says otherwise. The plan of today takes \
-                 back what was scheduled.",
+                "Upgrades apply at once and downgrades at the end of the period, unless `when` says otherwise. Choosing the current \
+                 plan cancels a scheduled change.",
             )
-            .takes::<Wish>()
-            .gives::<Plan>(200)
-            .tagged()
-            .fails(&["parent_pays"])
+            .body::<PlanChange>()
+            .returns::<Plan>(200)
+            .with_etag()
+            .errors(&["parent_pays"])
         })
-        .get(details, show_details)
-        .told(|it| {
-            it.says("Read the billing details", "Who is billed, and where invoices go.").gives::<Details>(200).tagged()
+        .get(details, get_details)
+        .doc(|call| {
+            call.summary("Get the billing details", "Who is billed, and where invoices go.").returns::<BillingDetails>(200).with_etag()
         })
-        .put(details, set_details)
-        .told(|it| {
-            it.says(
-                "Change the billing details",
-                "All of them: what is absent is empty from now on. An invoice that is issued stays as it is.",
+        .put(details, update_details)
+        .doc(|call| {
+            call.summary(
+                "Update the billing details",
+                "Replaces all of them: absent fields become empty. Issued invoices do not change.",
             )
-            .takes::<Typed>()
-            .gives::<Details>(200)
-            .tagged()
-            .fails(&["parent_pays"])
+            .body::<NewBillingDetails>()
+            .returns::<BillingDetails>(200)
+            .with_etag()
+            .errors(&["parent_pays"])
         })
-        .about("Plan and billing", "What an account may use and what that costs, and who is billed for it.")
+        .about("Plan and billing", "What an account may use, what it costs, and who is billed.")
 }
 
-/// The plan of who pays. What it costs is told to who sees bills or changes the plan.
+/// The plan of the account that pays. Only those who may see bills or change the plan see prices.
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the account shows its plan under this name too")]
 struct Plan {
-    /// Its word.
+    /// Its id in the catalogue.
     #[schema(example = "developer")]
     plan: String,
-    /// As people say it.
+    /// Its name.
     #[schema(example = "Developer")]
     name: String,
-    /// Who pays for a team; `null` where the account itself does.
+    /// For a team: the account that pays; `null` if the account pays itself.
     paid_by: Option<AccountRef>,
     /// Rate limits, shared by all keys of the account and its teams.
     limits: Vec<RateLimit>,
-    /// How many members it is for; `null`: any number.
+    /// The highest number of members; `null`: no limit.
     #[schema(example = 25)]
     seats: Option<u32>,
-    /// What else it has, in words.
+    /// Further features, in words.
     #[schema(example = json!(["Support by mail"]))]
     features: Vec<String>,
-    /// How much its price includes a month, by meter.
+    /// What the price includes each month, by meter.
     #[schema(value_type = BTreeMap<String, Quantity>, example = json!({ "credits": "10000" }))]
     included: BTreeMap<String, String>,
-    /// What a month costs, in minor units of the currency; `null` for who does not see it.
+    /// The price of a month, in minor units of the currency; `null` if hidden.
     #[schema(example = 4900)]
     price: Option<i64>,
-    /// Its code in ISO 4217.
+    /// The currency's code in ISO 4217.
     #[schema(example = "EUR")]
     currency: String,
-    /// What one unit beyond what is included costs, in minor units, by meter; `null` for who does not see it.
+    /// The price of a unit beyond what is included, in minor units, by meter; `null` if hidden.
     #[schema(value_type = Option<BTreeMap<String, Price>>, example = json!({ "credits": "0.5" }))]
     overage: Option<BTreeMap<String, String>>,
-    /// The plan that takes its place; `null`: none.
-    scheduled: Option<Scheduled>,
+    /// The plan that will replace it, if any.
+    scheduled: Option<ScheduledPlan>,
 }
 
 impl Versioned for Plan {}
 
-/// A plan that is to come.
+/// A plan that will apply later.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlanScheduled)]
-struct Scheduled {
-    /// Its word.
+struct ScheduledPlan {
+    /// Its id in the catalogue.
     #[schema(example = "free")]
     plan: String,
-    /// From when it holds.
+    /// When it will apply.
     at: Time,
 }
 
-async fn plan_of(scope: &mut Scope) -> Result<Plan> {
-    let account = accounts::here(scope).await?;
+async fn plan_of(scope: &mut Scope<Access>) -> Result<Plan> {
+    let account = accounts::get(scope).await?;
     let payer = account.parent();
-    let top = scope.who().here.top();
+    let top = scope.access().account.top();
     let sees_amounts = [Permission::ViewBilling, Permission::ViewInvoices, Permission::ChangePlan]
         .iter()
-        .any(|it| payer.is_none() && scope.who().may(*it));
+        .any(|permission| payer.is_none() && scope.access().may(*permission));
     let facts = billing::facts(scope, top, None, 0).await?;
-    let catalog = scope.kit().catalog.clone();
+    let catalog = scope.context().catalog.clone();
     let terms =
         catalog.plan(&account.plan).or_else(|| facts.kept.get(&account.plan)).cloned().unwrap_or_default();
     let overage = terms
@@ -133,76 +133,73 @@ async fn plan_of(scope: &mut Scope) -> Result<Plan> {
         plan: account.plan,
         paid_by: payer,
         seats: terms.seats,
-        included: terms.included.iter().map(|(id, it)| (id.clone(), it.0.to_string())).collect(),
+        included: terms.included.iter().map(|(id, quantity)| (id.clone(), quantity.0.to_string())).collect(),
         price: sees_amounts.then_some(terms.price),
         currency: catalog.currency.to_string(),
         overage: sees_amounts.then(|| overage.collect()),
         limits: terms.limits,
         features: terms.features,
-        scheduled: facts.scheduled.map(|it| Scheduled { plan: it.plan, at: it.at }),
+        scheduled: facts.scheduled.map(|next| ScheduledPlan { plan: next.plan, at: next.at }),
     })
 }
 
-async fn show(key: Key<ViewAccount>) -> Result<Tagged<Plan>> {
-    Ok(Tagged(plan_of(&mut key.read()).await?))
+async fn show(key: Key<ViewAccount>) -> Result<WithEtag<Plan>> {
+    Ok(WithEtag(plan_of(&mut key.read()).await?))
 }
 
-/// The plan that is wanted.
+/// A change of the plan.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PlanChange)]
-struct Wish {
-    /// Its word: one of the catalogue's plans.
+struct PlanChange {
+    /// Its id: one of the catalogue's plans.
     #[schema(example = "developer")]
     plan: String,
-    /// From when. Absent: a step up now, a step down at the period's end.
-    #[serde(default, deserialize_with = "given")]
+    /// When it applies. Absent: upgrades now, downgrades at the end of the period.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
-    when: Option<Moment>,
+    when: Option<PlanMoment>,
 }
 
-/// From when a plan holds.
+/// When a plan applies.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = PlanMoment)]
-enum Moment {
+enum PlanMoment {
     /// At once.
     Now,
-    /// When the month is over.
+    /// At the end of the month.
     PeriodEnd,
 }
 
 async fn change(
     key: Key<ChangePlan>,
-    version: IfMatch,
-    form::Json(wish): form::Json<Wish>,
-) -> Result<Tagged<Plan>> {
-    let when = wish.when.map(|it| match it {
-        Moment::Now => When::Now,
-        Moment::PeriodEnd => When::PeriodEnd,
+    if_match: IfMatch,
+    form::Json(body): form::Json<PlanChange>,
+) -> Result<WithEtag<Plan>> {
+    let when = body.when.map(|when| match when {
+        PlanMoment::Now => PlanChangeTime::Now,
+        PlanMoment::PeriodEnd => PlanChangeTime::PeriodEnd,
     });
-    key.change(async |change: &mut Change| {
-        if version.is_given() {
-            version.holds(&plan_of(change).await?)?;
+    key.change(async |change: &mut Change<Access>| {
+        if if_match.is_present() {
+            if_match.check(&plan_of(change).await?)?;
         }
-        plans::change(change, &wish.plan, when).await?;
+        plans::change(change, &body.plan, when).await?;
         plan_of(change).await
     })
     .await
-    .map(Tagged)
+    .map(WithEtag)
 }
 
-impl Versioned for Details {}
+impl Versioned for BillingDetails {}
 
-async fn show_details(key: Key<ViewBilling>) -> Result<Tagged<Details>> {
-    Ok(Tagged(billing::details(&mut key.read()).await?))
+async fn get_details(key: Key<ViewBilling>) -> Result<WithEtag<BillingDetails>> {
+    Ok(WithEtag(billing::details(&mut key.read()).await?))
 }
 
-/// Who is to be billed, and how.
+/// The billing details to save.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = NewBillingDetails)]
-struct Typed {
+struct NewBillingDetails {
     /// The company; empty: the account's name.
     #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", example = "Acme Limited")]
     company: String,
@@ -216,27 +213,27 @@ struct Typed {
     /// The tax id.
     #[schema(max_length = 40, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", example = "GB123456789")]
     tax_id: String,
-    /// Where invoices go; empty: to who may see them.
+    /// Where invoices are sent; empty: to those who may see them.
     #[schema(format = "email", example = "bills@acme.test")]
     email: String,
-    /// What the buyer wants to read on the invoice.
+    /// The buyer's order number, printed on invoices.
     #[schema(max_length = 60, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", example = "PO-7741")]
     po_number: String,
 }
 
-async fn set_details(
+async fn update_details(
     key: Key<ManageBilling>,
-    version: IfMatch,
-    form::Json(it): form::Json<Typed>,
-) -> Result<Tagged<Details>> {
-    let Typed { company, address, tax_id, email, po_number } = it;
-    let typed = Details { company, address, tax_id, email, po_number };
-    key.change(async |change: &mut Change| {
-        if version.is_given() {
-            version.holds(&billing::details(change).await?)?;
+    if_match: IfMatch,
+    form::Json(body): form::Json<NewBillingDetails>,
+) -> Result<WithEtag<BillingDetails>> {
+    let NewBillingDetails { company, address, tax_id, email, po_number } = body;
+    let details = BillingDetails { company, address, tax_id, email, po_number };
+    key.change(async |change: &mut Change<Access>| {
+        if if_match.is_present() {
+            if_match.check(&billing::details(change).await?)?;
         }
-        billing::set_details(change, typed).await
+        billing::set_details(change, details).await
     })
     .await
-    .map(Tagged)
+    .map(WithEtag)
 }

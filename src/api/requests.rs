@@ -1,222 +1,218 @@
-//! Access requests: asked by a member, granted or declined by who may change members.
-use super::pagination::{Ask, List};
+//! Access requests: made by members, granted or declined by those who may change members.
+use super::pagination::{List, ListQuery, NoFilters};
 use crate::{
     error::{Error, Result},
     http::{
         form,
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
+        access::Access,
         grant::Grant,
         id::{MembershipId, RequestId, ResourceId},
-        permission::{Inside, Permission, UpdateMembers},
+        permission::{AnyMember, Permission, UpdateMembers},
         time::Time,
     },
     store::{
         Change,
-        grants::{self, Wanted, WantedScope},
-        requests::{self, Wish},
+        grants::{self, GrantRequest, GrantScopeRequest},
+        requests::{self, AccessRequestInput},
     },
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/requests";
     Routes::default()
         .get(all, list)
-        .told(|it| it.says("List access requests", "Those that wait for an answer, oldest first.").lists::<Request>())
-        .post(all, ask)
-        .told(|it| {
-            it.says(
-                "Ask for access",
-                "For a permission that a problem named, over the account or one resource. The administrators are told by mail. What \
-                 waits already is answered with 200.",
+        .doc(|call| call.summary("List access requests", "Open requests, oldest first.").returns_list::<AccessRequest>())
+        .post(all, create)
+        .doc(|call| {
+            call.summary(
+                "Create an access request",
+                "For a permission that an error named, on the account or one resource. The administrators get a mail. If the same \
+                 request is open already, the status is 200.",
             )
-            .takes::<New>()
-            .gives::<Request>(201)
-            .gives::<Request>(200)
-            .fails(&["already_allowed", "not_a_member", "too_many_requests_wait"])
+            .body::<NewAccessRequest>()
+            .returns::<AccessRequest>(201)
+            .returns::<AccessRequest>(200)
+            .errors(&["already_allowed", "not_a_member", "too_many_requests_wait"])
         })
         .post("/api/v1/accounts/{slug}/requests/{id}/grant", grant)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Grant an access request",
-                "The member gets one more grant: that which is named, or the narrowest that gives what they asked for.",
+                "Gives the member the named role, or else the narrowest grant with the permission that they asked for.",
             )
-            .takes::<Answer>()
-            .gives::<Request>(200)
-            .fails(&["owner", "self", "too_many_grants"])
+            .body::<AccessRequestAnswer>()
+            .returns::<AccessRequest>(200)
+            .errors(&["owner", "self", "too_many_grants"])
         })
         .post("/api/v1/accounts/{slug}/requests/{id}/decline", decline)
-        .told(|it| it.says("Decline an access request", "The member is told.").gives::<Request>(200).fails(&["self"]))
-        .about("Access requests", "What members lack, and ask for.")
+        .doc(|call| call.summary("Decline an access request", "The member gets a mail.").returns::<AccessRequest>(200).errors(&["self"]))
+        .about("Access requests", "Members’ requests for permissions that they lack.")
 }
 
-/// A member's wish for a permission.
+/// A member's request for a permission.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AccessRequest)]
-struct Request {
+struct AccessRequest {
     /// Its id.
     id: RequestId,
-    /// Who asks.
-    member: Member,
-    /// For what.
+    /// Who made it.
+    member: AccessRequestMember,
+    /// The permission that they ask for.
     permission: Permission,
-    /// Over what; `null`: over the account.
-    resource: Option<Resource>,
-    /// Why, in their words.
+    /// The resource; `null`: the account.
+    resource: Option<AccessRequestResource>,
+    /// The reason, in their words.
     #[schema(example = "For the trailers of spring.")]
     note: String,
-    /// What became of it.
-    #[schema(value_type = Status)]
+    /// Its status.
+    #[schema(value_type = AccessRequestStatus)]
     status: &'static str,
-    /// Since when it waits.
+    /// When it was made.
     created_at: Time,
 }
 
-/// What became of an access request.
+/// The status of an access request.
 #[derive(ToSchema)]
-#[schema(as = AccessRequestStatus, rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the document")]
-enum Status {
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document: the store has it as text")]
+enum AccessRequestStatus {
     Pending,
     Granted,
     Declined,
 }
 
-/// Who asks for access.
+/// Who made an access request.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AccessRequestMember)]
-struct Member {
-    /// Their membership's id.
+struct AccessRequestMember {
+    /// The id of their membership.
     id: MembershipId,
-    /// Their address.
+    /// Their email address.
     #[schema(example = "bob@acme.test")]
     email: String,
 }
 
-/// What access is asked for to.
+/// The resource of an access request.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AccessRequestResource)]
-struct Resource {
+struct AccessRequestResource {
     /// Its id.
     id: ResourceId,
-    /// Its name; empty where it is told to who asks.
+    /// Its name; empty in answers to the member who asks.
     #[schema(example = "Interviews")]
     name: String,
 }
 
-impl Request {
-    fn of(it: requests::Request, status: &'static str) -> Request {
-        Request {
-            id: it.id,
-            member: Member { id: it.membership, email: it.email },
-            permission: it.permission,
-            resource: it.resource.map(|(id, name, _)| Resource { id, name }),
-            note: it.note,
+impl AccessRequest {
+    fn new(request: requests::AccessRequest, status: &'static str) -> AccessRequest {
+        AccessRequest {
+            id: request.id,
+            member: AccessRequestMember { id: request.membership, email: request.email },
+            permission: request.permission,
+            resource: request.resource.map(|(id, name, _)| AccessRequestResource { id, name }),
+            note: request.note,
             status,
-            created_at: it.created_at,
+            created_at: request.created_at,
         }
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-async fn list(key: Key<UpdateMembers>, ask: Ask<Nothing>) -> Result<List<Request>> {
-    let found = requests::list(&mut key.read(), ask.after()?, ask.one_more()).await?;
-    Ok(ask.page(found, |it| it.id.to_string(), |it| Request::of(it, "pending")))
+async fn list(key: Key<UpdateMembers>, query: ListQuery<NoFilters>) -> Result<List<AccessRequest>> {
+    let rows = requests::list(&mut key.read(), query.after()?, query.limit_plus_one()).await?;
+    Ok(query.page(rows, |row| row.id.to_string(), |row| AccessRequest::new(row, "pending")))
 }
 
-/// What is asked for.
+/// A request to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewAccessRequest)]
-struct New {
-    /// A permission's word.
+struct NewAccessRequest {
+    /// The permission.
     #[schema(value_type = Permission)]
     permission: String,
-    /// Over which resource; without one, over the account.
+    /// The resource; absent: the account.
     #[serde(default)]
     resource: Option<ResourceId>,
-    /// Why.
+    /// The reason.
     #[serde(default)]
     #[schema(max_length = 500, example = "For the trailers of spring.")]
     note: String,
 }
 
-/// 201 for what is new; 200 for what waits already.
-async fn ask(key: Key<Inside>, form::Json(asked): form::Json<New>) -> Result<(StatusCode, Json<Request>)> {
+/// 201 for a new request, 200 if the same one is open already.
+async fn create(
+    key: Key<AnyMember>,
+    form::Json(body): form::Json<NewAccessRequest>,
+) -> Result<(StatusCode, Json<AccessRequest>)> {
     let unknown = || Error::invalid("permission", "unknown_permission", "There is no such permission.");
-    let permission = Permission::parse(&asked.permission).ok_or_else(unknown)?;
-    let wish = Wish { permission, resource: asked.resource, note: asked.note.trim().to_owned() };
+    let permission = Permission::parse(&body.permission).ok_or_else(unknown)?;
+    let input = AccessRequestInput { permission, resource: body.resource, note: body.note.trim().to_owned() };
     key.change(async |change| {
-        let status = if requests::ask(change, &wish).await? { StatusCode::CREATED } else { StatusCode::OK };
-        let made = requests::mine(change, &wish).await?.ok_or(Error::NotFound)?;
-        // Who does not see the resource knows its id, and no more.
-        let mut told = Request::of(made, "pending");
-        told.resource = told.resource.map(|it| Resource { name: String::new(), ..it });
-        Ok((status, Json(told)))
+        let status = if requests::ask(change, &input).await? { StatusCode::CREATED } else { StatusCode::OK };
+        let row = requests::mine(change, &input).await?.ok_or(Error::NotFound)?;
+        // The member may not see the resource: its name is hidden from them.
+        let mut request = AccessRequest::new(row, "pending");
+        if let Some(resource) = &mut request.resource {
+            resource.name.clear();
+        }
+        Ok((status, Json(request)))
     })
     .await
 }
 
-/// What the member gets.
+/// What to grant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = AccessRequestAnswer)]
-struct Answer {
-    /// Without one, the narrowest that gives it and that the answerer may give.
+struct AccessRequestAnswer {
+    /// The role; absent: the narrowest that has the permission and that the caller may grant.
     #[serde(default)]
     #[schema(example = "developer")]
     role: Option<String>,
-    /// Over what the role is held.
+    /// What the role is for.
     #[serde(default)]
-    scope: Option<WantedScope>,
-    /// Until when; `null`: for good.
+    scope: Option<GrantScopeRequest>,
+    /// When the grant ends; `null`: never.
     #[serde(default)]
     expires_at: Option<Time>,
 }
 
 async fn grant(
     key: Key<UpdateMembers>,
-    At(id): At<RequestId>,
-    form::Json(asked): form::Json<Answer>,
-) -> Result<Json<Request>> {
-    if asked.expires_at.is_some_and(|it| it <= key.kit().now()) {
+    PathId(id): PathId<RequestId>,
+    form::Json(body): form::Json<AccessRequestAnswer>,
+) -> Result<Json<AccessRequest>> {
+    if body.expires_at.is_some_and(|at| at <= key.context().now()) {
         return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past."));
     }
     key.change(async |change| {
-        let chosen = chosen(change, id, &asked).await?;
-        let done = requests::grant(change, id, &chosen).await?;
-        Ok(Json(Request::of(done, "granted")))
+        let grant = grant_of(change, id, &body).await?;
+        let row = requests::grant(change, id, &grant).await?;
+        Ok(Json(AccessRequest::new(row, "granted")))
     })
     .await
 }
 
-async fn chosen(change: &mut Change, id: RequestId, asked: &Answer) -> Result<Grant> {
-    let Answer { role, scope, expires_at } = asked;
+async fn grant_of(change: &mut Change<Access>, id: RequestId, body: &AccessRequestAnswer) -> Result<Grant> {
+    let AccessRequestAnswer { role, scope, expires_at } = body;
     if let Some(role) = role {
-        let wanted = [Wanted { role: role.clone(), scope: scope.clone(), expires_at: *expires_at }];
-        let read = grants::parse(change, &wanted).await.map_err(|it| it.without("grants/0/"))?;
-        return read.into_iter().next().ok_or(Error::NotFound);
+        let requests = [GrantRequest { role: role.clone(), scope: scope.clone(), expires_at: *expires_at }];
+        let grants = grants::parse(change, &requests).await.map_err(|error| error.without("grants/0/"))?;
+        return grants.into_iter().next().ok_or(Error::NotFound);
     }
     if scope.is_some() {
-        return Err(Error::invalid("role", "role_required", "Say which role is held over that."));
+        return Err(Error::invalid("role", "role_required", "Name the role for this scope."));
     }
     let request = requests::find(change, id).await?;
     let narrowest = requests::choices(change, &request).await?.into_iter().next();
-    // Nobody grants what they do not hold.
-    let narrowest = narrowest.ok_or(Error::Forbidden(request.permission))?;
+    // Nobody can grant what they do not have themselves.
+    let narrowest = narrowest.ok_or(Error::MissingPermission(request.permission))?;
     Ok(Grant { expires_at: *expires_at, ..narrowest })
 }
 
-async fn decline(key: Key<UpdateMembers>, At(id): At<RequestId>) -> Result<Json<Request>> {
-    let done = key.change(async |change| requests::decline(change, id).await).await?;
-    Ok(Json(Request::of(done, "declined")))
+async fn decline(key: Key<UpdateMembers>, PathId(id): PathId<RequestId>) -> Result<Json<AccessRequest>> {
+    let row = key.change(async |change| requests::decline(change, id).await).await?;
+    Ok(Json(AccessRequest::new(row, "declined")))
 }

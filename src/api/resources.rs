@@ -1,73 +1,81 @@
-//! Resources: registered, read, changed, deleted.
+//! Resources of an account.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    given,
-    pagination::{Ask, List},
+    etag::{IfMatch, Versioned, WithEtag},
+    pagination::{List, ListQuery},
+    present,
 };
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form,
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
+        access::Access,
         account::AccountRef,
         id::{ResourceId, UserId},
         permission::{CreateResources, DeleteResources, UpdateResources, ViewResources},
         resource::{ExternalId, Visibility},
-        text::{Name, Refusal},
+        text::{Name, ValidationError},
         time::Time,
     },
     store::{
         Scope,
-        resources::{self, Credentials, Cursor, Filter, Order, Update},
+        resources::{self, Credentials, Cursor, Filter, Order, ResourceUpdate},
     },
 };
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let all = "/api/v1/accounts/{slug}/resources";
     let one = "/api/v1/accounts/{slug}/resources/{id}";
     Routes::default()
         .get(all, list)
-        .told(|it| {
-            it.says("List resources", "Those that this key sees; an organization’s include those of its teams for its administrators.")
-                .asks::<Wish>()
-                .lists::<Resource>()
+        .doc(|call| {
+            call.summary(
+                "List resources",
+                "Those that this key may see. Administrators of an organization also see those of its teams.",
+            )
+            .query::<ResourceQuery>()
+            .returns_list::<Resource>()
         })
         .post(all, create)
-        .told(|it| {
-            it.says("Register a resource", "A thing of the platform, in this account. Who registers it is its creator.")
-                .takes::<New>()
-                .gives::<Resource>(201)
-                .tagged()
-                .fails(&["permission_missing"])
+        .doc(|call| {
+            call.summary(
+                "Create a resource",
+                "Registers something of the platform in this account. The key’s member becomes its creator.",
+            )
+            .body::<NewResource>()
+            .returns::<Resource>(201)
+            .with_etag()
+            .errors(&["permission_missing"])
         })
         .get(one, show)
-        .told(|it| it.says("Read a resource", "What it is, and where.").gives::<Resource>(200).tagged())
+        .doc(|call| {
+            call.summary("Get a resource", "With its team and creator.").returns::<Resource>(200).with_etag()
+        })
         .patch(one, update)
-        .told(|it| {
-            it.says("Change a resource", "Its name, its external id, who sees it, the key to its storage.")
-                .takes::<Patch>()
-                .gives::<Resource>(200)
-                .tagged()
-                .fails(&["permission_missing", "not_yours"])
+        .doc(|call| {
+            call.summary("Update a resource", "Its name, external id, visibility, or storage credentials.")
+                .body::<ResourcePatch>()
+                .returns::<Resource>(200)
+                .with_etag()
+                .errors(&["permission_missing", "not_yours"])
         })
         .delete(one, delete)
-        .told(|it| {
-            it.says("Delete a resource", "With the grants that name it alone.")
-                .gives_nothing()
-                .tagged()
-                .fails(&["permission_missing", "not_yours"])
+        .doc(|call| {
+            call.summary("Delete a resource", "With the grants that are only for it.")
+                .no_content()
+                .with_etag()
+                .errors(&["permission_missing", "not_yours"])
         })
-        .about("Resources", "The things of the platform, each registered in one account.")
+        .about("Resources", "What the platform manages for customers. Each is registered in one account.")
 }
 
-/// A thing of the platform.
+/// Something of the platform that belongs to an account.
 #[derive(Serialize, ToSchema)]
 struct Resource {
     /// Its id.
@@ -84,64 +92,63 @@ struct Resource {
     /// The platform's own id.
     #[schema(example = "idx_8f2c")]
     external_id: String,
-    /// Who sees it.
+    /// Who may see it.
     visibility: Visibility,
-    /// The team that owns it, if it is not the account itself.
+    /// The team that owns it; `null`: the account itself.
     team: Option<AccountRef>,
-    /// Who registered it, if they are still a user.
+    /// Who created it, if they are still a user.
     created_by: Option<UserId>,
-    /// When it was registered.
+    /// When it was created.
     created_at: Time,
     #[serde(skip)]
     version: Time,
 }
 
 impl From<resources::Resource> for Resource {
-    fn from(it: resources::Resource) -> Resource {
+    fn from(row: resources::Resource) -> Resource {
         Resource {
-            id: it.id,
-            product: it.product,
-            kind: it.kind,
-            name: it.name,
-            external_id: it.external_id,
-            visibility: it.visibility,
-            team: it.team,
-            created_by: it.creator,
-            created_at: it.created_at,
-            version: it.updated_at,
+            id: row.id,
+            product: row.product,
+            kind: row.kind,
+            name: row.name,
+            external_id: row.external_id,
+            visibility: row.visibility,
+            team: row.team,
+            created_by: row.creator,
+            created_at: row.created_at,
+            version: row.updated_at,
         }
     }
 }
 
-/// A changed key to its storage is another version too, and is not shown.
 impl Versioned for Resource {
-    fn besides(&self) -> String {
+    /// Credentials are not shown, but changing them makes another version.
+    fn hidden_version(&self) -> String {
         self.version.to_string()
     }
 }
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
-    /// The beginning of an external id, or of any word of a name.
+struct ResourceQuery {
+    /// The beginning of an external id or of any word of a name.
     q: String,
     /// Only of this product.
     product: String,
     /// Only of this kind.
     kind: String,
-    /// Only those.
-    #[serde(deserialize_with = "given")]
+    /// Only with this visibility.
+    #[serde(deserialize_with = "present")]
     visibility: Option<Visibility>,
-    /// Only of this team: its slug.
+    /// Only of this team, by its slug.
     team: String,
-    /// In which order.
-    sort: Sort,
+    /// The order.
+    sort: ResourceSort,
 }
 
-/// By what, and with a hyphen from the other end.
+/// The order; with a hyphen descending.
 #[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = ResourceSort)]
-enum Sort {
+enum ResourceSort {
     #[serde(rename = "name")]
     Name,
     #[serde(rename = "-name")]
@@ -157,37 +164,36 @@ enum Sort {
     ChangedDown,
 }
 
-async fn list(key: Key<ViewResources>, ask: Ask<Wish>) -> Result<List<Resource>> {
-    let (sort, order) = match ask.filter.sort {
-        Sort::Name => (resources::Sort::Name, Order::Up),
-        Sort::NameDown => (resources::Sort::Name, Order::Down),
-        Sort::Created => (resources::Sort::Created, Order::Up),
-        Sort::CreatedDown => (resources::Sort::Created, Order::Down),
-        Sort::Changed => (resources::Sort::Changed, Order::Up),
-        Sort::ChangedDown => (resources::Sort::Changed, Order::Down),
+async fn list(key: Key<ViewResources>, query: ListQuery<ResourceQuery>) -> Result<List<Resource>> {
+    let (sort, order) = match query.filter.sort {
+        ResourceSort::Name => (resources::Sort::Name, Order::Up),
+        ResourceSort::NameDown => (resources::Sort::Name, Order::Down),
+        ResourceSort::Created => (resources::Sort::Created, Order::Up),
+        ResourceSort::CreatedDown => (resources::Sort::Created, Order::Down),
+        ResourceSort::Changed => (resources::Sort::Changed, Order::Up),
+        ResourceSort::ChangedDown => (resources::Sort::Changed, Order::Down),
     };
     let filter = Filter {
-        search: ask.filter.q.clone(),
-        product: ask.filter.product.clone(),
-        kind: ask.filter.kind.clone(),
-        visibility: ask.filter.visibility,
-        team: ask.filter.team.clone(),
+        search: query.filter.q.clone(),
+        product: query.filter.product.clone(),
+        kind: query.filter.kind.clone(),
+        visibility: query.filter.visibility,
+        team: query.filter.team.clone(),
         sort,
         order,
-        after: ask.after_by(Cursor::parse)?,
+        after: query.after_with(Cursor::parse)?,
         before: None,
-        limit: ask.limit(),
+        limit: query.limit(),
     };
     let page = resources::list(&mut key.read(), &filter).await?;
     let items = page.resources.into_iter().map(Resource::from).collect();
-    Ok(ask.list(items, page.next.map(|it| it.to_string())))
+    Ok(query.page_with_next(items, page.next.map(|cursor| cursor.to_string())))
 }
 
-/// A resource that is to be.
+/// A resource to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewResource)]
-struct New {
+struct NewResource {
     /// Its product in the catalogue.
     #[schema(example = "video")]
     product: String,
@@ -197,108 +203,112 @@ struct New {
     /// Its name.
     #[schema(value_type = Name)]
     name: String,
-    /// The platform's own id: once in this account, for a product and kind.
+    /// The platform's own id: unique in this account for a product and kind.
     #[schema(value_type = ExternalId)]
     external_id: String,
-    /// Who sees it.
+    /// Who may see it.
     #[serde(default)]
     visibility: Visibility,
-    /// The key to its storage, for kinds that have one. Written, never read.
+    /// Credentials of its storage, for kinds that have some. They can be written but never read.
     #[serde(default)]
     credentials: Option<Credentials>,
 }
 
 async fn create(
     key: Key<CreateResources>,
-    form::Json(asked): form::Json<New>,
-) -> Result<(StatusCode, Tagged<Resource>)> {
-    let mut faults = vec![];
-    let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
-    let name = Name::parse(&asked.name).map_err(|it| fault("name", it)).ok();
-    let external_id = ExternalId::parse(&asked.external_id).map_err(|it| fault("external_id", it)).ok();
-    let (Some(name), Some(external_id)) = (name, external_id) else { return Err(Error::Invalid(faults)) };
-    let new = resources::New {
-        product: asked.product,
-        kind: asked.kind,
+    form::Json(body): form::Json<NewResource>,
+) -> Result<(StatusCode, WithEtag<Resource>)> {
+    let mut errors = vec![];
+    let mut add =
+        |field: &str, error: ValidationError| errors.push(FieldError::new(field, error.code, error.detail));
+    let name = Name::parse(&body.name).map_err(|error| add("name", error)).ok();
+    let external_id = ExternalId::parse(&body.external_id).map_err(|error| add("external_id", error)).ok();
+    let (Some(name), Some(external_id)) = (name, external_id) else { return Err(Error::Validation(errors)) };
+    let new = resources::NewResource {
+        product: body.product,
+        kind: body.kind,
         name,
         external_id,
-        visibility: asked.visibility,
-        credentials: asked.credentials,
+        visibility: body.visibility,
+        credentials: body.credentials,
     };
-    let made = key
+    let created = key
         .change(async |change| {
             let id = resources::create(change, &new).await?;
             resources::made(change, id).await
         })
         .await?;
-    Ok((StatusCode::CREATED, Tagged(made.into())))
+    Ok((StatusCode::CREATED, WithEtag(created.into())))
 }
 
-async fn show(key: Key<ViewResources>, At(id): At<ResourceId>) -> Result<Tagged<Resource>> {
+async fn show(key: Key<ViewResources>, PathId(id): PathId<ResourceId>) -> Result<WithEtag<Resource>> {
     read(&mut key.read(), id).await
 }
 
-async fn read(scope: &mut Scope, id: ResourceId) -> Result<Tagged<Resource>> {
+async fn read(scope: &mut Scope<Access>, id: ResourceId) -> Result<WithEtag<Resource>> {
     let found = resources::find(scope, id).await?;
-    Ok(Tagged(scope.on::<ViewResources, _>(found)?.into_inner().into()))
+    Ok(WithEtag(scope.on::<ViewResources, _>(found)?.into_inner().into()))
 }
 
-/// What changes; what is absent stays.
+/// What to change; absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ResourcePatch)]
-struct Patch {
+struct ResourcePatch {
     /// A new name.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
-    /// Another id of the platform's own.
-    #[serde(default, deserialize_with = "given")]
+    /// Another id of the platform.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ExternalId>, nullable = false)]
     external_id: Option<String>,
-    /// Who sees it.
-    #[serde(default, deserialize_with = "given")]
+    /// Who may see it.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     visibility: Option<Visibility>,
-    /// Another key to its storage.
-    #[serde(default, deserialize_with = "given")]
+    /// Other credentials of its storage.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     credentials: Option<Credentials>,
 }
 
 async fn update(
     key: Key<UpdateResources>,
-    At(id): At<ResourceId>,
-    version: IfMatch,
-    form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged<Resource>> {
-    let update = Update {
-        name: asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
-        external_id: asked
+    PathId(id): PathId<ResourceId>,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<ResourcePatch>,
+) -> Result<WithEtag<Resource>> {
+    let update = ResourceUpdate {
+        name: patch.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?,
+        external_id: patch
             .external_id
             .as_deref()
             .map(ExternalId::parse)
             .transpose()
             .map_err(Error::at("external_id"))?,
-        visibility: asked.visibility,
-        credentials: asked.credentials,
+        visibility: patch.visibility,
+        credentials: patch.credentials,
     };
     key.change(async |change| {
         let found = resources::find(change, id).await?;
-        let it = change.on(found)?;
-        version.holds(&Resource::from(it.clone()))?;
-        resources::update(change, it, update, None).await?;
+        let resource = change.on(found)?;
+        if_match.check(&Resource::from(resource.clone()))?;
+        resources::update(change, resource, update, None).await?;
         read(change, id).await
     })
     .await
 }
 
-async fn delete(key: Key<DeleteResources>, At(id): At<ResourceId>, version: IfMatch) -> Result<StatusCode> {
+async fn delete(
+    key: Key<DeleteResources>,
+    PathId(id): PathId<ResourceId>,
+    if_match: IfMatch,
+) -> Result<StatusCode> {
     key.change(async |change| {
         let found = resources::find(change, id).await?;
-        let it = change.on(found)?;
-        version.holds(&Resource::from(it.clone()))?;
-        resources::delete(change, it).await
+        let resource = change.on(found)?;
+        if_match.check(&Resource::from(resource.clone()))?;
+        resources::delete(change, resource).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

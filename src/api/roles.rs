@@ -1,73 +1,73 @@
-//! Roles: those that every account has, and the organization's own.
+//! Roles: built-in ones, and custom ones of an organization.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    given,
-    pagination::{Ask, List},
+    etag::{IfMatch, Versioned, WithEtag},
+    pagination::{List, ListQuery, NoFilters},
+    present,
 };
 use crate::{
     error::{Error, Result},
     http::{
         form::{self, Params},
-        gate::{At, Key},
+        gate::{Key, PathId},
         routes::Routes,
     },
     model::{
+        access::Access,
         id::RoleId,
         permission::{ManageRoles, Permission, Permissions, SeeRoles},
         role::BuiltIn,
         text::Name,
         time::Time,
     },
-    store::roles::{self, Edit, Held, New},
+    store::roles::{self, HolderCount, RoleUpdate},
 };
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let (all, one) = ("/api/v1/accounts/{slug}/roles", "/api/v1/accounts/{slug}/roles/{id}");
     Routes::default()
         .get(all, list)
-        .told(|it| {
-            it.says("List roles", "The built-in ones first, then the organization’s own by name.").asks::<Wish>().lists::<Role>()
+        .doc(|call| {
+            call.summary("List roles", "Built-in roles first, then custom ones by name.").returns_list::<Role>()
         })
         .post(all, create)
-        .told(|it| {
-            it.says("Make a role", "A role of the organization’s own, for it and its teams. Nobody puts into it what they do not hold.")
-                .takes::<Post>()
-                .gives::<Role>(201)
-                .tagged()
-                .fails(OWN)
+        .doc(|call| {
+            call.summary("Create a role", "A custom role for the organization and its teams. Nobody can give it permissions that they do not have.")
+                .body::<NewRole>()
+                .returns::<Role>(201)
+                .with_etag()
+                .errors(CUSTOM_ROLE_ERRORS)
         })
         .get(one, show)
-        .told(|it| it.says("Read a role", "What it allows, and how many hold it.").named(ID).gives::<Role>(200).tagged())
+        .doc(|call| call.summary("Get a role", "Its permissions, and how many members have it.").id_pattern(ID).returns::<Role>(200).with_etag())
         .patch(one, update)
-        .told(|it| {
-            it.says("Change a role", "For all who hold it, at once. Built-in roles stay as they are.")
-                .named(ID)
-                .takes::<Patch>()
-                .gives::<Role>(200)
-                .tagged()
-                .fails(OWN)
+        .doc(|call| {
+            call.summary("Update a role", "For all members who have it, at once. Built-in roles cannot be changed.")
+                .id_pattern(ID)
+                .body::<RolePatch>()
+                .returns::<Role>(200)
+                .with_etag()
+                .errors(CUSTOM_ROLE_ERRORS)
         })
         .delete(one, delete)
-        .told(|it| {
-            it.says("Delete a role", "Its holders get `replacement`; a role that nobody holds needs none.")
-                .named(ID)
-                .asks::<Removal>()
-                .gives_nothing()
-                .tagged()
-                .fails(OWN)
+        .doc(|call| {
+            call.summary("Delete a role", "Its members get `replacement`, which is not needed if nobody has the role.")
+                .id_pattern(ID)
+                .query::<DeleteRoleQuery>()
+                .no_content()
+                .with_etag()
+                .errors(CUSTOM_ROLE_ERRORS)
         })
-        .about("Roles", "Named sets of permissions: the built-in ones, and the organization’s own.")
+        .about("Roles", "Named sets of permissions: built-in ones, and custom ones of an organization.")
 }
 
-/// A built-in role's word, or the id of one of the organization's own.
+/// The name of a built-in role, or the id of a custom one.
 const ID: &str = "^([a-z-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
 
-/// What can stand in the way of a role of the organization's own.
-const OWN: &[&str] = &[
+/// Errors of calls that change a custom role.
+const CUSTOM_ROLE_ERRORS: &[&str] = &[
     "built_in",
     "changed_meanwhile",
     "not_an_organization",
@@ -79,7 +79,7 @@ const OWN: &[&str] = &[
 /// A named set of permissions.
 #[derive(Serialize, ToSchema)]
 struct Role {
-    /// A built-in role's word, or an id.
+    /// The name of a built-in role, or an id.
     #[schema(example = "developer")]
     id: String,
     /// Its name.
@@ -88,100 +88,94 @@ struct Role {
     /// What it is for.
     #[schema(example = "Create, change, delete and use resources.")]
     description: String,
-    /// Whether it is the same everywhere.
+    /// Whether it is built in.
     built_in: bool,
-    /// What it allows.
+    /// Its permissions.
     permissions: Permissions,
-    /// How many members hold it.
+    /// The number of members who have it.
     holders: i64,
     #[serde(skip)]
     version: Option<Time>,
 }
 
 impl Role {
-    fn built_in(it: BuiltIn, admins_may_delete: bool, held: &[Held]) -> Role {
+    fn built_in(role: BuiltIn, admins_may_delete: bool, counts: &[HolderCount]) -> Role {
         Role {
-            id: it.word().to_owned(),
-            name: it.title().to_owned(),
-            description: it.says().to_owned(),
+            id: role.as_str().to_owned(),
+            name: role.label().to_owned(),
+            description: role.description().to_owned(),
             built_in: true,
-            permissions: it.permissions(admins_may_delete),
-            holders: count(held, |had| had.role.as_deref() == Some(it.word())),
+            permissions: role.permissions(admins_may_delete),
+            holders: holders(counts, |count| count.role.as_deref() == Some(role.as_str())),
             version: None,
         }
     }
-    fn custom(it: roles::Role, held: &[Held], version: Option<Time>) -> Role {
+    fn custom(role: roles::Role, counts: &[HolderCount], version: Option<Time>) -> Role {
         Role {
-            id: it.id.to_string(),
-            holders: count(held, |had| had.role_id == Some(it.id)),
-            name: it.name,
-            description: it.description,
+            id: role.id.to_string(),
+            holders: holders(counts, |count| count.role_id == Some(role.id)),
+            name: role.name,
+            description: role.description,
             built_in: false,
-            permissions: it.permissions,
+            permissions: role.permissions,
             version,
         }
     }
-    async fn find(scope: &mut crate::store::Scope, id: RoleId) -> Result<Role> {
-        let it = roles::find(scope, id).await?;
-        let held = roles::holders(scope).await?;
-        Ok(Role::custom(it.role, &held, Some(it.version)))
+    async fn find(scope: &mut crate::store::Scope<Access>, id: RoleId) -> Result<Role> {
+        let found = roles::find(scope, id).await?;
+        let counts = roles::holders(scope).await?;
+        Ok(Role::custom(found.role, &counts, Some(found.version)))
     }
 }
 
 impl Versioned for Role {
-    const PASSING: &[&str] = &["holders"];
-    fn besides(&self) -> String {
-        self.version.map(|it| it.to_string()).unwrap_or_default()
+    const VOLATILE: &[&str] = &["holders"];
+    fn hidden_version(&self) -> String {
+        self.version.map(|at| at.to_string()).unwrap_or_default()
     }
 }
 
-fn count(held: &[Held], is_it: impl Fn(&&Held) -> bool) -> i64 {
-    held.iter().find(is_it).map_or(0, |it| it.holders)
+fn holders(counts: &[HolderCount], is_of_role: impl Fn(&&HolderCount) -> bool) -> i64 {
+    counts.iter().find(is_of_role).map_or(0, |count| count.holders)
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-/// The built-in ones first, then the organization's own by name: few enough to be read at once and cut here.
-async fn list(key: Key<SeeRoles>, ask: Ask<Wish>) -> Result<List<Role>> {
-    let Wish {} = ask.filter;
+/// There are few enough roles to read all of them and page here.
+async fn list(key: Key<SeeRoles>, query: ListQuery<NoFilters>) -> Result<List<Role>> {
     let mut scope = key.read();
-    let held = roles::holders(&mut scope).await?;
-    let own = roles::list(&mut scope).await?;
-    let admins_may_delete = key.me().here.admins_may_delete;
+    let counts = roles::holders(&mut scope).await?;
+    let custom = roles::list(&mut scope).await?;
+    let admins_may_delete = key.access().account.admins_may_delete;
     let built_in = std::iter::once(BuiltIn::Owner).chain(BuiltIn::GRANTABLE.iter().copied());
     let all: Vec<Role> = built_in
-        .map(|it| Role::built_in(it, admins_may_delete, &held))
-        .chain(own.into_iter().map(|it| Role::custom(it, &held, None)))
+        .map(|role| Role::built_in(role, admins_may_delete, &counts))
+        .chain(custom.into_iter().map(|role| Role::custom(role, &counts, None)))
         .collect();
-    let from = ask.after_by(|after| all.iter().position(|it| it.id == after))?.map_or(0, |it| it + 1);
-    let rest = all.into_iter().skip(from).collect();
-    Ok(ask.page(rest, |it| it.id.clone(), |it| it))
+    let last = query.after_with(|after| all.iter().position(|role| role.id == after))?;
+    let rest = all.into_iter().skip(last.map_or(0, |index| index + 1)).collect();
+    Ok(query.page(rest, |role| role.id.clone(), |role| role))
 }
 
-async fn show(key: Key<SeeRoles>, At(id): At<String>) -> Result<Tagged<Role>> {
+async fn show(key: Key<SeeRoles>, PathId(id): PathId<String>) -> Result<WithEtag<Role>> {
     let mut scope = key.read();
-    if let Some(it) = BuiltIn::parse(&id) {
-        let held = roles::holders(&mut scope).await?;
-        return Ok(Tagged(Role::built_in(it, key.me().here.admins_may_delete, &held)));
+    if let Some(role) = BuiltIn::parse(&id) {
+        let counts = roles::holders(&mut scope).await?;
+        return Ok(WithEtag(Role::built_in(role, key.access().account.admins_may_delete, &counts)));
     }
-    Ok(Tagged(Role::find(&mut scope, id.parse().map_err(|_| Error::NotFound)?).await?))
+    Ok(WithEtag(Role::find(&mut scope, id.parse().map_err(|_| Error::NotFound)?).await?))
 }
 
-/// A role that is to be.
+/// A role to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewRole)]
-struct Post {
-    /// Its name: once in the organization.
+struct NewRole {
+    /// Its name, unique in the organization.
     #[schema(value_type = Name)]
     name: String,
     /// What it is for.
     #[serde(default)]
     #[schema(max_length = 300, example = "Looks at trailers, and runs searches.")]
     description: String,
-    /// Without them, those of `base` as far as they are held.
+    /// Its permissions; absent: those of `base` that the caller has.
     #[serde(default)]
     permissions: Option<Vec<Permission>>,
     /// A role to start from.
@@ -192,46 +186,45 @@ struct Post {
 
 async fn create(
     key: Key<ManageRoles>,
-    form::Json(asked): form::Json<Post>,
-) -> Result<(StatusCode, Tagged<Role>)> {
-    let new = New {
-        name: Name::parse(&asked.name).map_err(Error::at("name"))?,
-        description: asked.description,
-        permissions: asked.permissions.map(|it| Permissions::of(&it)),
-        base: asked.base,
+    form::Json(body): form::Json<NewRole>,
+) -> Result<(StatusCode, WithEtag<Role>)> {
+    let new = roles::NewRole {
+        name: Name::parse(&body.name).map_err(Error::at("name"))?,
+        description: body.description,
+        permissions: body.permissions.as_deref().map(Permissions::of),
+        base: body.base,
     };
-    let made = key.change(async |change| {
+    let created = key.change(async |change| {
         let id = roles::create(change, &new).await?;
         Role::find(change, id).await
     });
-    Ok((StatusCode::CREATED, Tagged(made.await?)))
+    Ok((StatusCode::CREATED, WithEtag(created.await?)))
 }
 
-/// What changes; what is absent stays.
+/// What to change; absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = RolePatch)]
-struct Patch {
+struct RolePatch {
     /// A new name.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Name>, nullable = false)]
     name: Option<String>,
     /// What it is for.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_length = 300, example = "Looks at trailers, and runs searches.")]
     description: Option<String>,
-    /// All that it allows from now on.
-    #[serde(default, deserialize_with = "given")]
+    /// All permissions that it has from now on.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     permissions: Option<Vec<Permission>>,
 }
 
-/// A built-in role is told apart from one that is not there.
-fn own(id: &str) -> Result<RoleId> {
+/// A built-in role is a conflict, not a role that does not exist.
+fn custom_role_id(id: &str) -> Result<RoleId> {
     if BuiltIn::parse(id).is_some() {
         return Err(Error::conflict(
             "built_in",
-            "A built-in role is the same everywhere. Make one of your own from it.",
+            "Built-in roles cannot be changed. Create a custom role from this one.",
         ));
     }
     id.parse().map_err(|_| Error::NotFound)
@@ -239,51 +232,50 @@ fn own(id: &str) -> Result<RoleId> {
 
 async fn update(
     key: Key<ManageRoles>,
-    At(id): At<String>,
-    version: IfMatch,
-    form::Json(asked): form::Json<Patch>,
-) -> Result<Tagged<Role>> {
-    let id = own(&id)?;
-    let name = asked.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?;
+    PathId(id): PathId<String>,
+    if_match: IfMatch,
+    form::Json(patch): form::Json<RolePatch>,
+) -> Result<WithEtag<Role>> {
+    let id = custom_role_id(&id)?;
+    let name = patch.name.as_deref().map(Name::parse).transpose().map_err(Error::at("name"))?;
     key.change(async |change| {
-        version.holds(&Role::find(change, id).await?)?;
-        let had = roles::find(change, id).await?.role;
-        let edit = Edit {
+        if_match.check(&Role::find(change, id).await?)?;
+        let current = roles::find(change, id).await?.role;
+        let update = RoleUpdate {
             name: match &name {
-                Some(it) => it.clone(),
-                None => Name::parse(&had.name).map_err(Error::at("name"))?,
+                Some(name) => name.clone(),
+                None => Name::parse(&current.name).map_err(Error::at("name"))?,
             },
-            description: asked.description.clone().unwrap_or(had.description),
-            permissions: asked.permissions.as_deref().map_or(had.permissions, Permissions::of),
+            description: patch.description.clone().unwrap_or(current.description),
+            permissions: patch.permissions.as_deref().map_or(current.permissions, Permissions::of),
             version: None,
         };
-        roles::update(change, id, &edit).await?;
-        Ok(Tagged(Role::find(change, id).await?))
+        roles::update(change, id, &update).await?;
+        Ok(WithEtag(Role::find(change, id).await?))
     })
     .await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = RoleRemoval)]
-struct Removal {
-    /// The role that its holders get.
+struct DeleteRoleQuery {
+    /// The role that its members get instead.
     #[serde(default)]
     replacement: Option<String>,
 }
 
 async fn delete(
     key: Key<ManageRoles>,
-    At(id): At<String>,
-    version: IfMatch,
-    Params(asked): Params<Removal>,
+    PathId(id): PathId<String>,
+    if_match: IfMatch,
+    Params(query): Params<DeleteRoleQuery>,
 ) -> Result<StatusCode> {
-    let id = own(&id)?;
+    let id = custom_role_id(&id)?;
     key.change(async |change| {
-        if version.is_given() {
-            version.holds(&Role::find(change, id).await?)?;
+        if if_match.is_present() {
+            if_match.check(&Role::find(change, id).await?)?;
         }
-        roles::delete(change, id, asked.replacement.as_deref()).await
+        roles::delete(change, id, query.replacement.as_deref()).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,17 +1,17 @@
-//! The organization's identity provider.
+//! The single sign-on connection of an organization.
 use super::{
-    etag::{IfMatch, Tagged, Versioned},
-    given,
+    etag::{IfMatch, Versioned, WithEtag},
     grants::Grant,
+    present,
 };
 use crate::{
     error::{Error, Result},
     http::{form, gate::Key, routes::Routes},
-    model::permission::ManageSso,
+    model::{access::Access, permission::ManageSso},
     store::{
         Change, Scope, domains,
-        grants::Wanted,
-        sso::{self, CALLBACK, Test, Wish, enforce},
+        grants::GrantRequest,
+        sso::{self, CALLBACK, ConnectionInput, ConnectionTest, enforce},
     },
 };
 use axum::http::StatusCode;
@@ -19,141 +19,143 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}/sso";
     Routes::default()
         .get(path, show)
-        .told(|it| {
-            it.says("Read single sign-on", "The client secret is never told.").gives::<Sso>(200).tagged()
+        .doc(|call| {
+            call.summary("Get the SSO connection", "Without the client secret.").returns::<Sso>(200).with_etag()
         })
         .put(path, save)
-        .told(|it| {
-            it.says(
-                "Connect an identity provider",
-                "Replaces what is there. Without a client secret, the stored one stays.",
+        .doc(|call| {
+            call.summary(
+                "Set the SSO connection",
+                "Creates or replaces the connection to an identity provider. Without a client secret, the stored one stays.",
             )
-            .takes::<Put>()
-            .gives::<Sso>(200)
-            .tagged()
-            .fails(&["not_an_organization", "no_verified_domain", "permission_missing"])
+            .body::<SsoInput>()
+            .returns::<Sso>(200)
+            .with_etag()
+            .errors(&["not_an_organization", "no_verified_domain", "permission_missing"])
         })
         .delete(path, remove)
-        .told(|it| {
-            it.says(
-                "Remove single sign-on",
-                "Its people sign in as themselves again; sessions that it began end.",
+        .doc(|call| {
+            call.summary(
+                "Delete the SSO connection",
+                "Its people sign in by other methods again; sessions that began with it end.",
             )
-            .gives_nothing()
-            .tagged()
+            .no_content()
+            .with_etag()
         })
-        .about("Single sign-on", "The organization’s own identity provider, by OpenID Connect.")
+        .about("Single sign-on", "The organization’s own identity provider, connected by OpenID Connect.")
 }
 
-/// The organization’s identity provider.
+/// The connection to an identity provider.
 #[derive(Serialize, ToSchema)]
 struct Sso {
-    /// What the provider calls itself.
+    /// The provider's issuer.
     #[schema(example = "https://login.acme.example")]
     issuer: String,
-    /// Our name there.
+    /// Our client id at the provider.
     #[schema(example = "guildhall")]
     client_id: String,
-    /// Under which claim the provider lists a person’s groups.
+    /// The claim that lists a person’s groups.
     #[schema(example = "groups")]
     groups_claim: String,
-    /// What somebody new holds.
+    /// The grants of new members.
     default_grants: Vec<Grant>,
-    /// What members of a group hold, by the group’s name.
+    /// The grants of a group's members, by its name.
     group_grants: BTreeMap<String, Vec<Grant>>,
     /// The organization’s domains.
-    domains: Vec<Claimed>,
-    /// Whether everybody at a verified domain must use it.
+    domains: Vec<SsoDomain>,
+    /// Whether everybody at a verified domain must sign in with it.
     enforced: bool,
-    /// Where the provider sends people back to.
+    /// The redirect URI to register at the provider.
     #[schema(example = "https://console.acme.example/sso/callback")]
     redirect_url: String,
     /// The last test of the connection.
-    last_test: Option<Test>,
+    last_test: Option<ConnectionTest>,
 }
 
 /// A domain of the organization.
 #[derive(Serialize, ToSchema)]
-#[schema(as = SsoDomain)]
-struct Claimed {
+struct SsoDomain {
     /// Its name.
     #[schema(example = "acme.example")]
     domain: String,
-    /// Whether it is proven.
+    /// Whether it is verified.
     verified: bool,
 }
 
 impl Versioned for Sso {}
 
 impl Sso {
-    async fn read(scope: &mut Scope) -> Result<Sso> {
-        let it = sso::here(scope).await?.ok_or(Error::NotFound)?;
-        let claimed =
-            |it: domains::Claimed| Claimed { verified: it.verified_at.is_some(), domain: it.domain };
-        let domains = domains::list(scope).await?.into_iter().map(claimed).collect();
-        let grants = |all: &Vec<crate::model::grant::Grant>| all.iter().map(Grant::from).collect::<Vec<_>>();
+    async fn read(scope: &mut Scope<Access>) -> Result<Sso> {
+        let connection = sso::get(scope).await?.ok_or(Error::NotFound)?;
+        let domain = |claim: domains::DomainClaim| SsoDomain {
+            verified: claim.verified_at.is_some(),
+            domain: claim.domain,
+        };
+        let domains = domains::list(scope).await?.into_iter().map(domain).collect();
+        let grants =
+            |list: &Vec<crate::model::grant::Grant>| list.iter().map(Grant::from).collect::<Vec<_>>();
+        let group_grants = connection.group_grants.iter();
         Ok(Sso {
-            enforced: it.is_enforced(scope.now()),
-            default_grants: grants(&it.default_grants),
-            group_grants: it.group_grants.iter().map(|(group, all)| (group.clone(), grants(all))).collect(),
-            issuer: it.issuer,
-            client_id: it.client_id,
-            groups_claim: it.groups_claim,
+            enforced: connection.is_enforced(scope.now()),
+            default_grants: grants(&connection.default_grants),
+            group_grants: group_grants.map(|(group, list)| (group.clone(), grants(list))).collect(),
+            issuer: connection.issuer,
+            client_id: connection.client_id,
+            groups_claim: connection.groups_claim,
             domains,
-            redirect_url: scope.kit().url(CALLBACK),
-            last_test: it.last_test,
+            redirect_url: scope.context().url(CALLBACK),
+            last_test: connection.last_test,
         })
     }
 }
 
-/// What a change is made to is what its caller read. What is not there has no version.
-async fn as_read(change: &mut Change, version: &IfMatch) -> Result<()> {
+/// `If-Match` against the current connection. If there is none, no version matches.
+async fn check_version(change: &mut Change<Access>, if_match: &IfMatch) -> Result<()> {
     match Sso::read(change).await {
-        Ok(it) => version.holds(&it),
-        Err(Error::NotFound) if !version.is_given() => Ok(()),
-        Err(Error::NotFound) => Err(Error::Changed),
+        Ok(current) => if_match.check(&current),
+        Err(Error::NotFound) if !if_match.is_present() => Ok(()),
+        Err(Error::NotFound) => Err(Error::VersionMismatch),
         Err(other) => Err(other),
     }
 }
 
-async fn show(key: Key<ManageSso>) -> Result<Tagged<Sso>> {
-    Sso::read(&mut key.read()).await.map(Tagged)
+async fn show(key: Key<ManageSso>) -> Result<WithEtag<Sso>> {
+    Sso::read(&mut key.read()).await.map(WithEtag)
 }
 
-/// The connection as it is to be.
+/// The connection to save.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SsoPut)]
-struct Put {
-    /// What the provider calls itself, to the letter.
+struct SsoInput {
+    /// The provider's issuer, exactly as the provider spells it.
     #[schema(example = "https://login.acme.example")]
     issuer: String,
-    /// Our name there.
+    /// Our client id at the provider.
     #[schema(example = "guildhall")]
     client_id: String,
-    /// What proves it; absent: the stored one stays.
-    #[serde(default, deserialize_with = "given")]
+    /// The client secret; absent: the stored one stays.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, example = "s3cret…")]
     client_secret: Option<String>,
-    /// Under which claim the provider lists a person’s groups.
+    /// The claim that lists a person’s groups.
     #[serde(default = "groups")]
     #[schema(required = false, example = "groups")]
     groups_claim: String,
-    /// What somebody new holds; absent: `member`.
+    /// The grants of new members; absent: `member`.
     #[serde(default = "member")]
     #[schema(required = false)]
-    default_grants: Vec<Wanted>,
-    /// What members of a group hold, by the group’s name.
+    default_grants: Vec<GrantRequest>,
+    /// The grants of a group's members, by its name.
     #[serde(default)]
     #[schema(required = false)]
-    group_grants: BTreeMap<String, Vec<Wanted>>,
-    /// Whether everybody at a verified domain must use it: on trial for 15 minutes at first.
-    #[serde(default, deserialize_with = "given")]
+    group_grants: BTreeMap<String, Vec<GrantRequest>>,
+    /// Whether everybody at a verified domain must sign in with it; at first on trial for 15 minutes.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     enforced: Option<bool>,
 }
@@ -162,32 +164,38 @@ fn groups() -> String {
     "groups".into()
 }
 
-fn member() -> Vec<Wanted> {
-    vec![Wanted { role: "member".into(), scope: None, expires_at: None }]
+fn member() -> Vec<GrantRequest> {
+    vec![GrantRequest { role: "member".into(), scope: None, expires_at: None }]
 }
 
-async fn save(key: Key<ManageSso>, version: IfMatch, form::Json(it): form::Json<Put>) -> Result<Tagged<Sso>> {
-    let fresh = key.prove("").await?;
-    let Put { issuer, client_id, client_secret, groups_claim, default_grants, group_grants, enforced } = it;
-    let wish = Wish { issuer, client_id, client_secret, groups_claim, default_grants, group_grants };
+async fn save(
+    key: Key<ManageSso>,
+    if_match: IfMatch,
+    form::Json(body): form::Json<SsoInput>,
+) -> Result<WithEtag<Sso>> {
+    let recent_auth = key.reauthenticate("").await?;
+    let SsoInput { issuer, client_id, client_secret, groups_claim, default_grants, group_grants, enforced } =
+        body;
+    let input =
+        ConnectionInput { issuer, client_id, client_secret, groups_claim, default_grants, group_grants };
     key.change(async |change| {
-        as_read(change, &version).await?;
-        sso::save(change, &fresh, wish).await?;
+        check_version(change, &if_match).await?;
+        sso::save(change, &recent_auth, input).await?;
         match enforced {
-            Some(true) => enforce::begin(change, &fresh).await?,
-            Some(false) => enforce::end(change, &fresh).await?,
+            Some(true) => enforce::begin(change, &recent_auth).await?,
+            Some(false) => enforce::end(change, &recent_auth).await?,
             None => {}
         }
-        Sso::read(change).await.map(Tagged)
+        Sso::read(change).await.map(WithEtag)
     })
     .await
 }
 
-async fn remove(key: Key<ManageSso>, version: IfMatch) -> Result<StatusCode> {
-    let fresh = key.prove("").await?;
+async fn remove(key: Key<ManageSso>, if_match: IfMatch) -> Result<StatusCode> {
+    let recent_auth = key.reauthenticate("").await?;
     key.change(async |change| {
-        as_read(change, &version).await?;
-        sso::remove(change, &fresh).await
+        check_version(change, &if_match).await?;
+        sso::remove(change, &recent_auth).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,13 +1,13 @@
-//! Teams under the account. Each is an account of its own: what is in it is read and changed there, with a key of it.
-use super::pagination::{Ask, List};
+//! Teams of an account. Each is an account of its own: its contents are read and changed with a key of that account.
+use super::pagination::{List, ListQuery, NoFilters};
 use crate::{
-    error::{Error, Fault, Result},
-    http::{form, gate::Key as Gate, routes::Routes},
+    error::{Error, FieldError, Result},
+    http::{form, gate::Key, routes::Routes},
     model::{
         account::Kind,
         id::AccountId,
         permission::{CreateTeams, Permission, ViewAccount},
-        text::{Name, Refusal, Slug},
+        text::{Name, Slug, ValidationError},
         time::Time,
     },
     store::teams,
@@ -16,25 +16,24 @@ use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}/teams";
     Routes::default()
         .get(path, list)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "List teams",
-                "By slug: all of them for the owner and `members.view`, for others those that they are in.",
+                "By slug. The owner and those with `members.view` see all teams, others those that they are in.",
             )
-            .asks::<Wish>()
-            .lists::<Team>()
+            
+            .returns_list::<Team>()
         })
-        .post(path, open)
-        .told(|it| {
-            it.says("Open a team", "Under this account, which pays for it. The key’s member owns it.")
-                .takes::<New>()
-                .gives::<Team>(201)
-                .fails(&["team_in_team", "not_a_member", "slug_taken"])
+        .post(path, create)
+        .doc(|call| {
+            call.summary("Create a team", "Under this account, which pays for it. The key’s member becomes its owner.")
+                .body::<NewTeam>()
+                .returns::<Team>(201)
+                .errors(&["team_in_team", "not_a_member", "slug_taken"])
         })
         .about(
             "Teams",
@@ -42,89 +41,86 @@ pub fn routes() -> Routes {
         )
 }
 
-/// A team, as the account above it lists it.
+/// A team, as its parent account lists it.
 #[derive(Serialize, ToSchema)]
 struct Team {
     /// Its id.
     id: AccountId,
-    /// Its word in addresses.
+    /// Its name in URLs.
     #[schema(example = "acme-research")]
     slug: String,
     /// Its name.
     #[schema(example = "Research")]
     name: String,
-    /// Who owns it.
-    owner: Owner,
-    /// How many members it has.
+    /// Its owner.
+    owner: TeamOwner,
+    /// The number of members.
     member_count: i64,
-    /// Since when it is there.
+    /// When it was created.
     created_at: Time,
 }
 
-/// Who owns a team.
+/// The owner of a team.
 #[derive(Serialize, ToSchema)]
-#[schema(as = TeamOwner)]
-struct Owner {
+struct TeamOwner {
     /// Their name.
     #[schema(example = "Ada Byron")]
     name: String,
-    /// Their address.
+    /// Their email address.
     #[schema(example = "ada@acme.test")]
     email: String,
 }
 
 impl From<teams::Team> for Team {
-    fn from(it: teams::Team) -> Team {
+    fn from(row: teams::Team) -> Team {
         Team {
-            id: it.id,
-            slug: it.slug,
-            name: it.name,
-            owner: Owner { name: it.owner_name, email: it.owner_email },
-            member_count: it.member_count,
-            created_at: it.created_at,
+            id: row.id,
+            slug: row.slug,
+            name: row.name,
+            owner: TeamOwner { name: row.owner_name, email: row.owner_email },
+            member_count: row.member_count,
+            created_at: row.created_at,
         }
     }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wish {}
-
-async fn list(key: Gate<ViewAccount>, ask: Ask<Wish>) -> Result<List<Team>> {
-    let Wish {} = ask.filter;
-    let me = key.me();
-    if me.here.kind == Kind::Team {
+async fn list(key: Key<ViewAccount>, query: ListQuery<NoFilters>) -> Result<List<Team>> {
+    let access = key.access();
+    if access.account.kind == Kind::Team {
         return Err(Error::NotFound);
     }
-    let all = me.is_owner || me.may(Permission::ViewMembers);
-    let after: String = ask.after()?.unwrap_or_default();
-    let rows = teams::list(&mut key.read(), all, &after, ask.one_more()).await?;
-    Ok(ask.page(rows, |it| it.slug.clone(), Team::from))
+    let sees_all = access.is_owner || access.may(Permission::ViewMembers);
+    let after: String = query.after()?.unwrap_or_default();
+    let rows = teams::list(&mut key.read(), sees_all, &after, query.limit_plus_one()).await?;
+    Ok(query.page(rows, |row| row.slug.clone(), Team::from))
 }
 
-/// A team that is to be.
+/// A team to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewTeam)]
-struct New {
+struct NewTeam {
     /// Its name.
     #[schema(value_type = Name)]
     name: String,
-    /// Its word in addresses. Absent or `null`: made of the name.
+    /// Its name in URLs. Absent or `null`: made from the name.
     #[serde(default)]
     #[schema(value_type = Option<Slug>)]
     slug: Option<String>,
 }
 
-async fn open(key: Gate<CreateTeams>, form::Json(new): form::Json<New>) -> Result<(StatusCode, Json<Team>)> {
-    let mut faults = vec![];
-    let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
-    let name = Name::parse(&new.name).map_err(|it| fault("name", it)).ok();
-    let slug = new.slug.as_deref().map(Slug::parse).transpose().map_err(|it| fault("slug", it)).ok();
-    let (Some(name), Some(slug)) = (name, slug) else { return Err(Error::Invalid(faults)) };
-    let made = key.change(async |change| {
+async fn create(
+    key: Key<CreateTeams>,
+    form::Json(body): form::Json<NewTeam>,
+) -> Result<(StatusCode, Json<Team>)> {
+    let mut errors = vec![];
+    let mut add =
+        |field: &str, error: ValidationError| errors.push(FieldError::new(field, error.code, error.detail));
+    let name = Name::parse(&body.name).map_err(|error| add("name", error)).ok();
+    let slug = body.slug.as_deref().map(Slug::parse).transpose().map_err(|error| add("slug", error)).ok();
+    let (Some(name), Some(slug)) = (name, slug) else { return Err(Error::Validation(errors)) };
+    let created = key.change(async |change| {
         let slug = teams::open(change, &name, slug.as_ref()).await?;
         teams::find(change, &slug).await
     });
-    Ok((StatusCode::CREATED, Json(made.await?.into())))
+    Ok((StatusCode::CREATED, Json(created.await?.into())))
 }

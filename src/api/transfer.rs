@@ -1,10 +1,10 @@
-//! The offer of an account's ownership.
+//! Transfer of an account's ownership, by an offer.
 use crate::{
     error::{Error, Result},
     http::{form, gate::Key, routes::Routes},
     model::{
         id::MembershipId,
-        permission::{Inside, TransferAccount},
+        permission::{AnyMember, TransferAccount},
         time::Time,
     },
     store::transfers,
@@ -13,27 +13,26 @@ use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The calls.
 pub fn routes() -> Routes {
     let path = "/api/v1/accounts/{slug}/transfer";
     Routes::default()
         .get(path, show)
-        .told(|it| {
-            it.says(
-                "Read the offer of ownership",
-                "For the owner and for the one to whom it is offered; to others there is none.",
+        .doc(|call| {
+            call.summary(
+                "Get the ownership offer",
+                "For the owner and the member to whom it is offered; for others it does not exist.",
             )
-            .gives::<Offer>(200)
+            .returns::<Offer>(200)
         })
         .post(path, offer)
-        .told(|it| {
-            it.says(
+        .doc(|call| {
+            call.summary(
                 "Offer the ownership",
-                "To an active member, who accepts or declines it. Until then nothing changes.",
+                "To an active member, who can accept or decline. Until then nothing changes.",
             )
-            .takes::<New>()
-            .gives::<Offer>(201)
-            .fails(&[
+            .body::<NewOffer>()
+            .returns::<Offer>(201)
+            .errors(&[
                 "offer_pending",
                 "personal",
                 "organization_limit",
@@ -42,85 +41,88 @@ pub fn routes() -> Routes {
             ])
         })
         .delete(path, withdraw)
-        .told(|it| {
-            it.says("Withdraw the offer", "Nobody can take it any more.").gives_nothing().fails(&["no_offer"])
+        .doc(|call| {
+            call.summary("Withdraw the ownership offer", "It can no longer be accepted.")
+                .no_content()
+                .errors(&["no_offer"])
         })
         .post("/api/v1/accounts/{slug}/transfer/accept", accept)
-        .told(|it| {
-            it.says("Accept the ownership", "At once: the old owner becomes an admin.")
-                .gives_nothing()
-                .fails(OFFERED)
+        .doc(|call| {
+            call.summary("Accept the ownership offer", "The previous owner becomes an admin.")
+                .no_content()
+                .errors(ANSWER_ERRORS)
         })
         .post("/api/v1/accounts/{slug}/transfer/decline", decline)
-        .told(|it| {
-            it.says("Decline the ownership", "The account stays whose it is.").gives_nothing().fails(OFFERED)
+        .doc(|call| {
+            call.summary("Decline the ownership offer", "The owner stays the same.")
+                .no_content()
+                .errors(ANSWER_ERRORS)
         })
         .about("Transfer", "The offer of an account’s ownership to another member.")
 }
 
-/// What can stand in the way of the one to whom it is offered.
-const OFFERED: &[&str] =
+/// Errors of answers to an offer.
+const ANSWER_ERRORS: &[&str] =
     &["no_offer", "not_offered_to_you", "organization_limit", "key_limited", "not_a_member"];
 
 /// An offer of ownership.
 #[derive(Serialize, ToSchema)]
 struct Offer {
-    /// To whom.
-    to: To,
-    /// When.
+    /// The member to whom it is offered.
+    to: OfferedTo,
+    /// When it was offered.
     offered_at: Time,
-    /// Until when it can be taken.
+    /// Until when it can be accepted.
     expires_at: Time,
 }
 
-/// To whom an ownership is offered.
+/// The member to whom the ownership is offered.
 #[derive(Serialize, ToSchema)]
-#[schema(as = OfferedTo)]
-struct To {
-    /// Their membership's id.
+struct OfferedTo {
+    /// The id of their membership.
     id: MembershipId,
     /// Their name.
     #[schema(example = "Bob Hale")]
     name: String,
-    /// Their address.
+    /// Their email address.
     #[schema(example = "bob@acme.test")]
     email: String,
 }
 
 impl From<transfers::Transfer> for Offer {
-    fn from(it: transfers::Transfer) -> Offer {
+    fn from(transfer: transfers::Transfer) -> Offer {
         Offer {
-            to: To { id: it.to_member, name: it.to.name, email: it.to.email },
-            offered_at: it.offered_at,
-            expires_at: it.expires_at,
+            to: OfferedTo { id: transfer.to_member, name: transfer.to.name, email: transfer.to.email },
+            offered_at: transfer.offered_at,
+            expires_at: transfer.expires_at,
         }
     }
 }
 
-/// Between the owner and the one to whom it is offered: to others, there is none.
-async fn show(key: Key<Inside>) -> Result<Json<Offer>> {
-    let found = transfers::find(&mut key.read()).await?;
-    let me = key.me();
-    let offer = found.filter(|it| me.is_owner || me.is(it.to_member)).ok_or(Error::NotFound)?;
-    Ok(Json(offer.into()))
+async fn show(key: Key<AnyMember>) -> Result<Json<Offer>> {
+    let transfer = transfers::find(&mut key.read()).await?.ok_or(Error::NotFound)?;
+    let access = key.access();
+    if !access.is_owner && !access.is(transfer.to_member) {
+        return Err(Error::NotFound);
+    }
+    Ok(Json(transfer.into()))
 }
 
-/// To whom it is to be offered.
+/// An offer to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewOffer)]
-struct New {
-    /// Their membership's id.
+struct NewOffer {
+    /// The id of their membership.
     to: MembershipId,
 }
 
 async fn offer(
     key: Key<TransferAccount>,
-    form::Json(new): form::Json<New>,
+    form::Json(body): form::Json<NewOffer>,
 ) -> Result<(StatusCode, Json<Offer>)> {
-    let fresh = key.prove("").await?;
-    let made = key.change(async |change| transfers::offer(change, &fresh, new.to).await).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let recent_auth = key.reauthenticate("").await?;
+    let offer = key.change(async |change| transfers::offer(change, &recent_auth, body.to).await).await?;
+    Ok((StatusCode::CREATED, Json(offer.into())))
 }
 
 async fn withdraw(key: Key<TransferAccount>) -> Result<StatusCode> {
@@ -128,12 +130,12 @@ async fn withdraw(key: Key<TransferAccount>) -> Result<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn accept(key: Key<Inside>) -> Result<StatusCode> {
+async fn accept(key: Key<AnyMember>) -> Result<StatusCode> {
     key.change(transfers::accept).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn decline(key: Key<Inside>) -> Result<StatusCode> {
+async fn decline(key: Key<AnyMember>) -> Result<StatusCode> {
     key.change(transfers::decline).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,14 @@
 //! `guildhall account …`
 use super::{
-    open::{House, Missing},
-    out::{Done, Failed, say},
+    open::{IfMissing, Installation},
+    out::{CliError, CliResult, print},
 };
 use crate::{
     model::{
-        access::Person,
         account::Kind,
+        actor::UserSummary,
         domain::Domain,
-        text::{Email, Name, Slug},
+        text::{EmailAddress, Name, Slug},
     },
     settings::Settings,
     store::{accounts, domains, users},
@@ -26,48 +26,48 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
-    /// Vouch for an organization's domain, without asking the DNS
+    /// Mark a domain of an organization as verified, without a DNS check
     VerifyDomain {
-        /// The organization
+        /// The slug of the organization
         slug: String,
         /// The domain, such as example.com
         domain: String,
     },
     /// Set the plan of an account and its teams
     SetPlan {
-        /// The account
+        /// The slug of the account
         slug: String,
-        /// A plan of the catalogue
+        /// The ID of a plan in the catalogue
         plan: String,
     },
 }
 
 #[derive(Args)]
 pub struct Create {
-    /// What kind
+    /// The kind of the account
     #[arg(long, value_enum, default_value = "organization")]
-    kind: Opened,
-    /// Its name
+    kind: CreatableKind,
+    /// The name
     #[arg(long)]
     name: String,
-    /// The address of the user who owns it. The limit of organizations per user is for users, and not asked here
+    /// The email address of the owner, who must have signed up. The limit of organizations per user does not apply here
     #[arg(long, value_name = "EMAIL")]
     owner: String,
-    /// Its word in addresses; made of the name if not said
+    /// The slug; made from the name by default
     #[arg(long)]
     slug: Option<String>,
 }
 
-/// A personal account comes with its user, and a team is opened where it belongs.
+/// Personal accounts are created with their users, and teams in the console of their organization.
 #[derive(Clone, Copy, ValueEnum)]
-enum Opened {
+enum CreatableKind {
     Organization,
 }
 
 impl Account {
-    pub async fn run(self, settings: &Settings) -> Done {
+    pub async fn run(self, settings: &Settings) -> CliResult {
         match self {
-            Account::Create(it) => create(settings, it).await,
+            Account::Create(args) => create(settings, args).await,
             Account::List { json } => list(settings, json).await,
             Account::VerifyDomain { slug, domain } => verify_domain(settings, &slug, &domain).await,
             Account::SetPlan { slug, plan } => set_plan(settings, &slug, &plan).await,
@@ -75,113 +75,118 @@ impl Account {
     }
 }
 
-async fn create(settings: &Settings, it: Create) -> Done {
-    let Opened::Organization = it.kind;
-    let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.owner)?);
-    let slug = it.slug.as_deref().map(Slug::parse).transpose()?;
-    let house = House::open(settings, Missing::Refuse, "guildhall account create").await?;
-    let made = house.change(async |change| {
+async fn create(settings: &Settings, args: Create) -> CliResult {
+    let CreatableKind::Organization = args.kind;
+    let (name, email) = (Name::parse(&args.name)?, EmailAddress::parse(&args.owner)?);
+    let slug = args.slug.as_deref().map(Slug::parse).transpose()?;
+    let installation = Installation::open(settings, IfMissing::Fail, "guildhall account create").await?;
+    let created = installation.change(async |change| {
         let owner = users::find(change, &email).await?.ok_or_else(|| {
-            Failed::because(format!(
-                "No user has the address {email}. Make one with “guildhall user create”."
+            CliError::new(format!(
+                "No user has the address {email}. Create one with “guildhall user create”."
             ))
         })?;
-        let owner = Person { id: owner.id, name: owner.name, email: owner.email };
-        let plan = change.kit().catalog.first_plan().id.clone();
+        let owner = UserSummary { id: owner.id, name: owner.name, email: owner.email };
+        let plan = change.context().catalog.first_plan().id.clone();
         let kind = Kind::Organization;
-        let new = accounts::New { kind, name: name.as_str(), slug: slug.as_ref(), parent: None, plan: &plan };
+        let new = accounts::NewAccount { kind, name: name.as_str(), slug: slug.as_ref(), parent: None, plan: &plan };
         let id = accounts::open(change, &owner, &new).await?;
         Ok(accounts::slug_of(change, id).await?)
     });
-    say(made.await?)
+    print(created.await?)
 }
 
-const PAGE: i64 = 500;
+const PAGE_SIZE: i64 = 500;
 
-async fn list(settings: &Settings, as_json: bool) -> Done {
-    let house = House::open(settings, Missing::Refuse, "guildhall account list").await?;
-    let (mut before, mut mark) = (None, "[");
+async fn list(settings: &Settings, as_json: bool) -> CliResult {
+    let installation = Installation::open(settings, IfMissing::Fail, "guildhall account list").await?;
+    let (mut before, mut separator) = (None, "[");
     loop {
-        // A scope for each page: a slow reader of ours holds no connection.
-        let page = accounts::list(&mut house.read(), before, PAGE).await?;
-        for it in &page {
+        // A scope for each page, so that a slow reader of the output holds no connection.
+        let page = accounts::list(&mut installation.read(), before, PAGE_SIZE).await?;
+        for account in &page {
             if as_json {
-                say(format!("{mark}{}", json_of(it)))?;
-                mark = ",";
+                print(format!("{separator}{}", to_json(account)))?;
+                separator = ",";
             } else {
-                let parent = it.parent().map_or(String::new(), |it| format!(" of {}", it.slug));
-                say(format!(
+                let parent = account.parent().map_or(String::new(), |parent| format!(" of {}", parent.slug));
+                print(format!(
                     "{:<40} {:<12} {:<12} {:>7}  {}  {}{parent}",
-                    it.slug,
-                    it.kind.word(),
-                    it.plan,
-                    it.member_count,
-                    it.owner_email,
-                    it.name
+                    account.slug,
+                    account.kind.as_str(),
+                    account.plan,
+                    account.member_count,
+                    account.owner_email,
+                    account.name
                 ))?;
             }
         }
-        before = page.last().map(|it| it.id);
-        if i64::try_from(page.len()).unwrap_or(0) < PAGE {
+        before = page.last().map(|account| account.id);
+        if i64::try_from(page.len()).unwrap_or(0) < PAGE_SIZE {
             break;
         }
     }
-    match (as_json, mark) {
-        (true, "[") => say("[]"),
-        (true, _) => say("]"),
+    match (as_json, separator) {
+        (true, "[") => print("[]"),
+        (true, _) => print("]"),
         _ => Ok(()),
     }
 }
 
-fn json_of(it: &accounts::Account) -> serde_json::Value {
+fn to_json(account: &accounts::Account) -> serde_json::Value {
     json!({
-        "id": it.id,
-        "slug": it.slug,
-        "name": it.name,
-        "kind": it.kind,
-        "parent": it.parent(),
-        "plan": it.plan,
-        "owner": { "name": it.owner_name, "email": it.owner_email },
-        "created_at": it.created_at,
-        "member_count": it.member_count,
+        "id": account.id,
+        "slug": account.slug,
+        "name": account.name,
+        "kind": account.kind,
+        "parent": account.parent(),
+        "plan": account.plan,
+        "owner": { "name": account.owner_name, "email": account.owner_email },
+        "created_at": account.created_at,
+        "member_count": account.member_count,
     })
 }
 
-async fn set_plan(settings: &Settings, slug: &str, plan: &str) -> Done {
+async fn set_plan(settings: &Settings, slug: &str, plan: &str) -> CliResult {
     if settings.catalog.plan(plan).is_none() {
-        let known: Vec<&str> = settings.catalog.plans.iter().map(|it| it.id.as_str()).collect();
-        return Err(Failed::because(format!("There is no plan “{plan}”. There are: {}.", known.join(", "))));
+        let known: Vec<&str> = settings.catalog.plans.iter().map(|plan| plan.id.as_str()).collect();
+        return Err(CliError::new(format!(
+            "There is no plan “{plan}”. The plans are: {}.",
+            known.join(", ")
+        )));
     }
-    let house = House::open(settings, Missing::Refuse, "guildhall account set-plan").await?;
-    let change = house.change(async |change| {
+    let installation = Installation::open(settings, IfMissing::Fail, "guildhall account set-plan").await?;
+    let change = installation.change(async |change| {
         let account = accounts::by_slug(change, slug).await?.ok_or_else(|| unknown(slug))?;
         if let Some(parent) = account.parent() {
-            return Err(Failed::because(format!(
-                "“{slug}” is a team: its plan is that of “{}”.",
+            return Err(CliError::new(format!(
+                "“{slug}” is a team, which has the plan of “{}”.",
                 parent.slug
             )));
         }
         Ok(accounts::set_plan(change, &account, plan).await?)
     });
     change.await?;
-    say(slug)
+    print(slug)
 }
 
-async fn verify_domain(settings: &Settings, slug: &str, domain: &str) -> Done {
+async fn verify_domain(settings: &Settings, slug: &str, domain: &str) -> CliResult {
     let domain = Domain::parse(domain)?;
-    let house = House::open(settings, Missing::Refuse, "guildhall account verify-domain").await?;
-    let change = house.change(async |change| {
+    let installation =
+        Installation::open(settings, IfMissing::Fail, "guildhall account verify-domain").await?;
+    let change = installation.change(async |change| {
         let account = accounts::by_slug(change, slug).await?.ok_or_else(|| unknown(slug))?;
         if account.kind != Kind::Organization {
-            return Err(Failed::because(format!("“{slug}” is no organization: only they have domains.")));
+            return Err(CliError::new(format!(
+                "“{slug}” is not an organization. Only organizations have domains."
+            )));
         }
         Ok(domains::vouch(change, account.id, &domain).await?)
     });
     change.await?;
-    say(domain)
+    print(domain)
 }
 
-/// There is no account of that slug.
-pub fn unknown(slug: &str) -> Failed {
-    Failed::because(format!("There is no account “{slug}”."))
+pub fn unknown(slug: &str) -> CliError {
+    CliError::new(format!("There is no account “{slug}”."))
 }

@@ -1,12 +1,12 @@
 //! `guildhall key …`
 use super::{
     account::unknown,
-    open::{House, Missing},
-    out::{Done, Failed, say_secret},
+    open::{IfMissing, Installation},
+    out::{CliError, CliResult, print_secret},
 };
 use crate::{
     model::{
-        text::{Email, Name},
+        text::{EmailAddress, Name},
         time::{DAY, HOUR, Time},
     },
     settings::Settings,
@@ -16,23 +16,23 @@ use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
 pub enum Key {
-    /// Make an API key for a member; prints the secret, once
+    /// Create an API key for a member; prints the secret, once
     Create(Create),
 }
 
 #[derive(Args)]
 pub struct Create {
-    /// The slug of the account that it opens
+    /// The slug of the account that the key gives access to
     #[arg(long, value_name = "SLUG")]
     account: String,
-    /// The address of the member whose key it is. It holds every permission that they have, whatever that is at the moment
+    /// The email address of the member. The key always has the permissions that the member has at the moment
     #[arg(long)]
     email: String,
-    /// What it is called in the list of keys
+    /// The name of the key in the list of keys
     #[arg(long)]
     name: String,
-    /// When it ends: in days (90d) or hours (12h), or never
-    #[arg(long, value_name = "WHEN", default_value = "365d", value_parser = parse)]
+    /// The lifetime in days (90d) or hours (12h), or never
+    #[arg(long, value_name = "WHEN", default_value = "365d", value_parser = parse_expiry)]
     expires: Expiry,
 }
 
@@ -42,43 +42,43 @@ enum Expiry {
     In(std::time::Duration),
 }
 
-fn parse(text: &str) -> Result<Expiry, String> {
+fn parse_expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
         return Ok(Expiry::Never);
     }
-    let unit = [("d", DAY), ("h", HOUR)].into_iter().find_map(|(unit, long)| {
-        let many: u32 = text.strip_suffix(unit)?.parse().ok().filter(|it| (1..=36_500).contains(it))?;
-        Some(long * many)
+    let duration = [("d", DAY), ("h", HOUR)].into_iter().find_map(|(suffix, unit)| {
+        let count: u32 = text.strip_suffix(suffix)?.parse().ok()?;
+        (1..=36_500).contains(&count).then(|| unit * count)
     });
-    unit.map(Expiry::In).ok_or_else(|| "say it in days or hours, such as 90d or 12h, or never".into())
+    duration.map(Expiry::In).ok_or_else(|| "give days or hours, such as 90d or 12h, or never".into())
 }
 
 impl Expiry {
     fn after(self, now: Time) -> Option<Time> {
         match self {
             Expiry::Never => None,
-            Expiry::In(it) => Some(now.plus(it)),
+            Expiry::In(duration) => Some(now.plus(duration)),
         }
     }
 }
 
 impl Key {
-    pub async fn run(self, settings: &Settings) -> Done {
-        let Key::Create(it) = self;
-        let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.email)?);
-        let house = House::open(settings, Missing::Refuse, "guildhall key create").await?;
-        let made = house.change(async |change| {
+    pub async fn run(self, settings: &Settings) -> CliResult {
+        let Key::Create(args) = self;
+        let (name, email) = (Name::parse(&args.name)?, EmailAddress::parse(&args.email)?);
+        let installation = Installation::open(settings, IfMissing::Fail, "guildhall key create").await?;
+        let created = installation.change(async |change| {
             let account =
-                accounts::by_slug(change, &it.account).await?.ok_or_else(|| unknown(&it.account))?;
-            let seat = members::of_address(change, account.id, &email).await?;
-            let (membership, user) = seat.ok_or_else(|| {
-                Failed::because(format!("{email} is no member of {} ({}).", account.name, account.slug))
+                accounts::by_slug(change, &args.account).await?.ok_or_else(|| unknown(&args.account))?;
+            let member = members::of_address(change, account.id, &email).await?;
+            let (membership, user) = member.ok_or_else(|| {
+                CliError::new(format!("{email} is not a member of {} ({}).", account.name, account.slug))
             })?;
-            let expires_at = it.expires.after(change.now());
+            let expires_at = args.expires.after(change.now());
             Ok(keys::create_for(change, account.id, membership, user, &name, expires_at).await?)
         });
-        let (_, secret) = made.await?;
-        say_secret(secret).await
+        let (_, secret) = created.await?;
+        print_secret(secret).await
     }
 }
 
@@ -87,12 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_said_in_days_or_hours() {
-        assert_eq!(parse("90d"), Ok(Expiry::In(90 * DAY)));
-        assert_eq!(parse("12h"), Ok(Expiry::In(12 * HOUR)));
-        assert_eq!(parse("never"), Ok(Expiry::Never));
+    fn an_expiry_is_given_in_days_or_hours() {
+        assert_eq!(parse_expiry("90d"), Ok(Expiry::In(90 * DAY)));
+        assert_eq!(parse_expiry("12h"), Ok(Expiry::In(12 * HOUR)));
+        assert_eq!(parse_expiry("never"), Ok(Expiry::Never));
         for bad in ["", "90", "d", "0d", "-1d", "1y", "99999999999d"] {
-            assert!(parse(bad).is_err(), "{bad}");
+            assert!(parse_expiry(bad).is_err(), "{bad}");
         }
     }
 }

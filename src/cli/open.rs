@@ -1,40 +1,37 @@
-//! The database and the kit, as a command finds them.
-use super::out::{Done, Failed};
+//! What commands share: the database and the context.
+use super::out::{CliError, CliResult};
 use crate::{
-    context::{Chance, Clock, Kit, Rules},
-    crypto::secrets::Seal,
+    context::{Clock, Context, InstallationConfig},
+    crypto::random::Random,
+    crypto::secrets::Secrets,
     db::Db,
     error::Error,
     settings::{Database, Settings},
-    store::{Change, Client, Host, Scope, audit},
+    store::{Change, Scope, System, audit},
 };
 use std::time::Duration;
 
-/// How long a database that does not answer is waited for: it may be starting beside us.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// How long to wait for a database that does not answer: it may be starting, too.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Whether a command makes a database where there is none.
+/// What to do if there is no database yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// It is the first to come.
-    Make,
-    /// There is nothing to look at.
-    Refuse,
+pub enum IfMissing {
+    Create,
+    Fail,
 }
 
-/// A database, and what goes with it.
-pub struct House {
-    /// The database, migrated.
+/// What a command works on.
+pub struct Installation {
+    /// Migrated.
     pub db: Db,
-    /// The clock, the rules and the rest.
-    pub kit: Kit,
-    host: Host,
+    pub context: Context,
+    system: System,
 }
 
-/// The kit of these settings, reached at `base_url`.
-pub fn kit(settings: &Settings, base_url: String) -> Done<Kit> {
-    let key = settings.secret_key().map_err(Failed::Settings)?;
-    let rules = Rules {
+pub fn context(settings: &Settings, base_url: String) -> CliResult<Context> {
+    let key = settings.secret_key().map_err(CliError::Config)?;
+    let config = InstallationConfig {
         base_url,
         max_organizations_per_user: settings.max_organizations_per_user,
         open_sign_up: settings.open_sign_up,
@@ -43,11 +40,11 @@ pub fn kit(settings: &Settings, base_url: String) -> Done<Kit> {
         dns_resolver: settings.dns_resolver,
         social: settings.social.clone(),
     };
-    Ok(Kit::new(Clock::real(), Chance::real(), Seal::new(&key), settings.catalog.clone(), rules))
+    Ok(Context::new(Clock::real(), Random::real(), Secrets::new(&key), settings.catalog.clone(), config))
 }
 
-/// The database, connected. A server that is starting is waited for.
-pub async fn connect(settings: &Settings) -> Done<Db> {
+/// Connects to the database, and waits for a server that is starting.
+pub async fn connect(settings: &Settings) -> CliResult<Db> {
     let began = tokio::time::Instant::now();
     let shown = settings.database.describe();
     loop {
@@ -57,72 +54,84 @@ pub async fn connect(settings: &Settings) -> Done<Db> {
         };
         let is_server = matches!(settings.database, Database::Postgres(_));
         match cause {
-            Error::Unavailable(_) if is_server && began.elapsed() < PATIENCE => {
+            Error::Unavailable(_) if is_server && began.elapsed() < CONNECT_TIMEOUT => {
                 tracing::warn!(database = shown, "waiting for the database");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Error::Unavailable(said) | Error::Internal(said) => {
-                let sentence =
-                    format!("The database {shown} cannot be opened ({said}). Check GUILDHALL_DATABASE_URL.");
-                return Err(Failed::Because(sentence));
+            Error::Unavailable(detail) | Error::Internal(detail) => {
+                let sentence = format!(
+                    "The database {shown} cannot be opened ({detail}). Check GUILDHALL_DATABASE_URL."
+                );
+                return Err(CliError::Message(sentence));
             }
             other => return Err(other.into()),
         }
     }
 }
 
-/// The database, connected and migrated.
-pub async fn database(settings: &Settings) -> Done<Db> {
+/// Connects to the database and migrates it.
+pub async fn database(settings: &Settings) -> CliResult<Db> {
     let db = connect(settings).await?;
     let migrated = db.migrate().await.map_err(Error::from);
-    migrated.map_err(|it| {
-        let (Error::Unavailable(said) | Error::Internal(said)) = it else { return it.into() };
+    migrated.map_err(|error| {
+        let (Error::Unavailable(detail) | Error::Internal(detail)) = error else { return error.into() };
         let shown = settings.database.describe();
-        Failed::Because(format!("The database {shown} cannot be brought up to date ({said})."))
+        CliError::Message(format!("The database {shown} cannot be migrated ({detail})."))
     })?;
     Ok(db)
 }
 
-/// The log of this database was written under our key: with another one, nothing that is sealed would open, and what is
-/// added to the log would not hold.
-pub async fn check_key(db: &Db, kit: &Kit) -> Done {
-    let mut scope = Scope::read(db, Host("guildhall"), kit, &Client::default());
+/// Fails if the database was written under another secret key: nothing that is encrypted in it could be read, and the audit log
+/// would not verify any more.
+pub async fn check_key(db: &Db, context: &Context) -> CliResult {
+    let mut scope = Scope::system(db, System("guildhall"), context);
     if audit::is_ours(&mut scope).await? {
         return Ok(());
     }
     let sentence =
-        "This database was written under another secret key. Set GUILDHALL_SECRET_KEY to that one.";
-    Err(Failed::Settings(sentence.into()))
+        "This database was written under another secret key. Set GUILDHALL_SECRET_KEY to that key.";
+    Err(CliError::Config(sentence.into()))
 }
 
-impl House {
-    /// For a command, by its name.
-    pub async fn open(settings: &Settings, missing: Missing, command: &'static str) -> Done<House> {
-        let house = House::look(settings, missing, command).await?;
-        check_key(&house.db, &house.kit).await?;
-        Ok(house)
+impl Installation {
+    /// `command` names the actor in the audit log.
+    pub async fn open(
+        settings: &Settings,
+        if_missing: IfMissing,
+        command: &'static str,
+    ) -> CliResult<Installation> {
+        let installation = Installation::open_unchecked(settings, if_missing, command).await?;
+        check_key(&installation.db, &installation.context).await?;
+        Ok(installation)
     }
-    /// The same, whatever the secret key.
-    pub async fn look(settings: &Settings, missing: Missing, command: &'static str) -> Done<House> {
-        if missing == Missing::Refuse && settings.database.is_missing() {
+    /// The same, without checking the secret key.
+    pub async fn open_unchecked(
+        settings: &Settings,
+        if_missing: IfMissing,
+        command: &'static str,
+    ) -> CliResult<Installation> {
+        if if_missing == IfMissing::Fail && settings.database.is_missing() {
             let shown = settings.database.describe();
-            let sentence =
-                format!("There is no database {shown}. Check GUILDHALL_DATABASE_URL, or serve first.");
-            return Err(Failed::Because(sentence));
+            let sentence = format!(
+                "There is no database {shown}. Check GUILDHALL_DATABASE_URL, or run “guildhall serve” first."
+            );
+            return Err(CliError::Message(sentence));
         }
-        let kit = kit(settings, settings.base_url(settings.listen))?;
+        let context = context(settings, settings.base_url(settings.listen))?;
         let db = database(settings).await?;
-        Ok(House { db, kit, host: Host(command) })
+        Ok(Installation { db, context, system: System(command) })
     }
-    /// For reading.
-    pub fn read(&self) -> Scope<Host> {
-        Scope::read(&self.db, self.host.clone(), &self.kit, &Client::default())
+    pub fn read(&self) -> Scope<System> {
+        Scope::system(&self.db, self.system, &self.context)
     }
-    /// One transaction, kept if the story ends well.
-    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Host>) -> Done<T>) -> Done<T> {
-        let mut change = Change::<Host>::begin(&self.db, self.host.clone(), &self.kit).await?;
-        let told = story(&mut change).await?;
+    /// Runs `work` in a transaction, and commits if it succeeds.
+    pub async fn change<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Change<System>) -> CliResult<T>,
+    ) -> CliResult<T> {
+        let mut change = Change::begin_as_system(&self.db, self.system, &self.context).await?;
+        let result = work(&mut change).await?;
         change.commit().await?;
-        Ok(told)
+        Ok(result)
     }
 }

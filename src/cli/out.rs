@@ -1,83 +1,78 @@
-//! What a command says: answers on standard output, one sentence on standard error.
-use crate::{error::Error, gateway::replica_sync::HEARD};
+//! What commands print: results on standard output, one sentence about a failure on standard error.
+use crate::{error::Error, gateway::replica_sync::USUAL_DELAY, model::text::ValidationError};
 use std::io::{self, Write as _};
 
-/// A command that did not do what it was asked.
 #[derive(Debug)]
-pub enum Failed {
-    /// In a sentence.
-    Because(String),
-    /// It cannot do so with these settings.
-    Settings(String),
-    /// All was said already.
-    Told,
-    /// Nobody listens any more: not a failure of ours.
-    Hushed,
+pub enum CliError {
+    /// A sentence.
+    Message(String),
+    /// A sentence about a setting.
+    Config(String),
+    /// The command has printed what is wrong.
+    AlreadyReported,
+    /// The reader of standard output is gone: not an error.
+    BrokenPipe,
 }
 
-/// What a command answers.
-pub type Done<T = ()> = Result<T, Failed>;
+pub type CliResult<T = ()> = Result<T, CliError>;
 
-impl Failed {
-    /// What to say.
-    pub fn sentence(&self) -> Option<&str> {
+impl CliError {
+    pub fn message(&self) -> Option<&str> {
         match self {
-            Failed::Because(it) | Failed::Settings(it) => Some(it),
-            Failed::Told | Failed::Hushed => None,
+            CliError::Message(text) | CliError::Config(text) => Some(text),
+            CliError::AlreadyReported | CliError::BrokenPipe => None,
         }
     }
-    /// The exit status.
-    pub fn code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Failed::Because(_) | Failed::Told => 1,
-            Failed::Settings(_) => 2,
-            Failed::Hushed => 0,
+            CliError::Message(_) | CliError::AlreadyReported => 1,
+            CliError::Config(_) => 2,
+            CliError::BrokenPipe => 0,
         }
     }
-    /// In a sentence.
-    pub fn because(sentence: impl Into<String>) -> Failed {
-        Failed::Because(sentence.into())
+    pub fn new(message: impl Into<String>) -> CliError {
+        CliError::Message(message.into())
     }
 }
 
-impl From<Error> for Failed {
-    fn from(it: Error) -> Failed {
-        Failed::Because(match &it {
-            // On the machine itself, the cause is no secret.
-            Error::Internal(cause) | Error::Unavailable(cause) => format!("{it} ({cause})"),
-            _ => it.to_string(),
+impl From<Error> for CliError {
+    fn from(error: Error) -> CliError {
+        CliError::Message(match &error {
+            // The operator may see the cause, unlike the users of the console.
+            Error::Internal(cause) | Error::Unavailable(cause) => format!("{error} ({cause})"),
+            _ => error.to_string(),
         })
     }
 }
-impl From<crate::model::text::Refusal> for Failed {
-    fn from(it: crate::model::text::Refusal) -> Failed {
-        Failed::Because(it.detail)
+impl From<ValidationError> for CliError {
+    fn from(error: ValidationError) -> CliError {
+        CliError::Message(error.detail)
     }
 }
-impl From<io::Error> for Failed {
-    fn from(it: io::Error) -> Failed {
-        match it.kind() {
-            io::ErrorKind::BrokenPipe => Failed::Hushed,
-            _ => Failed::Because(format!("Standard output cannot be written ({it}).")),
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> CliError {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => CliError::BrokenPipe,
+            _ => CliError::Message(format!("Standard output cannot be written ({error}).")),
         }
     }
 }
 
-/// One line on standard output.
-pub fn say(line: impl std::fmt::Display) -> Done {
+/// Prints a line on standard output.
+pub fn print(line: impl std::fmt::Display) -> CliResult {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
 }
 
-/// A secret, alone on its line. The command ends when running servers have heard of it: the next line of a script uses it.
-pub async fn say_secret(secret: String) -> Done {
-    say(secret)?;
-    tokio::time::sleep(HEARD).await;
+/// Prints a secret alone on its line, and returns when running servers accept it: the next line of a script may use it.
+pub async fn print_secret(secret: String) -> CliResult {
+    print(secret)?;
+    tokio::time::sleep(USUAL_DELAY).await;
     Ok(())
 }
 
-/// One sentence on standard error. There is nobody to tell if that fails.
-pub fn fault(sentence: &str) {
+/// Prints a sentence on standard error. A failure to do so is ignored.
+pub fn print_error(sentence: &str) {
     let _ = writeln!(io::stderr().lock(), "guildhall: {sentence}");
 }

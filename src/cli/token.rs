@@ -1,7 +1,7 @@
 //! `guildhall token …`
 use super::{
-    open::{House, Missing},
-    out::{Done, say_secret},
+    open::{IfMissing, Installation},
+    out::{CliResult, print_secret},
 };
 use crate::{
     model::{text::Name, token::Scopes},
@@ -12,21 +12,22 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Make a service token; prints it, once
+    /// Create a service token; prints it, once
     Create {
-        /// What it is called in the list of tokens
+        /// The name of the token in the list of tokens
         #[arg(long)]
         name: String,
     },
 }
 
 impl Token {
-    pub async fn run(self, settings: &Settings) -> Done {
+    pub async fn run(self, settings: &Settings) -> CliResult {
         let Token::Create { name } = self;
         let name = Name::parse(&name)?;
-        let house = House::open(settings, Missing::Make, "guildhall token create").await?;
-        let made =
-            house.change(async |change| Ok(tokens::create(change, &name, Scopes::ALL, None).await?)).await?;
-        say_secret(made.1).await
+        let installation = Installation::open(settings, IfMissing::Create, "guildhall token create").await?;
+        let created = installation
+            .change(async |change| Ok(tokens::create(change, &name, Scopes::ALL, None).await?))
+            .await?;
+        print_secret(created.1).await
     }
 }

@@ -1,11 +1,11 @@
 //! `guildhall user …`
 use super::{
-    open::{House, Missing},
-    out::{Done, Failed, say},
+    open::{IfMissing, Installation},
+    out::{CliError, CliResult, print},
 };
 use crate::{
     crypto::password,
-    model::text::{Email, Name},
+    model::text::{EmailAddress, Name},
     settings::Settings,
     store::{
         factors,
@@ -17,80 +17,82 @@ use std::io::Read as _;
 
 #[derive(Subcommand)]
 pub enum User {
-    /// Make a verified user; prints the id
+    /// Create a user with a verified email address; prints the ID
     Create(Create),
-    /// Remove somebody's authenticator app, recovery codes and passkeys and end their sessions, when they have lost them all
+    /// Remove the authenticator app, recovery codes and passkeys of a user who has lost them, and end their sessions
     ResetFactors(ResetFactors),
 }
 
 #[derive(Args)]
 pub struct ResetFactors {
-    /// The address
+    /// The email address
     #[arg(long)]
     email: String,
 }
 
 #[derive(Args)]
 pub struct Create {
-    /// The address
+    /// The email address
     #[arg(long)]
     email: String,
     /// The name
     #[arg(long)]
     name: String,
-    /// Read the password from standard input. Without it, the user has none yet: "Forgot password" mails a link to set one
+    /// Read the password from standard input. Without a password, the user can set one with "Forgot password"
     #[arg(long)]
     password_stdin: bool,
-    /// The user runs the installation
+    /// Make the user an operator of the installation
     #[arg(long)]
     operator: bool,
 }
 
 impl User {
-    pub async fn run(self, settings: &Settings) -> Done {
+    pub async fn run(self, settings: &Settings) -> CliResult {
         match self {
-            User::Create(it) => it.run(settings).await,
-            User::ResetFactors(it) => it.run(settings).await,
+            User::Create(args) => args.run(settings).await,
+            User::ResetFactors(args) => args.run(settings).await,
         }
     }
 }
 
 impl ResetFactors {
-    async fn run(self, settings: &Settings) -> Done {
-        let email = Email::parse(&self.email)?;
-        let house = House::open(settings, Missing::Refuse, "guildhall user reset-factors").await?;
-        let found = house.change(async |change| Ok(factors::reset(change, &email).await?)).await?;
-        let person = found.ok_or_else(|| Failed::because(format!("{email} has no user.")))?;
-        say(person.id)
+    async fn run(self, settings: &Settings) -> CliResult {
+        let email = EmailAddress::parse(&self.email)?;
+        let installation =
+            Installation::open(settings, IfMissing::Fail, "guildhall user reset-factors").await?;
+        let user = installation.change(async |change| Ok(factors::reset(change, &email).await?)).await?;
+        let user = user.ok_or_else(|| CliError::new(format!("No user has the address {email}.")))?;
+        print(user.id)
     }
 }
 
 impl Create {
-    async fn run(self, settings: &Settings) -> Done {
-        let it = self;
-        let (name, email) = (Name::parse(&it.name)?, Email::parse(&it.email)?);
-        let password = if it.password_stdin { Some(read_password().await?) } else { None };
-        let house = House::open(settings, Missing::Make, "guildhall user create").await?;
+    async fn run(self, settings: &Settings) -> CliResult {
+        let (name, email) = (Name::parse(&self.name)?, EmailAddress::parse(&self.email)?);
+        let password = if self.password_stdin { Some(hash_password_from_stdin().await?) } else { None };
+        let installation = Installation::open(settings, IfMissing::Create, "guildhall user create").await?;
         let new =
-            NewUser { name: &name, email: &email, password: password.as_deref(), operator: it.operator };
-        let made = house.change(async |change| Ok(users::create(change, &new).await?)).await?;
-        let (person, _) = made.ok_or_else(|| Failed::because(format!("{email} has a user already.")))?;
-        say(person.id)
+            NewUser { name: &name, email: &email, password: password.as_deref(), operator: self.operator };
+        let created = installation.change(async |change| Ok(users::create(change, &new).await?)).await?;
+        let (user, _) = created.ok_or_else(|| CliError::new(format!("{email} already has a user.")))?;
+        print(user.id)
     }
 }
 
-/// The first line, hashed.
-async fn read_password() -> Done<String> {
+/// Hashes the first line of standard input.
+async fn hash_password_from_stdin() -> CliResult<String> {
     let mut typed = String::new();
-    // A password and its line's end are short: whatever is piped in by mistake is not read to its end.
+    // A limit, in case a large file is piped in by mistake.
     let read = std::io::stdin().lock().take(4096).read_to_string(&mut typed);
-    read.map_err(|it| Failed::because(format!("The password cannot be read from standard input ({it}).")))?;
+    read.map_err(|error| {
+        CliError::new(format!("The password cannot be read from standard input ({error})."))
+    })?;
     let typed = typed.lines().next().unwrap_or_default();
     if typed.is_empty() {
-        return Err(Failed::because("Standard input holds no password."));
+        return Err(CliError::new("Standard input holds no password."));
     }
-    if typed.chars().count() > password::LONGEST {
-        return Err(Failed::because(format!("A password has at most {} characters.", password::LONGEST)));
+    if typed.chars().count() > password::MAX_LENGTH {
+        return Err(CliError::new(format!("A password has at most {} characters.", password::MAX_LENGTH)));
     }
-    Ok(password::hash_any(typed).await?)
+    Ok(password::hash_unchecked(typed).await?)
 }

@@ -1,10 +1,10 @@
-//! `OpenID` Connect, as its relying party: an identity provider's document and keys, the way there and back, and what it says
-//! of a person. Knows nothing of accounts and sessions.
+//! `OpenID` Connect as a relying party: discovery, the authorization code flow, and the claims of ID tokens. Knows nothing of
+//! accounts and sessions.
 mod flow;
 mod token;
 
-pub use flow::{Answer, Came, Flow, Round, Start};
-pub use token::{Claims, Logout, unproven_names};
+pub use flow::{CallbackQuery, CompletedSignIn, DiscoveredProvider, Flow, StartOptions};
+pub use token::{Claims, LogoutToken, unverified_issuer_and_audiences};
 
 use super::outgoing::Outgoing;
 use moka::sync::Cache;
@@ -20,36 +20,33 @@ use std::{
 };
 use url::Url;
 
-/// Why somebody is not signed in: a stable code for programs and the log, a sentence for people.
+/// Why a sign-in failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable: `audience`, `expired`, …
+pub struct OidcError {
+    /// Stable, for programs and the log: `audience`, `expired`, …
     pub code: &'static str,
-    /// What happened, and what to do.
+    /// What happened and what to do, for people.
     pub detail: String,
 }
 
-impl Refusal {
-    /// From a code and a sentence.
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Refusal {
-        Refusal { code, detail: detail.into() }
+impl OidcError {
+    pub fn new(code: &'static str, detail: impl Into<String>) -> OidcError {
+        OidcError { code, detail: detail.into() }
     }
 }
 
-/// A provider, and who we are to it.
+/// Our registration at a provider.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The provider's own name: an address, compared exactly.
+    /// A URL, compared exactly.
     pub issuer: String,
-    /// Our name there.
     pub id: String,
-    /// What proves it.
     pub secret: String,
 }
 
-/// The part that is used of a provider's discovery document.
+/// The fields that we use of a provider's discovery document.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Metadata {
+pub struct ProviderMetadata {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
@@ -64,26 +61,24 @@ pub struct Metadata {
     authorization_response_iss_parameter_supported: bool,
 }
 
-/// A provider as it was found.
+/// A provider's discovery document and signing keys.
 #[derive(Debug)]
-pub struct Found {
-    /// Its document.
-    pub metadata: Metadata,
-    /// Its signing keys.
+pub struct Discovery {
+    pub metadata: ProviderMetadata,
     pub keys: CoreJsonWebKeySet,
 }
 
-/// How long what was found is believed.
-const LIFE: Duration = Duration::from_secs(600);
-/// How often in a minute a token with an unknown key makes us look for new keys.
-const LOOKS: u32 = 5;
+/// How long a discovery is cached.
+const CACHE_TTL: Duration = Duration::from_secs(600);
+/// How often a minute a token with an unknown key makes us fetch the keys of its issuer again.
+const REFRESHES_PER_MINUTE: u32 = 5;
 
-/// Asks providers, and remembers for a while what they said.
+/// A client of identity providers, with a cache of their documents and keys.
 #[derive(Clone)]
 pub struct Oidc {
     outgoing: Outgoing,
-    found: Cache<String, Arc<Found>>,
-    looked: Cache<String, Arc<AtomicU32>>,
+    discoveries: Cache<String, Arc<Discovery>>,
+    refreshes: Cache<String, Arc<AtomicU32>>,
 }
 
 impl std::fmt::Debug for Oidc {
@@ -93,20 +88,19 @@ impl std::fmt::Debug for Oidc {
 }
 
 impl Oidc {
-    /// By these requests.
     pub fn new(outgoing: Outgoing) -> Oidc {
-        let found = Cache::builder().max_capacity(1000).time_to_live(LIFE).build();
-        let looked = Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build();
-        Oidc { outgoing, found, looked }
+        let discoveries = Cache::builder().max_capacity(1000).time_to_live(CACHE_TTL).build();
+        let refreshes = Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build();
+        Oidc { outgoing, discoveries, refreshes }
     }
-    /// An issuer as it may be typed: https, or http where private addresses are allowed; no query, no fragment.
-    pub fn issuer(&self, typed: &str) -> Result<String, Refusal> {
+    /// Validates an issuer that somebody typed: https, or http if private addresses are allowed; no query, no fragment.
+    pub fn parse_issuer(&self, typed: &str) -> Result<String, OidcError> {
         let typed = typed.trim();
-        let invalid = |detail: &str| Refusal::new("issuer_invalid", detail);
+        let invalid = |detail: &str| OidcError::new("issuer_invalid", detail);
         let url = Url::parse(typed).map_err(|_| {
             invalid("Enter the whole address of the issuer, such as https://login.example.com.")
         })?;
-        if !self.may_open(&url) {
+        if !self.is_allowed(&url) {
             return Err(invalid("The issuer’s address must begin with https://."));
         }
         if url.query().is_some()
@@ -118,40 +112,40 @@ impl Oidc {
         }
         Ok(typed.to_owned())
     }
-    fn may_open(&self, url: &Url) -> bool {
+    fn is_allowed(&self, url: &Url) -> bool {
         url.has_host()
             && (url.scheme() == "https" || (url.scheme() == "http" && self.outgoing.allows_private()))
     }
-    /// The provider's document and keys; asked for anew if nothing is remembered.
-    pub async fn find(&self, issuer: &str) -> Result<Arc<Found>, Refusal> {
-        match self.found.get(issuer) {
-            Some(it) => Ok(it),
-            None => self.look(issuer).await,
+    /// The provider's document and keys, from the cache if they are there.
+    pub async fn discovery(&self, issuer: &str) -> Result<Arc<Discovery>, OidcError> {
+        match self.discoveries.get(issuer) {
+            Some(discovery) => Ok(discovery),
+            None => self.discover(issuer).await,
         }
     }
-    /// The same, asked for anew.
-    pub async fn look(&self, issuer: &str) -> Result<Arc<Found>, Refusal> {
+    /// The same, always fetched from the provider.
+    pub async fn discover(&self, issuer: &str) -> Result<Arc<Discovery>, OidcError> {
         let metadata = self.document(issuer).await?;
         let keys = self.keys(&metadata).await?;
-        let found = Arc::new(Found { metadata, keys });
-        self.found.insert(issuer.to_owned(), found.clone());
-        Ok(found)
+        let discovery = Arc::new(Discovery { metadata, keys });
+        self.discoveries.insert(issuer.to_owned(), discovery.clone());
+        Ok(discovery)
     }
-    /// New keys, because a token names one that is not known: a few times a minute.
-    async fn look_again(&self, issuer: &str) -> Result<Option<Arc<Found>>, Refusal> {
-        let count = self.looked.get_with_by_ref(issuer, Arc::default);
-        if count.fetch_add(1, Ordering::Relaxed) >= LOOKS {
+    /// Fetches the keys again because a token names an unknown one; `None` if that happened too often.
+    async fn refresh(&self, issuer: &str) -> Result<Option<Arc<Discovery>>, OidcError> {
+        let count = self.refreshes.get_with_by_ref(issuer, Arc::default);
+        if count.fetch_add(1, Ordering::Relaxed) >= REFRESHES_PER_MINUTE {
             return Ok(None);
         }
-        self.look(issuer).await.map(Some)
+        self.discover(issuer).await.map(Some)
     }
-    async fn document(&self, issuer: &str) -> Result<Metadata, Refusal> {
+    async fn document(&self, issuer: &str) -> Result<ProviderMetadata, OidcError> {
         let at = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let body = self.get(&at, "discovery").await?;
-        let metadata: Metadata = serde_json::from_slice(&body).map_err(|it| {
-            Refusal::new(
+        let metadata: ProviderMetadata = serde_json::from_slice(&body).map_err(|error| {
+            OidcError::new(
                 "discovery_invalid",
-                format!("{at} is no discovery document ({it}). Check the issuer."),
+                format!("{at} is not a discovery document ({error}). Check the issuer."),
             )
         })?;
         if metadata.issuer != issuer {
@@ -159,58 +153,62 @@ impl Oidc {
                 "The discovery document names another issuer, {}, than {issuer}. Enter the issuer exactly as it names itself.",
                 crate::model::text::shorten(&metadata.issuer, 200)
             );
-            return Err(Refusal::new("discovery_issuer", detail));
+            return Err(OidcError::new("discovery_issuer", detail));
         }
-        let opens = |it: &str| Url::parse(it).is_ok_and(|it| self.may_open(&it));
-        if !opens(&metadata.authorization_endpoint) {
-            let detail = format!("{at} names no address at which one signs in that begins with https://.");
-            return Err(Refusal::new("discovery_invalid", detail));
+        let endpoint = Url::parse(&metadata.authorization_endpoint);
+        if !endpoint.is_ok_and(|url| self.is_allowed(&url)) {
+            let detail = format!("{at} names no authorization endpoint that begins with https://.");
+            return Err(OidcError::new("discovery_invalid", detail));
         }
         Ok(metadata)
     }
-    async fn keys(&self, metadata: &Metadata) -> Result<CoreJsonWebKeySet, Refusal> {
+    async fn keys(&self, metadata: &ProviderMetadata) -> Result<CoreJsonWebKeySet, OidcError> {
         let at = &metadata.jwks_uri;
         let body = self.get(at, "keys").await?;
         serde_json::from_slice(&body)
-            .map_err(|it| Refusal::new("keys_invalid", format!("{at} is no list of keys ({it}).")))
+            .map_err(|error| OidcError::new("keys_invalid", format!("{at} is not a list of keys ({error}).")))
     }
-    async fn get(&self, at: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+    async fn get(&self, at: &str, what: &str) -> Result<Vec<u8>, OidcError> {
         let (unreachable, invalid) = match what {
             "keys" => ("keys_unreachable", "keys_invalid"),
             _ => ("discovery_unreachable", "discovery_invalid"),
         };
         let request = http::Request::get(at).header(header::ACCEPT, "application/json").body(vec![]);
-        let request = request.map_err(|_| Refusal::new(invalid, format!("{at} is no address.")))?;
-        let answer = self.outgoing.call(request).await;
-        let answer = answer.map_err(|it| {
-            Refusal::new(unreachable, format!("The identity provider did not answer: {it} Try again later."))
+        let request =
+            request.map_err(|_| OidcError::new(invalid, format!("{at} is not a valid address.")))?;
+        let response = self.outgoing.send(request).await;
+        let response = response.map_err(|error| {
+            OidcError::new(
+                unreachable,
+                format!("The identity provider did not answer: {error} Try again later."),
+            )
         })?;
-        if answer.status() != http::StatusCode::OK {
+        if response.status() != http::StatusCode::OK {
             let detail = format!(
                 "{at} answered with status {}. Try again later, or check the issuer.",
-                answer.status().as_u16()
+                response.status().as_u16()
             );
-            return Err(Refusal::new(unreachable, detail));
+            return Err(OidcError::new(unreachable, detail));
         }
-        Ok(answer.into_body())
+        Ok(response.into_body())
     }
 }
 
-impl Found {
-    /// How many keys it signs with.
+impl Discovery {
     pub fn key_count(&self) -> usize {
         self.keys.keys().len()
     }
-    /// Where one signs out there, if it says: with the token that it gave, back to `to`.
-    pub fn sign_out(&self, client_id: &str, token: Option<&str>, to: &str) -> Option<Url> {
+    /// The address that signs a person out at the provider and leads back to `return_url` (RP-Initiated Logout 1.0), if the
+    /// provider has one. `id_token` is the one from the sign-in.
+    pub fn logout_url(&self, client_id: &str, id_token: Option<&str>, return_url: &str) -> Option<Url> {
         let mut url = Url::parse(self.metadata.end_session_endpoint.as_deref()?).ok()?;
         if !matches!(url.scheme(), "https" | "http") {
             return None;
         }
         let mut query = url.query_pairs_mut();
-        query.append_pair("client_id", client_id).append_pair("post_logout_redirect_uri", to);
-        if let Some(token) = token {
-            query.append_pair("id_token_hint", token);
+        query.append_pair("client_id", client_id).append_pair("post_logout_redirect_uri", return_url);
+        if let Some(id_token) = id_token {
+            query.append_pair("id_token_hint", id_token);
         }
         drop(query);
         Some(url)

@@ -1,5 +1,5 @@
-//! Requests to addresses that a customer typed: issuers, webhooks. Names are resolved here, and what lies on this machine or in
-//! a private network is refused after resolution, so that nobody reaches through us what they cannot reach themselves.
+//! Requests to addresses that customers enter, such as issuers. Against server-side request forgery, names are resolved here,
+//! and addresses of this machine or of a private network are refused after resolution.
 mod private;
 #[cfg(test)]
 mod tests;
@@ -25,56 +25,60 @@ use std::{
     time::Duration,
 };
 
-/// For one request, from the look-up of its name to the last byte of its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest answer that is read.
-const LONGEST: usize = 1 << 20;
+/// For one request, from the resolution of the name to the last byte of the response.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// In bytes.
+const MAX_BODY: usize = 1 << 20;
 
-/// Why there was no answer. Reads as a sentence.
+/// Displays as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No address that may be asked: not https, or no web address at all.
+pub enum RequestError {
+    /// Not https, or not a web address at all.
     Scheme(String),
     /// A host on this machine or in a private network.
     Private(String),
-    /// A name without addresses.
+    /// The name has no address.
     Unknown(String),
-    /// Nothing, or not all of it, within ten seconds.
+    /// No complete response in time.
     Slow(String),
-    /// More than 1 MiB.
+    /// A response of more than 1 MiB.
     TooLong(String),
-    /// It cannot be reached: the host, and what went wrong.
+    /// The host, and the cause.
     Unreachable(String, String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Scheme(url) => write!(f, "{url} does not begin with https://."),
-            Failure::Private(host) => {
-                write!(f, "{host} is on this machine or in a private network, where nothing is asked.")
+            RequestError::Scheme(url) => write!(f, "{url} does not begin with https://."),
+            RequestError::Private(host) => {
+                write!(
+                    f,
+                    "{host} is on this machine or in a private network, where requests are not allowed."
+                )
             }
-            Failure::Unknown(host) => write!(f, "There is no address for the name {host}."),
-            Failure::Slow(host) => write!(f, "{host} did not answer within {} seconds.", PATIENCE.as_secs()),
-            Failure::TooLong(host) => write!(f, "{host} answered with more than 1 MiB."),
-            Failure::Unreachable(host, said) => write!(f, "{host} cannot be reached ({said})."),
+            RequestError::Unknown(host) => write!(f, "The name {host} has no address."),
+            RequestError::Slow(host) => {
+                write!(f, "{host} did not answer within {} seconds.", TIMEOUT.as_secs())
+            }
+            RequestError::TooLong(host) => write!(f, "{host} answered with more than 1 MiB."),
+            RequestError::Unreachable(host, cause) => write!(f, "{host} cannot be reached ({cause})."),
         }
     }
 }
-impl StdError for Failure {}
+impl StdError for RequestError {}
 
-type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse, Failure>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<HttpResponse, RequestError>> + Send>>;
 
-/// Asks others.
 #[derive(Clone)]
 pub struct Outgoing(Arc<Inner>);
 
 struct Inner {
     allow_private: bool,
-    resolver: Option<SocketAddr>,
-    // Made at the first request: most processes make none.
+    name_server: Option<SocketAddr>,
+    // Built at the first request: most processes make none.
     client: OnceLock<Result<reqwest::Client, String>>,
-    names: Arc<OnceLock<Result<TokioResolver, String>>>,
+    resolver: Arc<OnceLock<Result<TokioResolver, String>>>,
 }
 
 impl fmt::Debug for Outgoing {
@@ -84,78 +88,78 @@ impl fmt::Debug for Outgoing {
 }
 
 impl Outgoing {
-    /// Whether private addresses, and http, are allowed; by which resolver names are looked up, if not by the system's.
-    pub fn new(allow_private: bool, resolver: Option<SocketAddr>) -> Outgoing {
-        let (client, names) = (OnceLock::new(), Arc::default());
-        Outgoing(Arc::new(Inner { allow_private, resolver, client, names }))
+    /// `allow_private` allows private addresses and http. Without a `name_server`, the system resolves names.
+    pub fn new(allow_private: bool, name_server: Option<SocketAddr>) -> Outgoing {
+        let (client, resolver) = (OnceLock::new(), Arc::default());
+        Outgoing(Arc::new(Inner { allow_private, name_server, client, resolver }))
     }
-    /// Whether private addresses, and http, are allowed.
     pub fn allows_private(&self) -> bool {
         self.0.allow_private
     }
-    /// Sends a request and reads the answer: no redirect is followed, none but our own resolution is believed.
-    pub async fn call(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    /// Sends a request and reads the whole response. Redirects are not followed: they could lead to a private address.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, RequestError> {
         let uri = request.uri().clone();
         let host = uri.host().unwrap_or_default().to_owned();
-        let is_open =
+        let is_allowed =
             uri.scheme_str() == Some("https") || (self.0.allow_private && uri.scheme_str() == Some("http"));
-        if !is_open {
-            return Err(Failure::Scheme(uri.to_string()));
+        if !is_allowed {
+            return Err(RequestError::Scheme(uri.to_string()));
         }
-        // A literal address is resolved by nobody.
+        // A literal address bypasses the resolver, so it is checked here.
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         if !self.0.allow_private && literal.is_ok_and(is_private) {
-            return Err(Failure::Private(host));
+            return Err(RequestError::Private(host));
         }
-        let all = tokio::time::timeout(PATIENCE, self.exchange(request, &host)).await;
-        all.unwrap_or(Err(Failure::Slow(host)))
+        let result = tokio::time::timeout(TIMEOUT, self.exchange(request, &host)).await;
+        result.unwrap_or(Err(RequestError::Slow(host)))
     }
-    /// The same, as `oauth2` and `openidconnect` want their client.
-    pub fn client(&self) -> impl Fn(HttpRequest) -> Answering + Send + Sync + use<> {
+    /// As the HTTP client that `oauth2` expects.
+    pub fn oauth2_client(&self) -> impl Fn(HttpRequest) -> ResponseFuture + Send + Sync + use<> {
         let this = self.clone();
         move |request| {
             let this = this.clone();
-            Box::pin(async move { this.call(request).await })
+            Box::pin(async move { this.send(request).await })
         }
     }
-    /// The texts that a name has in the DNS, asked for anew. None where the name has none.
-    pub async fn txt(&self, name: &str) -> Result<Vec<String>, Failure> {
-        let unreachable = |said: String| Failure::Unreachable("The name server".to_owned(), said);
-        let names = names(&self.0.names, self.0.resolver).map_err(unreachable)?;
-        let asked = tokio::time::timeout(PATIENCE, names.txt_lookup(format!("{name}."))).await;
-        match asked {
-            Err(_) => Err(Failure::Slow("The name server".to_owned())),
-            Ok(Err(it)) if it.is_nx_domain() || it.is_no_records_found() => Ok(vec![]),
-            Ok(Err(it)) => Err(unreachable(it.to_string())),
+    /// The TXT records of a name, without any cache. Empty if it has none.
+    pub async fn lookup_txt(&self, name: &str) -> Result<Vec<String>, RequestError> {
+        let unreachable = |cause: String| RequestError::Unreachable("The name server".to_owned(), cause);
+        let resolver = resolver(&self.0.resolver, self.0.name_server).map_err(unreachable)?;
+        let result = tokio::time::timeout(TIMEOUT, resolver.txt_lookup(format!("{name}."))).await;
+        match result {
+            Err(_) => Err(RequestError::Slow("The name server".to_owned())),
+            Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Ok(vec![]),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
             Ok(Ok(found)) => Ok(found
                 .answers()
                 .iter()
-                .filter_map(|it| match &it.data {
-                    RData::TXT(it) => Some(String::from_utf8_lossy(&it.txt_data.concat()).into_owned()),
+                .filter_map(|record| match &record.data {
+                    RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
                     _ => None,
                 })
                 .collect()),
         }
     }
 
-    async fn exchange(&self, request: HttpRequest, host: &str) -> Result<HttpResponse, Failure> {
+    async fn exchange(&self, request: HttpRequest, host: &str) -> Result<HttpResponse, RequestError> {
         let client = self.0.client.get_or_init(|| self.build());
-        let client = client.as_ref().map_err(|it| Failure::Unreachable(host.to_owned(), it.clone()))?;
+        let client =
+            client.as_ref().map_err(|error| RequestError::Unreachable(host.to_owned(), error.clone()))?;
         let request = reqwest::Request::try_from(request)
-            .map_err(|it| Failure::Unreachable(host.to_owned(), deepest(&it)))?;
-        let mut answer = client.execute(request).await.map_err(|it| told(&it, host))?;
-        let mut parts = http::Response::builder().status(answer.status());
+            .map_err(|error| RequestError::Unreachable(host.to_owned(), root_cause(&error)))?;
+        let mut response = client.execute(request).await.map_err(|error| classify(&error, host))?;
+        let mut parts = http::Response::builder().status(response.status());
         if let Some(headers) = parts.headers_mut() {
-            headers.extend(answer.headers().clone());
+            headers.extend(response.headers().clone());
         }
         let mut body = vec![];
-        while let Some(chunk) = answer.chunk().await.map_err(|it| told(&it, host))? {
-            if body.len() + chunk.len() > LONGEST {
-                return Err(Failure::TooLong(host.to_owned()));
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error, host))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(RequestError::TooLong(host.to_owned()));
             }
             body.extend_from_slice(&chunk);
         }
-        parts.body(body).map_err(|it| Failure::Unreachable(host.to_owned(), it.to_string()))
+        parts.body(body).map_err(|error| RequestError::Unreachable(host.to_owned(), error.to_string()))
     }
 
     fn build(&self) -> Result<reqwest::Client, String> {
@@ -163,37 +167,37 @@ impl Outgoing {
         let ring = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
-            .map_err(|it| it.to_string())?
+            .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let Inner { allow_private, resolver, ref names, .. } = *self.0;
+        let Inner { allow_private, name_server, ref resolver, .. } = *self.0;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Names { allow_private, resolver, once: names.clone() })
-            // A proxy would resolve names by itself.
+            .dns_resolver(GuardedResolver { allow_private, name_server, resolver: resolver.clone() })
+            // A proxy would resolve names itself, past the check.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .referer(false)
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .pool_max_idle_per_host(2)
             .user_agent(concat!("Guildhall/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|it| deepest(&it))
+            .map_err(|error| root_cause(&error))
     }
 }
 
-/// The resolver that was set, or the system's. It remembers nothing: who has just added a record wants it seen.
-fn names(
-    once: &OnceLock<Result<TokioResolver, String>>,
-    resolver: Option<SocketAddr>,
+/// Built once. It caches nothing, so that a record that was just added is found.
+fn resolver(
+    built: &OnceLock<Result<TokioResolver, String>>,
+    name_server: Option<SocketAddr>,
 ) -> Result<&TokioResolver, String> {
-    let made = once.get_or_init(|| {
-        let mut builder = match resolver {
-            None => Resolver::builder_tokio().map_err(|it| it.to_string())?,
+    let result = built.get_or_init(|| {
+        let mut builder = match name_server {
+            None => Resolver::builder_tokio().map_err(|error| error.to_string())?,
             Some(at) => {
                 let mut server = NameServerConfig::udp_and_tcp(at.ip());
-                for it in &mut server.connections {
-                    it.port = at.port();
+                for connection in &mut server.connections {
+                    connection.port = at.port();
                 }
                 let config = ResolverConfig::from_name_servers(vec![server]);
                 Resolver::builder_with_config(config, TokioRuntimeProvider::default())
@@ -201,79 +205,83 @@ fn names(
         };
         builder.options_mut().cache_size = 0;
         builder.options_mut().timeout = Duration::from_secs(3);
-        builder.build().map_err(|it| it.to_string())
+        builder.build().map_err(|error| error.to_string())
     });
-    made.as_ref().map_err(Clone::clone)
+    result.as_ref().map_err(Clone::clone)
 }
 
-struct Names {
+/// Resolves only to addresses to which requests are allowed.
+struct GuardedResolver {
     allow_private: bool,
-    resolver: Option<SocketAddr>,
-    once: Arc<OnceLock<Result<TokioResolver, String>>>,
+    name_server: Option<SocketAddr>,
+    resolver: Arc<OnceLock<Result<TokioResolver, String>>>,
 }
 
-impl Resolve for Names {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let Names { allow_private, resolver, ref once } = *self;
-        let once = once.clone();
+        let GuardedResolver { allow_private, name_server, ref resolver } = *self;
+        let resolver = resolver.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let unknown = || Failure::Unknown(host.to_owned());
-            let found: Vec<IpAddr> = if resolver.is_some() {
-                let names = names_of(&once, resolver)?;
-                names
+            let unknown = || RequestError::Unknown(host.to_owned());
+            let found: Vec<IpAddr> = if name_server.is_some() {
+                configured_resolver(&resolver, name_server)?
                     .lookup_ip(format!("{}.", host.trim_end_matches('.')))
                     .await
                     .map_err(|_| unknown())?
                     .iter()
                     .collect()
             } else {
-                tokio::net::lookup_host((host, 0)).await.map_err(|_| unknown())?.map(|it| it.ip()).collect()
+                tokio::net::lookup_host((host, 0))
+                    .await
+                    .map_err(|_| unknown())?
+                    .map(|address| address.ip())
+                    .collect()
             };
             if found.is_empty() {
                 return Err(unknown().into());
             }
-            let open: Vec<SocketAddr> = found
+            let allowed: Vec<SocketAddr> = found
                 .into_iter()
-                .filter(|it| allow_private || !is_private(*it))
-                .map(|it| SocketAddr::new(it, 0))
+                .filter(|ip| allow_private || !is_private(*ip))
+                .map(|ip| SocketAddr::new(ip, 0))
                 .collect();
-            if open.is_empty() {
-                return Err(Failure::Private(host.to_owned()).into());
+            if allowed.is_empty() {
+                return Err(RequestError::Private(host.to_owned()).into());
             }
-            Ok(Box::new(open.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
-fn names_of(
-    once: &OnceLock<Result<TokioResolver, String>>,
-    resolver: Option<SocketAddr>,
-) -> Result<&TokioResolver, Failure> {
-    names(once, resolver).map_err(|it| Failure::Unreachable("The name server".to_owned(), it))
+fn configured_resolver(
+    built: &OnceLock<Result<TokioResolver, String>>,
+    name_server: Option<SocketAddr>,
+) -> Result<&TokioResolver, RequestError> {
+    resolver(built, name_server)
+        .map_err(|cause| RequestError::Unreachable("The name server".to_owned(), cause))
 }
 
-/// What reqwest wraps: our own refusal if it was one.
-fn told(error: &reqwest::Error, host: &str) -> Failure {
+/// reqwest wraps the error of our resolver: it is taken out again.
+fn classify(error: &reqwest::Error, host: &str) -> RequestError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(it) = cause {
-        if let Some(ours) = it.downcast_ref::<Failure>() {
+    while let Some(inner) = cause {
+        if let Some(ours) = inner.downcast_ref::<RequestError>() {
             return ours.clone();
         }
-        cause = it.source();
+        cause = inner.source();
     }
     if error.is_timeout() {
-        Failure::Slow(host.to_owned())
+        RequestError::Slow(host.to_owned())
     } else {
-        Failure::Unreachable(host.to_owned(), deepest(error))
+        RequestError::Unreachable(host.to_owned(), root_cause(error))
     }
 }
 
-/// The innermost cause says most.
-fn deepest(error: &(dyn StdError + 'static)) -> String {
-    let mut last = error;
-    while let Some(it) = last.source() {
-        last = it;
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    last.to_string()
+    cause.to_string()
 }

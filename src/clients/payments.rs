@@ -1,5 +1,5 @@
-//! Where the money of an invoice comes from. By hand: it arrives somehow, and the operator says so. Or by a payment provider,
-//! which keeps the card and is asked what became of a payment: what it sends us of its own accord is only a hint to ask.
+//! How invoices are paid: manually, when the operator records a bank transfer, or by a payment provider that stores the
+//! cards. The provider's answers to our requests are what counts: its webhooks are only hints to ask it again.
 mod stripe;
 
 pub use stripe::Stripe;
@@ -10,126 +10,120 @@ use crate::model::{
 };
 use async_trait::async_trait;
 
-/// Why the provider did not do it.
+/// Why a request to the provider failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// Not now: it could not be reached, or put us off. The same can be asked again.
+pub enum PaymentError {
+    /// It could not be reached, or is overloaded: the same request may be repeated.
     #[error("{0}")]
     Retry(String),
-    /// Never: it said no.
+    /// It rejected the request.
     #[error("{0}")]
     Refused(String),
 }
 
-/// What the provider answers.
-pub type Answer<T> = std::result::Result<T, Failure>;
+pub type PaymentResult<T> = std::result::Result<T, PaymentError>;
 
-/// A payment that is to be made.
+/// A payment to make with a stored card.
 #[derive(Clone, Debug)]
 pub struct Charge {
-    /// Ours: asked twice with the same, it is made once.
+    /// The idempotency key: two requests with the same id charge once.
     pub id: ChargeId,
-    /// Who pays, to the provider.
+    /// The provider's id of the account.
     pub customer: String,
-    /// With which card.
+    /// The provider's id of the card.
     pub method: String,
     /// In minor units.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
-    /// The invoice's number.
+    /// The number of the invoice.
     pub invoice: String,
 }
 
-/// What became of a payment.
+/// A payment, as the provider reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The provider's own id of it.
+pub struct Payment {
+    /// The provider's id; `None` if the provider rejected the payment before it gave it one.
     pub reference: Option<String>,
-    /// How it stands.
-    pub state: State,
+    pub status: PaymentStatus,
 }
 
-/// How a payment stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The bank takes its time.
+pub enum PaymentStatus {
+    /// The bank has not decided yet.
     Processing,
-    /// The money is ours.
     Succeeded,
-    /// Nothing was taken, for this reason.
+    /// Nothing was charged, for this reason.
     Failed(String),
 }
 
-/// A card that the provider keeps.
+/// A card that the provider stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
-    /// The provider's own id of it.
+    /// The provider's id of the card.
     pub method: String,
     /// `visa`.
     pub brand: String,
-    /// Its last four digits.
+    /// The last four digits.
     pub last4: String,
     /// `12/30`.
     pub expires: String,
 }
 
-/// What the provider tells us to look at.
+/// What a webhook says may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// A payment: its own id, and ours if it says it.
+pub enum WebhookHint {
+    /// A payment, by the provider's id, and by ours if the provider repeats it.
     Payment(String, Option<ChargeId>),
-    /// A customer's cards.
+    /// The cards of a customer, by the provider's id of the customer.
     Card(String),
-    /// Nothing that matters here.
+    /// Nothing that we use.
     Nothing,
 }
 
-/// A way to be paid.
 #[async_trait]
-pub trait Till: Send + Sync {
-    /// Whether cards are taken. If not, none of the rest is ever asked.
+pub trait PaymentProvider: Send + Sync {
+    /// Whether cards are accepted. If not, no other method is called.
     fn takes_cards(&self) -> bool;
-    /// Makes an account known; asked twice, it is the same customer.
-    async fn customer(&self, account: AccountId, name: &str, email: &str) -> Answer<String>;
-    /// A page of the provider's on which the customer enters a card, and from which they come back.
-    async fn card_page(&self, customer: &str, back: &str) -> Answer<String>;
+    /// Registers an account and returns its id there. Idempotent.
+    async fn create_customer(&self, account: AccountId, name: &str, email: &str) -> PaymentResult<String>;
+    /// The address of a page of the provider on which the customer enters a card, and which then leads to `return_url`.
+    async fn card_setup_url(&self, customer: &str, return_url: &str) -> PaymentResult<String>;
     /// The newest card of a customer.
-    async fn card(&self, customer: &str) -> Answer<Option<Card>>;
-    /// Charges a card.
-    async fn charge(&self, charge: &Charge) -> Answer<Outcome>;
-    /// How a payment stands.
-    async fn look(&self, reference: &str) -> Answer<Outcome>;
-    /// Understands what the provider sent, if it is from there and from now.
-    fn heard(&self, signature: &str, body: &[u8], now: Time) -> Result<Hint, String>;
+    async fn fetch_card(&self, customer: &str) -> PaymentResult<Option<Card>>;
+    async fn charge(&self, charge: &Charge) -> PaymentResult<Payment>;
+    /// By the provider's id.
+    async fn fetch_payment(&self, reference: &str) -> PaymentResult<Payment>;
+    /// Parses a webhook after checking its signature and its age.
+    fn parse_webhook(&self, signature: &str, body: &[u8], now: Time) -> Result<WebhookHint, String>;
 }
 
-/// Paid by hand: nobody is asked, and nobody is heard.
-pub struct ByHand;
+/// Without a provider: the operator records payments.
+pub struct Manual;
 
-const NOBODY: &str = "Invoices are paid by hand here.";
+const NO_PROVIDER: &str = "Invoices are paid by hand here.";
 
 #[async_trait]
-impl Till for ByHand {
+impl PaymentProvider for Manual {
     fn takes_cards(&self) -> bool {
         false
     }
-    async fn customer(&self, _: AccountId, _: &str, _: &str) -> Answer<String> {
-        Err(Failure::Refused(NOBODY.into()))
+    async fn create_customer(&self, _: AccountId, _: &str, _: &str) -> PaymentResult<String> {
+        Err(PaymentError::Refused(NO_PROVIDER.into()))
     }
-    async fn card_page(&self, _: &str, _: &str) -> Answer<String> {
-        Err(Failure::Refused(NOBODY.into()))
+    async fn card_setup_url(&self, _: &str, _: &str) -> PaymentResult<String> {
+        Err(PaymentError::Refused(NO_PROVIDER.into()))
     }
-    async fn card(&self, _: &str) -> Answer<Option<Card>> {
+    async fn fetch_card(&self, _: &str) -> PaymentResult<Option<Card>> {
         Ok(None)
     }
-    async fn charge(&self, _: &Charge) -> Answer<Outcome> {
-        Err(Failure::Refused(NOBODY.into()))
+    async fn charge(&self, _: &Charge) -> PaymentResult<Payment> {
+        Err(PaymentError::Refused(NO_PROVIDER.into()))
     }
-    async fn look(&self, _: &str) -> Answer<Outcome> {
-        Err(Failure::Retry(NOBODY.into()))
+    async fn fetch_payment(&self, _: &str) -> PaymentResult<Payment> {
+        Err(PaymentError::Retry(NO_PROVIDER.into()))
     }
-    fn heard(&self, _: &str, _: &[u8], _: Time) -> Result<Hint, String> {
+    fn parse_webhook(&self, _: &str, _: &[u8], _: Time) -> Result<WebhookHint, String> {
         Err("No payment provider is set up here.".into())
     }
 }

@@ -1,48 +1,44 @@
-//! Signing in by Google and by GitHub: what each says of a person, alike. Knows nothing of users and sessions.
+//! Signing in with Google and with GitHub, behind one interface. Knows nothing of users and sessions.
 use super::{
     github::{self, GitHub},
-    oidc::{self, Answer, Oidc, Refusal, Start},
+    oidc::{self, CallbackQuery, Oidc, OidcError, StartOptions},
     outgoing::Outgoing,
 };
-use crate::context::Chance;
-use crate::model::time::Time;
+use crate::{crypto::random::Random, model::time::Time};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
 use url::Url;
 
-/// Who knows people besides us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
-    /// Google, or whoever speaks OpenID Connect in its place.
+    /// Or another OpenID Connect provider that is configured in its place.
     Google,
-    /// GitHub, or a GitHub Enterprise server.
+    /// Or a GitHub Enterprise server.
     GitHub,
 }
 
 impl Provider {
-    /// All of them, in the order in which they are offered.
+    /// In the order in which they are offered.
     pub const ALL: [Provider; 2] = [Provider::Google, Provider::GitHub];
 
-    /// Its word in addresses, and as a way to sign in.
-    pub const fn word(self) -> &'static str {
+    /// In addresses and in the database.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Provider::Google => "google",
             Provider::GitHub => "github",
         }
     }
-    /// As people say it.
-    pub const fn title(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Provider::Google => "Google",
             Provider::GitHub => "GitHub",
         }
     }
-    /// By its word.
-    pub fn parse(word: &str) -> Option<Provider> {
-        Provider::ALL.into_iter().find(|it| it.word() == word)
+    pub fn parse(name: &str) -> Option<Provider> {
+        Provider::ALL.into_iter().find(|provider| provider.as_str() == name)
     }
-    /// Where it sends people back to: a path of ours.
+    /// The path of our redirect URI.
     pub const fn callback(self) -> &'static str {
         match self {
             Provider::Google => "/auth/google/callback",
@@ -51,64 +47,58 @@ impl Provider {
     }
 }
 
-/// Google's own name.
+/// The issuer.
 pub const GOOGLE: &str = "https://accounts.google.com";
 
-/// Who we are to each; none: its button is not shown.
+/// Our registrations; a provider without one is not offered.
 #[derive(Clone, Default)]
 pub struct Providers {
-    /// To Google.
     pub google: Option<oidc::Client>,
-    /// To GitHub.
     pub github: Option<github::Client>,
 }
 
-/// Says nothing of the secrets.
+/// Without the secrets.
 impl std::fmt::Debug for Providers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let there = [self.google.as_ref().map(|_| "google"), self.github.as_ref().map(|_| "github")];
-        f.debug_list().entries(there.iter().flatten()).finish()
+        let names = [self.google.as_ref().map(|_| "google"), self.github.as_ref().map(|_| "github")];
+        f.debug_list().entries(names.iter().flatten()).finish()
     }
 }
 
-/// A person, as the provider knows them.
+/// A person, as the provider describes them.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Which provider.
     pub provider: Provider,
-    /// Its own name.
+    /// The issuer or the address of the provider.
     pub issuer: String,
-    /// Who, for ever, there.
+    /// The provider's permanent id of the person.
     pub subject: String,
-    /// Their address, if the provider knows that it is theirs.
+    /// Only if the provider has verified it.
     pub email: Option<String>,
-    /// Their name, if it says.
     pub name: Option<String>,
-    /// By what people recognise it: an address, a handle.
+    /// By which people recognise the account: an address or a handle.
     pub label: String,
 }
 
-/// What is kept of a sign-in under way.
+/// The state of a sign-in under way, which the session keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flow {
-    /// At Google.
     Google(oidc::Flow),
-    /// At GitHub.
     GitHub(github::Flow),
 }
 
 impl Flow {
-    /// What comes back with the answer.
+    /// The `state` that the callback repeats.
     pub fn state(&self) -> &str {
         match self {
-            Flow::Google(it) => &it.state,
-            Flow::GitHub(it) => &it.state,
+            Flow::Google(flow) => &flow.state,
+            Flow::GitHub(flow) => &flow.state,
         }
     }
 }
 
-/// Asks both.
+/// A client of both providers.
 #[derive(Clone, Debug)]
 pub struct Social(Arc<Inner>);
 
@@ -120,66 +110,65 @@ struct Inner {
 }
 
 impl Social {
-    /// The addresses are the operator's own, and may be anywhere.
-    pub fn new(providers: Providers, resolver: Option<SocketAddr>) -> Social {
-        let outgoing = Outgoing::new(true, resolver);
+    /// The operator chose the addresses, so private ones are allowed.
+    pub fn new(providers: Providers, name_server: Option<SocketAddr>) -> Social {
+        let outgoing = Outgoing::new(true, name_server);
         Social(Arc::new(Inner {
             providers,
             oidc: Oidc::new(outgoing.clone()),
             github: GitHub::new(outgoing),
         }))
     }
-    /// Whether we are known to it.
-    pub fn has(&self, it: Provider) -> bool {
-        match it {
+    pub fn is_configured(&self, provider: Provider) -> bool {
+        match provider {
             Provider::Google => self.0.providers.google.is_some(),
             Provider::GitHub => self.0.providers.github.is_some(),
         }
     }
-    /// Those that we are known to.
-    pub fn all(&self) -> Vec<Provider> {
-        Provider::ALL.into_iter().filter(|it| self.has(*it)).collect()
+    pub fn configured(&self) -> Vec<Provider> {
+        Provider::ALL.into_iter().filter(|provider| self.is_configured(*provider)).collect()
     }
-    fn google(&self) -> Result<&oidc::Client, Refusal> {
-        self.0.providers.google.as_ref().ok_or_else(|| off(Provider::Google))
+    fn google(&self) -> Result<&oidc::Client, OidcError> {
+        self.0.providers.google.as_ref().ok_or_else(|| not_configured(Provider::Google))
     }
-    fn github(&self) -> Result<&github::Client, Refusal> {
-        self.0.providers.github.as_ref().ok_or_else(|| off(Provider::GitHub))
+    fn github(&self) -> Result<&github::Client, OidcError> {
+        self.0.providers.github.as_ref().ok_or_else(|| not_configured(Provider::GitHub))
     }
-    /// Where the person goes, and what is kept until they are back. `asks` lets nobody through unasked at GitHub; Google takes
-    /// no such wish.
+    /// The address to redirect to, and the state to keep until the callback. `force_prompt` makes GitHub ask the person even if
+    /// the browser has a session there; it has no effect at Google.
     pub async fn start(
         &self,
         provider: Provider,
-        chance: &Chance,
+        random: &Random,
         redirect: &str,
-        asks: bool,
-    ) -> Result<(Url, Flow), Refusal> {
+        force_prompt: bool,
+    ) -> Result<(Url, Flow), OidcError> {
         match provider {
             Provider::Google => {
-                let round = self.0.oidc.round(self.google()?.clone()).await?;
-                let (url, flow) = round.start(chance, Start { redirect, fresh: false, hint: None })?;
+                let google = self.0.oidc.provider(self.google()?.clone()).await?;
+                let options = StartOptions { redirect, force_login: false, login_hint: None };
+                let (url, flow) = google.start(random, options)?;
                 Ok((url, Flow::Google(flow)))
             }
             Provider::GitHub => {
-                let (url, flow) = self.github()?.start(chance, redirect, asks)?;
+                let (url, flow) = self.github()?.start(random, redirect, force_prompt)?;
                 Ok((url, Flow::GitHub(flow)))
             }
         }
     }
-    /// Who came back.
+    /// The profile of the person who came back.
     pub async fn finish(
         &self,
         flow: Flow,
-        answer: Answer,
+        query: CallbackQuery,
         redirect: &str,
         now: Time,
-    ) -> Result<Profile, Refusal> {
+    ) -> Result<Profile, OidcError> {
         match flow {
             Flow::Google(flow) => {
                 let client = self.google()?;
-                let round = self.0.oidc.round(client.clone()).await?;
-                let claims = self.0.oidc.finish(&round, flow, answer, redirect, now).await?.claims;
+                let google = self.0.oidc.provider(client.clone()).await?;
+                let claims = self.0.oidc.finish(&google, flow, query, redirect, now).await?.claims;
                 let label = claims.email.clone().or(claims.name.clone()).unwrap_or_default();
                 Ok(Profile {
                     provider: Provider::Google,
@@ -192,16 +181,16 @@ impl Social {
             }
             Flow::GitHub(flow) => {
                 let client = self.github()?;
-                self.0.github.finish(client, flow, answer, redirect).await
+                self.0.github.finish(client, flow, query, redirect).await
             }
         }
     }
-    /// Whether Google answers, for who looks after the installation.
-    pub async fn check_google(&self) -> Result<(), Refusal> {
-        self.0.oidc.look(&self.google()?.issuer).await.map(drop)
+    /// Checks that Google answers, for `guildhall check`.
+    pub async fn check_google(&self) -> Result<(), OidcError> {
+        self.0.oidc.discover(&self.google()?.issuer).await.map(drop)
     }
 }
 
-fn off(it: Provider) -> Refusal {
-    Refusal::new("off", format!("Signing in by {} is not set up here.", it.title()))
+fn not_configured(provider: Provider) -> OidcError {
+    OidcError::new("off", format!("Signing in with {} is not set up here.", provider.label()))
 }

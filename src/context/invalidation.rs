@@ -1,7 +1,6 @@
-//! What this process may not remember any longer. Whoever changes an account tells so here once the change is kept; whatever is
-//! kept in memory asks here before it is believed.
-use super::bloom_filter::Sieve;
-use crate::crypto::secrets::hash;
+//! What this process may no longer believe of what it cached. A change says so here once it is committed; whatever is cached
+//! asks here before it is used. `store/invalidations.rs` carries it to other processes, `gateway/replica_sync.rs` listens.
+use super::bloom_filter::BloomFilter;
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
@@ -11,32 +10,31 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Accounts and users share these many places: two that meet in one are read again together, and nothing grows.
-const PLACES: usize = 1 << 14;
+/// Accounts and users share this many slots: two that meet in one are read again together, and nothing grows.
+const SLOTS: usize = 1 << 14;
 
-/// Something that other processes must hear of.
+/// Something that every process must hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// An account, a user, or by the nil id the installation: what is remembered of it is no longer so.
+pub enum Invalidation {
+    /// An account, a user, or by the nil id the installation: what is cached of it is no longer true.
     Changed(Uuid),
-    /// A key or a token was made whose hash begins like this.
-    Made([u8; 16]),
+    /// A key or a service token was made whose hash begins like this.
+    Created([u8; 16]),
 }
 
-impl Mark {
+impl Invalidation {
     /// For the way to other processes: 33 characters.
-    pub fn spell(&self) -> String {
+    pub fn encode(&self) -> String {
         match self {
-            Mark::Changed(it) => format!("c{}", it.simple()),
-            Mark::Made(it) => format!("m{}", Uuid::from_bytes(*it).simple()),
+            Invalidation::Changed(id) => format!("c{}", id.simple()),
+            Invalidation::Created(hash) => format!("m{}", Uuid::from_bytes(*hash).simple()),
         }
     }
-    /// From there.
-    pub fn parse(text: &str) -> Option<Mark> {
+    pub fn parse(text: &str) -> Option<Invalidation> {
         let id: Uuid = text.get(1..)?.parse().ok()?;
         match text.as_bytes()[0] {
-            b'c' => Some(Mark::Changed(id)),
-            b'm' => Some(Mark::Made(id.into_bytes())),
+            b'c' => Some(Invalidation::Changed(id)),
+            b'm' => Some(Invalidation::Created(id.into_bytes())),
             _ => None,
         }
     }
@@ -44,133 +42,108 @@ impl Mark {
 
 /// When something was read: what changed later is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Since(u64);
+pub struct Generation(u64);
 
-/// What is no longer so, and for how long memory may be believed at all.
-pub struct Stale {
+/// What is no longer true, and until when anything cached may be believed at all.
+pub struct Invalidations {
     count: AtomicU64,
     all: AtomicU64,
-    places: Box<[AtomicU64]>,
-    begun: Instant,
-    /// In microseconds after `begun`.
-    trusted: AtomicU64,
-    known: RwLock<Sieves>,
+    slots: Box<[AtomicU64]>,
+    started: Instant,
+    /// In microseconds after `started`.
+    fresh_until: AtomicU64,
+    known: RwLock<KnownKeys>,
 }
 
 #[derive(Clone, Default)]
-struct Sieves {
+struct KnownKeys {
     /// That is asked.
-    whole: Option<Arc<Sieve>>,
+    complete: Option<Arc<BloomFilter>>,
     /// That is being filled.
-    coming: Option<Arc<Sieve>>,
+    filling: Option<Arc<BloomFilter>>,
 }
 
-impl Default for Stale {
-    fn default() -> Stale {
-        Stale {
+impl Default for Invalidations {
+    fn default() -> Invalidations {
+        Invalidations {
             count: AtomicU64::new(0),
             all: AtomicU64::new(0),
-            places: std::iter::repeat_with(AtomicU64::default).take(PLACES).collect(),
-            begun: Instant::now(),
-            trusted: AtomicU64::new(0),
+            slots: std::iter::repeat_with(AtomicU64::default).take(SLOTS).collect(),
+            started: Instant::now(),
+            fresh_until: AtomicU64::new(0),
             known: RwLock::default(),
         }
     }
 }
 
-impl Stale {
-    /// To be asked before reading: what is told from now on makes what is read stale.
-    pub fn since(&self) -> Since {
-        Since(self.count.load(SeqCst))
+impl Invalidations {
+    /// To be asked before reading: what is published from now on makes what is read outdated.
+    pub fn generation(&self) -> Generation {
+        Generation(self.count.load(SeqCst))
     }
-    /// Whether what was read since then, and is about these, still holds.
-    pub fn holds(&self, since: Since, about: &[Uuid]) -> bool {
-        self.all.load(SeqCst) <= since.0 && about.iter().all(|it| self.place(*it).load(SeqCst) <= since.0)
+    /// Whether what was read in that generation, and is about these ids, is still true.
+    pub fn is_current(&self, read: Generation, about: &[Uuid]) -> bool {
+        self.all.load(SeqCst) <= read.0 && about.iter().all(|id| self.slot(*id).load(SeqCst) <= read.0)
     }
-    /// Whether what was shown of these, or to these, is shown so still.
-    pub fn shows(&self, since: Since, whom: &[Uuid]) -> bool {
-        self.holds(since, whom) && whom.iter().all(|it| self.place(view(*it)).load(SeqCst) <= since.0)
-    }
-    /// What is shown of these, or to these, is read anew. Told after it is kept.
-    pub fn renew(&self, whom: &[Uuid]) {
-        if whom.is_empty() {
+    /// Called after the commit: who reads from now on reads the new state.
+    pub fn publish(&self, invalidations: &[Invalidation]) {
+        if invalidations.is_empty() {
             return;
         }
         let count = self.count.fetch_add(1, SeqCst) + 1;
-        for it in whom {
-            self.place(view(*it)).fetch_max(count, SeqCst);
-        }
-    }
-    /// These changed. Told after they are kept: who reads from now on reads them as they are.
-    pub fn tell(&self, marks: &[Mark]) {
-        if marks.is_empty() {
-            return;
-        }
-        let count = self.count.fetch_add(1, SeqCst) + 1;
-        for mark in marks {
-            match mark {
-                Mark::Changed(it) => drop(self.place(*it).fetch_max(count, SeqCst)),
-                Mark::Made(it) => {
-                    let Sieves { whole, coming } = self.sieves();
-                    whole.iter().chain(&coming).for_each(|sieve| sieve.add(it));
+        for invalidation in invalidations {
+            match invalidation {
+                Invalidation::Changed(id) => drop(self.slot(*id).fetch_max(count, SeqCst)),
+                Invalidation::Created(hash) => {
+                    let KnownKeys { complete, filling } = self.known_keys();
+                    complete.iter().chain(&filling).for_each(|filter| filter.add(hash));
                 }
             }
         }
     }
     /// Something was missed: nothing that was read until now is believed.
-    pub fn tell_all(&self) {
+    pub fn invalidate_all(&self) {
         let count = self.count.fetch_add(1, SeqCst) + 1;
         self.all.fetch_max(count, SeqCst);
     }
-    /// All that was told elsewhere until `at` was heard: memory is believed for so long after it.
-    pub fn trust(&self, at: Instant, long: Duration) {
-        let until = at.saturating_duration_since(self.begun) + long;
-        self.trusted.fetch_max(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), SeqCst);
+    /// All that was published elsewhere until `at` was heard: what is cached may be believed for so long after it.
+    pub fn mark_fresh(&self, at: Instant, duration: Duration) {
+        let until = at.saturating_duration_since(self.started) + duration;
+        self.fresh_until.fetch_max(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), SeqCst);
     }
-    /// Whether memory is believed now. If not, the database is asked each time.
-    pub fn is_trusted(&self) -> bool {
-        u128::from(self.trusted.load(SeqCst)) > self.begun.elapsed().as_micros()
+    /// Whether what is cached may be believed now. If not, the database is asked each time.
+    pub fn is_fresh(&self) -> bool {
+        u128::from(self.fresh_until.load(SeqCst)) > self.started.elapsed().as_micros()
     }
-    /// Whether a secret with this hash is surely none of ours, without looking it up.
+    /// Whether a secret with this hash is certainly none of ours: no look-up is needed.
     pub fn is_unknown(&self, hash: &[u8]) -> bool {
-        self.is_trusted() && self.sieves().whole.is_some_and(|it| !it.may_hold(hash))
+        self.is_fresh() && self.known_keys().complete.is_some_and(|filter| !filter.may_contain(hash))
     }
-    /// Whether the keys and tokens that there are should be counted, or counted again.
-    pub fn wants_counting(&self) -> bool {
-        self.sieves().whole.is_none_or(|it| it.is_crowded())
+    /// Whether the keys and tokens that exist should be counted, or counted again.
+    pub fn needs_key_count(&self) -> bool {
+        self.known_keys().complete.is_none_or(|filter| filter.is_saturated())
     }
-    /// From now on, what is made is added to this one too.
-    pub fn begin_counting(&self, sieve: Arc<Sieve>) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).coming = Some(sieve);
+    /// From now on, what is made is added to this filter too.
+    pub fn begin_key_count(&self, filter: Arc<BloomFilter>) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).filling = Some(filter);
     }
-    /// It holds all there are: it is the one that is asked.
-    pub fn end_counting(&self) {
-        let mut it = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        it.whole = it.coming.take().or_else(|| it.whole.take());
+    /// The filter holds all that exist: from now on it is the one that is asked.
+    pub fn finish_key_count(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.complete = known.filling.take().or_else(|| known.complete.take());
     }
-    /// Something was missed: nobody is called unknown until all are counted again.
-    pub fn forget_known(&self) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Sieves::default();
+    /// Something was missed: nobody is called unknown until all keys are counted again.
+    pub fn forget_known_keys(&self) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = KnownKeys::default();
     }
-    fn sieves(&self) -> Sieves {
+    fn known_keys(&self) -> KnownKeys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn place(&self, id: Uuid) -> &AtomicU64 {
-        // The last bytes of our ids are random: counted from the end, for the first of these eight holds the variant.
+    fn slot(&self, id: Uuid) -> &AtomicU64 {
+        // Counted from the end of the id: the first bytes are the time, the eighth from the end holds the variant.
         let number = u64::from_be_bytes(*id.as_bytes().last_chunk().expect("an id has sixteen bytes"));
-        &self.places[usize::try_from(number % PLACES as u64).unwrap_or(0)]
+        &self.slots[usize::try_from(number % SLOTS as u64).unwrap_or(0)]
     }
-}
-
-/// What is shown of an account or to a user has a place of its own: keys need not be read again for it.
-fn view(id: Uuid) -> Uuid {
-    Uuid::from_u128(!id.as_u128())
-}
-
-/// Somebody who is known by an address alone, in the place of an id.
-pub fn by_address(key: &str) -> Uuid {
-    let hash = hash(key);
-    Uuid::from_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
 }
 
 #[cfg(test)]
@@ -178,41 +151,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changed_later_is_stale_and_nothing_else() {
-        let (stale, one, other) = (Stale::default(), Uuid::from_u128(1), Uuid::from_u128(2));
-        let before = stale.since();
-        assert!(stale.holds(before, &[one, other]));
-        stale.tell(&[Mark::Changed(one)]);
-        assert!(!stale.holds(before, &[other, one]));
-        assert!(stale.holds(before, &[other]));
-        assert!(stale.holds(stale.since(), &[one]));
-        stale.tell_all();
-        assert!(!stale.holds(before, &[other]));
+    fn what_changed_later_is_invalid_and_nothing_else() {
+        let (invalidations, one, other) = (Invalidations::default(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let before = invalidations.generation();
+        assert!(invalidations.is_current(before, &[one, other]));
+        invalidations.publish(&[Invalidation::Changed(one)]);
+        assert!(!invalidations.is_current(before, &[other, one]));
+        assert!(invalidations.is_current(before, &[other]));
+        assert!(invalidations.is_current(invalidations.generation(), &[one]));
+        invalidations.invalidate_all();
+        assert!(!invalidations.is_current(before, &[other]));
     }
 
     #[test]
     fn nothing_is_believed_before_it_is_heard() {
-        let stale = Stale::default();
-        assert!(!stale.is_trusted());
-        stale.trust(Instant::now(), Duration::from_secs(60));
-        assert!(stale.is_trusted());
-        assert!(!stale.is_unknown(&[7; 32]), "nobody counted the keys yet");
-        stale.begin_counting(Arc::new(Sieve::of(10)));
-        assert!(!stale.is_unknown(&[7; 32]), "they are being counted");
-        stale.tell(&[Mark::Made([8; 16])]);
-        stale.end_counting();
-        assert!(stale.is_unknown(&[7; 32]) && !stale.is_unknown(&[8; 32]));
-        stale.tell(&[Mark::Made([7; 16])]);
-        assert!(!stale.is_unknown(&[7; 32]));
+        let invalidations = Invalidations::default();
+        assert!(!invalidations.is_fresh());
+        invalidations.mark_fresh(Instant::now(), Duration::from_secs(60));
+        assert!(invalidations.is_fresh());
+        assert!(!invalidations.is_unknown(&[7; 32]), "nobody counted the keys yet");
+        invalidations.begin_key_count(Arc::new(BloomFilter::with_capacity(10)));
+        assert!(!invalidations.is_unknown(&[7; 32]), "they are being counted");
+        invalidations.publish(&[Invalidation::Created([8; 16])]);
+        invalidations.finish_key_count();
+        assert!(invalidations.is_unknown(&[7; 32]) && !invalidations.is_unknown(&[8; 32]));
+        invalidations.publish(&[Invalidation::Created([7; 16])]);
+        assert!(!invalidations.is_unknown(&[7; 32]));
     }
 
     #[test]
-    fn marks_travel_as_text() {
-        for it in [Mark::Changed(Uuid::from_u128(77)), Mark::Made([9; 16])] {
-            assert_eq!(it.spell().len(), 33);
-            assert_eq!(Mark::parse(&it.spell()), Some(it));
+    fn invalidations_travel_as_text() {
+        for invalidation in [Invalidation::Changed(Uuid::from_u128(77)), Invalidation::Created([9; 16])] {
+            assert_eq!(invalidation.encode().len(), 33);
+            assert_eq!(Invalidation::parse(&invalidation.encode()), Some(invalidation));
         }
-        assert_eq!(Mark::parse(""), None);
-        assert_eq!(Mark::parse("é"), None);
+        assert_eq!(Invalidation::parse(""), None);
+        assert_eq!(Invalidation::parse("é"), None);
     }
 }

@@ -1,9 +1,8 @@
-//! Passkeys (`WebAuthn`): this installation as the relying party. Each must verify its user, by a finger, a face or a PIN, and is
-//! then two factors in one; each can be found without a name, and is then a way in by itself.
+//! Passkeys (`WebAuthn`), with this installation as the relying party. Every passkey verifies its user by a finger, a face or a
+//! PIN, which makes it two factors in one, and is discoverable, which makes it a sign-in without a user name.
 use crate::{
-    context::Rules,
     error::{Error, Result},
-    model::access::Person,
+    model::actor::UserSummary,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,18 +13,18 @@ use webauthn_rs::prelude::{
 };
 
 /// This installation, as authenticators know it.
-pub struct Party(Webauthn);
+pub struct RelyingParty(Webauthn);
 
-/// A challenge to make a passkey, as the session keeps it.
+/// The challenge of a registration, which the session keeps.
 #[derive(Serialize, Deserialize)]
-pub struct Making(PasskeyRegistration);
+pub struct Registration(PasskeyRegistration);
 
-/// A challenge to sign with a passkey, as the session keeps it.
+/// The challenge of an authentication, which the session keeps.
 #[derive(Serialize, Deserialize)]
-pub struct Signing(DiscoverableAuthentication);
+pub struct Authentication(DiscoverableAuthentication);
 
-/// What a browser brings back when a challenge was signed.
-pub struct Signed(PublicKeyCredential);
+/// The browser's answer to the challenge of an authentication.
+pub struct Assertion(PublicKeyCredential);
 
 /// A passkey as it is stored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,7 +32,7 @@ pub struct Signed(PublicKeyCredential);
 pub struct Credential(Passkey);
 
 impl Credential {
-    /// By what its authenticator knows it.
+    /// The credential id, which the authenticator chose.
     pub fn id(&self) -> &[u8] {
         self.0.cred_id().as_slice()
     }
@@ -43,79 +42,88 @@ fn refused() -> Error {
     Error::invalid("credential", "refused", "The passkey was not accepted. Try again, or use another way.")
 }
 
-/// What the program brings back is the browser's: whatever cannot be read is refused.
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| refused())
+fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
+    serde_json::from_str(json).map_err(|_| refused())
 }
 
-impl Party {
-    /// At the base URL. None where that is a bare IP address: browsers bind passkeys to names.
-    pub fn of(rules: &Rules) -> Option<Party> {
-        let origin = Url::parse(&rules.base_url).ok()?;
-        let name = origin.domain()?;
-        WebauthnBuilder::new(name, &origin).ok()?.rp_name("Guildhall").build().ok().map(Party)
+impl RelyingParty {
+    /// `None` if the base URL has an IP address for a host: browsers bind passkeys to domain names.
+    pub fn new(base_url: &str) -> Option<RelyingParty> {
+        let origin = Url::parse(base_url).ok()?;
+        let domain = origin.domain()?;
+        WebauthnBuilder::new(domain, &origin).ok()?.rp_name("Guildhall").build().ok().map(RelyingParty)
     }
-    /// Asks for a new passkey; not on an authenticator that holds one of these already.
-    pub fn make(&self, person: &Person, known: Vec<Vec<u8>>) -> Result<(Value, Making)> {
-        let begun = self.0.start_passkey_registration(person.id.0, &person.email, &person.name, Some(known));
-        let (asked, making) = begun.map_err(|it| Error::Internal(it.to_string()))?;
-        let mut asked = to_json(&asked)?;
-        // Without this a security key would keep nothing by which it could sign in alone.
-        asked["publicKey"]["authenticatorSelection"]["residentKey"] = "required".into();
-        asked["publicKey"]["authenticatorSelection"]["requireResidentKey"] = true.into();
-        Ok((asked, Making(making)))
-    }
-    /// The passkey that was made.
-    pub fn made(&self, Making(making): &Making, answer: &str) -> Result<Credential> {
-        let answer: RegisterPublicKeyCredential = read(answer)?;
-        self.0.finish_passkey_registration(&answer, making).map(Credential).map_err(|_| refused())
-    }
-    /// Asks for a signature: by one of these, or by whichever the browser finds.
-    pub fn ask(&self, known: &[Vec<u8>]) -> Result<(Value, Signing)> {
-        let begun = self.0.start_discoverable_authentication();
-        let (asked, signing) = begun.map_err(|it| Error::Internal(it.to_string()))?;
-        let mut asked = to_json(&asked)?;
-        // A button asks, not the list under a field.
-        asked.as_object_mut().map(|it| it.remove("mediation"));
-        let allowed = known.iter().map(|it| serde_json::json!({ "type": "public-key", "id": in_base64(it) }));
-        asked["publicKey"]["allowCredentials"] = allowed.collect();
-        Ok((asked, Signing(signing)))
-    }
-    /// Whether the signature is that of this passkey; then the passkey as it is from now on, its counter moved.
-    pub fn signed(
+    /// Options for `navigator.credentials.create`, and the challenge to keep. Authenticators that hold a passkey of `existing`
+    /// are excluded.
+    pub fn start_registration(
         &self,
-        Signing(signing): Signing,
-        Signed(answer): &Signed,
-        it: &Credential,
+        user: &UserSummary,
+        existing: Vec<Vec<u8>>,
+    ) -> Result<(Value, Registration)> {
+        let started = self.0.start_passkey_registration(user.id.0, &user.email, &user.name, Some(existing));
+        let (options, challenge) = started.map_err(|error| Error::Internal(error.to_string()))?;
+        let mut options = to_json(&options)?;
+        // Otherwise a security key would store nothing that identifies the user, and could not sign in alone.
+        options["publicKey"]["authenticatorSelection"]["residentKey"] = "required".into();
+        options["publicKey"]["authenticatorSelection"]["requireResidentKey"] = true.into();
+        Ok((options, Registration(challenge)))
+    }
+    pub fn finish_registration(
+        &self,
+        Registration(challenge): &Registration,
+        response: &str,
     ) -> Result<Credential> {
-        let done =
-            self.0.finish_discoverable_authentication_v2(answer, signing, &it.0).map_err(|_| refused())?;
-        let mut after = it.clone();
-        after.0.update_credential(&done);
-        Ok(after)
+        let response: RegisterPublicKeyCredential = parse(response)?;
+        self.0.finish_passkey_registration(&response, challenge).map(Credential).map_err(|_| refused())
+    }
+    /// Options for `navigator.credentials.get`, and the challenge to keep. If `allowed` is empty, any passkey that the browser
+    /// has for this installation may be used.
+    pub fn start_authentication(&self, allowed: &[Vec<u8>]) -> Result<(Value, Authentication)> {
+        let started = self.0.start_discoverable_authentication();
+        let (options, challenge) = started.map_err(|error| Error::Internal(error.to_string()))?;
+        let mut options = to_json(&options)?;
+        // "Conditional" mediation offers passkeys in the autofill of a field: we ask when a button is pressed.
+        options.as_object_mut().map(|options| options.remove("mediation"));
+        let allowed =
+            allowed.iter().map(|id| serde_json::json!({ "type": "public-key", "id": base64_url(id) }));
+        options["publicKey"]["allowCredentials"] = allowed.collect();
+        Ok((options, Authentication(challenge)))
+    }
+    /// Checks the signature. Returns the passkey with its signature counter advanced, to be stored.
+    pub fn finish_authentication(
+        &self,
+        Authentication(challenge): Authentication,
+        Assertion(response): &Assertion,
+        credential: &Credential,
+    ) -> Result<Credential> {
+        let finished = self.0.finish_discoverable_authentication_v2(response, challenge, &credential.0);
+        let result = finished.map_err(|_| refused())?;
+        let mut updated = credential.clone();
+        updated.0.update_credential(&result);
+        Ok(updated)
     }
 }
 
-impl Signed {
-    /// From the form.
-    pub fn read(answer: &str) -> Result<Signed> {
-        read(answer).map(Signed)
+impl Assertion {
+    /// From the JSON that the page's script put into the form.
+    pub fn parse(json: &str) -> Result<Assertion> {
+        parse(json).map(Assertion)
     }
-    /// Which passkey claims to have signed.
-    pub fn id(&self) -> &[u8] {
+    /// The id of the passkey that claims to have signed.
+    pub fn credential_id(&self) -> &[u8] {
         self.0.get_credential_id()
     }
-    /// Whose it claims to be, if it says.
-    pub fn user(&self) -> Option<&[u8]> {
+    /// The id of the user that it claims to belong to.
+    pub fn user_handle(&self) -> Option<&[u8]> {
         self.0.get_user_unique_id()
     }
 }
 
-fn to_json(it: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(it).map_err(|it| Error::Internal(it.to_string()))
+fn to_json(options: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(options).map_err(|error| Error::Internal(error.to_string()))
 }
 
-fn in_base64(bytes: &[u8]) -> String {
+fn base64_url(bytes: &[u8]) -> String {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -125,14 +133,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passkeys_need_a_name() {
-        let at = |base_url: &str| {
-            let base_url = base_url.to_owned();
-            Party::of(&Rules { base_url, ..Rules::default() })
-        };
-        assert!(at("https://console.example.com").is_some());
-        assert!(at("http://localhost:3000").is_some());
-        assert!(at("http://127.0.0.1:3000").is_none());
-        assert!(at("http://[::1]:3000").is_none());
+    fn passkeys_need_a_domain_name() {
+        assert!(RelyingParty::new("https://console.example.com").is_some());
+        assert!(RelyingParty::new("http://localhost:3000").is_some());
+        assert!(RelyingParty::new("http://127.0.0.1:3000").is_none());
+        assert!(RelyingParty::new("http://[::1]:3000").is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! Secrets: tokens in links, keys for machines, and what is encrypted or signed under the secret key.
-use crate::context::Chance;
+//! Tokens in links, API keys and service tokens, and encryption and MACs under keys derived from the secret key.
+use super::random::Random;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     Key, XChaCha20Poly1305, XNonce,
@@ -8,30 +8,30 @@ use chacha20poly1305::{
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256: all that is stored of a token or a key.
+/// SHA-256. Of a token or a key, only this is stored.
 pub fn hash(secret: &str) -> Vec<u8> {
     digest(secret).to_vec()
 }
 
-/// The same where it is looked for in memory.
+/// The same as an array, for lookups in memory.
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
 /// A token for a link: 256 bits.
-pub fn token(chance: &Chance) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(chance.bytes::<32>())
+pub fn token(random: &Random) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(random.bytes::<32>())
 }
 
-/// A code that somebody keeps on paper and types in need: 50 bits, without letters that look alike.
-pub fn recovery_code(chance: &Chance) -> String {
-    let letters = chance.bytes::<10>().map(|it| char::from(BASE32[usize::from(it % 32)]));
+/// 50 bits in an alphabet without characters that look alike: people keep it on paper.
+pub fn recovery_code(random: &Random) -> String {
+    let letters = random.bytes::<10>().map(|byte| char::from(BASE32[usize::from(byte % 32)]));
     let text: String = letters.iter().collect();
     format!("{}-{}", &text[..5], &text[5..])
 }
 
-/// A recovery code as it was printed, however it was typed.
-pub fn tidy_recovery_code(typed: &str) -> String {
+/// A recovery code as it was printed, whatever separators and case were typed. Empty if it cannot be one.
+pub fn normalize_recovery_code(typed: &str) -> String {
     let letters: String =
         typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     if letters.len() == 10 { format!("{}-{}", &letters[..5], &letters[5..]) } else { String::new() }
@@ -39,12 +39,12 @@ pub fn tidy_recovery_code(typed: &str) -> String {
 
 const BASE32: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
 
-/// What a machine's secret is for.
+/// The kinds of secrets for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// A member's API key.
     Key,
-    /// The platform's own back end.
+    /// A service token of the platform's own back end.
     Service,
 }
 
@@ -58,36 +58,37 @@ impl KeyKind {
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const RANDOM: usize = 40;
-const CHECKSUM: usize = 6;
+const RANDOM_LENGTH: usize = 40;
+const CHECKSUM_LENGTH: usize = 6;
 
-/// A new secret for a machine: prefix, 40 random base62 characters (238 bits), and a checksum by which scanners know it.
-pub fn machine_key(kind: KeyKind, chance: &Chance) -> String {
+/// A prefix, 40 random base62 characters (238 bits), and a checksum by which scanners for leaked secrets recognise it.
+pub fn machine_key(kind: KeyKind, random: &Random) -> String {
     let mut key = kind.prefix().to_owned();
-    while key.len() < kind.prefix().len() + RANDOM {
-        // 248 is the highest multiple of 62 in a byte: what is above it would favour some characters.
-        let bytes: [u8; 64] = chance.bytes();
-        let letters = bytes.iter().filter(|it| **it < 248).map(|it| BASE62[usize::from(*it) % 62] as char);
-        let room = kind.prefix().len() + RANDOM - key.len();
-        key.extend(letters.take(room));
+    while key.len() < kind.prefix().len() + RANDOM_LENGTH {
+        // Rejection sampling: 248 is the highest multiple of 62 in a byte, and bytes above it would favour some characters.
+        let bytes: [u8; 64] = random.bytes();
+        let letters =
+            bytes.iter().filter(|byte| **byte < 248).map(|byte| BASE62[usize::from(*byte) % 62] as char);
+        let missing = kind.prefix().len() + RANDOM_LENGTH - key.len();
+        key.extend(letters.take(missing));
     }
     let sum = checksum(&key);
     key.extend(sum.map(char::from));
     key
 }
 
-/// Whether this has the form of a secret of that kind, checksum included. Says nothing about its being known.
+/// Whether this is well formed, checksum included. Says nothing about whether it exists.
 pub fn is_machine_key(kind: KeyKind, key: &str) -> bool {
-    let whole = kind.prefix().len() + RANDOM + CHECKSUM;
-    key.len() == whole
+    let length = kind.prefix().len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+    key.len() == length
         && key.starts_with(kind.prefix())
         && key.is_ascii()
-        && checksum(&key[..whole - CHECKSUM]) == key.as_bytes()[whole - CHECKSUM..]
+        && checksum(&key[..length - CHECKSUM_LENGTH]) == key.as_bytes()[length - CHECKSUM_LENGTH..]
 }
 
-fn checksum(text: &str) -> [u8; CHECKSUM] {
+fn checksum(text: &str) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32fast::hash(text.as_bytes());
-    let mut digits = [b'0'; CHECKSUM];
+    let mut digits = [b'0'; CHECKSUM_LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = BASE62[(rest % 62) as usize];
         rest /= 62;
@@ -95,49 +96,54 @@ fn checksum(text: &str) -> [u8; CHECKSUM] {
     digits
 }
 
-/// Encrypts and signs under keys derived from the secret key, one for each purpose.
-pub struct Seal {
+/// Encryption and MACs, each under its own key derived from the secret key.
+pub struct Secrets {
     cipher: XChaCha20Poly1305,
-    audit: [u8; 32],
-    device: [u8; 32],
-    recovery: [u8; 32],
+    audit_key: [u8; 32],
+    browser_key: [u8; 32],
+    recovery_key: [u8; 32],
 }
 
-impl Seal {
-    /// From the secret key: at least 32 bytes.
-    pub fn new(secret: &[u8]) -> Seal {
+impl Secrets {
+    /// `secret` must have at least 32 bytes. The purposes are part of the derivation, and can never change.
+    pub fn new(secret: &[u8]) -> Secrets {
         let derive = |purpose: &str| -> [u8; 32] { mac(secret, &[purpose.as_bytes()]) };
         let cipher = XChaCha20Poly1305::new(&Key::from(derive("seal")));
-        Seal { cipher, audit: derive("audit"), device: derive("device"), recovery: derive("recovery") }
+        Secrets {
+            cipher,
+            audit_key: derive("audit"),
+            browser_key: derive("device"),
+            recovery_key: derive("recovery"),
+        }
     }
-    /// Encrypts for one place: what is copied to another place does not open there.
-    pub fn close(&self, chance: &Chance, place: &str, plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; 24] = chance.bytes();
-        let payload = Payload { msg: plain, aad: place.as_bytes() };
-        let sealed =
+    /// XChaCha20-Poly1305. `aad` names the place of the value: copied to another place, it does not decrypt.
+    pub fn encrypt(&self, random: &Random, aad: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce: [u8; 24] = random.bytes();
+        let payload = Payload { msg: plain, aad: aad.as_bytes() };
+        let ciphertext =
             self.cipher.encrypt(&XNonce::from(nonce), payload).expect("what fits in memory can be encrypted");
-        [&nonce[..], &sealed].concat()
+        [&nonce[..], &ciphertext].concat()
     }
-    /// Decrypts; none if the key is another, or somebody touched it.
-    pub fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<24>()?;
-        self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place.as_bytes() }).ok()
+    /// `None` if the key or the `aad` is another, or the value was changed.
+    pub fn decrypt(&self, aad: &str, encrypted: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, ciphertext) = encrypted.split_first_chunk::<24>()?;
+        self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: aad.as_bytes() }).ok()
     }
-    /// The audit log's link: over the link before and the event.
-    pub fn link(&self, before: &[u8], event: &[u8]) -> Vec<u8> {
-        mac(&self.audit, &[before, event]).to_vec()
+    /// Chains an event of the audit log to the MAC of the event before it.
+    pub fn chain_mac(&self, before: &[u8], event: &[u8]) -> Vec<u8> {
+        mac(&self.audit_key, &[before, event]).to_vec()
     }
-    /// What a known browser's cookie carries.
-    pub fn device(&self, user: &[u8]) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(mac(&self.device, &[user]))
+    /// The cookie by which a browser that a user has signed in with is recognised.
+    pub fn browser_token(&self, user: &[u8]) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(mac(&self.browser_key, &[user]))
     }
-    /// By what a user's recovery code is known. It is short enough to be guessed from a plain hash.
-    pub fn recovery(&self, user: &[u8], code: &str) -> Vec<u8> {
-        mac(&self.recovery, &[user, code.as_bytes()]).to_vec()
+    /// Stored instead of a plain hash, from which so short a code could be guessed.
+    pub fn recovery_code_mac(&self, user: &[u8], code: &str) -> Vec<u8> {
+        mac(&self.recovery_key, &[user, code.as_bytes()]).to_vec()
     }
 }
 
-/// HMAC-SHA-256 over parts, each behind its length, so that no two lists of parts read alike.
+/// HMAC-SHA-256 over parts, each after its length, so that different lists of parts never have the same bytes.
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac =
         <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -154,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_key_carries_its_kind_and_a_checksum() {
-        let chance = Chance::real();
+        let random = Random::real();
         for _ in 0..200 {
-            let key = machine_key(KeyKind::Key, &chance);
+            let key = machine_key(KeyKind::Key, &random);
             assert!(is_machine_key(KeyKind::Key, &key));
             assert!(!is_machine_key(KeyKind::Service, &key));
             assert!(!is_machine_key(KeyKind::Key, &key[..key.len() - 1]));
@@ -168,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_in_its_place_alone() {
-        let (seal, chance) = (Seal::new(&[7; 32]), Chance::real());
-        let closed = seal.close(&chance, "mail 1", b"a token");
-        assert_eq!(seal.open("mail 1", &closed).as_deref(), Some(&b"a token"[..]));
-        assert_eq!(seal.open("mail 2", &closed), None);
-        assert_eq!(Seal::new(&[8; 32]).open("mail 1", &closed), None);
-        assert_eq!(seal.open("mail 1", &closed[..20]), None);
+    fn a_value_decrypts_in_its_own_place_only() {
+        let (secrets, random) = (Secrets::new(&[7; 32]), Random::real());
+        let encrypted = secrets.encrypt(&random, "mail 1", b"a token");
+        assert_eq!(secrets.decrypt("mail 1", &encrypted).as_deref(), Some(&b"a token"[..]));
+        assert_eq!(secrets.decrypt("mail 2", &encrypted), None);
+        assert_eq!(Secrets::new(&[8; 32]).decrypt("mail 1", &encrypted), None);
+        assert_eq!(secrets.decrypt("mail 1", &encrypted[..20]), None);
     }
 }

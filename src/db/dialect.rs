@@ -1,36 +1,42 @@
-//! The few spellings that SQLite lacks.
-use super::Dialect;
+//! Translates statements: predicates into what they mean, and the Postgres dialect into SQLite's.
+use super::{Dialect, predicates::expand};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::{PoisonError, RwLock},
 };
 
-/// A statement as the engine spells it. Each is spelled once: statements are literals, so there are only so many.
+/// Translates a statement. Translations are cached by the address of the literal and leaked: there are as many as literals.
 pub fn translate(sql: &'static str, dialect: Dialect) -> &'static str {
-    static SPELLED: RwLock<BTreeMap<(usize, usize), &'static str>> = RwLock::new(BTreeMap::new());
-    if dialect == Dialect::Postgres {
-        return sql;
+    type Literal = (usize, usize, Dialect);
+    static TRANSLATED: RwLock<BTreeMap<Literal, &'static str>> = RwLock::new(BTreeMap::new());
+    let at = (sql.as_ptr().addr(), sql.len(), dialect);
+    if let Some(text) = TRANSLATED.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
+        return text;
     }
-    let at = (sql.as_ptr().addr(), sql.len());
-    if let Some(had) = SPELLED.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
-        return had;
-    }
-    let text = match lite(sql) {
+    let expanded: &'static str = match expand(sql) {
         Cow::Borrowed(text) => text,
         Cow::Owned(text) => text.leak(),
     };
-    SPELLED.write().unwrap_or_else(PoisonError::into_inner).insert(at, text);
+    let text = match dialect {
+        Dialect::Postgres => Cow::Borrowed(expanded),
+        Dialect::Sqlite => to_sqlite(expanded),
+    };
+    let text = match text {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => text.leak(),
+    };
+    TRANSLATED.write().unwrap_or_else(PoisonError::into_inner).insert(at, text);
     text
 }
 
-fn lite(sql: &'static str) -> Cow<'static, str> {
+fn to_sqlite(sql: &'static str) -> Cow<'static, str> {
     let sql = LOCKS.iter().fold(sql, |sql, lock| sql.strip_suffix(lock).unwrap_or(sql));
-    if !MARKS.iter().any(|it| sql.contains(it)) {
+    if !TRIGGERS.iter().any(|trigger| sql.contains(trigger)) {
         return sql.into();
     }
     let sql = elements(recordset(sql));
-    let mut text = SPELLINGS.iter().fold(sql, |text, (theirs, ours)| text.replace(theirs, ours));
+    let mut text = REPLACEMENTS.iter().fold(sql, |text, (postgres, sqlite)| text.replace(postgres, sqlite));
     for n in 1..=9 {
         let one = format!("= any(${n}::text[])");
         text = text.replace(&one, &format!("in (select value from json_each(${n}))"));
@@ -40,19 +46,18 @@ fn lite(sql: &'static str) -> Cow<'static, str> {
     text.into()
 }
 
-/// As Postgres says it, as SQLite says it. The id is in 32 hexadecimal digits; rows come in
-/// as one JSON array.
-const SPELLINGS: &[(&str, &str)] = &[
+/// Postgres, SQLite. Ids within JSON are 32 hexadecimal digits.
+const REPLACEMENTS: &[(&str, &str)] = &[
     ("json_agg(", "json_group_array("),
     ("json_build_object(", "json_object("),
     ("encode(uuid_send(", "lower(hex("),
     ("), 'hex')", "))"),
 ];
 
-/// What gives away that a statement needs another spelling.
-const MARKS: &[&str] = &["any($", "json_agg(", "uuid_send(", "json_array_elements(", "json_to_recordset("];
+/// A statement without any of these is the same on both engines.
+const TRIGGERS: &[&str] = &["any($", "json_agg(", "uuid_send(", "json_array_elements(", "json_to_recordset("];
 
-/// Many rows in one value: `json_to_recordset($1::json) as e(name type, …)`.
+/// Translates `json_to_recordset($1::json) as e(name type, …)`.
 fn recordset(sql: &str) -> String {
     let parts = || {
         let (before, rest) = sql.split_once("json_to_recordset(")?;
@@ -62,16 +67,16 @@ fn recordset(sql: &str) -> String {
         Some((before, value, alias, columns, after))
     };
     let Some((before, value, alias, columns, after)) = parts() else { return sql.to_owned() };
-    let column = |it: &str| match it.trim().split_once(' ') {
+    let column = |column: &str| match column.trim().split_once(' ') {
         Some((name, "uuid")) => format!("unhex(value ->> '{name}') as {name}"),
         Some((name, _)) => format!("value ->> '{name}' as {name}"),
-        None => it.to_owned(),
+        None => column.to_owned(),
     };
     let columns: Vec<String> = columns.split(',').map(column).collect();
     format!("{before}(select {} from json_each({value})) {alias}{after}", columns.join(", "))
 }
 
-/// What stands in an array by its number: `json_array_elements(cast($1 as json)) as e(value)`, `cast(e.value ->> 0 as uuid)`.
+/// Translates `json_array_elements(cast($1 as json)) as e(value)` and `cast(e.value ->> 0 as uuid)`.
 fn elements(mut sql: String) -> String {
     let between = |sql: &str, begin: &str, end: &str| {
         let at = sql.find(begin)?;
@@ -80,8 +85,8 @@ fn elements(mut sql: String) -> String {
     };
     while let Some((at, inner)) = between(&sql, "json_array_elements(cast(", "(value)") {
         let (value, alias) = inner.split_once(" as json)) as ").unwrap_or((&inner, ""));
-        let whole = at..at + "json_array_elements(cast(".len() + inner.len() + "(value)".len();
-        sql.replace_range(whole, &format!("json_each({value}) as {alias}"));
+        let range = at..at + "json_array_elements(cast(".len() + inner.len() + "(value)".len();
+        sql.replace_range(range, &format!("json_each({value}) as {alias}"));
     }
     while let Some(end) = sql.find(" as uuid)") {
         let begin = sql[..end].rfind("cast(").filter(|at| sql[*at..end].contains("->>"));
@@ -92,36 +97,37 @@ fn elements(mut sql: String) -> String {
     sql
 }
 
-/// SQLite has one writer: who may write has locked all.
+/// SQLite has one writer, whose transaction locks the whole database.
 const LOCKS: &[&str] = &[" for update skip locked", " for no key update", " for update", " for share"];
 
-/// The highest `$n`.
+/// The highest placeholder `$n`.
 pub fn highest(sql: &str) -> usize {
-    let number = |it: &str| {
-        let digits: String = it.chars().take_while(char::is_ascii_digit).collect();
+    let number = |part: &str| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().unwrap_or(0)
     };
     sql.split('$').skip(1).map(number).max().unwrap_or(0)
 }
 
-/// A migration as the engine spells it. Types are spelled the Postgres way; a line that starts with `--pg ` or `--lite `
-/// is for that engine alone.
+/// Translates a migration, which is written with the types of Postgres. A line that starts with `--pg ` or `--lite ` is for
+/// that engine only.
 pub fn ddl(text: &str, dialect: Dialect) -> String {
     let (ours, theirs) = match dialect {
         Dialect::Postgres => ("--pg ", "--lite "),
         Dialect::Sqlite => ("--lite ", "--pg "),
     };
-    let lines = text.lines().map(str::trim_start).filter(|it| !it.starts_with(theirs));
-    let lines = lines.map(|it| it.strip_prefix(ours).unwrap_or(it)).filter(|it| !it.starts_with("--"));
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with(theirs));
+    let lines =
+        lines.map(|line| line.strip_prefix(ours).unwrap_or(line)).filter(|line| !line.starts_with("--"));
     let text = lines.collect::<Vec<_>>().join("\n");
     if dialect == Dialect::Postgres {
         return text;
     }
-    let strict = |it: &str| match it.trim_start().starts_with("create table") {
-        true => it.replace(';', " strict;"),
-        false => it.to_owned(),
+    let strict = |statement: &str| match statement.trim_start().starts_with("create table") {
+        true => statement.replace(';', " strict;"),
+        false => statement.to_owned(),
     };
-    // SQLite compares text byte by byte of its own accord.
+    // SQLite compares text byte by byte by default.
     let types = [
         (" uuid", " blob"),
         (" bytea", " blob"),
@@ -130,7 +136,11 @@ pub fn ddl(text: &str, dialect: Dialect) -> String {
         (" collate \"C\"", ""),
     ];
     let statements = text.split_inclusive(';').map(strict);
-    statements.map(|it| types.iter().fold(it, |it, (pg, lite)| it.replace(pg, lite))).collect()
+    statements
+        .map(|statement| {
+            types.iter().fold(statement, |statement, (postgres, sqlite)| statement.replace(postgres, sqlite))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlite_reads_what_is_written_for_postgres() {
+    fn statements_are_translated_for_sqlite() {
         let lite = |sql| translate(sql, Dialect::Sqlite).to_owned();
         assert_eq!(lite("select 1 for no key update"), "select 1");
         assert_eq!(lite("a = any($2::text[])"), "a in (select value from json_each($2))");
@@ -157,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_is_spelled_for_each_engine() {
+    fn migrations_are_translated_for_each_engine() {
         let text = "-- why\ncreate table t (id uuid primary key\n--lite , x text\n);\n--pg alter table t add x text;\ncreate index i on t (x);";
         assert_eq!(
             ddl(text, Dialect::Sqlite),

@@ -1,4 +1,5 @@
-//! Migrations, inside the program: one text for both engines, each in a transaction of its own, never edited once shipped.
+//! Migrations, compiled into the program: one text for both engines. All pending ones run in one transaction. A migration is never
+//! edited once it is released.
 use super::{Conn, Db, Dialect, Result, dialect::ddl};
 use sqlx::AssertSqlSafe;
 
@@ -24,18 +25,20 @@ const ALL: &[(&str, &str)] = &[
     ("0019_busiest", include_str!("../../migrations/0019_busiest.sql")),
     ("0020_holders", include_str!("../../migrations/0020_holders.sql")),
     ("0021_throttled", include_str!("../../migrations/0021_throttled.sql")),
+    ("0022_plain_names", include_str!("../../migrations/0022_plain_names.sql")),
+    ("0023_outbox", include_str!("../../migrations/0023_outbox.sql")),
 ];
 
 pub async fn run(db: &Db) -> Result<()> {
     let mut conn = db.begin().await?;
     if let Conn::PostgresTx(_) = conn {
-        // Replicas that start together take turns.
-        conn.query("select 1 from (select pg_advisory_xact_lock(7236482643)) it").execute().await?;
+        // Replicas that start at the same time take turns.
+        conn.query("select 1 from (select pg_advisory_xact_lock(7236482643)) taken").execute().await?;
     }
     raw(&mut conn, "create table if not exists migrations (name text primary key)".to_owned()).await?;
-    let done: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
+    let all_applied: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
     for (name, text) in ALL {
-        if done.iter().any(|(it,)| it == name) {
+        if all_applied.iter().any(|(applied,)| applied == name) {
             continue;
         }
         let text = ddl(text, conn.dialect());
@@ -45,7 +48,7 @@ pub async fn run(db: &Db) -> Result<()> {
     conn.commit().await
 }
 
-pub async fn behind(db: &Db) -> Result<usize> {
+pub async fn pending(db: &Db) -> Result<usize> {
     let mut conn = db.read().await?;
     let exists = match db.dialect() {
         Dialect::Sqlite => "select name from sqlite_master where type = 'table' and name = 'migrations'",
@@ -56,14 +59,16 @@ pub async fn behind(db: &Db) -> Result<usize> {
     if conn.query(exists).fetch_optional::<(String,)>().await?.is_none() {
         return Ok(ALL.len());
     }
-    let done: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
-    Ok(ALL.iter().filter(|(name, _)| !done.iter().any(|(it,)| it == name)).count())
+    let all_applied: Vec<(String,)> = conn.query("select name from migrations").fetch_all().await?;
+    Ok(ALL.iter().filter(|(name, _)| !all_applied.iter().any(|(applied,)| applied == name)).count())
 }
 
 async fn raw(conn: &mut Conn, text: String) -> Result<()> {
     match conn {
-        Conn::SqliteTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
-        Conn::PostgresTx(it) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **it).await.map(drop),
-        Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) => unreachable!("migrations run in a transaction"),
+        Conn::SqliteTx(tx) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await.map(drop),
+        Conn::PostgresTx(tx) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await.map(drop),
+        Conn::Lazy(_) | Conn::Sqlite(_) | Conn::Postgres(_) | Conn::Lent => {
+            unreachable!("migrations run in a transaction")
+        }
     }
 }

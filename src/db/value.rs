@@ -1,23 +1,22 @@
-//! What both engines can bind and decode.
+//! Traits for what both engines can bind and decode.
 use sqlx::{
     Database, Encode, FromRow, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError, postgres::PgRow,
     sqlite::SqliteRow,
 };
 use uuid::Uuid;
 
-/// Anything both engines can bind.
 pub trait Value<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> {}
 impl<'q, T> Value<'q> for T where T: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> {}
 
-/// Anything both engines can decode a row into: one `#[derive(sqlx::FromRow)]` gives both.
+/// One `#[derive(sqlx::FromRow)]` gives both halves.
 pub trait Record: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
-/// `x = any($1::text[])`, `x = any($1::uuid[])`: an array on Postgres, one JSON text on SQLite.
+/// The argument of `x = any($1::text[])` and `x = any($1::uuid[])`: an array on Postgres, JSON text on SQLite.
 pub struct List<'a, T>(pub &'a [T]);
 
 macro_rules! list {
-    ($T:ty, $spell:expr) => {
+    ($T:ty, $text:expr) => {
         impl Type<Sqlite> for List<'_, $T> {
             fn type_info() -> <Sqlite as Database>::TypeInfo {
                 <String as Type<Sqlite>>::type_info()
@@ -33,8 +32,8 @@ macro_rules! list {
                 &self,
                 buf: &mut <Sqlite as Database>::ArgumentBuffer,
             ) -> Result<IsNull, BoxDynError> {
-                let spelled: Vec<String> = self.0.iter().map($spell).collect();
-                Encode::<Sqlite>::encode(serde_json::to_string(&spelled)?, buf)
+                let texts: Vec<String> = self.0.iter().map($text).collect();
+                Encode::<Sqlite>::encode(serde_json::to_string(&texts)?, buf)
             }
         }
         impl Encode<'_, Postgres> for List<'_, $T> {
@@ -48,4 +47,4 @@ macro_rules! list {
     };
 }
 list!(String, Clone::clone);
-list!(Uuid, |it: &Uuid| it.simple().to_string());
+list!(Uuid, |id: &Uuid| id.simple().to_string());

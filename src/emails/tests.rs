@@ -1,7 +1,4 @@
-use super::{
-    usage::{Reached, budget_reached},
-    *,
-};
+use super::*;
 
 const SITE: Site<'_> = Site { host: "console.example.com", base_url: "https://console.example.com" };
 const NASTY: [&str; 5] = [
@@ -9,18 +6,18 @@ const NASTY: [&str; 5] = [
     "Mara\r\nBcc: x@evil.example\n\n<script>alert(1)</script>",
     "\u{202e}elpoep\u{2066} שלום عالم",
     "🏛️👩🏽‍🚀 Ünïcode\u{0}\u{2028}Z",
-    "{{ it.subject }}{% include \"x\" %}",
+    "{{ draft.subject }}{% include \"x\" %}",
 ];
 
-/// Every letter there is, with `name` wherever people type.
-fn all(name: &str) -> Vec<Letter> {
-    let person = Person { name, email: "mara@northlight.example" };
+/// Every email, with `name` wherever people type.
+fn all(name: &str) -> Vec<EmailMessage> {
+    let person = Sender { name, email: "mara@northlight.example" };
     let link =
         Link { url: "https://console.example.com/x/AbC?a=1&b=2", until: "November 28, 2026, 14:32 (UTC)" };
     let change = EmailChange { old: "old@x.example", new: name, at: link.until };
     let transfer = Transfer {
         owner: person,
-        recipient: Person { name, email: "noor@lumenpost.example" },
+        recipient: Sender { name, email: "noor@lumenpost.example" },
         account: name,
         kind: "organization",
         until: link.until,
@@ -36,7 +33,7 @@ fn all(name: &str) -> Vec<Letter> {
         organization: Some(name),
         link,
     };
-    let access = Access {
+    let request = AccessRequest {
         asker: person,
         account: name,
         may: "Delete resources",
@@ -45,10 +42,10 @@ fn all(name: &str) -> Vec<Letter> {
         note: name,
         link: transfer.link,
     };
-    let given = Given {
+    let grant = AccessGrant {
         by: person,
         account: name,
-        may: access.may,
+        may: request.may,
         role: name,
         resource: Some(name),
         until: Some(link.until),
@@ -62,11 +59,11 @@ fn all(name: &str) -> Vec<Letter> {
         sso_lifted(s, to, name, "the DNS record of northlight.example was missing for seven days"),
         sso_code_used(s, to, name, name),
         join_requested(s, to, name, name, person.email, "/a/northlight/sso/domains"),
-        access_requested(s, to, &access),
-        access_requested(s, to, &Access { resource: None, note: "", ..access }),
-        access_granted(s, to, &given),
-        access_granted(s, to, &Given { resource: None, until: None, ..given }),
-        access_declined(s, to, person, name, access.may),
+        access_requested(s, to, &request),
+        access_requested(s, to, &AccessRequest { resource: None, note: "", ..request }),
+        access_granted(s, to, &grant),
+        access_granted(s, to, &AccessGrant { resource: None, until: None, ..grant }),
+        access_declined(s, to, person, name, request.may),
         factor_changed(s, to, FactorChange::PasskeyAdded(name), link.until),
         factor_changed(s, to, FactorChange::Reset, link.until),
         new_browser(s, to, &SignIn { at: link.until, ip: "203.0.113.9", browser: name }),
@@ -80,7 +77,7 @@ fn all(name: &str) -> Vec<Letter> {
         invitation(s, to, &invite),
         invitation(s, to, &Invitation { roles: &[], may: &[], organization: None, ..invite }),
         membership_removed(s, to, &Removal { account: name, kind: "team" }),
-        membership_restored(s, to, &Return { account: name, kind: "team", link: transfer.link }),
+        membership_restored(s, to, &Restoration { account: name, kind: "team", link: transfer.link }),
         account_deleted(s, to, &Deletion { account: name, kind: "team", by: person, at: link.until }),
         transfer_offered(s, to, &transfer),
         transfer_offered_owner(s, to, &transfer),
@@ -90,12 +87,11 @@ fn all(name: &str) -> Vec<Letter> {
         transfer_expired(s, to, &transfer),
     ]
     .into_iter()
-    .chain(bills(name))
+    .chain(billing(name))
     .collect()
 }
 
-/// Those about usage and bills.
-fn bills(name: &str) -> Vec<Letter> {
+fn billing(name: &str) -> Vec<EmailMessage> {
     let (to, s) = ("noor@lumenpost.example", &SITE);
     let lines = [name.to_owned(), "Developer plan, October 2026: €49.00".to_owned()];
     let invoice = Invoice {
@@ -110,14 +106,14 @@ fn bills(name: &str) -> Vec<Letter> {
         link: "https://console.example.com/a/northlight/invoices/GH-2026-0011",
         lines: &[],
     };
-    let failure = Failure {
+    let failure = PaymentFailure {
         number: invoice.number,
         account: name,
         total: invoice.total,
         why: name,
         link: invoice.link,
     };
-    let budget = Reached {
+    let budget = BudgetUsage {
         account: name,
         of: name,
         meter: "Credits",
@@ -134,17 +130,17 @@ fn bills(name: &str) -> Vec<Letter> {
         invoice_issued(s, to, &Invoice { is_settled: true, link: "", lines: &lines, ..invoice }),
         payment_failed(s, to, &failure),
         budget_reached(s, to, &budget),
-        budget_reached(s, to, &Reached { percent: 100, runs_out: None, ..budget }),
-        budget_reached(s, to, &Reached { percent: 100, is_hard: false, ..budget }),
+        budget_reached(s, to, &BudgetUsage { percent: 100, runs_out: None, ..budget }),
+        budget_reached(s, to, &BudgetUsage { percent: 100, is_hard: false, ..budget }),
     ]
 }
 
 #[test]
-fn a_bill_says_what_to_do() {
-    let all = bills("Mara");
+fn an_invoice_says_how_it_is_paid() {
+    let all = billing("Mara");
     let [owed, charged, settled, ..] = all.as_slice() else { panic!("{all:?}") };
-    assert!(owed.text.contains("Please pay it until Nov 30, 2026, and name GH-2026-0011."));
-    assert!(charged.text.contains("You need not do anything."));
+    assert!(owed.text.contains("Please pay by Nov 30, 2026 and quote the invoice number, GH-2026-0011."));
+    assert!(charged.text.contains("You do not need to do anything."));
     assert!(settled.text.contains("There is nothing to pay.") && !settled.text.contains("Please pay"));
 }
 
@@ -157,15 +153,15 @@ fn tags(html: &str) -> Vec<&str> {
 fn a_name_stays_text() {
     let plain = all("Mara");
     for name in NASTY {
-        for (letter, plain) in all(name).iter().zip(&plain) {
-            assert_eq!(tags(&letter.html), tags(&plain.html), "{name:?} adds a tag to {letter:?}");
+        for (email, plain) in all(name).iter().zip(&plain) {
+            assert_eq!(tags(&email.html), tags(&plain.html), "{name:?} adds a tag to {email:?}");
             assert_eq!(
-                letter.text.matches("\n\n").count(),
+                email.text.matches("\n\n").count(),
                 plain.text.matches("\n\n").count(),
                 "{}",
-                letter.text
+                email.text
             );
-            for part in [&letter.subject, &letter.text, &letter.html] {
+            for part in [&email.subject, &email.text, &email.html] {
                 assert!(!part.contains(['\r', '\0', '\u{2028}', '\u{202e}', '\u{2066}']), "{part:?}");
             }
         }
@@ -176,33 +172,35 @@ fn a_name_stays_text() {
 fn a_subject_is_one_short_line() {
     let long = "🏛 long\n".repeat(500);
     for name in NASTY.into_iter().chain([long.as_str()]) {
-        for letter in all(name) {
-            assert!(!letter.subject.contains(char::is_control), "{:?}", letter.subject);
-            assert!((1..=SUBJECT).contains(&letter.subject.chars().count()), "{:?}", letter.subject);
+        for email in all(name) {
+            assert!(!email.subject.contains(char::is_control), "{:?}", email.subject);
+            assert!(
+                (1..=EmailMessage::MAX_SUBJECT).contains(&email.subject.chars().count()),
+                "{:?}",
+                email.subject
+            );
         }
     }
 }
 
 #[test]
 fn both_parts_say_the_same() {
-    for letter in all("Mara") {
-        let text = letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for paragraph in letter.html.split("<p ").skip(2).filter_map(|p| p.split(['>', '<']).nth(1)) {
-            let said = paragraph.replace("If the button does nothing, open this address:", "");
-            assert!(text.contains(said.trim()), "{said:?} is not in {text}");
+    for email in all("Mara") {
+        let text = email.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for paragraph in email.html.split("<p ").skip(2).filter_map(|p| p.split(['>', '<']).nth(1)) {
+            let sentence = paragraph.replace("If the button does not work, open this address:", "");
+            assert!(text.contains(sentence.trim()), "{sentence:?} is not in {text}");
         }
-        assert!(
-            letter.text.lines().all(|line| line.starts_with("https://") || line.chars().count() <= WIDTH)
-        );
-        assert!(!letter.text.contains("\n\n\n"), "{}", letter.text);
+        assert!(email.text.lines().all(|line| line.starts_with("https://") || line.chars().count() <= WIDTH));
+        assert!(!email.text.contains("\n\n\n"), "{}", email.text);
     }
 }
 
 #[test]
 fn a_bearer_link_is_in_both_parts_and_not_in_debug() {
     let link = Link { url: "https://console.example.com/reset-password/s3cret", until: "tomorrow" };
-    let letter = reset_password(&SITE, "noor@lumenpost.example", &link);
-    assert!(letter.text.contains(&format!("\n{}\n", link.url)));
-    assert_eq!(letter.html.matches(&format!("href=\"{}\"", link.url)).count(), 2);
-    assert!(!format!("{letter:?}").contains("s3cret"));
+    let email = reset_password(&SITE, "noor@lumenpost.example", &link);
+    assert!(email.text.contains(&format!("\n{}\n", link.url)));
+    assert_eq!(email.html.matches(&format!("href=\"{}\"", link.url)).count(), 2);
+    assert!(!format!("{email:?}").contains("s3cret"));
 }

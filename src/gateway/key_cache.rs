@@ -1,258 +1,231 @@
-//! What is remembered of keys, members, resources and service tokens between two requests: bounded, and believed only as long as
-//! nothing was told that makes it stale (`kit::stale`).
-use crate::http::App;
+//! Caches API keys, resources and service tokens between requests. An entry is used only while this process hears of changes
+//! (`Invalidations::is_fresh`) and nothing that the entry is about changed since it was read (`is_current`); otherwise it is read
+//! again. Nothing has to be removed when something changes.
 use crate::{
-    context::invalidation::{Since, Stale},
+    context::{
+        Context,
+        invalidation::{Generation, Invalidations},
+    },
+    db::Db,
     error::{Error, Result},
     model::{
         grant::Rights,
         id::AccountId,
         time::Time,
-        verdict::{Home, Known, Named, Seat, Spot},
+        verdict::{CachedKey, KeyAccount, KeyMember, ResourceFacts, ResourceRef},
     },
-    store::{Service, keys::TOUCH, tokens, verify},
+    store::{ServiceToken, keys::TOUCH, tokens, verify},
 };
 use moka::sync::Cache;
 use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
+    ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-/// So many keys are remembered: about 40 MB.
-const KEYS: usize = 1 << 17;
-/// Of accounts, of what keys may do, of resources.
-const OTHERS: u64 = 20_000;
-/// Of service tokens.
-const TOKENS: usize = 100;
-/// So many look-ups at a time: those that wait find what others read.
-const AT_ONCE: usize = 6;
-const SHELVES: usize = 64;
+const MAX_KEYS: u64 = 131_072;
+const MAX_TOKENS: u64 = 100;
+/// Of resources; of accounts and of rights that keys share.
+const MAX_OTHERS: u64 = 20_000;
+/// How many lookups run at once. Those that wait often find what another one read meanwhile.
+const MAX_LOOKUPS: usize = 6;
 
-/// The first half of a secret's hash: enough to tell all secrets apart.
-type Mark = [u8; 16];
-type Shelf = HashMap<Mark, Arc<Kept>, BuildHasherDefault<Itself>>;
+/// Half of a SHA-256: enough to tell all secrets apart.
+type HashPrefix = [u8; 16];
 
-/// A hash needs no hashing.
-#[derive(Default)]
-struct Itself(u64);
-impl Hasher for Itself {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_ne_bytes(*last);
-        }
-    }
-    fn write_usize(&mut self, _: usize) {}
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Something, and when it was read.
-struct Dated<T>(T, Since);
-
-/// All of it.
-pub struct Memory {
-    keys: Box<[Mutex<Shelf>]>,
-    homes: Cache<AccountId, Arc<Home>>,
-    rights: Cache<Rights, Arc<Rights>>,
-    spots: Cache<(AccountId, Named), Arc<Dated<Option<Spot>>>>,
-    tokens: RwLock<HashMap<Mark, Arc<Dated<Token>>, BuildHasherDefault<Itself>>>,
-    lookups: Semaphore,
-}
-
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory {
-            keys: std::iter::repeat_with(Mutex::default).take(SHELVES).collect(),
-            homes: Cache::new(OTHERS),
-            rights: Cache::new(OTHERS),
-            spots: Cache::new(OTHERS),
-            tokens: RwLock::default(),
-            lookups: Semaphore::new(AT_ONCE),
-        }
-    }
-}
-
-fn mark(hash: &[u8; 32]) -> Mark {
+fn prefix(hash: &[u8; 32]) -> HashPrefix {
     *hash.first_chunk().expect("a hash has 32 bytes")
 }
 
-impl Memory {
-    fn shelf(&self, mark: Mark) -> MutexGuard<'_, Shelf> {
-        let at = usize::from(mark[0]) % SHELVES;
-        self.keys[at].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    fn key(&self, mark: Mark, stale: &Stale) -> Option<Arc<Kept>> {
-        let found = self.shelf(mark).get(&mark).cloned()?;
-        let Dated(known, since) = &found.key;
-        let holds = stale.is_trusted() && stale.holds(*since, &known.seat.about());
-        holds.then_some(found)
-    }
-    fn keep(&self, mark: Mark, it: Arc<Kept>) {
-        let mut shelf = self.shelf(mark);
-        // A full shelf loses any one: the order of a hash map is chance.
-        if shelf.len() >= KEYS / SHELVES && !shelf.contains_key(&mark) {
-            let any = shelf.keys().next().copied();
-            any.and_then(|it| shelf.remove(&it));
-        }
-        shelf.insert(mark, it);
-    }
-    fn token(&self, mark: Mark) -> Option<Arc<Dated<Token>>> {
-        self.tokens.read().unwrap_or_else(PoisonError::into_inner).get(&mark).cloned()
-    }
-    fn keep_token(&self, mark: Mark, it: Arc<Dated<Token>>) {
-        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
-        // No more than that are in force at a time.
-        if tokens.len() >= TOKENS && !tokens.contains_key(&mark) {
-            tokens.clear();
-        }
-        tokens.insert(mark, it);
-    }
-    /// Keys that say the same say it in one place.
-    fn share(&self, seat: &mut Seat) {
-        match self.homes.get(&seat.home.id).filter(|it| *it == seat.home) {
-            Some(had) => seat.home = had,
-            None => self.homes.insert(seat.home.id, seat.home.clone()),
-        }
-        match self.rights.get(&*seat.rights) {
-            Some(had) => seat.rights = had,
-            None => self.rights.insert(Rights::clone(&seat.rights), seat.rights.clone()),
-        }
+/// A value from the database.
+struct Versioned<T> {
+    value: T,
+    /// Taken before reading: what changed while it was read is not in it.
+    generation: Generation,
+}
+
+impl<T> Versioned<T> {
+    fn is_current(&self, invalidations: &Invalidations, about: &[Uuid]) -> bool {
+        invalidations.is_fresh() && invalidations.is_current(self.generation, about)
     }
 }
 
-/// A service token that is kept, and when its use was written down last.
-struct Token {
-    it: Arc<Service>,
-    used: AtomicI64,
+/// What a secret stands for.
+pub struct Entry<T> {
+    cached: Versioned<T>,
+    /// When a use was last written to the database, in microseconds.
+    use_written_at: AtomicI64,
 }
 
-/// A key that is kept, and when its use was written down last.
-struct Kept {
-    key: Dated<Known>,
-    used: AtomicI64,
-}
+pub type KeyEntry = Entry<CachedKey>;
+type TokenEntry = Entry<Arc<ServiceToken>>;
 
-/// A key that is remembered, or was read just now.
-#[derive(Clone)]
-pub struct Found(Arc<Kept>);
-impl std::ops::Deref for Found {
-    type Target = Known;
-    fn deref(&self) -> &Known {
-        &self.0.key.0
+impl<T> Deref for Entry<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.cached.value
     }
 }
 
-impl App {
-    /// The key whose secret has this hash. What nobody made is turned away without the database.
-    pub async fn known(&self, hash: &[u8; 32]) -> Result<Option<Found>> {
-        if let Some(it) = self.0.memory.key(mark(hash), &self.kit().stale) {
-            return Ok(Some(Found(it)));
+impl<T> Entry<T> {
+    /// Replaces an older entry for the same secret: that it is read again does not mean that it was used again.
+    fn new(value: T, generation: Generation, old: Option<Arc<Entry<T>>>) -> Arc<Entry<T>> {
+        let used = old.map_or(i64::MIN, |old| old.use_written_at.load(Relaxed));
+        Arc::new(Entry { cached: Versioned { value, generation }, use_written_at: AtomicI64::new(used) })
+    }
+    /// Whether the caller should write down a use that happens now: the last one was written `TOUCH` ago or earlier.
+    pub fn claim_use(&self, now: Time) -> bool {
+        let is_due = self.use_written_at.load(Relaxed) <= now.minus(TOUCH).0;
+        if is_due {
+            self.use_written_at.store(now.0, Relaxed);
         }
-        if self.kit().stale.is_unknown(hash) {
+        is_due
+    }
+}
+
+pub struct KeyCache {
+    db: Db,
+    context: Context,
+    keys: Cache<HashPrefix, Arc<KeyEntry>>,
+    tokens: Cache<HashPrefix, Arc<TokenEntry>>,
+    /// Those that do not exist too: they are asked for again.
+    resources: Cache<(AccountId, ResourceRef), Arc<Versioned<Option<ResourceFacts>>>>,
+    accounts: Cache<AccountId, Arc<KeyAccount>>,
+    rights: Cache<Rights, Arc<Rights>>,
+    permits: Semaphore,
+    lookups: AtomicU64,
+}
+
+impl KeyCache {
+    pub fn new(db: Db, context: Context) -> KeyCache {
+        KeyCache {
+            db,
+            context,
+            keys: Cache::new(MAX_KEYS),
+            tokens: Cache::new(MAX_TOKENS),
+            resources: Cache::new(MAX_OTHERS),
+            accounts: Cache::new(MAX_OTHERS),
+            rights: Cache::new(MAX_OTHERS),
+            permits: Semaphore::new(MAX_LOOKUPS),
+            lookups: AtomicU64::new(0),
+        }
+    }
+    pub fn lookups(&self) -> u64 {
+        self.lookups.load(Relaxed)
+    }
+
+    /// The key with this hash, even if it is revoked or expired.
+    pub async fn key(&self, hash: &[u8; 32]) -> Result<Option<Arc<KeyEntry>>> {
+        if let Some(entry) = self.current_key(hash) {
+            return Ok(Some(entry));
+        }
+        if self.context.invalidations.is_unknown(hash) {
             return Ok(None);
         }
-        // In a box of its own, here and below: hardly anybody needs it, and all would carry it along.
-        Box::pin(self.read_key(hash)).await
+        // Boxed, here and below: the cold path would otherwise enlarge every caller's future.
+        Box::pin(self.look_up_key(hash)).await
     }
-    async fn read_key(&self, hash: &[u8; 32]) -> Result<Option<Found>> {
-        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
-        let _turn = self.turn().await?;
-        if let Some(it) = memory.key(mark, stale) {
-            return Ok(Some(Found(it)));
-        }
-        let since = stale.since();
-        let read = verify::key(&mut self.0.db.read().await?, hash).await?;
-        let Some(mut known) = read else { return Ok(None) };
-        memory.share(&mut known.seat);
-        let kept = Arc::new(Kept { key: Dated(known, since), used: AtomicI64::new(i64::MIN) });
-        memory.keep(mark, kept.clone());
-        Ok(Some(Found(kept)))
+    fn current_key(&self, hash: &[u8; 32]) -> Option<Arc<KeyEntry>> {
+        let entry = self.keys.get(&prefix(hash))?;
+        let about = entry.member.depends_on();
+        entry.cached.is_current(&self.context.invalidations, &about).then_some(entry)
     }
-    /// A gateway let a key pass. Written down now and then, beside the request.
-    pub fn used(&self, key: &Found, now: Time) {
-        if is_due(&key.0.used, now) {
-            self.write_use(key.id);
+    async fn look_up_key(&self, hash: &[u8; 32]) -> Result<Option<Arc<KeyEntry>>> {
+        let _permit = self.permit().await?;
+        if let Some(entry) = self.current_key(hash) {
+            return Ok(Some(entry));
+        }
+        let generation = self.context.invalidations.generation();
+        let found = verify::key(&mut self.db.read().await?, hash).await?;
+        let Some(mut key) = found else { return Ok(None) };
+        self.deduplicate(&mut key.member);
+        let entry = Entry::new(key, generation, self.keys.get(&prefix(hash)));
+        self.keys.insert(prefix(hash), entry.clone());
+        Ok(Some(entry))
+    }
+    /// Lets keys of the same account, and keys with the same rights, share one copy.
+    fn deduplicate(&self, member: &mut KeyMember) {
+        let account = &mut member.account;
+        match self.accounts.get(&account.id).filter(|cached| cached == account) {
+            Some(cached) => *account = cached,
+            None => self.accounts.insert(account.id, account.clone()),
+        }
+        match self.rights.get(&*member.rights) {
+            Some(cached) => member.rights = cached,
+            None => self.rights.insert(Rights::clone(&member.rights), member.rights.clone()),
         }
     }
-    /// Where a resource of the account is.
-    pub async fn spot(&self, account: AccountId, named: Named) -> Result<Option<Spot>> {
-        let (memory, stale) = (&self.0.memory, &self.kit().stale);
-        let names = |it: &String| !it.is_empty() && it.len() <= 1000;
-        match &named {
-            Named::Nothing => return Ok(None),
-            Named::External { product, kind, external_id: id }
-                if ![product, kind, id].into_iter().all(names) =>
-            {
-                return Ok(None);
-            }
-            _ => {}
+
+    /// A resource of the account.
+    pub async fn resource(&self, account: AccountId, named: ResourceRef) -> Result<Option<ResourceFacts>> {
+        if !can_exist(&named) {
+            return Ok(None);
         }
-        let at = (account, named);
-        let holds = |it: &Arc<Dated<_>>| stale.is_trusted() && stale.holds(it.1, &[account.0]);
-        if let Some(had) = memory.spots.get(&at).filter(holds) {
-            return Ok(had.0.clone());
+        let key = (account, named);
+        if let Some(facts) = self.resources.get(&key)
+            && facts.is_current(&self.context.invalidations, &[account.0])
+        {
+            return Ok(facts.value.clone());
         }
-        Box::pin(self.read_spot(at)).await
+        Box::pin(self.look_up_resource(key)).await
     }
-    async fn read_spot(&self, at: (AccountId, Named)) -> Result<Option<Spot>> {
-        let (memory, stale) = (&self.0.memory, &self.kit().stale);
-        let _turn = self.turn().await?;
-        let since = stale.since();
-        let found = verify::spot(&mut self.0.db.read().await?, at.0, &at.1).await?;
-        memory.spots.insert(at, Arc::new(Dated(found.clone(), since)));
+    async fn look_up_resource(&self, key: (AccountId, ResourceRef)) -> Result<Option<ResourceFacts>> {
+        let _permit = self.permit().await?;
+        let generation = self.context.invalidations.generation();
+        let found = verify::resource(&mut self.db.read().await?, key.0, &key.1).await?;
+        self.resources.insert(key, Arc::new(Versioned { value: found.clone(), generation }));
         Ok(found)
     }
-    /// The service token whose secret has this hash, if it is in force. Its use is written down now and then.
-    pub(crate) async fn token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
-        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
+
+    /// The service token with this hash. `Unauthenticated` if there is none in force.
+    pub async fn service_token(&self, hash: &[u8; 32]) -> Result<Arc<TokenEntry>> {
+        if let Some(entry) = self.current_token(hash) {
+            return Ok(entry);
+        }
+        if self.context.invalidations.is_unknown(hash) {
+            return Err(Error::Unauthenticated);
+        }
+        Box::pin(self.look_up_token(hash)).await
+    }
+    fn current_token(&self, hash: &[u8; 32]) -> Option<Arc<TokenEntry>> {
         // Tokens belong to the installation, which the nil id stands for.
-        let holds = |it: &Arc<Dated<Token>>| stale.is_trusted() && stale.holds(it.1, &[Uuid::nil()]);
-        if let Some(had) = memory.token(mark).filter(holds) {
-            if is_due(&had.0.used, self.kit().now()) {
-                self.write_token_use(had.0.it.id);
-            }
-            return Ok(had.0.it.clone());
-        }
-        if stale.is_unknown(hash) {
-            return Err(Error::SignedOut);
-        }
-        Box::pin(self.read_token(hash)).await
+        let is_current =
+            |entry: &Arc<TokenEntry>| entry.cached.is_current(&self.context.invalidations, &[Uuid::nil()]);
+        self.tokens.get(&prefix(hash)).filter(is_current)
     }
-    async fn read_token(&self, hash: &[u8; 32]) -> Result<Arc<Service>> {
-        let (memory, stale, mark) = (&self.0.memory, &self.kit().stale, mark(hash));
-        let _turn = self.turn().await?;
-        let since = stale.since();
-        let found = tokens::find(&mut self.0.db.read().await?, hash).await?.ok_or(Error::SignedOut)?;
-        let (it, now) = (Arc::new(found), self.kit().now());
-        // Read again, it was not necessarily used again.
-        let used = memory.token(mark).map_or(i64::MIN, |had| had.0.used.load(Relaxed));
-        let token = Token { it: it.clone(), used: AtomicI64::new(used) };
-        if is_due(&token.used, now) {
-            self.write_token_use(it.id);
+    async fn look_up_token(&self, hash: &[u8; 32]) -> Result<Arc<TokenEntry>> {
+        let _permit = self.permit().await?;
+        if let Some(entry) = self.current_token(hash) {
+            return Ok(entry);
         }
-        memory.keep_token(mark, Arc::new(Dated(token, since)));
-        Ok(it)
+        let generation = self.context.invalidations.generation();
+        let found = tokens::find(&mut self.db.read().await?, hash).await?;
+        let token = Arc::new(found.ok_or(Error::Unauthenticated)?);
+        let entry = Entry::new(token, generation, self.tokens.get(&prefix(hash)));
+        self.tokens.insert(prefix(hash), entry.clone());
+        Ok(entry)
     }
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        self.metrics().lookup();
-        self.0.memory.lookups.acquire().await.map_err(|it| Error::Internal(it.to_string()))
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        self.lookups.fetch_add(1, Relaxed);
+        self.permits.acquire().await.map_err(|closed| Error::Internal(closed.to_string()))
     }
 }
 
-/// Whether a use is to be written down, as it was not for a while.
-fn is_due(last: &AtomicI64, now: Time) -> bool {
-    let is_due = last.load(Relaxed) <= now.minus(TOUCH).0;
-    if is_due {
-        last.store(now.0, Relaxed);
+/// Whether a resource may have this name: what cannot exist is neither looked up nor cached.
+fn can_exist(named: &ResourceRef) -> bool {
+    let is_name = |name: &String| !name.is_empty() && name.len() <= 1000;
+    match named {
+        ResourceRef::Nothing => false,
+        ResourceRef::Id(_) => true,
+        ResourceRef::External { product, kind, external_id } => {
+            [product, kind, external_id].into_iter().all(is_name)
+        }
     }
-    is_due
 }
 
 #[cfg(test)]
@@ -260,7 +233,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_takes_three_lines_of_memory() {
-        assert!(size_of::<Kept>() <= 176, "{}", size_of::<Kept>());
+    fn a_cached_key_is_small() {
+        assert!(size_of::<KeyEntry>() <= 176, "{}", size_of::<KeyEntry>());
+    }
+    #[test]
+    fn a_use_is_written_once_and_again_only_after_a_while() {
+        let generation = Invalidations::default().generation();
+        let (entry, now) = (Entry::new((), generation, None), Time(1_800_000_000_000_000));
+        assert!(entry.claim_use(now));
+        assert!(!entry.claim_use(now.plus(TOUCH / 2)));
+        let reread = Entry::new((), generation, Some(entry));
+        assert!(!reread.claim_use(now.plus(TOUCH / 2)));
+        assert!(reread.claim_use(now.plus(TOUCH)));
     }
 }

@@ -1,60 +1,60 @@
-//! What keeps memory true: hears several times a second what other processes changed, counts the keys that there are, and keeps
-//! rate limits in step with the other replicas.
+//! Keeps this process in step with the others on its database: hears several times a second what they changed, fills the filter of
+//! known keys, and writes and shares the counts of the rate limits.
+use super::Gateway;
 use crate::{
-    context::Kit,
+    context::Context,
     db::{Db, Dialect},
-    error::Result,
-    http::App,
+    error::{Error, Result},
     store::{
-        invalidations::{self, Hearing},
+        invalidations::{self, InvalidationFeed},
         rate_limits,
     },
 };
 use std::{
     future::Future,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// How often.
-const GLANCE: Duration = Duration::from_millis(100);
-/// After so long, a running server has heard of a change elsewhere, as a rule.
-pub const HEARD: Duration = GLANCE.saturating_mul(2);
-/// For so long after something was heard, memory is believed: well under the second that is promised.
+/// How long between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// After this long, a running server has usually heard of a change made elsewhere.
+pub const USUAL_DELAY: Duration = POLL_INTERVAL.saturating_mul(2);
+/// How long the cache is trusted after a poll. With `POLL_TIMEOUT` it stays well below the second that is promised.
 const TRUST: Duration = Duration::from_millis(700);
-/// A database that takes longer is not waited for: memory is not believed meanwhile.
-const PATIENCE: Duration = Duration::from_millis(600);
-/// How often counts are written down, and that this replica serves.
+/// A poll that takes longer fails; the cache is not trusted then.
+const POLL_TIMEOUT: Duration = Duration::from_millis(600);
+/// How often counts are written, and that this process serves.
 const TICK: Duration = Duration::from_secs(1);
-/// How often what is over is forgotten.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Keeps memory true.
-pub struct Watch {
+pub struct ReplicaSync {
     db: Db,
-    kit: Kit,
-    app: App,
+    context: Context,
+    gateway: Arc<Gateway>,
+    /// Names this process in the table of replicas.
     replica: Uuid,
-    hearing: Option<Hearing>,
+    /// `None` after a failure: what was published meanwhile was missed.
+    feed: Option<InvalidationFeed>,
     ticked: Option<Instant>,
     swept: Instant,
 }
 
-impl Watch {
-    /// For a program on a database.
-    pub fn new(db: Db, kit: Kit, app: App) -> Watch {
-        let replica = kit.id();
-        Watch { db, kit, app, replica, hearing: None, ticked: None, swept: Instant::now() }
+impl ReplicaSync {
+    pub fn new(db: Db, context: Context, gateway: Arc<Gateway>) -> ReplicaSync {
+        let replica = context.id();
+        ReplicaSync { db, context, gateway, replica, feed: None, ticked: None, swept: Instant::now() }
     }
 
-    /// Watches until `stop`, and writes down then what was counted.
+    /// Polls until `stop`, then writes the last counts.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut is_well = true;
         loop {
-            let went = self.glance().await;
-            match &went {
+            let outcome = self.poll().await;
+            match &outcome {
                 Ok(()) if !is_well => tracing::info!("changes made elsewhere are heard again"),
                 Err(cause) if is_well => {
                     tracing::error!(
@@ -64,72 +64,77 @@ impl Watch {
                 }
                 _ => {}
             }
-            is_well = went.is_ok();
-            tokio::select! { () = &mut stop => break, () = sleep(GLANCE) => {} }
+            is_well = outcome.is_ok();
+            tokio::select! { () = &mut stop => break, () = sleep(POLL_INTERVAL) => {} }
         }
-        let left = async {
-            self.app.limits().write(&self.db, &self.kit, true).await?;
-            rate_limits::leave(&self.db, self.replica).await
-        };
-        if let Err(cause) = left.await {
-            tracing::warn!(?cause, "what rate limits counted last was not written down");
+        if let Err(cause) = self.leave().await {
+            tracing::warn!(?cause, "the last counts of the rate limits were not written");
         }
     }
 
-    /// Once.
-    pub async fn glance(&mut self) -> Result<()> {
-        let at = Instant::now();
-        let heard = timeout(PATIENCE, self.hear()).await;
-        let heard =
-            heard.unwrap_or_else(|_| Err(crate::error::Error::Unavailable("the database is slow".into())));
+    /// Hears what changed, and once a second does the rest.
+    pub async fn poll(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let heard = timeout(POLL_TIMEOUT, self.poll_feed()).await;
+        let heard = heard.unwrap_or_else(|_| Err(Error::Unavailable("the database is slow".into())));
         if heard.is_err() {
             // Whatever was on its way is lost with the connection.
-            self.hearing = None;
+            self.feed = None;
             return heard;
         }
-        self.kit.stale.trust(at, TRUST);
-        if self.ticked.is_none_or(|it| it.elapsed() >= TICK) {
-            self.ticked = Some(at);
+        self.context.invalidations.mark_fresh(started, TRUST);
+        if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+            self.ticked = Some(started);
             self.tick().await?;
         }
         Ok(())
     }
 
-    async fn hear(&mut self) -> Result<()> {
-        let (db, stale) = (&self.db, &self.kit.stale);
-        match &mut self.hearing {
-            Some(hearing) => hearing.hear(db, stale).await,
-            none => {
-                *none = Some(Hearing::begin(db, stale).await?);
+    async fn poll_feed(&mut self) -> Result<()> {
+        let (db, invalidations) = (&self.db, &self.context.invalidations);
+        match &mut self.feed {
+            Some(feed) => feed.poll(db, invalidations).await,
+            feed => {
+                *feed = Some(InvalidationFeed::start(db, invalidations).await?);
                 Ok(())
             }
         }
     }
 
     async fn tick(&mut self) -> Result<()> {
-        let limits = self.app.limits();
-        // Nobody shares a file.
+        let limiter = self.gateway.rate_limiter();
+        // A SQLite file has one server.
         let replicas = match self.db.dialect() {
-            Dialect::Postgres => rate_limits::attend(&self.db, self.replica, self.kit.now()).await?,
+            Dialect::Postgres => rate_limits::heartbeat(&self.db, self.replica, self.context.now()).await?,
             Dialect::Sqlite => 1,
         };
-        let all = limits.attended_by(replicas);
-        limits.write(&self.db, &self.kit, all).await?;
-        if self.kit.stale.wants_counting() {
-            // Beside: hearing must not wait for it.
-            let (db, kit) = (self.db.clone(), self.kit.clone());
-            tokio::spawn(async move {
-                if let Err(cause) = invalidations::count(&db, &kit.stale).await {
-                    tracing::warn!(?cause, "the keys were not counted: unknown ones are looked up");
-                }
-            });
-        }
-        if self.swept.elapsed() >= SWEEP {
+        let write_all = limiter.set_replicas(replicas);
+        limiter.flush(write_all).await?;
+        self.count_keys();
+        if self.swept.elapsed() >= SWEEP_INTERVAL {
             self.swept = Instant::now();
-            invalidations::sweep(&self.db, &self.kit).await?;
-            rate_limits::sweep(&self.db, &self.kit).await?;
-            self.app.limits().sweep(&self.kit);
+            invalidations::sweep(&self.db, &self.context).await?;
+            rate_limits::sweep(&self.db, &self.context).await?;
+            limiter.sweep();
         }
         Ok(())
+    }
+
+    /// In a task of its own: polls must not wait for it.
+    fn count_keys(&self) {
+        if !self.context.invalidations.needs_key_count() {
+            return;
+        }
+        let (db, context) = (self.db.clone(), self.context.clone());
+        tokio::spawn(async move {
+            if let Err(cause) = invalidations::count_keys(&db, &context.invalidations).await {
+                tracing::warn!(?cause, "the keys were not counted: unknown ones are looked up");
+            }
+        });
+    }
+
+    async fn leave(&self) -> Result<()> {
+        self.gateway.rate_limiter().flush(true).await?;
+        rate_limits::leave(&self.db, self.replica).await
     }
 }

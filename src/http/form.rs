@@ -1,6 +1,6 @@
-//! What comes in: forms, JSON bodies and query strings, refused in words where they cannot be read.
-use super::{App, middleware::BODY};
-use crate::error::{Error, Fault, Result};
+//! Extractors for forms, JSON bodies and query strings, with errors that say what is wrong and where.
+use super::{App, middleware::MAX_BODY};
+use crate::error::{Error, FieldError, Result};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Request},
@@ -9,7 +9,7 @@ use axum::{
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
-/// A form, as browsers send it. A name that comes more than once is a list.
+/// A URL-encoded form. A name that comes more than once is a list.
 pub struct Form<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     type Rejection = Error;
@@ -24,7 +24,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
         }
         let text = std::str::from_utf8(&body).map_err(|_| malformed(422, "The form is not valid UTF-8."))?;
         let read = serde_html_form::from_str(text);
-        read.map(Form).map_err(|it| malformed(422, &format!("The form could not be read: {it}.")))
+        read.map(Form).map_err(|error| malformed(422, &format!("The form could not be read: {error}.")))
     }
 }
 
@@ -41,31 +41,31 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         if has_nul(&body, b"\\u0000") {
             return Err(malformed(422, "The body holds a NUL character, which no field takes."));
         }
-        // A structure would be read from an array as well, by the order of its fields.
+        // serde would read a struct from an array too, by the order of its fields.
         let is_list = body.trim_ascii_start().starts_with(b"[");
         match serde_json::from_slice(&body) {
             Ok(read) if !is_list => Ok(Json(read)),
-            _ => Err(unread::<T>(&body, is_list)),
+            _ => Err(json_error::<T>(&body, is_list)),
         }
     }
 }
 
-/// Why a body was not read: it is read again, more slowly, to say at which place.
-fn unread<T: DeserializeOwned>(body: &[u8], is_list: bool) -> Error {
-    if let Err(it) = serde_json::from_slice::<IgnoredAny>(body) {
-        return malformed(400, &format!("This is not JSON: {it}."));
+/// Why a body could not be read: it is parsed again, more slowly, to name the field.
+fn json_error<T: DeserializeOwned>(body: &[u8], is_list: bool) -> Error {
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        return malformed(400, &format!("This is not JSON: {error}."));
     }
     if is_list {
         return Error::invalid("", "invalid", "Send a JSON object.");
     }
-    let mut from = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut from) {
-        Err(it) => misfit(it.path(), &it.inner().to_string()),
-        Ok(_) => Error::Internal("a body was read, and was not".into()),
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => field_error(error.path(), &error.inner().to_string()),
+        Ok(_) => Error::Internal("a body failed to parse, and then did not".into()),
     }
 }
 
-/// The query string. What cannot be read is as if it were not there: an address with a bad filter is still an address.
+/// The query string of a page. If it cannot be read, the defaults: an address with a bad filter still opens the page.
 pub struct Query<T>(pub T);
 impl<T: DeserializeOwned + Default> FromRequestParts<App> for Query<T> {
     type Rejection = Error;
@@ -74,7 +74,7 @@ impl<T: DeserializeOwned + Default> FromRequestParts<App> for Query<T> {
     }
 }
 
-/// The query string of a call: what cannot be read is refused.
+/// The query string of an API call: an error if it cannot be read.
 pub struct Params<T>(pub T);
 impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = Error;
@@ -83,49 +83,52 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     }
 }
 
-/// Reads a query string; every part of it must be known.
+/// Parses a query string. Unknown parameters are an error.
 pub fn params<T: DeserializeOwned>(query: &str) -> Result<T> {
-    let from = serde_html_form::Deserializer::from_bytes(query.as_bytes());
-    serde_path_to_error::deserialize(from).map_err(|it| misfit(it.path(), &it.inner().to_string()))
+    let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| field_error(error.path(), &error.inner().to_string()))
 }
 
-/// A field that is not what was asked for, by its place.
-fn misfit(path: &Path, said: &str) -> Error {
+/// The error of one field: `path` as a JSON pointer, and serde's message as a sentence.
+fn field_error(path: &Path, message: &str) -> Error {
     let mut field: Vec<String> = path
         .iter()
-        .filter_map(|it| match it {
+        .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(index.to_string()),
             Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect();
-    // Where it stands in the text says less than which field it is.
-    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
-    let code = match said {
-        it if it.starts_with("unknown field") => "unknown_field",
-        it if it.starts_with("missing field") => "required",
-        _ => "invalid",
+    // The field says more than the line.
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let code = if message.starts_with("unknown field") {
+        "unknown_field"
+    } else if message.starts_with("missing field") {
+        "required"
+    } else {
+        "invalid"
     };
     if code == "required" {
-        field.extend(said.split('`').nth(1).map(str::to_owned));
+        field.extend(message.split('`').nth(1).map(str::to_owned));
     }
-    let mut rest = said.chars();
+    let mut rest = message.chars();
     let first = rest.next().map(char::to_uppercase).into_iter().flatten();
     let detail: String = first.chain(rest).chain(['.']).collect();
-    Error::Invalid(vec![Fault::new(field.join("/"), code, detail)])
+    Error::Validation(vec![FieldError::new(field.join("/"), code, detail)])
 }
 
 fn malformed(status: u16, detail: &str) -> Error {
-    Error::Malformed { status, detail: detail.to_owned() }
+    Error::BadRequest { status, detail: detail.to_owned() }
 }
 
 fn content_type(request: &Request) -> String {
     let field =
-        request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Nothing said is JSON too.
+/// A missing content type counts as JSON.
 fn is_json(request: &Request) -> bool {
     match request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
         None | Some(b"" | b"application/json") => true,
@@ -136,21 +139,22 @@ fn is_json(request: &Request) -> bool {
     }
 }
 
-/// Postgres has no text with a NUL in it: it is stopped at the door.
+/// Postgres has no text with a NUL in it. `escaped` is how this format may spell it.
 fn has_nul(body: &[u8], escaped: &[u8]) -> bool {
     let has_escapes = body.contains(&escaped[0]);
-    body.contains(&0) || has_escapes && body.windows(escaped.len()).any(|it| it == escaped)
+    body.contains(&0) || has_escapes && body.windows(escaped.len()).any(|window| window == escaped)
 }
 
 async fn body(request: Request) -> Result<Bytes> {
-    read(request.into_body(), BODY, "This is larger than the 1 MiB that is taken.").await
+    read(request.into_body(), MAX_BODY, "This is larger than the 1 MiB that is taken.").await
 }
 
-/// Reads a body of at most so many bytes; `large` says what is wrong with a larger one.
-pub async fn read(body: Body, most: usize, large: &str) -> Result<Bytes> {
-    to_bytes(body, most).await.map_err(|it| {
-        // The limit's own error is the only one that is not of the connection.
-        let is_limit = std::error::Error::source(&it).is_some_and(|it| it.to_string().contains("limit"));
-        if is_limit { malformed(413, large) } else { malformed(400, "The request was cut off.") }
+/// Reads a body of at most `limit` bytes; `too_large` is the message for a larger one.
+pub async fn read(body: Body, limit: usize, too_large: &str) -> Result<Bytes> {
+    to_bytes(body, limit).await.map_err(|error| {
+        // All other errors are those of the connection.
+        let source = std::error::Error::source(&error);
+        let is_limit = source.is_some_and(|source| source.to_string().contains("limit"));
+        if is_limit { malformed(413, too_large) } else { malformed(400, "The request was cut off.") }
     })
 }

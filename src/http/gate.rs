@@ -1,10 +1,10 @@
-//! The doors between a request and the data. Nothing else hands out a `Scope`.
+//! Gates: a handler's first argument, which shows that the caller may do what it does. Only gates hand out a `Scope`.
 mod account;
 mod anyone;
 mod service;
 mod signed_in;
 
-pub use account::{Can, Door, Key, Via};
+pub use account::{AccountGate, Can, CredentialKind, Key};
 pub use anyone::Anyone;
 pub use service::Service;
 pub use signed_in::{Operator, SignedIn};
@@ -30,17 +30,17 @@ mod sealed {
     note = "`Can<P>`, `Key<P>`, `Service<S>`, `SignedIn`, `Operator`, or `Anyone` for a public page"
 )]
 pub trait Gate: sealed::Sealed {
-    /// What must be held.
+    /// The permission that the caller must hold.
     const NEEDS: Option<Permission>;
-    /// What may be held instead: any of these.
-    const OR: &'static [Permission] = &[];
-    /// Under which every path of such a gate lies.
+    /// Any of these is enough instead.
+    const ALTERNATIVES: &'static [Permission] = &[];
+    /// The prefix of every path with this gate.
     const ROOT: &str;
     /// For the route table.
     const NAME: &'static str;
 }
 
-/// The hash of the secret that a program presents. What is none by its checksum is not looked up.
+/// The hash of the presented secret. `None` if the checksum is invalid, which saves a look-up.
 pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<[u8; 32]> {
     let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = field.split_once(' ')?;
@@ -51,41 +51,41 @@ pub(super) fn bearer(kind: KeyKind, headers: &HeaderMap) -> Option<[u8; 32]> {
 
 async fn param(parts: &mut Parts, name: &str) -> Result<String> {
     let all = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Error::NotFound)?;
-    all.iter().find(|it| it.0 == name).map(|it| it.1.to_owned()).ok_or(Error::NotFound)
+    all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or(Error::NotFound)
 }
 
-/// `{id}` of the path. What is no id is not found.
-pub struct At<T>(pub T);
-impl<T: std::str::FromStr> FromRequestParts<App> for At<T> {
+/// `{id}` of the path. `NotFound` if it is not an id.
+pub struct PathId<T>(pub T);
+impl<T: std::str::FromStr> FromRequestParts<App> for PathId<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        param(parts, "id").await?.parse().map(At).map_err(|_| Error::NotFound)
+        param(parts, "id").await?.parse().map(PathId).map_err(|_| Error::NotFound)
     }
 }
 
-/// `{number}` of the path: an invoice's.
-pub struct Number(pub String);
-impl FromRequestParts<App> for Number {
+/// `{number}` of the path: that of an invoice.
+pub struct PathInvoice(pub String);
+impl FromRequestParts<App> for PathInvoice {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        param(parts, "number").await.map(Number)
+        param(parts, "number").await.map(PathInvoice)
     }
 }
 
-/// `{slug}` of the path, where no account is entered by it.
-pub struct Named(pub String);
-impl FromRequestParts<App> for Named {
+/// `{slug}` of the path, where the gate is not that account's.
+pub struct PathSlug(pub String);
+impl FromRequestParts<App> for PathSlug {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        param(parts, "slug").await.map(Named)
+        param(parts, "slug").await.map(PathSlug)
     }
 }
 
-/// `{token}` of the path: a secret out of a mail.
-pub struct Token(pub String);
-impl FromRequestParts<App> for Token {
+/// `{token}` of the path: a secret from a mail.
+pub struct PathToken(pub String);
+impl FromRequestParts<App> for PathToken {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        param(parts, "token").await.map(Token)
+        param(parts, "token").await.map(PathToken)
     }
 }

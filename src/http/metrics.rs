@@ -1,174 +1,166 @@
-//! What is counted for those who watch over the program, in the text format of Prometheus. Labels are the routes' own patterns
-//! and other closed lists: nothing that a visitor sends makes a new one.
+//! Metrics for Prometheus. Labels are the routes' patterns and other closed lists: nothing that a visitor sends makes a new one.
 use super::App;
-use crate::{crypto::secrets::hash, db::Dialect, model::verdict::Verdict};
-use axum::http::StatusCode;
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
+use crate::{context::job_stats::JobReport, crypto::secrets::hash, db::Dialect, model::verdict::Verdict};
+use axum::http::{Method, StatusCode};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, core::Collector,
 };
+use std::time::Duration;
 
-/// The upper ends of the classes of time, in microseconds.
-const CLASSES: [u64; 12] =
-    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
-/// The methods that are told apart.
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
+/// The upper bounds of the histogram's buckets, in seconds.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// A pattern, a method's place among [`METHODS`] and a status.
-type Kind = (&'static str, usize, u16);
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// All that is counted.
-#[derive(Default)]
+/// What is counted as it happens.
 pub struct Metrics {
-    requests: RwLock<BTreeMap<Kind, Arc<Times>>>,
-    verdicts: [AtomicU64; Verdict::ALL.len()],
-    lookups: AtomicU64,
+    registry: Registry,
+    request_seconds: HistogramVec,
+    request_statements: IntCounterVec,
+    verdicts: IntCounterVec,
 }
 
-/// How long answers of one kind took.
-#[derive(Default)]
-pub struct Times {
-    classes: [AtomicU64; CLASSES.len() + 1],
-    micros: AtomicU64,
-    statements: AtomicU64,
-}
-
-impl Times {
-    /// One more.
-    pub fn add(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let class = CLASSES.iter().position(|it| micros <= *it).unwrap_or(CLASSES.len());
-        self.classes[class].fetch_add(1, Relaxed);
-        self.micros.fetch_add(micros, Relaxed);
-    }
-    /// For which the database was asked so many statements.
-    pub fn asked(&self, statements: u32) {
-        self.statements.fetch_add(statements.into(), Relaxed);
-    }
-    fn is_empty(&self) -> bool {
-        self.classes.iter().all(|it| it.load(Relaxed) == 0)
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let registry = Registry::new();
+        let labels = ["route", "method", "status"];
+        let seconds =
+            HistogramOpts::new("guildhall_request_seconds", "Requests by route, method and status.");
+        let metrics = Metrics {
+            request_seconds: register(
+                &registry,
+                HistogramVec::new(seconds.buckets(BUCKETS.to_vec()), &labels),
+            ),
+            request_statements: counter(
+                &registry,
+                "guildhall_request_statements_total",
+                "Statements that requests executed in the database.",
+                &labels,
+            ),
+            verdicts: counter(
+                &registry,
+                "guildhall_verdicts_total",
+                "Answers to gateways, by code.",
+                &["code"],
+            ),
+            registry,
+        };
+        for verdict in Verdict::ALL {
+            metrics.verdicts.with_label_values(&[verdict.as_str()]);
+        }
+        metrics
     }
 }
 
 impl Metrics {
-    /// Where answers of that kind are counted.
-    pub(super) fn times(&self, pattern: &'static str, method: &str, status: StatusCode) -> Arc<Times> {
-        let method = METHODS.iter().position(|it| *it == method).unwrap_or(METHODS.len() - 1);
-        let at = (pattern, method, status.as_u16());
-        if let Some(found) = self.requests.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
-            return found.clone();
-        }
-        self.requests.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_default().clone()
+    pub(super) fn record_request(
+        &self,
+        route: &'static str,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+        statements: u32,
+    ) {
+        let method = if METHODS.contains(method) { method.as_str() } else { "other" };
+        let labels = [route, method, status.as_str()];
+        self.request_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+        self.request_statements.with_label_values(&labels).inc_by(statements.into());
     }
-    /// A gateway was answered.
-    pub fn verdict(&self, it: Verdict) {
-        let at = Verdict::ALL.iter().position(|code| *code == it).unwrap_or(0);
-        self.verdicts[at].fetch_add(1, Relaxed);
-    }
-    /// A key, a resource or a service token was looked up in the database.
-    pub(crate) fn lookup(&self) {
-        self.lookups.fetch_add(1, Relaxed);
-    }
-    /// How many were looked up.
-    pub fn lookups(&self) -> u64 {
-        self.lookups.load(Relaxed)
+    /// Counts an answer to a gateway.
+    pub fn verdict(&self, verdict: Verdict) {
+        self.verdicts.with_label_values(&[verdict.as_str()]).inc();
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds with six digits after the point")]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
+/// Our names and labels are constants, so that neither making nor registering a metric can fail; the tests read the page.
+fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
+    let metric = metric.expect("a valid metric");
+    registry.register(Box::new(metric.clone())).expect("a new metric");
+    metric
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    register(registry, GaugeVec::new(Opts::new(name, help), labels))
 }
 
 impl App {
-    /// Whether whoever presents this may read the page: the token where one is set, else everybody on this machine alone.
-    /// If not, how that is told: 401 where there is a token, 404 where there is no page.
-    pub fn shows_metrics(&self, given: Option<&str>) -> Result<(), StatusCode> {
-        match &self.0.metrics_token {
-            None if self.kit().rules.is_local() => Ok(()),
-            None => Err(StatusCode::NOT_FOUND),
-            // Hashes are compared: how long it takes says nothing about the token.
-            Some(token) if given.is_some_and(|it| hash(it) == hash(token)) => Ok(()),
-            Some(_) => Err(StatusCode::UNAUTHORIZED),
-        }
-    }
-    /// The page for Prometheus. `mails` wait to be sent.
-    pub fn exposition(&self, mails: i64) -> String {
-        let metrics = self.metrics();
-        let engine = match self.0.db.dialect() {
-            Dialect::Sqlite => "sqlite",
-            Dialect::Postgres => "postgres",
-        };
-        let mut page = Page(String::with_capacity(16_384));
-        page.head("guildhall_build_info", "gauge", "The running version.");
-        let version = env!("CARGO_PKG_VERSION");
-        page.line("guildhall_build_info", &[("version", version), ("database", engine)], 1);
-
-        let requests = metrics.requests.read().unwrap_or_else(PoisonError::into_inner);
-        page.head("guildhall_request_seconds", "histogram", "Requests by route, method and status.");
-        for ((route, method, status), times) in requests.iter().filter(|it| !it.1.is_empty()) {
-            let status = status.to_string();
-            let labels = [("route", *route), ("method", METHODS[*method]), ("status", &status)];
-            let mut sum = 0;
-            for (at, class) in times.classes.iter().enumerate() {
-                sum += class.load(Relaxed);
-                let end = CLASSES.get(at).map_or("+Inf".to_owned(), |it| seconds(*it).to_string());
-                let labels = [labels[0], labels[1], labels[2], ("le", &end)];
-                page.line("guildhall_request_seconds_bucket", &labels, sum);
-            }
-            page.line("guildhall_request_seconds_sum", &labels, seconds(times.micros.load(Relaxed)));
-            page.line("guildhall_request_seconds_count", &labels, sum);
-        }
-        page.head(
-            "guildhall_request_statements_total",
-            "counter",
-            "Statements that requests asked the database.",
-        );
-        for ((route, method, status), times) in requests.iter().filter(|it| !it.1.is_empty()) {
-            let status = status.to_string();
-            let labels = [("route", *route), ("method", METHODS[*method]), ("status", &status)];
-            page.line("guildhall_request_statements_total", &labels, times.statements.load(Relaxed));
-        }
-        drop(requests);
-
-        page.head("guildhall_verdicts_total", "counter", "Answers to gateways, by code.");
-        for (it, count) in Verdict::ALL.iter().zip(&metrics.verdicts) {
-            page.line("guildhall_verdicts_total", &[("code", it.word())], count.load(Relaxed));
-        }
-        page.head("guildhall_lookups_total", "counter", "Look-ups that memory could not answer.");
-        page.line("guildhall_lookups_total", &[], metrics.lookups());
-        page.head("guildhall_memory_trusted", "gauge", "Whether changes made elsewhere are heard.");
-        page.line("guildhall_memory_trusted", &[], u8::from(self.kit().stale.is_trusted()));
-        page.head("guildhall_mails_waiting", "gauge", "Mails that wait to be sent.");
-        page.line("guildhall_mails_waiting", &[], mails);
-        let (open, idle) = self.0.db.connections();
-        page.head("guildhall_database_connections", "gauge", "Connections to the database.");
-        page.line("guildhall_database_connections", &[("state", "open")], open);
-        page.line("guildhall_database_connections", &[("state", "idle")], idle);
-        page.0
-    }
-    /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+    /// Whether whoever presents this token may read the page: where none is set, everybody on this machine. If not, the status
+    /// that says so: 401 for a wrong token, 404 where there is no page.
+    pub fn shows_metrics(&self, token: Option<&str>) -> Result<(), StatusCode> {
+        match &self.0.metrics_token {
+            None if self.context().config.is_local() => Ok(()),
+            None => Err(StatusCode::NOT_FOUND),
+            // Hashes are compared: the time that it takes says nothing about the token.
+            Some(expected) if token.is_some_and(|token| hash(token) == hash(expected)) => Ok(()),
+            Some(_) => Err(StatusCode::UNAUTHORIZED),
+        }
+    }
+    /// The page for Prometheus. `mails_waiting` counts the outbox.
+    pub fn exposition(&self, mails_waiting: i64) -> String {
+        let mut families = self.metrics().registry.gather();
+        families.extend(self.current_state(mails_waiting).gather());
+        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+    /// What is read when the page is: a registry of its own, whose metrics are set once.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers than f64")]
+    fn current_state(&self, mails_waiting: i64) -> Registry {
+        let registry = Registry::new();
+        let database = match self.0.db.dialect() {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgres",
+        };
+        gauge(&registry, "guildhall_build_info", "The running version.", &["version", "database"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), database])
+            .set(1.0);
+        counter(&registry, "guildhall_lookups_total", "Look-ups that the cache could not answer.", &[])
+            .with_label_values::<&str>(&[])
+            .inc_by(self.gateway().lookups());
+        let is_fresh = self.context().invalidations.is_fresh();
+        gauge(
+            &registry,
+            "guildhall_memory_trusted",
+            "Whether changes made by other processes are received.",
+            &[],
+        )
+        .with_label_values::<&str>(&[])
+        .set(f64::from(u8::from(is_fresh)));
+        gauge(&registry, "guildhall_mails_waiting", "Mails that wait to be sent.", &[])
+            .with_label_values::<&str>(&[])
+            .set(mails_waiting as f64);
+        let (open, idle) = self.0.db.connections();
+        let connections =
+            gauge(&registry, "guildhall_database_connections", "Connections to the database.", &["state"]);
+        connections.with_label_values(&["open"]).set(f64::from(open));
+        connections.with_label_values(&["idle"]).set(idle as f64);
+        job_metrics(&registry, &self.context().job_stats.snapshot());
+        registry
+    }
 }
 
-/// A page in the making. Our label values hold no quotes, no backslashes and no line ends.
-struct Page(String);
-
-impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a text cannot fail, here and below.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        let braced = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let _ = writeln!(self.0, "{name}{braced} {value}");
+#[expect(clippy::cast_precision_loss, reason = "a timestamp needs no microseconds here")]
+fn job_metrics(registry: &Registry, reports: &[JobReport]) {
+    let runs = counter(registry, "guildhall_job_runs_total", "Runs of jobs.", &["job", "outcome"]);
+    let seconds = gauge(registry, "guildhall_job_last_seconds", "How long a job's last run took.", &["job"]);
+    let success = gauge(
+        registry,
+        "guildhall_job_last_success_timestamp_seconds",
+        "When a job last succeeded, as a Unix timestamp.",
+        &["job"],
+    );
+    for report in reports {
+        let successes = report.runs.saturating_sub(report.failures);
+        runs.with_label_values(&[report.name, "success"]).inc_by(successes);
+        runs.with_label_values(&[report.name, "failure"]).inc_by(report.failures);
+        seconds.with_label_values(&[report.name]).set(report.last_seconds);
+        if let Some(at) = report.last_success {
+            success.with_label_values(&[report.name]).set(at.0 as f64 / 1e6);
+        }
     }
 }

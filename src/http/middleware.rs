@@ -1,29 +1,25 @@
-//! What every request passes on its way in and out.
-use super::{App, assets, idempotency, routes::Route, sign_in::session_cookie};
+//! What every request passes on its way in and out: from the outside in, request id, trace and metrics ([`Middleware::handle`]);
+//! compression; `Idempotency-Key` (`idempotency`); error pages and problem documents (`error_response`); CSRF, body limit and
+//! timeout ([`run_handler`]); the session of a browser; the router.
+//!
+//! These are functions around one router and not layers of it: axum would apply a layer to each route, and clone all of them for
+//! each request.
+use super::{App, assets, csrf, idempotency, routes::Route, sign_in::session_cookie, timeout};
 use crate::{
-    context::Kit,
-    db::counted,
+    context::Context,
+    db::count_statements,
     error::{Error, Result},
-    store::sessions::Sessions,
+    store::sessions::{self, Sessions},
 };
 use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, Request},
-    http::{self, HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     response::{IntoResponse as _, Response},
 };
-use std::{
-    convert::Infallible,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
-use tokio::time::timeout;
-use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use std::{collections::HashSet, convert::Infallible, time::Instant};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
@@ -32,200 +28,181 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-/// The most that a request may bring.
-pub const BODY: usize = 1 << 20;
-/// The longest that a request may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest body of a request, in bytes.
+pub const MAX_BODY: usize = 1 << 20;
 
-/// By which an answer is found in the log.
+/// Finds a response in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// An answer to a program is about now.
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
 pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What a page may load: our own files, and no script or style inside of it.
+/// What a page may load: our own files, and no inline script or style.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What a request passes on its way in and out: as plain code around one service, for layers of the router would be made anew
-/// for each of its routes, and copied for each request.
-#[derive(Clone)]
-pub struct Hall {
+/// Pages whose address holds a secret.
+const TOKEN_PATHS: [&str; 3] = ["/invitations/", "/verify-email/", "/reset-password/"];
+
+/// The routes, and what every request to them passes.
+pub struct Middleware {
     app: App,
-    inside: Inside,
+    /// All routes.
+    routes: Router,
+    /// All routes behind the session layer.
+    routes_with_session: Router,
     assets: Router,
-    patterns: Arc<matchit::Router<&'static str>>,
+    patterns: matchit::Router<Pattern>,
 }
 
-/// The router behind what packs, does once, tells errors, guards and knows the browser.
-type Inside = BoxCloneSyncService<Request, Response, Infallible>;
-
-/// Where a request goes next.
-pub trait Next:
-    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Send + 'static
-{
-}
-impl<T> Next for T where
-    T: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Send + 'static
-{
+/// The path of a route with its parameters' names. Logs and metrics show it instead of the address, which may hold a secret.
+#[derive(Clone, Copy)]
+struct Pattern {
+    path: &'static str,
+    kind: Kind,
 }
 
-impl Hall {
-    /// Around the router.
-    pub fn new(router: Router<App>, table: &[Route], app: &App) -> Hall {
-        let not_allowed = async || Error::Malformed {
+#[derive(Clone, Copy)]
+enum Kind {
+    /// A file of `static/`, compressed in advance.
+    Asset,
+    /// A route that reads the browser's session.
+    WithSession,
+    WithoutSession,
+}
+
+const UNKNOWN: Pattern = Pattern { path: "other", kind: Kind::WithoutSession };
+
+impl Middleware {
+    pub fn new(router: Router<App>, table: &[Route], app: &App) -> Middleware {
+        let method_not_allowed = async || Error::BadRequest {
             status: 405,
             detail: "This address does not take that method.".into(),
         };
-        let router = router.method_not_allowed_fallback(not_allowed).fallback(async || Error::NotFound);
-        let within = sessions(app).layer(router.with_state(app.clone()));
-        let all = service_fn({
-            let app = app.clone();
-            move |request| {
-                let (app, within) = (app.clone(), within.clone());
-                async move { Ok(idempotency::pass(app, request, within).await) }
-            }
-        });
-        // A page is some 60 KB of words that repeat: the middle of the scale makes a tenth of it within a millisecond.
-        let packing = CompressionLayer::new().quality(CompressionLevel::Precise(5));
-        let packed = packing.compress_when(SizeAbove::new(1024)).layer(all);
-        let inside = BoxCloneSyncService::new(packed.map_response(|it: http::Response<_>| it.map(Body::new)));
-        let mut patterns = matchit::Router::new();
-        for path in table.iter().map(|it| it.path).chain(assets::PATHS) {
-            // A path that takes several methods is there already.
-            let _ = patterns.insert(path, path);
-        }
-        Hall { app: app.clone(), inside, assets: assets::routes(), patterns: Arc::new(patterns) }
+        let routes = router
+            .method_not_allowed_fallback(method_not_allowed)
+            .fallback(async || Error::NotFound)
+            .with_state(app.clone());
+        let routes_with_session = Router::new().fallback_service(session_layer(app).layer(routes.clone()));
+        let (assets, patterns) = (assets::routes(), patterns(table));
+        Middleware { app: app.clone(), routes, routes_with_session, assets, patterns }
     }
-    /// From the door to the router and back.
-    pub async fn pass(self, mut request: Request) -> Response {
-        let began = Instant::now();
-        let id = request.headers().get(REQUEST_ID).cloned();
-        let id = id.unwrap_or_else(|| new_id(self.app.kit()));
+    pub async fn handle(&self, mut request: Request) -> Response {
+        let started = Instant::now();
+        let context = self.app.context();
+        let id = request.headers().get(REQUEST_ID).cloned().unwrap_or_else(|| new_request_id(context));
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let path = request.uri().path();
-        // The route's pattern is logged and counted, and never the address: that may hold a token.
-        let pattern = self.patterns.at(path).map_or("other", |it| *it.value);
-        let has_token =
-            ["/invitations/", "/verify-email/", "/reset-password/"].iter().any(|it| path.starts_with(it));
-        let is_asset = assets::PATHS.contains(&pattern);
+        let pattern = self.patterns.at(request.uri().path()).map_or(UNKNOWN, |found| *found.value);
+        let has_token = TOKEN_PATHS.iter().any(|prefix| request.uri().path().starts_with(prefix));
         let method = request.method().clone();
-        let span =
-            tracing::info_span!("request", %method, path = pattern, id = id.to_str().unwrap_or_default());
-        let work = async {
-            if is_asset { self.assets.oneshot(request).await } else { self.inside.oneshot(request).await }
-        };
-        let (Ok(mut response), statements) = counted(work.instrument(span)).await;
+        let span = tracing::info_span!("request", %method, path = pattern.path, id = id.to_str().unwrap_or_default());
+        let handling = self.respond(pattern.kind, request).instrument(span);
+        let (mut response, statements) = count_statements(handling).await;
         let headers = response.headers_mut();
-        dress(headers, has_token);
-        seal(headers, self.app.kit().rules.is_https());
+        // Room for all of them at once.
+        headers.reserve(8);
+        browser_headers(headers, has_token);
+        common_headers(headers, context.config.is_https());
         headers.insert(REQUEST_ID, id);
-        let times = self.app.metrics().times(pattern, method.as_str(), response.status());
-        times.add(began.elapsed());
-        times.asked(statements);
+        let (path, status, took) = (pattern.path, response.status(), started.elapsed());
+        self.app.metrics().record_request(path, &method, status, took, statements);
         response
+    }
+    async fn respond(&self, kind: Kind, request: Request) -> Response {
+        let routes = match kind {
+            Kind::Asset => {
+                let Ok(response) = self.assets.clone().oneshot(request).await;
+                return response;
+            }
+            Kind::WithSession => &self.routes_with_session,
+            Kind::WithoutSession => &self.routes,
+        };
+        compress(&self.app, request, routes).await
     }
 }
 
-fn sessions(app: &App) -> SessionManagerLayer<Sessions> {
-    let seconds = i64::try_from(crate::store::sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
-    SessionManagerLayer::new(Sessions::new(app.0.db.clone(), app.kit().clone()))
+fn patterns(table: &[Route]) -> matchit::Router<Pattern> {
+    let mut patterns = matchit::Router::new();
+    let assets = assets::PATHS.map(|path| Pattern { path, kind: Kind::Asset });
+    let with_session: HashSet<&str> =
+        table.iter().filter(|route| route.uses_session()).map(|route| route.path).collect();
+    let kind = |path| if with_session.contains(path) { Kind::WithSession } else { Kind::WithoutSession };
+    let routes = table.iter().map(|route| Pattern { path: route.path, kind: kind(route.path) });
+    for pattern in assets.into_iter().chain(routes) {
+        // A path with several methods is inserted by the first, and refused for the others.
+        let _ = patterns.insert(pattern.path, pattern);
+    }
+    patterns
+}
+
+/// Compresses a response of more than 1 KiB.
+async fn compress(app: &App, request: Request, routes: &Router) -> Response {
+    // A page is some 60 KB of text that repeats itself: level 5 makes a tenth of it within a millisecond.
+    let compression = CompressionLayer::new().quality(CompressionLevel::Precise(5));
+    let handler = service_fn(|request| {
+        let response = Box::pin(idempotency::handle(app.clone(), request, routes.clone()));
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let handler = compression.compress_when(SizeAbove::new(1024)).layer(handler);
+    let Ok(response) = handler.oneshot(request).await;
+    response.map(Body::new)
+}
+
+fn session_layer(app: &App) -> SessionManagerLayer<Sessions> {
+    let seconds = i64::try_from(sessions::ABSOLUTE.as_secs()).unwrap_or(i64::MAX);
+    SessionManagerLayer::new(Sessions::new(app.0.db.clone(), app.context().clone()))
         .with_name(session_cookie(app))
-        .with_secure(app.kit().rules.is_https())
+        .with_secure(app.context().config.is_https())
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(time::Duration::seconds(seconds)))
 }
 
-/// What holds for whoever asks: nothing from elsewhere, no body too large, no panic, no request without an end.
-pub async fn guarded(app: &App, mut request: Request, next: impl Next) -> Response {
-    if let Err(error) = no_nul(&request).and_then(|()| same_site(app, &request)) {
+/// The innermost part: refuses what no handler should see, and runs the handler with a limited body and for a limited time.
+pub async fn run_handler(app: &App, mut request: Request, routes: Router) -> Response {
+    let base_url = &app.context().config.base_url;
+    let checked = reject_nul(request.uri())
+        .and_then(|()| csrf::check(request.method(), request.uri(), request.headers(), base_url));
+    if let Err(error) = checked {
         return error.into_response();
     }
-    DefaultBodyLimit::max(BODY).apply(&mut request);
-    in_time(Box::pin(async move {
-        let Ok(response) = next.oneshot(request).await;
+    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+    let handler = async move {
+        let Ok(response) = routes.oneshot(request).await;
         response
-    }))
-    .await
-}
-
-/// An answer in the making.
-pub type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-/// A handler that takes too long, or that panics, has failed, and nobody else.
-pub async fn in_time(mut work: Answering) -> Response {
-    let mut step = move |context: &mut Context<'_>| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(Error::Internal("a handler panicked".into()).into_response()))
     };
-    // Much is done at once: only who waits is timed.
-    if let Poll::Ready(response) = poll_fn(|context| Poll::Ready(step(context))).await {
-        return response;
-    }
-    let late = |_| Error::Unavailable("a request took too long".into()).into_response();
-    timeout(PATIENCE, poll_fn(step)).await.unwrap_or_else(late)
+    timeout::run(Box::pin(handler)).await
 }
 
-/// An id for a request that came without one.
-pub fn new_id(kit: &Kit) -> HeaderValue {
-    let id = kit.id().simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
-    HeaderValue::try_from(id).expect("hexadecimal digits")
-}
-
-/// No path and no query holds a NUL: nothing behind this needs to ask.
-fn no_nul(request: &Request) -> Result<()> {
-    let uri = request.uri();
-    if uri.path().contains("%00") || uri.query().is_some_and(|it| it.contains("%00")) {
-        return Err(Error::Malformed { status: 400, detail: "An address holds no NUL character.".into() });
+/// Postgres has no text with a NUL in it. Bodies are checked where they are read.
+fn reject_nul(uri: &Uri) -> Result<()> {
+    if uri.path().contains("%00") || uri.query().is_some_and(|query| query.contains("%00")) {
+        return Err(Error::BadRequest { status: 400, detail: "An address holds no NUL character.".into() });
     }
     Ok(())
 }
 
-/// A change comes from our own pages: Fetch Metadata says so, or the Origin field where a browser is too old for it. What
-/// carries its own credential is not asked.
-fn same_site(app: &App, request: &Request) -> Result<()> {
-    if is_ours(app, request) {
-        return Ok(());
-    }
-    let detail = format!(
-        "This request did not come from {}. Open the page there and try again; if you run this installation, check its base URL.",
-        app.kit().rules.base_url
-    );
-    Err(Error::Barred { code: "cross_site", detail })
+fn new_request_id(context: &Context) -> HeaderValue {
+    let id = context.id().simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+    HeaderValue::try_from(id).expect("hexadecimal digits")
 }
 
-fn is_ours(app: &App, request: &Request) -> bool {
-    let path = request.uri().path();
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let others = ["/api/", "/scim/", "/webhooks/"];
-    if is_safe || others.iter().any(|it| path.starts_with(it)) || path == "/sso/backchannel" {
-        return true;
-    }
-    let field = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
-    match field(HeaderName::from_static("sec-fetch-site")) {
-        Some(site) => site == "same-origin" || site == "none",
-        None => field(header::ORIGIN) == Some(app.kit().rules.base_url.as_str()),
-    }
-}
-
-/// What a browser may do with an answer.
-fn dress(headers: &mut HeaderMap, has_token: bool) {
+/// What a browser may do with a response.
+fn browser_headers(headers: &mut HeaderMap, has_token: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(header::CONTENT_SECURITY_POLICY, CSP);
     set(header::REFERRER_POLICY, if has_token { "no-referrer" } else { "same-origin" });
-    set(OPENER, "same-origin");
-    set(PERMISSIONS, "camera=(), geolocation=(), microphone=()");
+    set(CROSS_ORIGIN_OPENER_POLICY, "same-origin");
+    set(PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=()");
 }
 
-const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
-
-/// What holds for every answer, whoever reads it.
-pub fn seal(headers: &mut HeaderMap, https: bool) {
+/// What holds for every response, whoever reads it.
+fn common_headers(headers: &mut HeaderMap, is_https: bool) {
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    if https {
-        let long = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(long);
+    if is_https {
+        let one_year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(one_year);
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the route table: the gate says who may call, the description beside the route says the rest.
+//! The OpenAPI document, made from the route table: the gate says who may call, the description beside the route the rest.
 pub mod call;
 mod example;
 mod operation;
@@ -15,28 +15,24 @@ use std::{
 
 pub use example::example;
 
-/// Under which every call of the API lies.
+/// The prefix of every call.
 const ROOT: &str = "/api/v1/";
 
-/// The program's calls, and the document of them: made when it is first read.
+/// The program's calls, and their document, which is made when it is first read.
 #[derive(Clone)]
-pub struct Book(Arc<(Vec<Route>, OnceLock<Document>)>);
+pub struct ApiDocument(Arc<(Vec<Route>, OnceLock<Document>)>);
 
-/// The document.
 pub struct Document {
-    /// As an object.
     pub value: Value,
-    /// As `/api/v1/openapi.json` and `guildhall openapi` tell it.
+    /// As `/api/v1/openapi.json` and `guildhall openapi` show it.
     pub text: String,
 }
 
-impl Book {
-    /// Of the program's routes.
-    pub fn of(table: &[Route]) -> Book {
-        let calls = table.iter().filter(|it| it.path.starts_with(ROOT)).cloned().collect();
-        Book(Arc::new((calls, OnceLock::new())))
+impl ApiDocument {
+    pub fn of(table: &[Route]) -> ApiDocument {
+        let calls = table.iter().filter(|route| route.path.starts_with(ROOT)).cloned().collect();
+        ApiDocument(Arc::new((calls, OnceLock::new())))
     }
-    /// The document.
     pub fn document(&self) -> &Document {
         self.0.1.get_or_init(|| {
             let value = document(&self.0.0);
@@ -46,108 +42,121 @@ impl Book {
     }
 }
 
-impl FromRequestParts<App> for Book {
+impl FromRequestParts<App> for ApiDocument {
     type Rejection = Error;
-    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Book, Error> {
-        app.0.book.get().cloned().ok_or_else(|| Error::Internal("no book of the API".into()))
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<ApiDocument, Error> {
+        app.0.api_document.get().cloned().ok_or_else(|| Error::Internal("the app serves no routes".into()))
     }
 }
 
-/// What is meant under one name by all that name it.
+/// What operations refer to by name.
 #[derive(Default)]
-struct Shared {
+struct Components {
     schemas: BTreeMap<String, Value>,
     responses: BTreeMap<String, Value>,
 }
 
-/// Whether a shape comes in or goes out.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    In,
-    Out,
+enum Direction {
+    Request,
+    Response,
 }
 
-impl Shared {
-    /// Takes up a shape; says how it is referred to.
-    fn shape(&mut self, shape: &Shape, way: Way) -> Value {
-        for (name, schema) in &shape.parts {
-            self.part(name, schema, way);
+impl Components {
+    /// Adds a shape, and returns a reference to it.
+    fn add(&mut self, shape: &Shape, direction: Direction) -> Value {
+        for (name, schema) in &shape.schemas {
+            self.add_schema(name, schema, direction);
         }
         json!({ "$ref": format!("#/components/schemas/{}", shape.name) })
     }
-    fn part(&mut self, name: &str, schema: &Value, way: Way) {
+    fn add_schema(&mut self, name: &str, schema: &Value, direction: Direction) {
         let mut schema = schema.clone();
-        tidy(&mut schema, way);
-        let had = self.schemas.entry(name.to_owned()).or_insert_with(|| schema.clone());
-        assert_eq!(*had, schema, "two shapes are called {name}: tell them apart with #[schema(as = …)]");
+        refine(&mut schema, direction);
+        let existing = self.schemas.entry(name.to_owned()).or_insert_with(|| schema.clone());
+        assert_eq!(*existing, schema, "two schemas are called {name}: name one with #[schema(as = …)]");
     }
 }
 
-/// What comes in has no other fields than those that are described. What goes out has all that can be `null`: an absent value is
-/// `null`, never missing.
-fn tidy(schema: &mut Value, way: Way) {
+/// Adds to a schema what the derived one does not say: requests have no other fields than those described, and no NUL; responses
+/// have all that can be `null`, since an absent value is `null` and never missing.
+fn refine(schema: &mut Value, direction: Direction) {
     match schema {
-        Value::Object(it) => {
-            it.values_mut().for_each(|it| tidy(it, way));
-            // A default beside a reference comes as an object that says nothing else.
-            if let Some([named, rest]) = it.get("allOf").and_then(Value::as_array).map(Vec::as_slice)
-                && rest["type"] == "object"
-                && rest.get("properties").is_none()
-            {
-                let (named, rest) = (named.clone(), rest.clone());
-                it.remove("allOf");
-                for (name, value) in [rest, named].iter().filter_map(Value::as_object).flatten() {
-                    it.insert(name.clone(), value.clone());
-                }
+        Value::Object(object) => {
+            object.values_mut().for_each(|value| refine(value, direction));
+            flatten_reference(object);
+            match direction {
+                Direction::Request => refine_request(object),
+                Direction::Response => refine_response(object),
             }
-            let says_more = ["pattern", "enum", "format"].iter().any(|word| it.contains_key(*word));
-            if way == Way::In && !says_more && is_text(it.get("type")) {
-                it.insert("pattern".into(), json!(NO_NUL));
-            }
-            let Some(Value::Object(properties)) = it.get("properties") else { return };
-            if way == Way::In {
-                it.insert("additionalProperties".into(), json!(false));
-                return;
-            }
-            let nullable = properties.iter().filter(|(_, it)| takes_null(it)).map(|(name, _)| name.clone());
-            let mut required: BTreeSet<String> = nullable.collect();
-            let had = it.get("required").and_then(Value::as_array).into_iter().flatten();
-            required.extend(had.filter_map(Value::as_str).map(str::to_owned));
-            it.insert("required".into(), json!(required));
         }
-        Value::Array(all) => all.iter_mut().for_each(|it| tidy(it, way)),
+        Value::Array(all) => all.iter_mut().for_each(|value| refine(value, direction)),
         _ => {}
     }
 }
 
-/// No text that comes in holds a NUL: Postgres has none with one in it.
+/// A default beside a reference is derived as `allOf` of the reference and an object that has nothing else.
+fn flatten_reference(object: &mut Map<String, Value>) {
+    let Some([reference, rest]) = object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) else {
+        return;
+    };
+    if rest["type"] != "object" || rest.get("properties").is_some() {
+        return;
+    }
+    let (reference, rest) = (reference.clone(), rest.clone());
+    object.remove("allOf");
+    for (name, value) in [rest, reference].iter().filter_map(Value::as_object).flatten() {
+        object.insert(name.clone(), value.clone());
+    }
+}
+
+fn refine_request(object: &mut Map<String, Value>) {
+    let is_narrower = ["pattern", "enum", "format"].iter().any(|key| object.contains_key(*key));
+    if !is_narrower && is_string(object.get("type")) {
+        object.insert("pattern".into(), json!(NO_NUL));
+    }
+    if object.get("properties").is_some_and(Value::is_object) {
+        object.insert("additionalProperties".into(), json!(false));
+    }
+}
+
+fn refine_response(object: &mut Map<String, Value>) {
+    let Some(Value::Object(properties)) = object.get("properties") else { return };
+    let nullable = properties.iter().filter(|(_, schema)| takes_null(schema)).map(|(name, _)| name.clone());
+    let mut required: BTreeSet<String> = nullable.collect();
+    let derived = object.get("required").and_then(Value::as_array).into_iter().flatten();
+    required.extend(derived.filter_map(Value::as_str).map(str::to_owned));
+    object.insert("required".into(), json!(required));
+}
+
+/// Postgres has no text with a NUL in it.
 const NO_NUL: &str = r"^[^\u0000]*$";
 
-fn is_text(kind: Option<&Value>) -> bool {
-    kind.is_some_and(|it| {
-        it == "string" || it.as_array().is_some_and(|all| all.iter().any(|it| it == "string"))
+fn is_string(kind: Option<&Value>) -> bool {
+    kind.is_some_and(|kind| {
+        kind == "string" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"))
     })
 }
 
 fn takes_null(schema: &Value) -> bool {
-    let any = |word: &str| schema[word].as_array().into_iter().flatten().any(takes_null);
+    let any = |key: &str| schema[key].as_array().into_iter().flatten().any(takes_null);
     match &schema["type"] {
-        Value::String(it) => it == "null",
-        Value::Array(all) => all.iter().any(|it| it == "null"),
+        Value::String(kind) => kind == "null",
+        Value::Array(kinds) => kinds.iter().any(|kind| kind == "null"),
         _ => any("oneOf") || any("anyOf"),
     }
 }
 
 fn document(calls: &[Route]) -> Value {
-    let mut shared = Shared::default();
+    let mut components = Components::default();
     let (mut paths, mut tags) = (BTreeMap::<&str, Map<String, Value>>::new(), vec![]);
     for route in calls {
-        let noun = route.noun.map(|it| json!({ "name": it.name, "description": it.says }));
-        tags.extend(noun.filter(|it| !tags.contains(it)));
-        let operation = operation::operation(route, &mut shared);
+        let tag = route.tag.map(|tag| json!({ "name": tag.name, "description": tag.description }));
+        tags.extend(tag.filter(|tag| !tags.contains(tag)));
+        let operation = operation::operation(route, &mut components);
         paths.entry(route.path).or_default().insert(route.method.to_lowercase(), operation);
     }
-    tags.sort_by_key(|it| it["name"].to_string());
+    tags.sort_by_key(|tag| tag["name"].to_string());
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -161,8 +170,8 @@ fn document(calls: &[Route]) -> Value {
         "tags": tags,
         "paths": paths,
         "components": {
-            "schemas": shared.schemas,
-            "responses": shared.responses,
+            "schemas": components.schemas,
+            "responses": components.responses,
             "parameters": parts::parameters(),
             "headers": parts::headers(),
             "securitySchemes": parts::security(),

@@ -1,15 +1,16 @@
-//! Passkeys between the browser and the session: a challenge goes out and is kept, its answer comes back and is checked once.
-use super::sign_in::{fault, read};
+//! Passkey ceremonies between the browser and the session: a challenge is sent and kept in the session, and its response is checked
+//! once.
+use super::sign_in::{get, session_error};
 use crate::{
-    context::Kit,
-    crypto::passkey::{Credential, Making, Party, Signed, Signing},
+    context::Context,
+    crypto::passkey::{Assertion, Authentication, Credential, Registration, RelyingParty},
     error::{Error, Result},
     model::{
-        access::Person,
+        actor::UserSummary,
         id::UserId,
         time::{MINUTE, Time},
     },
-    store::{Change, Who, passkeys, sessions::held},
+    store::{Change, passkeys, sessions::session_data},
 };
 use axum::{
     http::header,
@@ -21,83 +22,92 @@ use std::time::Duration;
 use tower_sessions::Session;
 
 /// How long an authenticator may take.
-const PATIENCE: Duration = MINUTE.saturating_mul(5);
+const CHALLENGE_TIMEOUT: Duration = MINUTE.saturating_mul(5);
 
-fn party(kit: &Kit) -> Result<Party> {
+fn relying_party(context: &Context) -> Result<RelyingParty> {
     let detail = "Passkeys are bound to a name, and this installation is reached by an IP address.";
-    Party::of(&kit.rules).ok_or_else(|| Error::conflict("no_name", detail))
+    RelyingParty::new(&context.config.base_url).ok_or_else(|| Error::conflict("no_name", detail))
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept<T> {
-    it: T,
+struct Challenge<T> {
+    state: T,
     since: Time,
 }
 
-async fn keep<T: Serialize>(session: &Session, it: T, asked: &Value, since: Time) -> Result<Response> {
-    session.insert(held::CHALLENGE, Kept { it, since }).await.map_err(fault)?;
-    let fields = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
-    Ok((fields, asked.to_string()).into_response())
+async fn send_challenge<T: Serialize>(
+    session: &Session,
+    state: T,
+    options: &Value,
+    now: Time,
+) -> Result<Response> {
+    let challenge = Challenge { state, since: now };
+    session.insert(session_data::CHALLENGE, challenge).await.map_err(session_error)?;
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
+    Ok((headers, options.to_string()).into_response())
 }
 
-/// Each challenge is answered once.
-async fn take<T: DeserializeOwned>(session: &Session, now: Time) -> Result<T> {
-    let kept: Option<Kept<T>> = read(session, held::CHALLENGE).await?;
-    session.remove_value(held::CHALLENGE).await.map_err(fault)?;
-    let kept = kept.filter(|it| now.since(it.since) < PATIENCE);
-    kept.map(|it| it.it).ok_or_else(|| {
+/// Removes the challenge from the session: it can be answered once.
+async fn take_challenge<T: DeserializeOwned>(session: &Session, now: Time) -> Result<T> {
+    let challenge: Option<Challenge<T>> = get(session, session_data::CHALLENGE).await?;
+    session.remove_value(session_data::CHALLENGE).await.map_err(session_error)?;
+    let current = challenge.filter(|challenge| now.since(challenge.since) < CHALLENGE_TIMEOUT);
+    current.map(|challenge| challenge.state).ok_or_else(|| {
         let detail = "This took too long, or was begun in another window. Try again.";
         Error::invalid("credential", "too_late", detail)
     })
 }
 
-/// Asks the browser for a signature by one of these passkeys, or by whichever it finds.
-pub async fn challenge(kit: &Kit, session: &Session, known: &[Vec<u8>]) -> Result<Response> {
-    let (asked, signing) = party(kit)?.ask(known)?;
-    keep(session, signing, &asked, kit.now()).await
-}
-
-/// Asks the browser for a new passkey of somebody who has these.
-pub async fn creation(
-    kit: &Kit,
+/// Asks for a signature by one of these passkeys; by any if there are none.
+pub async fn start_authentication(
+    context: &Context,
     session: &Session,
-    person: &Person,
-    known: Vec<Vec<u8>>,
+    allowed: &[Vec<u8>],
 ) -> Result<Response> {
-    let (asked, making) = party(kit)?.make(person, known)?;
-    keep(session, making, &asked, kit.now()).await
+    let (options, state) = relying_party(context)?.start_authentication(allowed)?;
+    send_challenge(session, state, &options, context.now()).await
 }
 
-/// The passkey that was asked for.
-pub async fn made(kit: &Kit, session: &Session, answer: &str) -> Result<Credential> {
-    let making: Making = take(session, kit.now()).await?;
-    party(kit)?.made(&making, answer)
+/// Asks for a new passkey of a user who has these.
+pub async fn start_registration(
+    context: &Context,
+    session: &Session,
+    user: &UserSummary,
+    existing: Vec<Vec<u8>>,
+) -> Result<Response> {
+    let (options, state) = relying_party(context)?.start_registration(user, existing)?;
+    send_challenge(session, state, &options, context.now()).await
 }
 
-/// What a passkey was to sign. Taken before a change begins: the session is written by itself.
-pub async fn signing(session: &Session, now: Time) -> Result<Signing> {
-    take(session, now).await
+pub async fn finish_registration(context: &Context, session: &Session, response: &str) -> Result<Credential> {
+    let state: Registration = take_challenge(session, context.now()).await?;
+    relying_party(context)?.finish_registration(&state, response)
 }
 
-/// Whose passkey signed; only that of `user`, if one is named.
-pub async fn check<W: Who>(
-    change: &mut Change<W>,
-    signing: Signing,
-    answer: &str,
-    user: Option<UserId>,
+/// The challenge for [`finish_authentication`]. Taken before the change begins, since the session is written by itself.
+pub async fn take_authentication(session: &Session, now: Time) -> Result<Authentication> {
+    take_challenge(session, now).await
+}
+
+/// The user whose passkey signed the challenge; only `expected`, if one is named.
+pub async fn finish_authentication<A>(
+    change: &mut Change<A>,
+    state: Authentication,
+    response: &str,
+    expected: Option<UserId>,
 ) -> Result<UserId> {
     let unknown = || {
         let detail = "This passkey is not known here. It may have been removed; use another way.";
         Error::invalid("credential", "unknown", detail)
     };
-    let party = party(change.kit())?;
-    let signed = Signed::read(answer)?;
-    let claimed = passkeys::claim(change, signed.id()).await?.ok_or_else(unknown)?;
-    let is_theirs = signed.user().is_none_or(|it| it == claimed.user.0.as_bytes());
-    if !is_theirs || user.is_some_and(|it| it != claimed.user) {
+    let relying_party = relying_party(change.context())?;
+    let assertion = Assertion::parse(response)?;
+    let passkey = passkeys::claim(change, assertion.credential_id()).await?.ok_or_else(unknown)?;
+    let is_theirs = assertion.user_handle().is_none_or(|handle| handle == passkey.user.0.as_bytes());
+    if !is_theirs || expected.is_some_and(|user| user != passkey.user) {
         return Err(unknown());
     }
-    let after = party.signed(signing, &signed, &claimed.credential)?;
-    passkeys::used(change, claimed.id, &after).await?;
-    Ok(claimed.user)
+    let after = relying_party.finish_authentication(state, &assertion, &passkey.credential)?;
+    passkeys::used(change, passkey.id, &after).await?;
+    Ok(passkey.user)
 }

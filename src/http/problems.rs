@@ -1,54 +1,51 @@
-//! Every problem that the API can answer with, by its stable code: what it means, and what to do. The document and the pages at
-//! `/api/docs/problems` are made from it, and a test holds it against the source.
+//! The codes of all problems that the API can return, with what they mean and what to do. The OpenAPI document and the page
+//! `/api/docs/problems` are made from this table; a test compares it with the codes in the source.
 
-/// One problem.
 pub struct Problem {
     /// Stable, for programs.
     pub code: &'static str,
-    /// HTTP's number.
     pub status: u16,
     /// What happened, and what to do.
-    pub says: &'static str,
+    pub description: &'static str,
 }
 
-const fn problem(code: &'static str, status: u16, says: &'static str) -> Problem {
-    Problem { code, status, says }
+const fn problem(code: &'static str, status: u16, description: &'static str) -> Problem {
+    Problem { code, status, description }
 }
 
-/// By its code.
 pub fn find(code: &str) -> Option<&'static Problem> {
-    ALL.iter().find(|it| it.code == code)
+    ALL.iter().find(|problem| problem.code == code)
 }
 
-/// All of them, by status and code.
+/// Ordered by status and code.
 pub const ALL: &[Problem] = &[
     problem(
         "malformed",
         400,
-        "The request could not be read: cut off, not JSON, or with a NUL character in it. Mend it before you send it again.",
+        "The request could not be read: cut off, not JSON, or with a NUL character in it. Correct it before you send it again.",
     ),
     problem(
         "unauthenticated",
         401,
-        "There is no key, or none that is known and in force: revoked, expired, mistyped. Send `Authorization: Bearer` with a key of this account.",
+        "The key is missing, unknown, revoked or expired. Send `Authorization: Bearer` with a key of this account.",
     ),
-    problem("exceeds_key", 403, "The key that asks is for some resources alone, and the other is for more."),
+    problem(
+        "exceeds_key",
+        403,
+        "The key that makes the request is limited to some resources, and the other key is not.",
+    ),
     problem(
         "key_limited",
         403,
-        "This key was made for less than its member holds, and this act needs all of it. Use a key without limits, or the console.",
+        "This key has fewer permissions than its member, and this call needs all of them. Use a key without limits, or the console.",
     ),
-    problem("login_type", 403, "The account demands another way to sign in from this member."),
+    problem("login_type", 403, "The account requires another sign-in method for this member."),
     problem(
         "member_inactive",
         403,
         "The membership is suspended or has expired. Its keys work again when an administrator reactivates it.",
     ),
-    problem(
-        "not_your_key",
-        403,
-        "Only its owner can do this with a key. Whoever manages keys can revoke it.",
-    ),
+    problem("not_your_key", 403, "Only the key's owner can do this. Whoever manages keys can revoke it."),
     problem(
         "permission_missing",
         403,
@@ -57,62 +54,66 @@ pub const ALL: &[Problem] = &[
     problem(
         "scope_missing",
         403,
-        "The service token is not for this. An operator can make another with the scope that `detail` names.",
+        "The service token lacks the scope that `detail` names. An operator can make another token with it.",
     ),
-    problem("not_found", 404, "It is not there, or not for this key to see: the two are told alike."),
+    problem("not_found", 404, "It does not exist, or this key may not see it: the answer is the same."),
     problem(
         "method_not_allowed",
         405,
-        "This address does not take that method. `Allow` says which it takes.",
+        "This address does not take that method. `Allow` lists those it takes.",
     ),
-    problem("already_allowed", 409, "It is allowed already: there is nothing to ask for."),
+    problem("already_allowed", 409, "The member has this permission already."),
     problem("already_member", 409, "They are a member already."),
     problem("already_paid", 409, "The invoice is paid already. Nothing was charged."),
-    problem("already_rotated", 409, "Another key takes its place already. Rotate that one."),
+    problem("already_rotated", 409, "Another key has replaced it. Rotate that one."),
     problem(
         "answer_lost",
         409,
-        "The first request with this `Idempotency-Key` was done, but its answer was lost with the process that did it. It is not done again: read what is there.",
+        "The first request with this `Idempotency-Key` was executed, but its response was lost with the process that executed it. It is not executed again: read the current state.",
     ),
-    problem("budget_exists", 409, "There is a budget for this and this meter already. Change that one."),
-    problem("built_in", 409, "A built-in role is the same everywhere. Make one of your own from it."),
+    problem(
+        "budget_exists",
+        409,
+        "There is a budget for this meter and this subject already. Change that one.",
+    ),
+    problem("built_in", 409, "Built-in roles cannot be changed. Copy it to a role of your own."),
     problem(
         "changed_meanwhile",
         409,
         "Somebody changed it at the same time. Read it again, then repeat your change.",
     ),
-    problem("credited", 409, "The invoice was taken back by a credit note: nobody owes it."),
+    problem("credited", 409, "A credit note cancelled the invoice: there is nothing to pay."),
     problem("dns_unreachable", 409, "The DNS did not answer. Try again later."),
     problem(
         "domain_taken",
         409,
-        "The domain is proven for another organization here. Ask its administrators, or the operator.",
+        "Another organization has verified this domain. Ask its administrators, or the operator.",
     ),
     problem(
         "in_flight",
         409,
-        "A request with this `Idempotency-Key` is being done now. Ask again after `Retry-After` for its answer.",
+        "A request with this `Idempotency-Key` is being processed. Retry after `Retry-After` to get its response.",
     ),
     problem("invitation_over", 409, "The invitation was accepted, declined or revoked. Send a new one."),
-    problem("key_over", 409, "The key does not work any more: nothing can take its place. Create another."),
+    problem("key_over", 409, "The key no longer works, so it cannot be rotated. Create another."),
     problem("member_again", 409, "They are a member again. Change their roles instead."),
     problem(
         "no_card",
         409,
         "There is no card on file. Add one in the console first, or pay by hand as the invoice says.",
     ),
-    problem("no_offer", 409, "There is no offer of ownership, or it has run out."),
-    problem("no_verified_domain", 409, "No domain of the organization is proven. Prove one first."),
+    problem("no_offer", 409, "There is no offer of ownership, or it has expired."),
+    problem("no_verified_domain", 409, "The organization has no verified domain. Verify one first."),
     problem(
         "not_a_member",
         409,
-        "The key's user is here without a membership of their own, or the one to be changed is no member.",
+        "The key's user has no membership of their own here, or the user to be changed is not a member.",
     ),
     problem("not_an_organization", 409, "Only an organization has this."),
     problem(
         "not_in_organization",
         409,
-        "They are not in the organization any more, and a team takes its members only. Invite them there first.",
+        "They are no longer in the organization, and only its members can be in a team. Invite them there first.",
     ),
     problem(
         "not_offered_to_you",
@@ -120,12 +121,8 @@ pub const ALL: &[Problem] = &[
         "The ownership is offered to another member. Only they can take or decline it.",
     ),
     problem("not_yours", 409, "It belongs to a team. Change it there."),
-    problem("offer_pending", 409, "An ownership is on offer already. Withdraw that offer first."),
-    problem(
-        "organization_limit",
-        409,
-        "The one who would own this owns as many organizations as a user may.",
-    ),
+    problem("offer_pending", 409, "Ownership has been offered already. Withdraw that offer first."),
+    problem("organization_limit", 409, "The new owner owns as many organizations as a user may."),
     problem(
         "owner",
         409,
@@ -139,26 +136,30 @@ pub const ALL: &[Problem] = &[
     problem(
         "payment_under_way",
         409,
-        "The payment of this invoice is under way already. It is charged once: read the invoice again.",
+        "This invoice is being paid. It is charged once: read the invoice again.",
     ),
     problem("personal", 409, "A personal account has one member, no invitations and no transfer."),
     problem(
         "record_missing",
         409,
-        "There is no TXT record there yet. New records can take some minutes to be seen.",
+        "There is no TXT record yet. New records can take some minutes to appear.",
     ),
-    problem("record_wrong", 409, "The TXT record says something else. Copy `record.value` once more."),
-    problem("restored_already", 409, "The removal was taken back already."),
+    problem("record_wrong", 409, "The TXT record has another value. Copy `record.value` again."),
+    problem("restored_already", 409, "The removal was undone already."),
     problem("roles_of_organization", 409, "A team uses the roles of its organization. Change them there."),
-    problem("self", 409, "Nobody changes their own membership in this way. Ask another administrator."),
-    problem("slug_taken", 409, "Another account has or had this slug: a slug is given once. Choose another."),
-    problem("team_in_team", 409, "A team has no teams of its own. Open it in the organization."),
-    problem("too_many_budgets", 409, "An account has at most 100 budgets. Delete one that is not needed."),
+    problem("self", 409, "You cannot change your own membership in this way. Ask another administrator."),
+    problem("slug_taken", 409, "Another account has or had this slug. Slugs are not reused: choose another."),
+    problem("team_in_team", 409, "A team has no teams of its own. Create it in the organization."),
+    problem(
+        "too_many_budgets",
+        409,
+        "An account has at most 100 budgets. Delete one that you no longer need.",
+    ),
     problem("too_many_grants", 409, "A member holds at most 50 grants."),
     problem(
         "too_many_requests_wait",
         409,
-        "Enough of the member's requests for access wait. They ask for more when those are answered.",
+        "The member has too many open access requests. They can make more when those are answered.",
     ),
     problem(
         "too_many_roles",
@@ -168,9 +169,9 @@ pub const ALL: &[Problem] = &[
     problem(
         "undo_over",
         409,
-        "A removal can be taken back for ten minutes, which are over. Invite them again.",
+        "A removal can be undone for ten minutes, which have passed. Invite them again.",
     ),
-    problem("void", 409, "The invoice is void: nobody owes it."),
+    problem("void", 409, "The invoice is void: there is nothing to pay."),
     problem(
         "precondition_failed",
         412,
@@ -185,58 +186,58 @@ pub const ALL: &[Problem] = &[
     problem(
         "idempotency_key_reused",
         422,
-        "This `Idempotency-Key` was used for another request: another method, address or body. Use a new one for each act.",
+        "This `Idempotency-Key` was used for another request: another method, address or body. Use a new key for each request.",
     ),
     problem(
         "invalid",
         422,
-        "Some fields need another look: `errors` has each with a JSON pointer, a code and a sentence. Query parameters are pointed at like fields of a body.",
+        "Some fields are invalid: `errors` has each with a JSON pointer, a code and a sentence. Query parameters are named like fields of a body.",
     ),
-    problem("too_many_requests", 429, "Too many requests. Ask again after `Retry-After`."),
+    problem("too_many_requests", 429, "Too many requests. Retry after `Retry-After`."),
     problem(
         "internal",
         500,
-        "A mistake of ours. Nothing was changed. The log has the cause under the answer's `X-Request-Id`.",
+        "A bug in Guildhall. Nothing was changed. The log has the cause under the response's `X-Request-Id`.",
     ),
     problem(
         "unavailable",
         503,
-        "The database cannot be reached or written now. Nothing was changed. Ask again after `Retry-After`.",
+        "The database cannot be reached or written now. Nothing was changed. Retry after `Retry-After`.",
     ),
 ];
 
-/// What `errors` says of one field, by code.
-pub const FAULTS: &[(&str, &str)] = &[
+/// The codes in `errors` that a schema can tell in advance.
+pub const FIELD_CODES: &[(&str, &str)] = &[
     ("required", "It is missing or empty."),
     ("invalid", "It has the wrong type or form."),
-    ("unknown_field", "There is no such field. A field that is not known is never ignored."),
+    ("unknown_field", "There is no such field. Unknown fields are never ignored."),
     ("too_long", "It has too many characters."),
     ("too_many", "It has too many items."),
-    ("out_of_range", "It is a number outside of what is taken."),
-    ("reserved", "It is a word that Guildhall keeps for itself."),
+    ("out_of_range", "The number is out of range."),
+    ("reserved", "Guildhall reserves this word."),
 ];
 
-/// Of these, whether a value is right depends on what is there, and not on its form: no schema can say it before.
+/// The codes in `errors` that depend on what exists and not on the form of the value: no schema can tell them in advance.
 pub const STATE: &[(&str, &str)] = &[
-    ("before_from", "It lies before `from`."),
-    ("blank", "It is blank, or not there where it must be said again."),
-    ("gives_it_not", "The grant does not give what is asked for."),
-    ("in_the_past", "The time is over."),
-    ("in_use", "It is still held: name a replacement."),
+    ("before_from", "It is before `from`."),
+    ("blank", "It is blank, or missing where it must be repeated."),
+    ("gives_it_not", "The grant does not give the requested permission."),
+    ("in_the_past", "The time has passed."),
+    ("in_use", "Members still hold it: name a replacement."),
     ("inactive", "The member is suspended or has expired."),
-    ("invalid_cursor", "It is no cursor of this list: pass on what `next` said."),
-    ("issuer_invalid", "It is no address of an issuer that may be asked."),
+    ("invalid_cursor", "It is not a cursor of this list: send the value of `next`."),
+    ("issuer_invalid", "It is not the address of an issuer that may be called."),
     ("known", "It is listed already."),
     ("mismatch", "It is not the account's slug."),
-    ("not_a_member", "They are no member."),
-    ("not_allowed", "What it belongs to has no such thing."),
+    ("not_a_member", "They are not a member."),
+    ("not_allowed", "The object that it belongs to does not have this."),
     ("organizations_only", "Only an organization has it."),
     ("owner", "They own the account already."),
-    ("owner_only", "Only the owner may, and no role can."),
+    ("owner_only", "Only the owner may do this: no role gives it."),
     ("permission_missing", "You lack a permission there."),
-    ("role_required", "A scope is said without the role that is held over it."),
+    ("role_required", "There is a scope without a role."),
     ("scope_not_allowed", "The role cannot be held over this scope."),
-    ("sees_nothing", "They could not see what passes on to them."),
+    ("sees_nothing", "They could not see what they would receive."),
     ("taken", "Another has it already."),
     ("too_many_rows", "There would be more than 10,000 rows."),
     ("unknown_account", "There is no such account, or you cannot enter it."),
@@ -249,6 +250,6 @@ pub const STATE: &[(&str, &str)] = &[
     ("unknown_product", "The catalogue has no such product."),
     ("unknown_resource", "There is no such resource in this account, or you do not see it."),
     ("unknown_role", "There is no such role in this account."),
-    ("unreadable", "It is too long, or has control characters in it."),
+    ("unreadable", "It is too long, or contains control characters."),
     ("unknown_team", "There is no such team in this account."),
 ];

@@ -1,205 +1,218 @@
-//! Fresh proof for dangerous acts: what a form asks for, and what came with it.
+//! Reauthentication for dangerous actions: what their form asks for, and how its input is verified.
 use super::{App, passkeys, return_to};
 use crate::{
     clients::social::Provider,
-    crypto::{passkey::Party, password},
+    crypto::{passkey::RelyingParty, password},
     error::{Error, Result},
-    model::{
-        access::{By, Entry, Fresh},
-        id::UserId,
-    },
+    model::{access::Access, actor::RecentAuth, id::UserId},
     store::{
-        Change, Client, Me, Scope, Who, access,
-        factors::{self, Ways},
+        Change, Client, Scope, SignedInUser, access,
+        factors::{self, AvailableFactors},
         me, sessions,
     },
 };
 use serde::Deserialize;
 use tower_sessions::Session;
 
-/// What came with a form: `#[serde(flatten)]` it there.
+pub const WRONG_CODE: &str = "This code is not right, or was used before. Wait for the next one.";
+
+/// How often one user may try in a quarter of an hour.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// What came with a form: one of these. `#[serde(flatten)]` it there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Given {
-    /// The password.
+pub struct ReauthInput {
     #[serde(rename = "password")]
     pub password: String,
     /// A code of the authenticator app.
     #[serde(rename = "proof_code")]
     pub code: String,
-    /// What a passkey signed.
+    /// The passkey's response to a challenge.
     #[serde(rename = "proof_credential")]
     pub credential: String,
 }
 
-impl From<&Given> for Given {
-    fn from(it: &Given) -> Given {
-        it.clone()
+impl From<&ReauthInput> for ReauthInput {
+    fn from(input: &ReauthInput) -> ReauthInput {
+        input.clone()
     }
 }
-impl From<&String> for Given {
-    fn from(password: &String) -> Given {
-        Given { password: password.clone(), ..Given::default() }
+impl From<&String> for ReauthInput {
+    fn from(password: &String) -> ReauthInput {
+        ReauthInput { password: password.clone(), ..ReauthInput::default() }
     }
 }
-impl From<&str> for Given {
-    fn from(password: &str) -> Given {
-        Given { password: password.to_owned(), ..Given::default() }
+impl From<&str> for ReauthInput {
+    fn from(password: &str) -> ReauthInput {
+        ReauthInput { password: password.to_owned(), ..ReauthInput::default() }
     }
 }
 
-/// What `ui/proof.html` asks for: nothing while the last proof is fresh, else one of what the user has.
+/// What `ui/reauth.html` shows: nothing while the last authentication is recent, else a field for each factor of the user.
 #[derive(Clone, Debug, Default)]
-pub struct Proof {
-    /// Whether anything is asked for.
-    pub is_asked: bool,
-    /// A password.
+pub struct ReauthForm {
+    pub is_required: bool,
     pub password: bool,
     /// A code of the authenticator app.
     pub code: bool,
-    /// A passkey.
     pub passkey: bool,
-    /// Who has none of these signs in again.
-    pub again: Vec<Again>,
+    /// For users without any of these: they sign in again.
+    pub again: Vec<SignInLink>,
 }
 
-/// A sign-in that is a fresh proof, and leads back.
+/// A new sign-in that leads back to the form.
 #[derive(Clone, Debug)]
-pub struct Again {
-    /// `Continue with Google`.
+pub struct SignInLink {
+    /// Such as "Continue with Google".
     pub label: String,
-    /// Its address.
     pub href: String,
 }
 
-/// The fields that `ui/proof.html` has, whose faults stand beside them.
+/// The fields of `ui/reauth.html`, which shows their errors.
 pub const FIELDS: [&str; 3] = ["password", "proof_code", "proof_credential"];
 
-impl Proof {
-    pub(super) fn fresh() -> Proof {
-        Proof::default()
+impl ReauthForm {
+    pub(super) fn not_needed() -> ReauthForm {
+        ReauthForm::default()
     }
-    /// Of a user whose last proof is too old, and who comes back to that address.
-    pub(super) async fn of<W: Who>(
+    /// For a user whose last authentication is too old. `address` is where a new sign-in leads back to.
+    pub(super) async fn of<A>(
         app: &App,
-        scope: &mut Scope<W>,
+        scope: &mut Scope<A>,
         user: UserId,
         address: &str,
-    ) -> Result<Proof> {
-        let ways = factors::ways(scope, user).await?;
-        let passkey = ways.passkeys > 0 && Party::of(&app.kit().rules).is_some();
-        let mut proof =
-            Proof { is_asked: true, password: ways.password, code: ways.has_app(), passkey, again: vec![] };
-        if !proof.password && !proof.code && !proof.passkey {
-            proof.again = again(app, ways, address);
-        }
-        Ok(proof)
+    ) -> Result<ReauthForm> {
+        let factors = factors::available(scope, user).await?;
+        let passkey = factors.passkeys > 0 && RelyingParty::new(&app.context().config.base_url).is_some();
+        let (password, code) = (factors.password, factors.has_app());
+        let again = if password || code || passkey { vec![] } else { sign_in_links(app, factors, address) };
+        Ok(ReauthForm { is_required: true, password, code, passkey, again })
     }
-    /// Of who came through an organization's provider, and proves it there.
-    pub(super) fn of_provider(who: &Entry, address: &str) -> Proof {
-        let (name, slug) = provider_of(who);
+    /// For a session through an organization's provider: the user signs in there again.
+    pub(super) fn of_provider(access: &Access, address: &str) -> ReauthForm {
+        let (name, slug) = provider_of(access);
         let href = format!("/sso/{slug}?fresh=1&next={}", return_to::encoded(address));
-        let again = vec![Again { label: format!("Continue with {name} SSO"), href }];
-        Proof { is_asked: true, again, ..Proof::default() }
+        let again = vec![SignInLink { label: format!("Continue with {name} SSO"), href }];
+        ReauthForm { is_required: true, again, ..ReauthForm::default() }
     }
-    /// Whether the user has nothing to show here: they sign in again, as they did.
-    pub fn is_elsewhere(&self) -> bool {
+    /// Whether the user has no factor for this form, and signs in again instead.
+    pub fn needs_sign_in(&self) -> bool {
         !self.again.is_empty()
     }
 }
 
-/// Name and slug of the organization at the top, whose provider it is.
-pub(super) fn provider_of(who: &Entry) -> (String, String) {
-    let here = &who.here;
-    let top = here.parent.as_ref().map_or((&here.name, &here.slug), |(it, _)| (&it.name, &it.slug));
-    (top.0.clone(), top.1.clone())
+/// Name and slug of the organization whose provider it is: that of a team is its organization's.
+pub(super) fn provider_of(access: &Access) -> (String, String) {
+    let account = &access.account;
+    let own = (&account.name, &account.slug);
+    let (name, slug) = account.parent.as_ref().map_or(own, |(parent, _)| (&parent.name, &parent.slug));
+    (name.clone(), slug.clone())
 }
 
-/// The sign-ins of who has no password, no app and no passkey.
-fn again(app: &App, ways: Ways, address: &str) -> Vec<Again> {
+/// For a user without password, app and passkey.
+fn sign_in_links(app: &App, factors: AvailableFactors, address: &str) -> Vec<SignInLink> {
     let next = return_to::encoded(address);
-    let has = |it: Provider| app.kit().social.has(it);
-    let linked = [(Provider::Google, ways.google), (Provider::GitHub, ways.github)];
-    let by = |it: Provider| Again {
-        label: format!("Continue with {}", it.title()),
-        href: format!("/auth/{}?fresh=1&next={next}", it.word()),
-    };
-    let all: Vec<Again> = linked.into_iter().filter(|it| it.1 && has(it.0)).map(|it| by(it.0)).collect();
-    if !all.is_empty() {
-        return all;
+    let social = [(Provider::Google, factors.google), (Provider::GitHub, factors.github)];
+    let links: Vec<SignInLink> = social
+        .into_iter()
+        .filter(|(provider, is_linked)| *is_linked && app.context().social.is_configured(*provider))
+        .map(|(provider, _)| SignInLink {
+            label: format!("Continue with {}", provider.label()),
+            href: format!("/auth/{}?fresh=1&next={next}", provider.as_str()),
+        })
+        .collect();
+    if !links.is_empty() {
+        return links;
     }
-    vec![Again { label: "Sign in again".into(), href: format!("/sign-in?own=1&next={next}") }]
+    vec![SignInLink { label: "Sign in again".into(), href: format!("/sign-in?own=1&next={next}") }]
 }
 
-/// Who proves what, from where.
-pub(super) struct Prover<'a> {
+/// Verifies that the session's user is still the one who acts.
+pub(super) struct Reauthenticator<'a> {
     pub app: &'a App,
+    /// The hash of the session's secret.
     pub hash: &'a [u8],
     pub session: &'a Session,
     pub client: &'a Client,
 }
 
-impl Prover<'_> {
-    async fn me(&self) -> Result<Me> {
-        let mut conn = self.app.0.db.read().await?;
-        access::me(&mut conn, self.hash, self.app.kit().now()).await?.ok_or(Error::SignedOut)
-    }
-
-    /// A fresh proof, made just now by what was given.
-    pub async fn prove(&self, given: Given) -> Result<Fresh> {
-        let me = self.me().await?;
-        let user = me.person.id;
-        let Given { password, code, credential } = &given;
-        if [password, code, credential].iter().all(|it| it.is_empty()) {
-            return Err(self.nothing(me).await?);
+impl Reauthenticator<'_> {
+    /// Verifies one factor, and notes on the session that it was shown.
+    pub async fn verify(&self, input: ReauthInput) -> Result<RecentAuth> {
+        let context = self.app.context();
+        let signed_in = self.signed_in_user().await?;
+        let user = signed_in.user.id;
+        let ReauthInput { password, code, credential } = &input;
+        if [password, code, credential].iter().all(|value| value.is_empty()) {
+            return Err(self.required(signed_in).await?);
         }
-        let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), 10)])?;
+        let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), MAX_ATTEMPTS)])?;
         if credential.is_empty() && code.is_empty() {
-            let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client);
-            let stored = me::password(&mut scope).await?;
-            drop(scope);
-            if !password::matches(password, stored.as_deref()).await? {
-                return Err(Error::invalid("password", "wrong", "That is not your password."));
-            }
+            self.verify_password(signed_in, password).await?;
         }
         // Taken before the change begins: the session is written by itself.
-        let signing = match credential.is_empty() {
+        let challenge = match credential.is_empty() {
             true => None,
-            false => Some(passkeys::signing(self.session, self.app.kit().now()).await.map_err(at_proof)?),
+            false => {
+                let taken = passkeys::take_authentication(self.session, context.now()).await;
+                Some(taken.map_err(for_reauth_field)?)
+            }
         };
-        let mut change = Change::<Me>::begin(&self.app.0.db, self.hash, self.app.kit(), self.client).await?;
-        if let Some(signing) = signing {
-            passkeys::check(&mut change, signing, credential, Some(user)).await.map_err(at_proof)?;
+        let mut change = Change::begin_as_user(&self.app.0.db, self.hash, context, self.client).await?;
+        if let Some(challenge) = challenge {
+            let finished =
+                passkeys::finish_authentication(&mut change, challenge, credential, Some(user)).await;
+            finished.map_err(for_reauth_field)?;
         } else if !code.is_empty() && !factors::take_app_code(&mut change, user, code).await? {
             return Err(Error::invalid("proof_code", "wrong", WRONG_CODE));
         }
-        sessions::proved(&mut change).await?;
+        sessions::record_reauth(&mut change).await?;
         change.commit().await?;
         attempt.forgive();
-        By::Session(self.me().await?.session).fresh(self.app.kit().now()).ok_or(Error::Stale)
+        self.signed_in_user().await?.session.recent_auth(context.now()).ok_or(Error::ReauthRequired)
     }
 
-    async fn nothing(&self, me: Me) -> Result<Error> {
-        let user = me.person.id;
-        let mut scope = Scope::read(&self.app.0.db, me, self.app.kit(), self.client);
-        let ways = factors::ways(&mut scope, user).await?;
-        let (field, detail) = match ways {
-            Ways { password: true, .. } => ("password", "Enter your password to confirm that it is you."),
-            it if it.has_app() => ("proof_code", "Enter a code of your app to confirm that it is you."),
-            it if it.passkeys > 0 => ("proof_credential", "Use a passkey to confirm that it is you."),
-            _ => ("proof_credential", "Sign in again to confirm that it is you."),
+    async fn signed_in_user(&self) -> Result<SignedInUser> {
+        let mut conn = self.app.0.db.read().await?;
+        let found = access::signed_in_user(&mut conn, self.hash, self.app.context().now()).await?;
+        found.ok_or(Error::Unauthenticated)
+    }
+
+    fn read(&self, user: SignedInUser) -> Scope<SignedInUser> {
+        Scope::read(&self.app.0.db, user.actor(), user, self.app.context(), self.client)
+    }
+
+    async fn verify_password(&self, user: SignedInUser, password: &str) -> Result<()> {
+        let stored = me::password(&mut self.read(user)).await?;
+        if password::verify(password, stored.as_deref()).await? {
+            return Ok(());
+        }
+        Err(Error::invalid("password", "wrong", "That is not your password."))
+    }
+
+    /// Nothing was entered: points at the first field that the user can fill in.
+    async fn required(&self, signed_in: SignedInUser) -> Result<Error> {
+        let user = signed_in.user.id;
+        let factors = factors::available(&mut self.read(signed_in), user).await?;
+        let (field, detail) = if factors.password {
+            ("password", "Enter your password to confirm that it is you.")
+        } else if factors.has_app() {
+            ("proof_code", "Enter a code of your app to confirm that it is you.")
+        } else if factors.passkeys > 0 {
+            ("proof_credential", "Use a passkey to confirm that it is you.")
+        } else {
+            ("proof_credential", "Sign in again to confirm that it is you.")
         };
         Ok(Error::invalid(field, "proof_required", detail))
     }
 }
 
-/// What is wrong with a code.
-pub const WRONG_CODE: &str = "This code is not right, or was used before. Wait for the next one.";
-
-fn at_proof(error: Error) -> Error {
-    let Error::Invalid(mut faults) = error else { return error };
-    for it in &mut faults {
-        it.field = "proof_credential".into();
+/// A passkey signs in with the field `credential`; in these forms its field has another name.
+fn for_reauth_field(error: Error) -> Error {
+    let Error::Validation(mut errors) = error else { return error };
+    for error in &mut errors {
+        error.field = "proof_credential".into();
     }
-    Error::Invalid(faults)
+    Error::Validation(errors)
 }

@@ -1,11 +1,9 @@
 //! A router that only takes handlers whose first argument is a gate, and remembers which.
-use super::{App, gate::Gate, middleware::Answering, openapi::call::Call};
+use super::{App, gate::Gate, openapi::call::Call};
 use crate::model::permission::Permission;
 use axum::{
     Router,
-    extract::Request,
     handler::Handler,
-    http::Method,
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 
@@ -18,46 +16,44 @@ pub struct Route {
     pub path: &'static str,
     /// Which gate: `member`, `key`, `service`, `signed in`, `anyone`, `operator`.
     pub gate: &'static str,
-    /// What must be held, if anything.
+    /// The permission that the caller must hold, if any.
     pub needs: Option<Permission>,
-    /// What may be held instead: any of these.
-    pub or: &'static [Permission],
-    /// The noun that a call of the API is about.
-    pub noun: Option<Noun>,
-    /// What a call of the API is for.
-    pub told: Option<Tell>,
+    /// Any of these is enough instead.
+    pub alternatives: &'static [Permission],
+    /// The group of the API that it belongs to.
+    pub tag: Option<Tag>,
+    /// Describes it for the API's document.
+    pub doc: Option<Describe>,
 }
 
-/// Describes a call. A function, so that nothing is described before somebody reads.
-pub type Tell = fn(Call) -> Call;
+impl Route {
+    /// Whether its gate reads the browser's session, and not a credential in `Authorization` alone.
+    pub fn uses_session(&self) -> bool {
+        !matches!(self.gate, "key" | "service")
+    }
+}
 
-/// What calls are about: a chapter of the documentation.
+/// A function, so that nothing is described before somebody reads it.
+pub type Describe = fn(Call) -> Call;
+
+/// A group of calls: a chapter of the documentation, and a `tag` of the OpenAPI document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Noun {
+pub struct Tag {
     /// Such as "Members".
     pub name: &'static str,
-    /// What it is, in a sentence or two.
-    pub says: &'static str,
+    /// A sentence or two.
+    pub description: &'static str,
 }
 
 /// Routes, and the table of them.
 #[derive(Default)]
 pub struct Routes {
     router: Router<App>,
-    quick: Vec<Quick>,
     table: Vec<Route>,
-}
-
-/// A handler that programs ask before each request of theirs.
-pub(super) struct Quick {
-    pub method: Method,
-    pub path: &'static str,
-    pub call: Box<dyn Fn(Request, App) -> Answering + Send + Sync>,
 }
 
 /// A handler's arguments, the first of which is a gate.
 pub trait Gated {
-    /// The first.
     type Gate: Gate;
 }
 macro_rules! gated {
@@ -70,11 +66,11 @@ gated!(A B C);
 gated!(A B C D);
 
 macro_rules! methods {
-    ($($name:ident $word:literal)*) => { $(
-        #[doc = concat!("Answers ", $word, " at a path.")]
+    ($($name:ident $method:literal)*) => { $(
+        #[doc = concat!("Answers ", $method, " at a path.")]
         #[must_use]
         pub fn $name<H: Handler<T, App>, T: Gated + 'static>(self, path: &'static str, handler: H) -> Routes {
-            self.add::<T::Gate>($word, path, $name(handler))
+            self.add::<T::Gate>($method, path, $name(handler))
         }
     )* };
 }
@@ -82,62 +78,49 @@ macro_rules! methods {
 impl Routes {
     methods! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
 
-    /// Answers `POST` at a path for programs that ask before each request of theirs: it has a lane of its own (`app::front`).
-    #[must_use]
-    pub fn quick_post<H: Handler<T, App>, T: Gated + 'static>(
-        self,
-        path: &'static str,
-        handler: H,
-    ) -> Routes {
-        let mut routes = self.post(path, handler.clone());
-        let call =
-            move |request: Request, app: App| -> Answering { Box::pin(handler.clone().call(request, app)) };
-        routes.quick.push(Quick { method: Method::POST, path, call: Box::new(call) });
-        routes
-    }
-
     /// Describes the call that was added last.
     #[must_use]
-    pub fn told(mut self, tell: Tell) -> Routes {
+    pub fn doc(mut self, describe: Describe) -> Routes {
         if let Some(last) = self.table.last_mut() {
-            last.told = Some(tell);
+            last.doc = Some(describe);
         }
         self
     }
-    /// Says what all these calls are about.
+    /// Says which group all these calls belong to.
     #[must_use]
-    pub fn about(mut self, name: &'static str, says: &'static str) -> Routes {
-        for it in &mut self.table {
-            it.noun.get_or_insert(Noun { name, says });
+    pub fn about(mut self, name: &'static str, description: &'static str) -> Routes {
+        for route in &mut self.table {
+            route.tag.get_or_insert(Tag { name, description });
         }
         self
     }
-    /// All rows.
     pub fn table(&self) -> &[Route] {
         &self.table
     }
-    /// These and those.
     #[must_use]
     pub fn merge(mut self, other: Routes) -> Routes {
         self.table.extend(other.table);
-        self.quick.extend(other.quick);
         Routes { router: self.router.merge(other.router), ..self }
     }
-    /// All of them, and those that have lanes of their own.
-    pub(super) fn into_parts(self) -> (Router<App>, Vec<Quick>) {
-        (self.router, self.quick)
+    pub(super) fn into_parts(self) -> (Router<App>, Vec<Route>) {
+        (self.router, self.table)
     }
-    fn add<G: Gate>(mut self, method: &'static str, path: &'static str, to: MethodRouter<App>) -> Routes {
+    fn add<G: Gate>(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        handler: MethodRouter<App>,
+    ) -> Routes {
         assert!(path.starts_with(G::ROOT), "{path} is not under {}", G::ROOT);
         self.table.push(Route {
             method,
             path,
             gate: G::NAME,
             needs: G::NEEDS,
-            or: G::OR,
-            noun: None,
-            told: None,
+            alternatives: G::ALTERNATIVES,
+            tag: None,
+            doc: None,
         });
-        Routes { router: self.router.route(path, to), ..self }
+        Routes { router: self.router.route(path, handler), ..self }
     }
 }

@@ -1,11 +1,9 @@
 //! Signing a browser in and out: with one factor or two, at once or in two steps.
 use super::{
     App,
-    client::cookie,
     gate::{Anyone, SignedIn},
     user_agent,
 };
-use crate::view::page::Page;
 use crate::{
     crypto::secrets::hash,
     error::{Error, Result},
@@ -15,271 +13,295 @@ use crate::{
         time::{MINUTE, Time},
     },
     store::{
-        Change, Me, Visitor, factors,
-        sessions::{self, held, secret_hash},
+        Change, factors,
+        sessions::{self, secret_hash, session_data},
         sso::{
             self,
-            session_proofs::{self, Proof},
+            session_proofs::{self, SessionProof},
         },
         users,
     },
+    view::{cookie, page::Page},
 };
 use axum::{http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use tower_sessions::{Session, session};
 
-/// What the session's cookie is called. The prefix makes browsers refuse it from anywhere but this very host.
+/// The name of the session's cookie. The prefix makes browsers refuse it from any other host.
 pub fn session_cookie(app: &App) -> &'static str {
-    if app.kit().rules.base_url.starts_with("https:") { "__Host-guildhall" } else { "guildhall" }
+    if app.context().config.base_url.starts_with("https:") { "__Host-guildhall" } else { "guildhall" }
 }
 
-/// A browser that a user signed in with is known for a year.
-const KNOWN: &str = "known";
+/// The cookie that lists which users signed in with this browser.
+const KNOWN_BROWSER: &str = "known";
+const MAX_KNOWN_USERS: usize = 4;
+/// In seconds.
 const YEAR: u32 = 365 * 86_400;
 
-/// How long the second factor is waited for behind the first.
-const PATIENCE: Duration = MINUTE.saturating_mul(10);
+/// How long after the first factor the second may follow.
+const SECOND_FACTOR_TIMEOUT: Duration = MINUTE.saturating_mul(10);
 
-pub(super) fn fault(it: session::Error) -> Error {
-    // A session store that does not answer is a database that does not.
-    Error::Unavailable(it.to_string())
+/// How long an identity provider may take to tell where one signs out there.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Encrypts the ID token that an identity provider gave.
+pub const ID_TOKEN: &str = "sso token";
+
+/// Sessions are in the database: if they cannot be read, the database does not answer.
+pub(super) fn session_error(error: session::Error) -> Error {
+    Error::Unavailable(error.to_string())
 }
 
-/// A new session, of who showed on their own who they are. What an organization's provider said of the same user in this
-/// browser still holds.
-async fn begin(anyone: &Anyone, user: UserId, method: &str, two_factors: bool) -> Result<()> {
-    let proofs = shown(anyone, user).await?;
-    renew(anyone, user, &Shown { method, two_factors, at: None }, &proofs).await
+/// A user who has authenticated.
+pub struct VerifiedUser<'a> {
+    pub user: UserId,
+    /// `password`, `passkey`, …
+    pub method: &'a str,
+    pub two_factors: bool,
+    /// The page that they wanted; if empty, the account in which they were last.
+    pub next: &'a str,
 }
 
-/// Lets a user in whom an organization's provider vouches for. Who is signed in on their own stays so.
-pub async fn enter_by_provider(anyone: &Anyone, user: UserId, proof: Proof) -> Result<()> {
-    let mut proofs = shown(anyone, user).await?;
-    proofs.retain(|it| it.account_id != proof.account_id);
+/// Signs in a user who has shown all factors that they have: begins a session, remembers the browser, and mails them if it is new.
+pub async fn sign_in(
+    anyone: &Anyone,
+    page: &Page,
+    headers: &HeaderMap,
+    verified: &VerifiedUser<'_>,
+) -> Result<Response> {
+    // What an organization's provider confirmed of the same user in this browser still holds.
+    let proofs = proofs_of(anyone, verified.user).await?;
+    let begin = NewSession {
+        user: verified.user,
+        method: verified.method,
+        two_factors: verified.two_factors,
+        authenticated_at: None,
+    };
+    begin_session(anyone, &begin, &proofs).await?;
+    let is_known = is_known_browser(anyone, headers, verified.user);
+    let browser = user_agent::device(&anyone.client().agent).name;
+    record_sign_in(anyone, (!is_known).then_some(browser.as_str())).await?;
+    let location = match safe_next(verified.next) {
+        Some(next) => next.to_owned(),
+        None => format!("/a/{}/overview", users::home(&mut anyone.read(), verified.user).await?),
+    };
+    let mut response = page.to(&location);
+    remember_browser(anyone, page, headers, response.headers_mut(), verified.user);
+    Ok(response)
+}
+
+/// Signs in a user who has shown one factor, or asks for the second if they have one.
+pub async fn sign_in_first_factor(
+    anyone: &Anyone,
+    page: &Page,
+    headers: &HeaderMap,
+    verified: &VerifiedUser<'_>,
+) -> Result<Response> {
+    if !factors::available(&mut anyone.read(), verified.user).await?.has_second() {
+        return sign_in(anyone, page, headers, verified).await;
+    }
+    let session = anyone.session();
+    // A session of the same user through an organization's provider stays open meanwhile and afterwards.
+    if anyone.signed_in_user().is_none_or(|signed_in| signed_in.user.id != verified.user) {
+        session.clear().await;
+        session.cycle_id().await.map_err(session_error)?;
+    }
+    let pending = PendingSecondFactor {
+        user: verified.user,
+        method: verified.method.to_owned(),
+        next: safe_next(verified.next).unwrap_or_default().to_owned(),
+        password_digest: password_digest(anyone, verified.user).await?,
+        since: anyone.context().now(),
+    };
+    session.insert(session_data::PENDING_SECOND_FACTOR, pending).await.map_err(session_error)?;
+    session.save().await.map_err(session_error)?;
+    Ok(page.to("/sign-in/second"))
+}
+
+/// Signs in a user whom an organization's provider vouches for. Whoever is signed in by themselves stays so.
+pub async fn sign_in_by_provider(anyone: &Anyone, user: UserId, proof: SessionProof) -> Result<()> {
+    let mut proofs = proofs_of(anyone, user).await?;
+    proofs.retain(|other| other.account_id != proof.account_id);
     proofs.push(proof);
-    let mine = anyone.me().filter(|it| it.person.id == user && it.session.is_own());
-    let method = mine.map_or(LoginType::Sso.word().to_owned(), |it| it.session.method.clone());
-    let two_factors = mine.is_some_and(|it| it.session.two_factors);
-    let at = mine.map(|it| it.session.proved_at);
-    renew(anyone, user, &Shown { method: &method, two_factors, at }, &proofs).await
+    let own = anyone.signed_in_user().filter(|other| other.user.id == user && other.session.is_own());
+    let method = own.map_or(LoginType::Sso.as_str().to_owned(), |own| own.session.method.clone());
+    let begin = NewSession {
+        user,
+        method: &method,
+        two_factors: own.is_some_and(|own| own.session.two_factors),
+        authenticated_at: own.map(|own| own.session.proved_at),
+    };
+    begin_session(anyone, &begin, &proofs).await
 }
 
-async fn shown(anyone: &Anyone, user: UserId) -> Result<Vec<Proof>> {
-    match anyone.me().filter(|it| it.person.id == user) {
-        Some(me) => session_proofs::of(&mut anyone.read(), me.session.id).await,
+/// Ends the browser's session.
+pub async fn sign_out(session: &Session) -> Result<()> {
+    session.flush().await.map_err(session_error)
+}
+
+/// Where to sign out at the organization's provider too, if the session began there.
+pub async fn provider_logout_url(anyone: &Anyone) -> Result<Option<url::Url>> {
+    let Some(user) = anyone.signed_in_user().filter(|user| !user.session.is_own()) else { return Ok(None) };
+    let mut scope = anyone.read();
+    let Some(proof) = session_proofs::of(&mut scope, user.session.id).await?.pop() else { return Ok(None) };
+    let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
+    drop(scope);
+    let context = anyone.context();
+    // A provider that does not answer keeps nobody from signing out here.
+    let discovery = tokio::time::timeout(DISCOVERY_TIMEOUT, context.oidc.discovery(&client.issuer)).await;
+    let Ok(Ok(provider)) = discovery else { return Ok(None) };
+    let token = proof.token.and_then(|encrypted| context.secrets.decrypt(ID_TOKEN, &encrypted));
+    let token = token.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(provider.logout_url(&client.id, token.as_deref(), &context.url("/sign-in")))
+}
+
+/// Notes that the session's user has now shown two factors. The session gets a new secret.
+pub async fn upgrade_to_two_factors(signed: &SignedIn) -> Result<()> {
+    let proofs = session_proofs::of(&mut signed.read(), signed.signed_in_user().session.id).await?;
+    let session = signed.session();
+    session.insert(session_data::TWO_FACTORS, true).await.map_err(session_error)?;
+    for name in [session_data::PENDING_SECOND_FACTOR, session_data::PROVED_AT] {
+        session.remove_value(name).await.map_err(session_error)?;
+    }
+    session.cycle_id().await.map_err(session_error)?;
+    session.save().await.map_err(session_error)?;
+    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+    let (app, client) = (signed.app(), signed.client());
+    let mut change = Change::begin_anonymous(&app.0.db, signed.context(), client).await?;
+    session_proofs::store(&mut change, &secret_hash(id), &proofs).await?;
+    change.commit().await
+}
+
+struct NewSession<'a> {
+    user: UserId,
+    method: &'a str,
+    two_factors: bool,
+    /// `None` for now.
+    authenticated_at: Option<Time>,
+}
+
+/// What organizations' providers confirmed of this user, if it is who is signed in.
+async fn proofs_of(anyone: &Anyone, user: UserId) -> Result<Vec<SessionProof>> {
+    match anyone.signed_in_user().filter(|signed_in| signed_in.user.id == user) {
+        Some(signed_in) => session_proofs::of(&mut anyone.read(), signed_in.session.id).await,
         None => Ok(vec![]),
     }
 }
 
-/// How somebody showed who they are.
-struct Shown<'a> {
-    method: &'a str,
-    two_factors: bool,
-    /// When, if not just now.
-    at: Option<Time>,
-}
-
-/// A session whose secret nobody has seen before.
-async fn renew(anyone: &Anyone, user: UserId, by: &Shown<'_>, proofs: &[Proof]) -> Result<()> {
+/// Begins a session under a new secret, which nobody can have planted or seen.
+async fn begin_session(anyone: &Anyone, new: &NewSession<'_>, proofs: &[SessionProof]) -> Result<()> {
     let session = anyone.session();
     session.clear().await;
-    session.cycle_id().await.map_err(fault)?;
+    session.cycle_id().await.map_err(session_error)?;
     let client = anyone.client();
-    let user = user.to_string();
+    let user = new.user.to_string();
     for (name, value) in [
-        (held::USER, user.as_str()),
-        (held::METHOD, by.method),
-        (held::IP, &client.ip()),
-        (held::AGENT, &client.agent),
+        (session_data::USER, user.as_str()),
+        (session_data::METHOD, new.method),
+        (session_data::IP, &client.ip()),
+        (session_data::AGENT, &client.agent),
     ] {
-        session.insert(name, value).await.map_err(fault)?;
+        session.insert(name, value).await.map_err(session_error)?;
     }
-    if let Some(at) = by.at {
-        session.insert(held::PROVED, at.0.to_string()).await.map_err(fault)?;
+    if let Some(at) = new.authenticated_at {
+        session.insert(session_data::PROVED_AT, at.0.to_string()).await.map_err(session_error)?;
     }
-    session.insert(held::TWO_FACTORS, by.two_factors).await.map_err(fault)?;
-    // Written now: a page that follows at once, perhaps from another replica, finds it.
-    session.save().await.map_err(fault)?;
+    session.insert(session_data::TWO_FACTORS, new.two_factors).await.map_err(session_error)?;
+    // Saved now, not after the response: the next request may come at once, and to another replica.
+    session.save().await.map_err(session_error)?;
     let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
-    anyone.change(async |change| session_proofs::note(change, &secret_hash(id), proofs).await).await
+    anyone.change(async |change| session_proofs::store(change, &secret_hash(id), proofs).await).await
 }
 
-/// Signs the browser out: the session is gone.
-pub async fn leave(session: &Session) -> Result<()> {
-    session.flush().await.map_err(fault)
-}
-
-/// Where one signs out at the organization's provider too, if that is how this session began.
-pub async fn farewell(anyone: &Anyone) -> Result<Option<url::Url>> {
-    let Some(me) = anyone.me().filter(|it| !it.session.is_own()) else { return Ok(None) };
-    let mut scope = anyone.read();
-    let Some(proof) = session_proofs::of(&mut scope, me.session.id).await?.pop() else { return Ok(None) };
-    let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
-    drop(scope);
-    // A provider that is away keeps nobody from signing out here.
-    let asked = tokio::time::timeout(Duration::from_secs(2), anyone.kit().oidc.find(&client.issuer)).await;
-    let Ok(Ok(found)) = asked else { return Ok(None) };
-    let token = proof.token.and_then(|it| anyone.kit().seal.open(TOKEN, &it));
-    let token = token.and_then(|it| String::from_utf8(it).ok());
-    Ok(found.sign_out(&client.id, token.as_deref(), &anyone.kit().url("/sign-in")))
-}
-
-/// Where a provider's token is sealed.
-pub const TOKEN: &str = "sso token";
-
-/// The session was made with two factors from now on: the same one under a new secret.
-pub async fn raise(signed: &SignedIn) -> Result<()> {
-    let proofs = session_proofs::of(&mut signed.read(), signed.me().session.id).await?;
-    let session = signed.session();
-    session.insert(held::TWO_FACTORS, true).await.map_err(fault)?;
-    for gone in [held::HALF, held::PROVED] {
-        session.remove_value(gone).await.map_err(fault)?;
-    }
-    session.cycle_id().await.map_err(fault)?;
-    session.save().await.map_err(fault)?;
-    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
-    let (app, client) = (signed.app(), signed.client());
-    let mut change = Change::<Visitor>::begin(&app.0.db, signed.kit(), client).await?;
-    session_proofs::note(&mut change, &secret_hash(id), &proofs).await?;
+/// In the name of the user, whom the new session identifies.
+async fn record_sign_in(anyone: &Anyone, new_browser: Option<&str>) -> Result<()> {
+    let (app, context, client) = (anyone.app(), anyone.context(), anyone.client());
+    let id = anyone.session().id().ok_or(Error::Unauthenticated)?;
+    let mut change = Change::begin_as_user(&app.0.db, &secret_hash(id), context, client).await?;
+    sessions::record_sign_in(&mut change, new_browser).await?;
     change.commit().await
 }
 
-/// Somebody who has proven who they are.
-pub struct Arrival<'a> {
-    /// Who.
-    pub user: UserId,
-    /// How: `password`, `passkey`, …
-    pub method: &'a str,
-    /// Whether by two factors.
-    pub two_factors: bool,
-    /// Where they wanted to go; to the account where they were last, if empty.
-    pub next: &'a str,
-}
-
-/// Lets somebody in who has proven enough: signs them in, remembers the browser, mails them if it is a new one.
-pub async fn arrive(anyone: &Anyone, page: &Page, headers: &HeaderMap, it: &Arrival<'_>) -> Result<Response> {
-    begin(anyone, it.user, it.method, it.two_factors).await?;
-    let is_known = is_known(anyone, headers, it.user);
-    let browser = user_agent::device(&anyone.client().agent).name;
-    let told = (!is_known).then_some(browser.as_str());
-    arrived(anyone, told).await?;
-    let to = match safe_next(it.next) {
-        Some(next) => next.to_owned(),
-        None => format!("/a/{}/overview", users::home(&mut anyone.read(), it.user).await?),
-    };
-    let mut response = page.to(&to);
-    make_known(anyone, page, headers, response.headers_mut(), it.user);
-    Ok(response)
-}
-
-/// Written as theirs: the new session says who they are.
-async fn arrived(anyone: &Anyone, new_browser: Option<&str>) -> Result<()> {
-    let (app, kit, client) = (anyone.app(), anyone.kit(), anyone.client());
-    let id = anyone.session().id().ok_or(Error::SignedOut)?;
-    let mut change = Change::<Me>::begin(&app.0.db, &secret_hash(id), kit, client).await?;
-    sessions::arrived(&mut change, new_browser).await?;
-    change.commit().await
-}
-
-/// Lets somebody in who has proven one factor, or asks them for the second if they have one.
-pub async fn arrive_by_one(
-    anyone: &Anyone,
-    page: &Page,
-    headers: &HeaderMap,
-    it: &Arrival<'_>,
-) -> Result<Response> {
-    if !factors::ways(&mut anyone.read(), it.user).await?.has_second() {
-        return arrive(anyone, page, headers, it).await;
-    }
-    let session = anyone.session();
-    // What an organization's provider opened for the same user stays open meanwhile, and after.
-    if anyone.me().is_none_or(|me| me.person.id != it.user) {
-        session.clear().await;
-        session.cycle_id().await.map_err(fault)?;
-    }
-    let next = safe_next(it.next).unwrap_or_default().to_owned();
-    let password = password_of(anyone, it.user).await?;
-    let half =
-        Half { user: it.user, method: it.method.to_owned(), next, password, since: anyone.kit().now() };
-    session.insert(held::HALF, half).await.map_err(fault)?;
-    session.save().await.map_err(fault)?;
-    Ok(page.to("/sign-in/second"))
-}
-
-/// Somebody who has proven one factor. They are not signed in: this opens nothing but the page that asks for the second.
+/// A user who has shown one factor. They are not signed in: this opens nothing but the page that asks for the second.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Half {
-    /// Who.
+pub struct PendingSecondFactor {
     pub user: UserId,
-    /// By what.
     pub method: String,
-    /// Where they wanted to go.
     pub next: String,
-    /// As it was: a new one ends this as it ends sessions.
-    password: Vec<u8>,
+    /// A new password ends this, as it ends sessions.
+    password_digest: Vec<u8>,
     since: Time,
 }
 
-async fn password_of(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
-    let found = users::get(&mut anyone.read(), user).await?.and_then(|it| it.password);
-    Ok(hash(&found.unwrap_or_default()))
+async fn password_digest(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
+    let password = users::get(&mut anyone.read(), user).await?.and_then(|user| user.password);
+    Ok(hash(&password.unwrap_or_default()))
 }
 
-/// Who has proven one factor in this browser, and is waited for.
-pub async fn half(anyone: &Anyone) -> Result<Option<Half>> {
-    let half: Option<Half> = read(anyone.session(), held::HALF).await?;
-    let Some(half) = half.filter(|it| anyone.kit().now().since(it.since) < PATIENCE) else { return Ok(None) };
-    Ok((password_of(anyone, half.user).await? == half.password).then_some(half))
+/// The user of this browser whose second factor is waited for.
+pub async fn pending_second_factor(anyone: &Anyone) -> Result<Option<PendingSecondFactor>> {
+    let pending: Option<PendingSecondFactor> =
+        get(anyone.session(), session_data::PENDING_SECOND_FACTOR).await?;
+    let now = anyone.context().now();
+    let Some(pending) = pending.filter(|pending| now.since(pending.since) < SECOND_FACTOR_TIMEOUT) else {
+        return Ok(None);
+    };
+    let digest = password_digest(anyone, pending.user).await?;
+    Ok((digest == pending.password_digest).then_some(pending))
 }
 
-pub(super) async fn read<T: DeserializeOwned>(session: &Session, name: &str) -> Result<Option<T>> {
-    // What an older version wrote is as if it were not there.
-    let found = session.get_value(name).await.map_err(fault)?;
-    Ok(found.and_then(|it| serde_json::from_value(it).ok()))
+/// A value of the session. `None` also for one that an older version wrote in another form.
+pub(super) async fn get<T: DeserializeOwned>(session: &Session, name: &str) -> Result<Option<T>> {
+    let value = session.get_value(name).await.map_err(session_error)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-/// Notes in this browser which sign-up it began.
+/// Notes in the session which sign-up this browser began.
 pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {
-    anyone.session().insert(held::SIGN_UP, id).await.map_err(fault)
+    anyone.session().insert(session_data::SIGN_UP, id).await.map_err(session_error)
 }
 
 /// The sign-up that this browser began.
-pub async fn sign_up(anyone: &Anyone) -> Result<Option<uuid::Uuid>> {
-    anyone.session().get(held::SIGN_UP).await.map_err(fault)
+pub async fn pending_sign_up(anyone: &Anyone) -> Result<Option<uuid::Uuid>> {
+    anyone.session().get(session_data::SIGN_UP).await.map_err(session_error)
 }
 
-/// Remembers the secret of an authenticator app that is being set up, sealed.
-pub async fn keep_secret(session: &Session, sealed: &[u8]) -> Result<()> {
-    session.insert(held::AUTHENTICATOR, sealed).await.map_err(fault)
+/// Keeps the encrypted secret of an authenticator app while it is set up.
+pub async fn store_authenticator_secret(session: &Session, encrypted: &[u8]) -> Result<()> {
+    session.insert(session_data::AUTHENTICATOR_SECRET, encrypted).await.map_err(session_error)
 }
 
-/// The secret of an authenticator app that is being set up, sealed.
-pub async fn kept_secret(session: &Session) -> Result<Option<Vec<u8>>> {
-    read(session, held::AUTHENTICATOR).await
+pub async fn authenticator_secret(session: &Session) -> Result<Option<Vec<u8>>> {
+    get(session, session_data::AUTHENTICATOR_SECRET).await
 }
 
-/// The authenticator app is set up, or another one is to be.
-pub async fn forget_secret(session: &Session) -> Result<()> {
-    session.remove_value(held::AUTHENTICATOR).await.map(drop).map_err(fault)
+pub async fn remove_authenticator_secret(session: &Session) -> Result<()> {
+    session.remove_value(session_data::AUTHENTICATOR_SECRET).await.map(drop).map_err(session_error)
 }
 
-/// Whether this user signed in with this browser before.
-pub fn is_known(anyone: &Anyone, headers: &HeaderMap, user: UserId) -> bool {
-    let mark = anyone.kit().seal.device(user.0.as_bytes());
-    cookie(headers, KNOWN).is_some_and(|it| it.split('.').any(|it| it == mark))
+/// Whether this user has signed in with this browser before.
+pub fn is_known_browser(anyone: &Anyone, headers: &HeaderMap, user: UserId) -> bool {
+    let token = anyone.context().secrets.browser_token(user.0.as_bytes());
+    cookie::get(headers, KNOWN_BROWSER).is_some_and(|tokens| tokens.split('.').any(|known| known == token))
 }
 
-/// From now on this browser is known to be the user's.
-pub fn make_known(anyone: &Anyone, page: &Page, asked: &HeaderMap, answer: &mut HeaderMap, user: UserId) {
-    let mark = anyone.kit().seal.device(user.0.as_bytes());
-    let others =
-        cookie(asked, KNOWN).unwrap_or_default().split('.').filter(|it| !it.is_empty() && *it != mark);
-    let marks: Vec<&str> = std::iter::once(mark.as_str()).chain(others).take(4).collect();
-    page.set_cookie(answer, KNOWN, &marks.join("."), YEAR);
+/// Adds the user to the known ones of this browser. The oldest are dropped.
+pub fn remember_browser(
+    anyone: &Anyone,
+    page: &Page,
+    request: &HeaderMap,
+    response: &mut HeaderMap,
+    user: UserId,
+) {
+    let token = anyone.context().secrets.browser_token(user.0.as_bytes());
+    let known = cookie::get(request, KNOWN_BROWSER).unwrap_or_default();
+    let others = known.split('.').filter(|other| !other.is_empty() && *other != token);
+    let tokens: Vec<&str> = std::iter::once(token.as_str()).chain(others).take(MAX_KNOWN_USERS).collect();
+    page.set_cookie(response, KNOWN_BROWSER, &tokens.join("."), YEAR);
 }
 
-/// Where to go after signing in: only to a page of ours.
+/// A `next` that is a page of ours, and none that signs in again: it is followed after the sign-in.
 pub fn safe_next(next: &str) -> Option<&str> {
     let is_ours =
         next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
@@ -291,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn only_pages_of_ours_are_followed() {
         assert_eq!(safe_next("/a/acme/members?q=x"), Some("/a/acme/members?q=x"));
         for bad in ["", "//evil.test", "https://evil.test", "/\\evil.test", "/sign-in", "/\t/evil.test"] {
             assert_eq!(safe_next(bad), None, "{bad}");

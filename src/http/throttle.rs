@@ -1,6 +1,9 @@
-//! Who fails too often waits. Only failures count, so that nobody is stopped by doing things right; and the failures of a
-//! browser that a user signed in with before are counted apart, so that nobody else can lock that user out.
-use crate::error::{Error, Result};
+//! Limits how often somebody may fail, such as at a password. Successful attempts are not counted; and those of a browser with which
+//! a user has signed in before have a count of their own, so that nobody else can lock that user out.
+use crate::{
+    error::{Error, Result},
+    model::text::counted,
+};
 use moka::sync::Cache;
 use std::{
     sync::{
@@ -10,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// How long failures are remembered, from the first one on.
+/// How long failures are counted, from the first one on.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Counts failures by key, in this process.
@@ -18,34 +21,34 @@ pub struct Throttle(Cache<String, Arc<AtomicU32>>);
 
 impl Default for Throttle {
     fn default() -> Self {
-        // The bound keeps a flood of addresses from growing the memory.
+        // Bounded, so that a flood of addresses does not fill the memory.
         Throttle(Cache::builder().max_capacity(100_000).time_to_live(WINDOW).build())
     }
 }
 
-/// A try that counts as a failure until it is told to have gone well.
+/// An attempt that counts as a failure until it is forgiven.
 #[must_use]
 pub struct Attempt(Vec<Arc<AtomicU32>>);
 
 impl Attempt {
-    /// It went well: it is not counted.
+    /// It succeeded: it is not counted.
     pub fn forgive(self) {
-        for it in self.0 {
-            it.fetch_sub(1, Ordering::Relaxed);
+        for count in self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Throttle {
-    /// A try under these keys, each with the most failures that it may have. `TooMany` if one has had them.
+    /// Begins an attempt that counts under each of these keys. `TooMany` if one has had as many failures as its maximum.
     pub fn attempt(&self, keys: &[(String, u32)]) -> Result<Attempt> {
         let mut counted = vec![];
-        for (key, most) in keys {
+        for (key, maximum) in keys {
             let count = self.0.get_with_by_ref(key, Arc::default);
-            // Counted before it is known, so that a hundred at once are a hundred.
-            let had = count.fetch_add(1, Ordering::Relaxed);
+            // Counted before the outcome is known, so that concurrent attempts count too.
+            let failures = count.fetch_add(1, Ordering::Relaxed);
             counted.push(count);
-            if had >= *most {
+            if failures >= *maximum {
                 Attempt(counted).forgive();
                 return Err(Error::TooMany(WINDOW));
             }

@@ -1,15 +1,14 @@
-//! What a browser calls itself, in plain words. A guess: browsers name each other.
+//! Names of browser and system from a `User-Agent`. A guess: browsers pretend to be each other.
 
-/// A browser on a system.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Device {
     /// `Firefox on macOS`.
     pub name: String,
-    /// A glyph of `static/icons.svg`.
+    /// An icon of `static/icons.svg`.
     pub icon: &'static str,
 }
 
-/// The first that is named counts: Edge calls itself Chrome too, and Chrome calls itself Safari.
+/// The first match counts: Edge names Chrome too, and Chrome names Safari.
 const BROWSERS: &[(&str, &str)] = &[
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -22,7 +21,7 @@ const BROWSERS: &[(&str, &str)] = &[
     ("curl/", "curl"),
 ];
 
-/// Android calls itself Linux too, and an iPhone is like a Mac.
+/// The first match counts: Android names Linux too, and an iPhone names macOS.
 const SYSTEMS: &[(&str, &str, &str)] = &[
     ("iPhone", "iPhone", "smartphone"),
     ("iPad", "iPad", "smartphone"),
@@ -33,17 +32,16 @@ const SYSTEMS: &[(&str, &str, &str)] = &[
     ("Linux", "Linux", "laptop"),
 ];
 
-/// What is behind a `User-Agent`.
-pub fn device(agent: &str) -> Device {
-    let browser = BROWSERS.iter().find(|it| agent.contains(it.0)).map(|it| it.1);
-    let system = SYSTEMS.iter().find(|it| agent.contains(it.0));
+pub fn device(user_agent: &str) -> Device {
+    let browser = BROWSERS.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| name);
+    let system = SYSTEMS.iter().find(|(token, ..)| user_agent.contains(token));
     let name = match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {}", system.1),
-        (Some(browser), None) => browser.to_owned(),
-        (None, Some(system)) => format!("A browser on {}", system.1),
+        (Some(browser), Some((_, system, _))) => format!("{browser} on {system}"),
+        (Some(browser), None) => (*browser).to_owned(),
+        (None, Some((_, system, _))) => format!("A browser on {system}"),
         (None, None) => "An unknown browser".to_owned(),
     };
-    Device { name, icon: system.map_or("globe", |it| it.2) }
+    Device { name, icon: system.map_or("globe", |(.., icon)| icon) }
 }
 
 #[cfg(test)]
@@ -51,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_are_known_by_the_names_that_people_use() {
+    fn browsers_and_systems_are_named() {
         let cases = [
             (
                 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0",
@@ -77,8 +75,8 @@ mod tests {
             ("curl/8.14.1", "curl"),
             ("", "An unknown browser"),
         ];
-        for (agent, name) in cases {
-            assert_eq!(device(agent).name, name);
+        for (user_agent, name) in cases {
+            assert_eq!(device(user_agent).name, name);
         }
     }
 }

@@ -1,32 +1,31 @@
-//! What owns things.
+//! Accounts: what members, keys, resources and bills belong to.
 use super::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The three kinds of account.
+/// Whether it is a user's own account, an organization, or a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AccountKind, example = "organization")]
 pub enum Kind {
-    /// One user's own.
+    /// Belongs to one user.
     Personal,
-    /// Many members, one bill.
+    /// Has members, teams and a bill.
     Organization,
-    /// Members and resources under a parent that pays.
+    /// Has members and resources; its parent, an organization or a personal account, pays.
     Team,
 }
 
 impl Kind {
-    /// `organization`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Kind::Personal => "personal",
             Kind::Organization => "organization",
             Kind::Team => "team",
         }
     }
-    /// As people say it: `personal account`, `organization`, `team`.
+    /// In the middle of a sentence: `personal account`, `organization`, `team`.
     pub const fn noun(self) -> &'static str {
         match self {
             Kind::Personal => "personal account",
@@ -36,43 +35,36 @@ impl Kind {
     }
 }
 
-/// An account by the names that people and programs use.
+/// An account by its id and its slug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountRef {
     /// Its id.
     pub id: AccountId,
-    /// Its word in addresses.
+    /// Its name in URLs.
     #[schema(example = "acme")]
     pub slug: String,
-    /// Its name.
     #[serde(skip)]
     pub name: String,
 }
 
-/// How a member must have signed in to enter an account.
+/// How a member must have signed in to enter the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum LoginType {
-    /// Any way.
     Any,
-    /// With their password.
     Password,
-    /// With Google.
     Google,
-    /// With GitHub.
     Github,
-    /// With the organization's identity provider.
     Sso,
 }
 
 impl LoginType {
-    /// All, in the order in which they are offered.
+    /// In the order of menus.
     pub const ALL: &[LoginType] =
         &[LoginType::Any, LoginType::Password, LoginType::Google, LoginType::Github, LoginType::Sso];
 
-    /// Its word in the API.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             LoginType::Any => "any",
             LoginType::Password => "password",
@@ -81,8 +73,7 @@ impl LoginType {
             LoginType::Sso => "sso",
         }
     }
-    /// As people say it.
-    pub const fn title(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             LoginType::Any => "Any",
             LoginType::Password => "Password",
@@ -91,14 +82,13 @@ impl LoginType {
             LoginType::Sso => "SSO",
         }
     }
-    /// By its word in the API.
-    pub fn parse(word: &str) -> Option<LoginType> {
-        LoginType::ALL.iter().copied().find(|it| it.word() == word)
+    pub fn parse(text: &str) -> Option<LoginType> {
+        LoginType::ALL.iter().copied().find(|login_type| login_type.as_str() == text)
     }
-    /// Whether a session that began this way may enter. A passkey is the user's own, as a password is.
+    /// Whether a session of this method may enter. A passkey passes where a password is required: both belong to the user.
     pub fn admits(self, method: &str) -> bool {
         self == LoginType::Any
-            || self.word() == method
+            || self.as_str() == method
             || (self == LoginType::Password && method == "passkey")
     }
 }

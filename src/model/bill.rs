@@ -1,5 +1,5 @@
-//! How a month's bill comes about: the plans of its days, what was used beyond what they include, what was added by hand, tax.
-//! Everything here is a pure function of what was read; amounts are rounded once, line by line.
+//! Computes the bill of a month: the plans of its days, usage beyond what they include, adjustments, tax. Pure functions. Each line
+//! is rounded once.
 use super::{
     calendar::{Day, Month},
     catalog::{Catalog, Plan},
@@ -12,90 +12,79 @@ use super::{
 use std::collections::BTreeMap;
 
 mod month;
-pub use month::{Past, Span};
+pub use month::{PlanHistory, PlanSpan};
 
-/// One billionth.
-const WHOLE: u128 = 1_000_000_000;
+/// Nanos in one unit.
+const NANOS: u128 = 1_000_000_000;
 
-/// What an account used of a meter in a month.
+/// The usage of one meter by one account in one month.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Used {
-    /// The account itself, or a team of it.
+pub struct MeterUsage {
+    /// The paying account, or one of its teams.
     pub account: AccountId,
-    /// What was metered.
     pub meter: String,
-    /// When: before the bill's month, if it came late.
+    /// Before the month of the bill if the usage was reported late.
     pub month: Month,
-    /// How much.
     pub quantity: Quantity,
-    /// Whether it stood on an earlier bill already: then it only says how much of what is included is gone.
+    /// Whether an earlier bill has it: then it only counts against the included quantity.
     pub is_billed: bool,
 }
 
-/// Something added to the next bill, or taken off it.
+/// A charge or a credit that an operator added by hand.
 #[derive(Clone, Debug)]
 pub struct Adjustment {
-    /// Its id.
     pub id: AdjustmentId,
-    /// In minor units; below zero: a credit.
+    /// In minor units; negative for a credit.
     pub amount: i64,
-    /// Why.
     pub reason: String,
 }
 
-/// All that a bill is made of.
-pub struct Basis<'a> {
-    /// The month.
+/// The input of a bill.
+pub struct BillInput<'a> {
     pub month: Month,
-    /// What is sold now.
     pub catalog: &'a Catalog,
-    /// Plans that the catalogue no longer has, as it last had them.
-    pub kept: &'a BTreeMap<String, Plan>,
-    /// Which plan was in force when.
-    pub past: &'a Past,
-    /// Who pays, and its teams in the order in which they were opened.
+    /// Plans that are no longer in the catalogue, as they were last.
+    pub retired_plans: &'a BTreeMap<String, Plan>,
+    pub plan_history: &'a PlanHistory,
+    /// The paying account, then its teams by age.
     pub accounts: &'a [(AccountId, Option<Team>)],
-    /// What was used.
-    pub used: &'a [Used],
-    /// What was added by hand.
+    pub usage: &'a [MeterUsage],
     pub adjustments: &'a [Adjustment],
 }
 
-/// A bill.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// Its lines, tax the last of them.
+    /// Tax last.
     pub lines: Vec<Line>,
-    /// Their sum.
     pub total: i64,
-    /// A credit that was more than there was to pay: it waits for the next bill.
+    /// Zero or negative: the rest of credits that exceeded the bill, for the next one.
     pub carried: i64,
 }
 
 impl Bill {
-    /// Whether there is anything to bill: a credit alone waits for something to be taken off.
+    /// Whether there is nothing to bill. Credits alone wait for a month with charges.
     pub fn is_empty(&self) -> bool {
-        !self.lines.iter().any(|it| it.amount > 0 && it.kind != LineKind::Carried)
+        !self.lines.iter().any(|line| line.amount > 0 && line.kind != LineKind::Carried)
     }
-    /// What is there before tax.
+    /// The total before tax.
     pub fn net(&self) -> i64 {
-        money::total(self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount))
+        money::total(self.lines.iter().filter(|line| line.kind != LineKind::Tax).map(|line| line.amount))
     }
 }
 
-/// Makes the bill of a month.
-pub fn bill(basis: &Basis<'_>) -> Bill {
-    let mut lines = plan_lines(basis);
+/// Computes the bill of `input.month`.
+pub fn bill(input: &BillInput<'_>) -> Bill {
+    let mut lines = plan_lines(input);
     let late: Vec<Month> = {
         let mut months: Vec<Month> =
-            basis.used.iter().map(|it| it.month).filter(|it| *it < basis.month).collect();
+            input.usage.iter().map(|used| used.month).filter(|month| *month < input.month).collect();
         months.sort_unstable();
         months.dedup();
         months
     };
-    lines.extend(usage_lines(basis, basis.month));
-    lines.extend(late.into_iter().flat_map(|it| usage_lines(basis, it)));
-    lines.extend(basis.adjustments.iter().map(adjustment_line));
+    lines.extend(usage_lines(input, input.month));
+    lines.extend(late.into_iter().flat_map(|month| usage_lines(input, month)));
+    lines.extend(input.adjustments.iter().map(adjustment_line));
     let mut bill = Bill { lines, ..Bill::default() };
     let net = bill.net();
     if net < 0 {
@@ -108,7 +97,7 @@ pub fn bill(basis: &Basis<'_>) -> Bill {
             ..Line::default()
         });
     }
-    if let Some(tax) = basis.catalog.tax.as_ref().filter(|_| net > 0) {
+    if let Some(tax) = input.catalog.tax.as_ref().filter(|_| net > 0) {
         let percent = tax.percent.0;
         let share = Quantity::from_nanos(percent.nanos() / 100);
         let unit_price = Price::minor(net);
@@ -117,58 +106,57 @@ pub fn bill(basis: &Basis<'_>) -> Bill {
             description: format!("{} {percent} %", tax.name),
             quantity: share,
             unit_price,
-            amount: unit_price.of(share),
+            amount: unit_price.cost_of(share),
             ..Line::default()
         });
     }
-    bill.total = money::total(bill.lines.iter().map(|it| it.amount));
+    bill.total = money::total(bill.lines.iter().map(|line| line.amount));
     bill
 }
 
-fn adjustment_line(it: &Adjustment) -> Line {
+fn adjustment_line(adjustment: &Adjustment) -> Line {
     Line {
-        kind: if it.amount < 0 { LineKind::Credit } else { LineKind::Adjustment },
-        description: it.reason.clone(),
-        unit_price: Price::minor(it.amount),
-        amount: it.amount,
+        kind: if adjustment.amount < 0 { LineKind::Credit } else { LineKind::Adjustment },
+        description: adjustment.reason.clone(),
+        unit_price: Price::minor(adjustment.amount),
+        amount: adjustment.amount,
         ..Line::default()
     }
 }
 
-impl Basis<'_> {
-    /// A plan's terms: the catalogue's, or as it last had them.
+impl BillInput<'_> {
     fn plan(&self, id: &str) -> Option<&Plan> {
-        self.catalog.plan(id).or_else(|| self.kept.get(id))
+        self.catalog.plan(id).or_else(|| self.retired_plans.get(id))
     }
     fn price(&self, id: &str) -> i64 {
-        self.plan(id).map_or(0, |it| it.price)
+        self.plan(id).map_or(0, |plan| plan.price)
     }
-    fn spans(&self, month: Month) -> Vec<Span> {
-        self.past.spans(month, |it| self.price(it))
+    fn spans(&self, month: Month) -> Vec<PlanSpan> {
+        self.plan_history.spans(month, |plan| self.price(plan))
     }
 }
 
-/// A line for each run of days on one plan; the days before the account was opened cost nothing.
-fn plan_lines(basis: &Basis<'_>) -> Vec<Line> {
-    let days = basis.month.days();
+/// A line for each run of days on one plan. Days before the account was opened cost nothing.
+fn plan_lines(input: &BillInput<'_>) -> Vec<Line> {
+    let days = input.month.days();
     let mut lines = vec![];
-    for span in basis.spans(basis.month) {
-        let from = span.from.max(basis.past.opened);
+    for span in input.spans(input.month) {
+        let from = span.from.max(input.plan_history.opened);
         let count = span.to.0 - from.0;
-        let price = basis.price(&span.plan);
+        let price = input.price(&span.plan);
         if count <= 0 || price == 0 {
             continue;
         }
-        let name = basis.plan(&span.plan).map_or(span.plan.as_str(), |it| &it.name);
+        let name = input.plan(&span.plan).map_or(span.plan.as_str(), |plan| &plan.name);
         let unit_price = Price::minor(price);
-        let quantity = share(count, days);
+        let quantity = fraction(count, days);
         let description = if count == days {
-            format!("{name} plan, {}", basis.month.in_words())
+            format!("{name} plan, {}", input.month.in_words())
         } else {
             let last = span.to.plus(-1);
             format!("{name} plan, {} to {} ({count} of {days} days)", from.short(), last.short())
         };
-        let amount = unit_price.of(quantity);
+        let amount = unit_price.cost_of(quantity);
         lines.push(Line {
             kind: LineKind::Plan,
             description,
@@ -181,46 +169,46 @@ fn plan_lines(basis: &Basis<'_>) -> Vec<Line> {
     lines
 }
 
-/// So many days of a month, to nine places.
-fn share(count: i64, days: i64) -> Quantity {
+/// The part of a month that is `count` of its days, rounded to nine places.
+fn fraction(count: i64, days: i64) -> Quantity {
     let (count, days) = (u128::try_from(count).unwrap_or(0), u128::try_from(days).unwrap_or(1).max(1));
-    Quantity::from_nanos((count * WHOLE * 2 + days) / (days * 2))
+    Quantity::from_nanos((count * NANOS * 2 + days) / (days * 2))
 }
 
-/// What was used in a month: what is included covers the account itself first, then its teams in their order; what is beyond it
-/// is billed to where it was used.
-fn usage_lines(basis: &Basis<'_>, month: Month) -> Vec<Line> {
-    let spans = basis.spans(month);
+/// Lines for the usage of one month. The included quantity covers the paying account first, then its teams in order. The rest is
+/// charged in a line for each of them.
+fn usage_lines(input: &BillInput<'_>, month: Month) -> Vec<Line> {
+    let spans = input.spans(month);
     let mut lines = vec![];
-    for meter in &basis.catalog.meters {
-        let (included, price) = basis.terms(&spans, &meter.id, month);
+    for meter in &input.catalog.meters {
+        let (included, price) = input.terms(&spans, &meter.id, month);
         if included.is_zero() && price.is_none() {
             continue;
         }
         let used = |is_billed: bool, account: AccountId| {
-            let mine = basis.used.iter().filter(move |it| {
-                it.month == month
-                    && it.meter == meter.id
-                    && it.account == account
-                    && it.is_billed == is_billed
+            let matching = input.usage.iter().filter(move |used| {
+                used.month == month
+                    && used.meter == meter.id
+                    && used.account == account
+                    && used.is_billed == is_billed
             });
-            mine.map(|it| it.quantity).sum::<Quantity>()
+            matching.map(|used| used.quantity).sum::<Quantity>()
         };
-        let before: Quantity = basis.accounts.iter().map(|it| used(true, it.0)).sum();
+        let before: Quantity = input.accounts.iter().map(|account| used(true, account.0)).sum();
         let mut left = included.minus(before);
         let when =
-            if month < basis.month { format!(" — late, {}", month.in_words()) } else { String::new() };
-        for (account, team) in basis.accounts {
+            if month < input.month { format!(" — late, {}", month.in_words()) } else { String::new() };
+        for (account, team) in input.accounts {
             let quantity = used(false, *account);
             let covered = quantity.min(left);
             let beyond = quantity.minus(covered);
             left = left.minus(covered);
-            let line = |says: &str, quantity: Quantity, unit_price: Price| Line {
+            let line = |suffix: &str, quantity: Quantity, unit_price: Price| Line {
                 kind: LineKind::Usage,
-                description: format!("{}{says}{when}", meter.name),
+                description: format!("{}{suffix}{when}", meter.name),
                 quantity,
                 unit_price,
-                amount: unit_price.of(quantity),
+                amount: unit_price.cost_of(quantity),
                 team: team.clone(),
                 meter: Some(meter.id.clone()),
             };
@@ -238,29 +226,30 @@ fn usage_lines(basis: &Basis<'_>, month: Month) -> Vec<Line> {
     lines
 }
 
-impl Basis<'_> {
-    /// What the plans of a month include of a meter, by their days, and the price beyond that: the last one's that has one.
-    fn terms(&self, spans: &[Span], meter: &str, month: Month) -> (Quantity, Option<Price>) {
+impl BillInput<'_> {
+    /// The quantity of a meter that the plans of a month include, weighted by days, and the price of more: that of the last plan that
+    /// has one.
+    fn terms(&self, spans: &[PlanSpan], meter: &str, month: Month) -> (Quantity, Option<Price>) {
         let plans: Vec<(&Plan, i64)> =
-            spans.iter().filter_map(|it| Some((self.plan(&it.plan)?, it.to.0 - it.from.0))).collect();
-        let price = plans.iter().rev().find_map(|(it, _)| it.overage(meter, self.catalog.currency));
+            spans.iter().filter_map(|span| Some((self.plan(&span.plan)?, span.to.0 - span.from.0))).collect();
+        let price = plans.iter().rev().find_map(|(plan, _)| plan.overage(meter, self.catalog.currency));
         let included = match plans.as_slice() {
             [(only, count)] if *count == month.days() => only.included(meter),
-            // A part of a month has its part, rounded up to a whole.
+            // Weighted by days, rounded up to a whole unit.
             _ => {
                 let all: u128 = plans
                     .iter()
-                    .map(|(it, days)| it.included(meter).nanos() * u128::try_from(*days).unwrap_or(0))
+                    .map(|(plan, days)| plan.included(meter).nanos() * u128::try_from(*days).unwrap_or(0))
                     .sum();
                 let days = u128::try_from(month.days()).unwrap_or(1);
-                Quantity::from_nanos(all.div_ceil(days * WHOLE) * WHOLE)
+                Quantity::from_nanos(all.div_ceil(days * NANOS) * NANOS)
             }
         };
         (included, price)
     }
 }
 
-/// When a plan that is chosen now for the end of the period takes effect: the first instant of the next month.
+/// When a plan change at the end of the period takes effect: at the first instant of the next month.
 pub fn period_end(now: Time) -> Time {
     Day::of(now).month().next().first().start()
 }

@@ -1,46 +1,44 @@
-//! Days and months of usage, budgets and bills: those of UTC.
+//! Calendar days and months of usage, budgets and bills, all in UTC.
 use super::time::Time;
 use jiff::civil::{self, date};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-const MICROS: i64 = 86_400_000_000;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// A day of UTC, counted from 1970.
+/// A calendar day in UTC.
+// Days since 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
 #[schema(value_type = String, format = "date", example = "2026-11-21")]
 pub struct Day(pub i64);
 
-/// A month of UTC, counted from the year 0.
+/// A calendar month in UTC.
+// Months since the year 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
 #[schema(value_type = String, pattern = r"^[0-9]{4}-[0-9]{2}$", example = "2026-11")]
 pub struct Month(pub i64);
 
 impl Day {
-    /// The day on which something happened.
     pub fn of(at: Time) -> Day {
-        Day(at.0.div_euclid(MICROS))
+        Day(at.0.div_euclid(MICROS_PER_DAY))
     }
-    /// Reads `2026-11-21`.
+    /// Parses `2026-11-21`.
     pub fn parse(text: &str) -> Option<Day> {
-        let it: civil::Date = text.trim().parse().ok().filter(|_| text.trim().len() == 10)?;
-        Some(Day(i64::from((it - date(1970, 1, 1)).get_days())))
+        let parsed: civil::Date = text.trim().parse().ok().filter(|_| text.trim().len() == 10)?;
+        Some(Day(i64::from((parsed - date(1970, 1, 1)).get_days())))
     }
-    /// Its first instant.
     pub fn start(self) -> Time {
-        Time(self.0.saturating_mul(MICROS))
+        Time(self.0.saturating_mul(MICROS_PER_DAY))
     }
-    /// So many days later, or earlier.
     #[must_use]
     pub fn plus(self, days: i64) -> Day {
         Day(self.0.saturating_add(days))
     }
-    /// The month that it is in.
     pub fn month(self) -> Month {
-        let it = self.civil();
-        Month(i64::from(it.year()) * 12 + i64::from(it.month()) - 1)
+        let date = self.civil();
+        Month(i64::from(date.year()) * 12 + i64::from(date.month()) - 1)
     }
     /// `Nov 21`.
     pub fn short(self) -> String {
@@ -67,32 +65,27 @@ impl Serialize for Day {
 }
 
 impl Month {
-    /// The month in which something happened.
     pub fn of(at: Time) -> Month {
         Day::of(at).month()
     }
-    /// Reads `2026-11`.
+    /// Parses `2026-11`.
     pub fn parse(text: &str) -> Option<Month> {
         Day::parse(&format!("{}-01", text.trim())).map(Day::month)
     }
-    /// Its first day.
     pub fn first(self) -> Day {
         let (year, month) = (self.0.div_euclid(12), self.0.rem_euclid(12) + 1);
         let year = i16::try_from(year).unwrap_or(9999).clamp(1, 9999);
-        let it = date(year, i8::try_from(month).unwrap_or(1), 1);
-        Day(i64::from((it - date(1970, 1, 1)).get_days()))
+        let first = date(year, i8::try_from(month).unwrap_or(1), 1);
+        Day(i64::from((first - date(1970, 1, 1)).get_days()))
     }
-    /// The one after it.
     #[must_use]
     pub fn next(self) -> Month {
         Month(self.0 + 1)
     }
-    /// The one before it.
     #[must_use]
     pub fn previous(self) -> Month {
         Month(self.0 - 1)
     }
-    /// How many days it has.
     pub fn days(self) -> i64 {
         self.next().first().0 - self.first().0
     }
@@ -117,8 +110,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_months_are_those_of_utc() {
-        let at = |it| Time::parse(it).expect("a time");
+    fn days_and_months_are_in_utc() {
+        let at = |text| Time::parse(text).expect("a time");
         assert_eq!(Day::of(at("2026-11-21T23:59:59.999999Z")).to_string(), "2026-11-21");
         assert_eq!(Day::of(at("2026-11-22T00:00:00Z")).to_string(), "2026-11-22");
         assert_eq!(Day::of(at("2026-11-22T00:30:00+02:00")).to_string(), "2026-11-21");

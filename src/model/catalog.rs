@@ -1,74 +1,67 @@
-//! What the platform sells, from `catalog.toml`: products, kinds of resources, meters, plans.
+//! What the platform sells, from `catalog.toml`: products, kinds of resources, meters and plans.
 use super::{
     money::{Currency, Price},
     quantity::Quantity,
+    text::grouped,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::collections::BTreeMap;
 
-/// The platform's catalogue.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// ISO 4217.
     pub currency: Currency,
-    /// Who sells: what stands at the head of an invoice.
+    /// The head of invoices.
     #[serde(default)]
     pub seller: Seller,
-    /// What is added to every invoice, if anything.
     #[serde(default)]
     pub tax: Option<Tax>,
-    /// How many days there are to pay an invoice.
-    #[serde(default = "thirty")]
+    /// The term of payment of invoices.
+    #[serde(default = "default_payment_days")]
     pub payment_days: u16,
-    /// The products.
     pub products: Vec<Product>,
-    /// The kinds of resources.
     pub kinds: Vec<ResourceKind>,
-    /// What is metered.
     pub meters: Vec<Meter>,
-    /// The plans, cheapest first. A new account is on the first.
+    /// The cheapest first. New accounts get the first.
     pub plans: Vec<Plan>,
-    /// The rate limits of our own API, for each account.
-    #[serde(default = "api")]
+    /// The rate limits of this program's own API, for each account.
+    #[serde(default = "default_api_limits")]
     pub api: Vec<RateLimit>,
 }
 
-fn api() -> Vec<RateLimit> {
+fn default_api_limits() -> Vec<RateLimit> {
     vec![RateLimit { requests: 1200, seconds: 60, name: None }]
 }
 
-fn thirty() -> u16 {
+fn default_payment_days() -> u16 {
     30
 }
 
-/// Who sells, as invoices name them.
+/// The seller, as invoices name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Seller {
-    /// The company; none: the installation's address.
+    /// The company, or empty for the installation's URL.
     pub name: String,
-    /// Its address, a line each.
+    /// One element a line.
     pub address: Vec<String>,
-    /// Its tax id.
     pub tax_id: String,
-    /// Where questions go.
     pub email: String,
-    /// How to pay by hand: an account's number, a sentence each.
+    /// How to pay an invoice by bank transfer, one sentence each.
     pub pay_to: Vec<String>,
 }
 
-/// A tax on everything that is sold.
+/// A tax on everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tax {
-    /// As people say it: `VAT`.
+    /// `VAT`.
     pub name: String,
-    /// In percent, as a decimal: `19`, `8.1`.
+    /// `19`, `8.1`.
     pub percent: Amount,
 }
 
-/// A quantity, as a catalogue writes it: a whole number, or a decimal in quotes.
+/// A quantity as written in the catalogue: a whole number, or a decimal in quotes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount(pub Quantity);
 
@@ -86,104 +79,119 @@ impl<'de> Deserialize<'de> for Amount {
             Text(String),
         }
         let text = match Written::deserialize(from) {
-            Ok(Written::Whole(it)) => it.to_string(),
-            Ok(Written::Text(it)) => it,
+            Ok(Written::Whole(number)) => number.to_string(),
+            Ok(Written::Text(text)) => text,
             Err(_) => {
                 return Err(D::Error::custom("write a whole number, or a decimal in quotes, such as “12.5”"));
             }
         };
-        Quantity::parse(&text).map(Amount).map_err(|it| D::Error::custom(it.detail))
+        Quantity::parse(&text).map(Amount).map_err(|error| D::Error::custom(error.detail))
     }
 }
 
-/// A product of the platform.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
-    /// Its word: `video`.
     pub id: String,
-    /// As people say it: `Video`.
     pub name: String,
+    /// Its icon in the console: an id of `static/icons.svg`; empty for none.
+    #[serde(default)]
+    pub icon: String,
+    #[serde(default)]
+    pub tint: Tint,
 }
 
-/// A kind of resource.
+/// The colour that badges and tiles give to a product. Each but `Neutral` is a class `tone-…` of the style sheet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tint {
+    #[default]
+    Neutral,
+    Violet,
+    Orange,
+}
+
+impl Tint {
+    /// A tone of `ui::badge` and `ui::tile`; empty for neutral.
+    pub fn tone(self) -> &'static str {
+        match self {
+            Tint::Neutral => "",
+            Tint::Violet => "violet",
+            Tint::Orange => "orange",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceKind {
-    /// Its word: `video_collection`.
     pub id: String,
-    /// As people say it: `Video collection`.
     pub name: String,
-    /// The products that have it.
     pub products: Vec<String>,
-    /// Whether a source-specific grant may list it.
+    /// Whether grants of the source-specific role may list it.
     #[serde(default)]
     pub is_source: bool,
-    /// Whether one comes with credentials: an access key's id and its secret.
+    /// Whether a resource of this kind has credentials: the id and the secret of an access key.
     #[serde(default)]
     pub has_credentials: bool,
+    /// Its icon in the console: an id of `static/icons.svg`; empty for a general one.
+    #[serde(default)]
+    pub icon: String,
 }
 
-/// Something metered.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meter {
-    /// Its word: `credits`.
     pub id: String,
-    /// As people say it.
     pub name: String,
-    /// What one of it is called, if it has a name of its own: `minute`.
+    /// The singular of its unit, such as `minute`, or empty.
     #[serde(default)]
     pub unit: String,
 }
 
-/// A plan.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Its word: `free`.
     pub id: String,
-    /// As people say it.
     pub name: String,
-    /// A month's price in minor units of the currency.
+    /// Per month, in minor units of the currency.
     #[serde(default)]
     pub price: i64,
-    /// Rate limits, shared by all keys of the account and its teams.
+    /// Shared by all keys of the account and its teams.
     #[serde(default)]
     pub limits: Vec<RateLimit>,
-    /// How much of each meter its price includes, a month.
+    /// How much of each meter the price includes per month.
     #[serde(default)]
     pub included: BTreeMap<String, Amount>,
-    /// What one unit beyond that costs, by meter: a decimal of the currency, such as `0.005`.
+    /// The price of one more unit of each meter, as a decimal of the currency: `0.005`.
     #[serde(default)]
     pub overage: BTreeMap<String, String>,
-    /// What else it has, in words.
+    /// More features, as sentences for the console.
     #[serde(default)]
     pub features: Vec<String>,
-    /// How many members it is for; none: any number.
+    /// The number of members it is meant for; `None` for any number.
     #[serde(default)]
     pub seats: Option<u32>,
 }
 
-/// So many in so long.
+/// A rate limit: so many requests within a sliding window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PlanLimit)]
 pub struct RateLimit {
-    /// At most.
+    /// The most requests within the window.
     #[schema(example = 600)]
     pub requests: u32,
-    /// Within this many seconds.
+    /// The length of the window.
     #[schema(example = 60)]
     pub seconds: u32,
-    /// What programs are told that it is called; `minute` and the like if nothing is said.
+    /// Its name; derived from `seconds` if not given, such as `minute`.
     #[serde(default)]
     #[schema(example = "minute")]
     pub name: Option<String>,
 }
 
 impl RateLimit {
-    /// What programs are told that it is called.
     pub fn name(&self) -> String {
         let usual = match self.seconds {
             1 => "second",
@@ -196,57 +204,56 @@ impl RateLimit {
     }
 }
 
-/// What is wrong with the dimensions of one rate limit.
-fn faulty(limits: &[RateLimit]) -> Option<&'static str> {
-    let is_word = |it: &String| {
-        (1..=40).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+/// What is wrong with a list of limits, if anything.
+fn limits_fault(limits: &[RateLimit]) -> Option<&'static str> {
+    let is_name = |name: &String| {
+        (1..=40).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    let twice = |at: usize| limits[..at].iter().any(|it| it.seconds == limits[at].seconds);
-    if limits.iter().any(|it| !(1..=31 * 86_400).contains(&it.seconds)) {
+    let is_repeated = |at: usize| limits[..at].iter().any(|limit| limit.seconds == limits[at].seconds);
+    if limits.iter().any(|limit| !(1..=31 * 86_400).contains(&limit.seconds)) {
         return Some("a limit's window has 1 to 2678400 seconds");
     }
-    if (0..limits.len()).any(twice) {
+    if (0..limits.len()).any(is_repeated) {
         return Some("two limits have the same window");
     }
     limits
         .iter()
-        .any(|it| !it.name.as_ref().is_none_or(is_word))
+        .any(|limit| !limit.name.as_ref().is_none_or(is_name))
         .then_some("a limit's name has 1 to 40 letters, digits, hyphens and underscores")
 }
 
 impl Plan {
-    /// How much of a meter its price includes.
     pub fn included(&self, meter: &str) -> Quantity {
-        self.included.get(meter).map(|it| it.0).unwrap_or_default()
+        self.included.get(meter).map(|amount| amount.0).unwrap_or_default()
     }
-    /// What one unit of a meter beyond that costs; none if it is not sold.
+    /// `None` if more than what is included is not charged.
     pub fn overage(&self, meter: &str, currency: Currency) -> Option<Price> {
-        self.overage.get(meter).and_then(|it| Price::parse(it, currency).ok())
+        self.overage.get(meter).and_then(|price| Price::parse(price, currency).ok())
     }
-    /// Its seats in words.
     pub fn seats_in_words(&self) -> String {
         match self.seats {
             None => "Any number of members".to_owned(),
             Some(1) => "1 member".to_owned(),
-            Some(many) => format!("{} members", grouped(many)),
+            Some(many) => format!("{} members", grouped(many.into())),
         }
     }
-    /// Its rate limits in words: `60 requests a minute, 10,000 a day`.
+    /// `60 requests a minute, 10,000 a day`.
     pub fn limits_in_words(&self) -> String {
-        let in_words = |(at, it): (usize, &RateLimit)| {
-            let noun = match (at, it.requests) {
+        let in_words = |(at, limit): (usize, &RateLimit)| {
+            let noun = match (at, limit.requests) {
                 (0, 1) => " request",
                 (0, _) => " requests",
                 _ => "",
             };
-            let span = match it.seconds {
+            let span = match limit.seconds {
                 1 => "a second".to_owned(),
                 60 => "a minute".to_owned(),
                 3600 => "an hour".to_owned(),
                 86_400 => "a day".to_owned(),
                 other => format!("in {other} seconds"),
             };
-            format!("{}{noun} {span}", grouped(it.requests))
+            format!("{}{noun} {span}", grouped(limit.requests.into()))
         };
         if self.limits.is_empty() {
             return "No rate limit".to_owned();
@@ -255,46 +262,34 @@ impl Plan {
     }
 }
 
-/// `10,000`.
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 impl Catalog {
-    /// The one that is inside the program.
+    /// The default, compiled into the program.
     pub const BUILT_IN: &str = include_str!("catalog.toml");
 
-    /// Reads and checks a catalogue; says what is wrong with it.
+    /// Fails with a sentence about the first fault.
     pub fn parse(text: &str) -> Result<Catalog, String> {
-        let it: Catalog = toml::from_str(text).map_err(|it| it.to_string())?;
-        if it.products.is_empty() || it.plans.is_empty() {
+        let catalog: Catalog = toml::from_str(text).map_err(|error| error.to_string())?;
+        if catalog.products.is_empty() || catalog.plans.is_empty() {
             return Err("a catalogue needs at least one product and one plan".into());
         }
-        for limits in it.plans.iter().map(|it| &it.limits).chain([&it.api]) {
-            if let Some(fault) = faulty(limits) {
+        for limits in catalog.plans.iter().map(|plan| &plan.limits).chain([&catalog.api]) {
+            if let Some(fault) = limits_fault(limits) {
                 return Err(fault.into());
             }
         }
-        let unknown = it.kinds.iter().flat_map(|kind| &kind.products).find(|id| it.product(id).is_none());
+        let unknown =
+            catalog.kinds.iter().flat_map(|kind| &kind.products).find(|id| catalog.product(id).is_none());
         if let Some(id) = unknown {
             return Err(format!("a kind names the product “{id}”, which is not among the products"));
         }
-        it.check().map(|()| it)
+        catalog.check().map(|()| catalog)
     }
-    /// What the types do not say.
+    /// Checks what the types do not.
     fn check(&self) -> Result<(), String> {
-        let meter = |id: &str| self.meters.iter().any(|it| it.id == id);
+        let meter = |id: &str| self.meters.iter().any(|meter| meter.id == id);
         for (at, plan) in self.plans.iter().enumerate() {
             let name = &plan.id;
-            if self.plans[..at].iter().any(|it| it.id == *name) {
+            if self.plans[..at].iter().any(|other| other.id == *name) {
                 return Err(format!("the plan “{name}” is there twice"));
             }
             if plan.price < 0 {
@@ -306,8 +301,11 @@ impl Catalog {
                 ));
             }
             for (id, price) in &plan.overage {
-                Price::parse(price, self.currency).map_err(|it| {
-                    format!("the plan “{name}” has no price beyond what it includes of “{id}”: {}", it.detail)
+                Price::parse(price, self.currency).map_err(|error| {
+                    format!(
+                        "the plan “{name}” has no price beyond what it includes of “{id}”: {}",
+                        error.detail
+                    )
                 })?;
             }
         }
@@ -318,37 +316,49 @@ impl Catalog {
             _ => Ok(()),
         }
     }
-    /// A meter's name; its word if the catalogue no longer has it.
+    /// Falls back to the id for a meter that the catalogue no longer has.
     pub fn meter_name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.meters.iter().find(|it| it.id == id).map_or(id, |it| &it.name)
+        self.meters.iter().find(|meter| meter.id == id).map_or(id, |meter| &meter.name)
     }
-    /// A product by its word.
     pub fn product(&self, id: &str) -> Option<&Product> {
-        self.products.iter().find(|it| it.id == id)
+        self.products.iter().find(|product| product.id == id)
     }
-    /// A product's name; its word if the catalogue no longer has it.
+    /// Falls back to the id, as `meter_name`.
     pub fn product_name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.product(id).map_or(id, |it| &it.name)
+        self.product(id).map_or(id, |product| &product.name)
     }
-    /// A kind of resource by its word.
+    /// Empty for a product without an icon, and for one that the catalogue no longer has.
+    pub fn product_icon(&self, id: &str) -> &str {
+        self.product(id).map_or("", |product| &product.icon)
+    }
+    /// Empty for no colour, as `product_icon`.
+    pub fn product_tone(&self, id: &str) -> &'static str {
+        self.product(id).map_or("", |product| product.tint.tone())
+    }
     pub fn kind(&self, id: &str) -> Option<&ResourceKind> {
-        self.kinds.iter().find(|it| it.id == id)
+        self.kinds.iter().find(|kind| kind.id == id)
     }
-    /// A kind's name; its word if the catalogue no longer has it.
+    /// Falls back to the id, as `meter_name`.
     pub fn kind_name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.kind(id).map_or(id, |it| &it.name)
+        self.kind(id).map_or(id, |kind| &kind.name)
     }
-    /// A plan by its word.
+    /// Falls back to a general icon.
+    pub fn kind_icon(&self, id: &str) -> &str {
+        match self.kind(id) {
+            Some(kind) if !kind.icon.is_empty() => &kind.icon,
+            Some(kind) if kind.has_credentials => "cloud",
+            _ => "boxes",
+        }
+    }
     pub fn plan(&self, id: &str) -> Option<&Plan> {
-        self.plans.iter().find(|it| it.id == id)
+        self.plans.iter().find(|plan| plan.id == id)
     }
-    /// The plan of a new account.
     pub fn first_plan(&self) -> &Plan {
         &self.plans[0]
     }
-    /// A plan's name; its word if the catalogue no longer has it.
+    /// Falls back to the id, as `meter_name`.
     pub fn plan_name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.plan(id).map_or(id, |it| &it.name)
+        self.plan(id).map_or(id, |plan| &plan.name)
     }
 }
 
@@ -357,19 +367,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_read_as_people_say_them() {
-        let says = |limits: &[(u32, u32)]| {
-            let limits =
-                limits.iter().map(|it| RateLimit { requests: it.0, seconds: it.1, name: None }).collect();
+    fn limits_are_formatted() {
+        let in_words = |limits: &[(u32, u32)]| {
+            let limits = limits
+                .iter()
+                .map(|limit| RateLimit { requests: limit.0, seconds: limit.1, name: None })
+                .collect();
             Plan { limits, ..Plan::default() }.limits_in_words()
         };
-        assert_eq!(says(&[(60, 60), (10_000, 86_400)]), "60 requests a minute, 10,000 a day");
-        assert_eq!(says(&[(1, 1), (1_234_567, 90)]), "1 request a second, 1,234,567 in 90 seconds");
-        assert_eq!(says(&[]), "No rate limit");
+        assert_eq!(in_words(&[(60, 60), (10_000, 86_400)]), "60 requests a minute, 10,000 a day");
+        assert_eq!(in_words(&[(1, 1), (1_234_567, 90)]), "1 request a second, 1,234,567 in 90 seconds");
+        assert_eq!(in_words(&[]), "No rate limit");
     }
 
     #[test]
-    fn a_catalogue_says_what_is_wrong_with_it() {
+    fn products_and_kinds_say_how_they_look() {
+        let built_in = Catalog::parse(Catalog::BUILT_IN).unwrap();
+        assert_eq!((built_in.product_icon("video"), built_in.product_tone("video")), ("film", "violet"));
+        assert_eq!((built_in.product_icon("gone"), built_in.product_tone("gone")), ("", ""));
+        assert_eq!((built_in.kind_icon("video_collection"), built_in.kind_icon("gone")), ("film", "boxes"));
+        let plain = Catalog::BUILT_IN
+            .replace(", icon = \"film\", tint = \"violet\"", "")
+            .replace(", icon = \"cloud\"", "");
+        let plain = Catalog::parse(&plain).unwrap();
+        assert_eq!((plain.product_icon("video"), plain.product_tone("video")), ("", ""));
+        assert_eq!(plain.kind_icon("s3_integration"), "cloud");
+    }
+
+    #[test]
+    fn each_fault_has_its_message() {
         let with = |from: &str, to: &str| Catalog::parse(&Catalog::BUILT_IN.replace(from, to)).map(drop);
         assert_eq!(with("", ""), Ok(()));
         let cases = [
@@ -382,13 +408,13 @@ mod tests {
             ("id = \"enterprise\"", "id = \"free\"", "twice"),
             ("price = 4900", "prize = 4900", "prize"),
         ];
-        for (from, to, says) in cases {
+        for (from, to, expected) in cases {
             assert!(Catalog::BUILT_IN.contains(from), "{from}");
-            let said = with(from, to).expect_err(to);
-            assert!(said.contains(says), "{to}: {said}");
+            let message = with(from, to).expect_err(to);
+            assert!(message.contains(expected), "{to}: {message}");
         }
         let taxed = Catalog::BUILT_IN
             .replace("currency = \"EUR\"", "currency = \"EUR\"\ntax = { name = \"VAT\", percent = 190 }");
-        assert!(Catalog::parse(&taxed).is_err_and(|it| it.contains("100 percent")));
+        assert!(Catalog::parse(&taxed).is_err_and(|message| message.contains("100 percent")));
     }
 }

@@ -1,34 +1,35 @@
-//! The domain of an organization, as its people's addresses end.
-use super::text::{Refusal, refuse, shorten};
+//! DNS domains of organizations: addresses at a proven domain belong to its people.
+use super::text::{ValidationError, refuse, shorten};
 use serde::Serialize;
 
-/// A name with at least one dot, in the letters of the DNS: small, other alphabets as `xn--`.
+/// A DNS name with at least one dot: lower case, other alphabets in punycode (`xn--`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Domain(String);
 
 impl Domain {
-    /// What is pasted may begin with an `@`, or be an address of somebody there.
-    pub fn parse(text: &str) -> Result<Domain, Refusal> {
+    /// Accepts a whole e-mail address, of which it takes the domain.
+    pub fn parse(text: &str) -> Result<Domain, ValidationError> {
         let typed = text.trim();
-        let name = typed.rsplit_once('@').map_or(typed, |it| it.1).trim_end_matches('.');
+        let name = typed.rsplit_once('@').map_or(typed, |parts| parts.1).trim_end_matches('.');
         if name.is_empty() {
             return refuse("required", "Enter a domain, such as example.com.");
         }
         let invalid =
-            || refuse("invalid", format!("“{}” is no domain, such as example.com.", shorten(typed, 60)));
+            || refuse("invalid", format!("“{}” is not a domain, such as example.com.", shorten(typed, 60)));
         let Ok(url::Host::Domain(name)) = url::Host::parse(name) else { return invalid() };
-        let is_label = |it: &str| {
-            (1..=63).contains(&it.len())
-                && !it.starts_with('-')
-                && !it.ends_with('-')
-                && it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         };
         if name.len() > 240 || !name.contains('.') || !name.split('.').all(is_label) {
             return invalid();
         }
         Ok(Domain(name))
     }
-    /// As it is compared.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -39,9 +40,9 @@ impl std::fmt::Display for Domain {
     }
 }
 
-/// Under which name of the domain the proof stands.
+/// The name below the domain at which its TXT record proves who owns it.
 pub const RECORD: &str = "_guildhall";
-/// How its value begins.
+/// How the value of that record begins.
 pub const VALUE: &str = "guildhall-verify=";
 
 #[cfg(test)]
@@ -49,8 +50,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_is_read_as_it_is_compared() {
-        let of = |it| Domain::parse(it).map(|it| it.0);
+    fn domains_are_normalized() {
+        let of = |text| Domain::parse(text).map(|domain| domain.0);
         assert_eq!(of(" Acme.Test. ").as_deref(), Ok("acme.test"));
         assert_eq!(of("ada@acme.test").as_deref(), Ok("acme.test"));
         assert_eq!(of("bücher.example").as_deref(), Ok("xn--bcher-kva.example"));

@@ -1,52 +1,40 @@
-//! A role held over a scope, and what a person's grants add up to.
+//! Grants, which are roles held over a scope, and the rights that a member's grants add up to.
 use super::{
     id::{GrantId, ResourceId, RoleId},
     permission::{Permission, Permissions},
-    role::{BuiltIn, Reaches},
+    role::{BuiltIn, ScopeKind},
     time::Time,
 };
 
-/// Which role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// One that every account has.
     BuiltIn(BuiltIn),
-    /// One that an organization made, by its name.
+    /// One of the organization's own, with its name.
     Custom(RoleId, String),
 }
 
-/// A resource as far as a scope needs to know it.
+/// A resource, as listed in a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Listed {
-    /// Which.
+pub struct ScopedResource {
     pub id: ResourceId,
-    /// Of which product.
     pub product: String,
 }
 
-/// What a role is held over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Over {
-    /// The whole account.
+pub enum GrantScope {
     Account,
-    /// One product of it.
     Product(String),
-    /// These resources.
-    Resources(Vec<Listed>),
+    Resources(Vec<ScopedResource>),
 }
 
-/// A role held over a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
-    /// None as long as it is not stored: an owner's, or one that is being made.
+    /// `None` if it is not stored: an owner's, or one that is being created.
     pub id: Option<GrantId>,
-    /// Which role.
     pub role: Role,
-    /// Over what.
-    pub over: Over,
-    /// What the role allows.
+    pub over: GrantScope,
     pub allows: Permissions,
-    /// Until when; for good if never said.
+    /// Exclusive: at this instant the grant is over. `None` for no end.
     pub expires_at: Option<Time>,
 }
 
@@ -54,170 +42,206 @@ impl Grant {
     /// A built-in role over the whole account.
     pub fn whole(role: BuiltIn, admins_may_delete: bool) -> Grant {
         let allows = role.permissions(admins_may_delete);
-        Grant { id: None, role: Role::BuiltIn(role), over: Over::Account, allows, expires_at: None }
+        Grant { id: None, role: Role::BuiltIn(role), over: GrantScope::Account, allows, expires_at: None }
     }
-    /// A permission over the account needs a grant over the account, whatever the role says.
-    fn gives(&self, it: Permission) -> bool {
-        self.allows.has(it) && (self.over == Over::Account || it.is_of_resources() || it.is_of_everyone())
+    /// Whether the grant is not over yet.
+    pub fn is_in_force(&self, now: Time) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
     }
-    /// What it says to a permission, over a resource or over anything at all.
-    pub fn weigh(&self, it: Permission, on: Option<&Listed>) -> Weight {
-        if !self.allows.has(it) {
-            Weight::Lacks
-        } else if !self.gives(it) {
-            Weight::Narrow
+    /// A permission over the account needs a grant over the whole account, whatever the role allows.
+    fn holds(&self, permission: Permission) -> bool {
+        self.allows.has(permission)
+            && (self.over == GrantScope::Account
+                || permission.is_of_resources()
+                || permission.is_held_by_any_grant())
+    }
+    /// Matches it against a permission: over a resource, or over anything if `on` is `None`.
+    pub fn evaluate(&self, permission: Permission, on: Option<&ScopedResource>) -> GrantMatch {
+        if !self.allows.has(permission) {
+            GrantMatch::MissingPermission
+        } else if !self.holds(permission) {
+            GrantMatch::NeedsAccountScope
         } else if on.is_some_and(|on| !self.reaches(&on.product, on.id)) {
-            Weight::Elsewhere
+            GrantMatch::OutOfScope
         } else {
-            Weight::Gives
+            GrantMatch::Allows
         }
     }
     fn reaches(&self, product: &str, id: ResourceId) -> bool {
         match &self.over {
-            Over::Account => true,
-            Over::Product(it) => it == product,
-            Over::Resources(listed) => listed.iter().any(|it| it.id == id),
+            GrantScope::Account => true,
+            GrantScope::Product(mine) => mine == product,
+            GrantScope::Resources(listed) => listed.iter().any(|resource| resource.id == id),
         }
     }
-    /// Whether all that `other` is over, this one is over too.
-    fn spans(&self, other: &Over) -> bool {
+    /// Whether its scope includes all of `other`.
+    fn includes(&self, other: &GrantScope) -> bool {
         match (&self.over, other) {
-            (Over::Account, _) => true,
-            (Over::Product(mine), Over::Product(it)) => mine == it,
-            (Over::Product(mine), Over::Resources(listed)) => listed.iter().all(|it| it.product == *mine),
-            (Over::Resources(mine), Over::Resources(listed)) => listed.iter().all(|it| mine.contains(it)),
+            (GrantScope::Account, _) => true,
+            (GrantScope::Product(mine), GrantScope::Product(theirs)) => mine == theirs,
+            (GrantScope::Product(mine), GrantScope::Resources(listed)) => {
+                listed.iter().all(|resource| resource.product == *mine)
+            }
+            (GrantScope::Resources(mine), GrantScope::Resources(listed)) => {
+                listed.iter().all(|resource| mine.contains(resource))
+            }
             _ => false,
         }
     }
-    /// What it is called by platform people: `admin`, `video-developer`, `image-source-specific`.
+    /// For programs and the audit log: `admin`, `video-developer`, or the name of a custom role.
     pub fn label(&self) -> String {
-        let word = match &self.role {
-            Role::BuiltIn(BuiltIn::ProductAdmin) if self.over != Over::Account => "admin",
-            Role::BuiltIn(it) => it.word(),
-            Role::Custom(_, name) => return self.custom_label(name),
-        };
-        match self.product() {
-            Some(product) => format!("{product}-{word}"),
-            None => word.to_owned(),
+        match &self.role {
+            Role::BuiltIn(role) => GrantLabel { role: *role, product: self.product() }.to_string(),
+            Role::Custom(_, name) => self.custom_label(name),
         }
     }
     fn custom_label(&self, name: &str) -> String {
         match &self.over {
-            Over::Account => name.to_owned(),
-            Over::Product(product) => format!("{name} ({product})"),
-            Over::Resources(listed) if listed.len() == 1 => format!("{name} (1 resource)"),
-            Over::Resources(listed) => format!("{name} ({} resources)", listed.len()),
+            GrantScope::Account => name.to_owned(),
+            GrantScope::Product(product) => format!("{name} ({product})"),
+            GrantScope::Resources(listed) if listed.len() == 1 => format!("{name} (1 resource)"),
+            GrantScope::Resources(listed) => format!("{name} ({} resources)", listed.len()),
         }
     }
-    /// What it is called in the console: `Admin`, `Video developer`.
+    /// For people: `Admin`, `Video developer`.
     pub fn title(&self) -> String {
-        let Role::BuiltIn(role) = &self.role else { return self.label() };
-        match (self.product(), role) {
-            (None, _) => role.title().to_owned(),
-            (Some(product), BuiltIn::ProductAdmin) => format!("{} admin", capital(product)),
-            (Some(product), _) => format!("{} {}", capital(product), role.title().to_lowercase()),
+        match &self.role {
+            Role::BuiltIn(role) => GrantLabel { role: *role, product: self.product() }.title(),
+            Role::Custom(_, name) => self.custom_label(name),
         }
     }
-    /// The one product that it is over, if it is over one.
+    /// The product, if all of its scope is within one.
     pub fn product(&self) -> Option<&str> {
         match &self.over {
-            Over::Account => None,
-            Over::Product(it) => Some(it),
-            Over::Resources(listed) => {
+            GrantScope::Account => None,
+            GrantScope::Product(product) => Some(product),
+            GrantScope::Resources(listed) => {
                 let first = &listed.first()?.product;
-                listed.iter().all(|it| it.product == *first).then_some(first)
+                listed.iter().all(|resource| resource.product == *first).then_some(first)
             }
         }
     }
-    /// How wide the role may be granted.
-    pub fn may_reach(&self) -> Reaches {
+    /// Over what its role may be granted.
+    pub fn scope_kind(&self) -> ScopeKind {
         match &self.role {
-            Role::BuiltIn(it) => it.reaches(),
-            Role::Custom(..) => Reaches::Anything,
+            Role::BuiltIn(role) => role.scope_kind(),
+            Role::Custom(..) => ScopeKind::Anything,
         }
     }
-    /// What it gives, in a sentence.
-    pub fn says(&self) -> String {
+    /// A sentence for the console.
+    pub fn description(&self) -> String {
         let what = match &self.role {
-            Role::BuiltIn(it) => it.says().to_owned(),
+            Role::BuiltIn(role) => role.description().to_owned(),
             Role::Custom(..) => {
-                let all: Vec<&str> = self.allows.iter().map(Permission::says).collect();
+                let all: Vec<&str> = self.allows.iter().map(Permission::description).collect();
                 format!("{}.", all.join("; "))
             }
         };
         match &self.over {
-            Over::Account => what,
-            Over::Product(product) => format!("In {product}: {what}"),
-            Over::Resources(listed) if listed.len() == 1 => format!("For 1 chosen resource: {what}"),
-            Over::Resources(listed) => format!("For {} chosen resources: {what}", listed.len()),
+            GrantScope::Account => what,
+            GrantScope::Product(product) => format!("In {product}: {what}"),
+            GrantScope::Resources(listed) if listed.len() == 1 => format!("For 1 chosen resource: {what}"),
+            GrantScope::Resources(listed) => format!("For {} chosen resources: {what}", listed.len()),
         }
     }
 }
 
-/// What one grant says to one permission.
+/// How one grant matches one permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// It allows it.
-    Gives,
-    /// The role does not hold the permission.
-    Lacks,
-    /// The role holds it, but it is about the whole account, which the grant is not over.
-    Narrow,
-    /// The role holds it, over something else.
-    Elsewhere,
+pub enum GrantMatch {
+    Allows,
+    /// The role does not allow it.
+    MissingPermission,
+    /// The role allows it, but it is about the whole account, and the grant is over a part.
+    NeedsAccountScope,
+    /// The role allows it, but the grant is over something else.
+    OutOfScope,
 }
 
-fn capital(word: &str) -> String {
-    let mut all = word.chars();
-    all.next().map(|it| it.to_uppercase().chain(all).collect()).unwrap_or_default()
+/// A built-in role and the product that it is held over, in one word: `admin`, `product-admin`, `video-developer`, `video-admin`.
+/// The API, forms, SSO mappings and the audit log name roles so. The role `product-admin` is called `admin` behind a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantLabel<'a> {
+    pub role: BuiltIn,
+    pub product: Option<&'a str>,
 }
 
-/// What an API key was not made for.
+impl<'a> GrantLabel<'a> {
+    /// `None` for what names no built-in role. Whether there is such a product is for the caller to check.
+    pub fn parse(label: &'a str) -> Option<GrantLabel<'a>> {
+        if let Some(role) = BuiltIn::parse(label) {
+            return Some(GrantLabel { role, product: None });
+        }
+        BuiltIn::GRANTABLE.iter().filter(|role| role.scope_kind() != ScopeKind::Account).find_map(|role| {
+            let product = label.strip_suffix(in_product(*role))?.strip_suffix('-')?;
+            (!product.is_empty()).then_some(GrantLabel { role: *role, product: Some(product) })
+        })
+    }
+    /// For people: `Admin`, `Video developer`, `Video admin`.
+    pub fn title(&self) -> String {
+        let Some(product) = self.product else { return self.role.label().to_owned() };
+        let mut letters = product.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        format!("{} {}", first.chain(letters).collect::<String>(), in_product(self.role))
+    }
+}
+impl std::fmt::Display for GrantLabel<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.product {
+            Some(product) => write!(f, "{product}-{}", in_product(self.role)),
+            None => f.write_str(self.role.as_str()),
+        }
+    }
+}
+
+/// A role's name behind that of a product.
+fn in_product(role: BuiltIn) -> &'static str {
+    if role == BuiltIn::ProductAdmin { "admin" } else { role.as_str() }
+}
+
+/// Why an API key does not admit what its member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLimit {
-    /// The permission.
     Permission,
-    /// The resource.
     Resource,
 }
 
-/// What somebody may do in an account: the union of their grants, never more than their key was made for.
+/// What somebody may do in an account: the union of their grants, within the limits of their API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rights {
-    /// Those in force.
     pub grants: Vec<Grant>,
-    /// What the API key was made for; `None` for a session.
+    /// The permissions of the API key; `None` for a session.
     pub only: Option<Permissions>,
-    /// The resources that the API key was made for; `None` for all.
+    /// The resources that the API key is limited to; `None` for all.
     pub only_resources: Option<Vec<ResourceId>>,
 }
 
 impl Rights {
-    /// Of these grants, by a session.
+    /// The rights of a session.
     pub fn of(grants: Vec<Grant>) -> Rights {
         Rights { grants, only: None, only_resources: None }
     }
-    pub(super) fn giving(&self, it: Permission) -> impl Iterator<Item = &Grant> {
-        let keyed = self.only.is_none_or(|only| only.has(it));
-        self.grants.iter().filter(move |grant| keyed && grant.gives(it))
+    pub(super) fn grants_with(&self, permission: Permission) -> impl Iterator<Item = &Grant> {
+        let key_holds = self.only.is_none_or(|only| only.has(permission));
+        self.grants.iter().filter(move |grant| key_holds && grant.holds(permission))
     }
-    /// Over something at least: enough to open a page, not to touch a resource.
-    pub fn may(&self, it: Permission) -> bool {
-        self.allowing(it, None).is_some()
+    /// Whether the permission is held over anything: enough to open a page, not to touch a resource.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.allowing(permission, None).is_some()
     }
-    /// Over this resource, by the grants alone: whether it is private, `may_at` asks.
-    pub fn may_on(&self, it: Permission, product: &str, id: ResourceId) -> bool {
-        self.allowing(it, Some(&Listed { id, product: product.to_owned() })).is_some()
+    /// Whether the grants reach this resource. Does not check whether it is private: `may_at` does.
+    pub fn may_on(&self, permission: Permission, product: &str, id: ResourceId) -> bool {
+        self.allowing(permission, Some(&ScopedResource { id, product: product.to_owned() })).is_some()
     }
-    /// The first grant that allows it, over a resource or over anything at all.
-    pub fn allowing(&self, it: Permission, on: Option<&Listed>) -> Option<&Grant> {
-        let is_open = self.key_admits(it, on).is_ok();
-        self.grants.iter().find(|grant| is_open && grant.weigh(it, on) == Weight::Gives)
+    /// The first grant that allows it: over a resource, or over anything if `on` is `None`.
+    pub fn allowing(&self, permission: Permission, on: Option<&ScopedResource>) -> Option<&Grant> {
+        let is_admitted = self.key_admits(permission, on).is_ok();
+        self.grants.iter().find(|grant| is_admitted && grant.evaluate(permission, on) == GrantMatch::Allows)
     }
-    /// Whether the API key was made for it. A session is made for everything.
-    pub fn key_admits(&self, it: Permission, on: Option<&Listed>) -> Result<(), KeyLimit> {
+    /// Whether the limits of the API key allow it. A session has none.
+    pub fn key_admits(&self, permission: Permission, on: Option<&ScopedResource>) -> Result<(), KeyLimit> {
         let covers = |only: &Vec<ResourceId>| on.is_none_or(|on| only.contains(&on.id));
-        if self.only.is_some_and(|only| !only.has(it)) {
+        if self.only.is_some_and(|only| !only.has(permission)) {
             Err(KeyLimit::Permission)
         } else if !self.only_resources.as_ref().is_none_or(covers) {
             Err(KeyLimit::Resource)
@@ -225,21 +249,21 @@ impl Rights {
             Ok(())
         }
     }
-    /// Whether all that `grant` gives is held here, over all that it is over. Else, the first that is missing.
+    /// Whether all that `grant` allows is held here, over all of its scope. Fails with the first permission that is not.
     pub fn cover(&self, grant: &Grant) -> Result<(), Permission> {
-        let missing = |it: &Permission| {
-            let all_of_it = !it.is_of_resources() || self.only_resources.is_none();
-            let spanned = |mine: &Grant| it.is_of_everyone() || mine.spans(&grant.over);
-            grant.gives(*it) && !(all_of_it && self.giving(*it).any(spanned))
+        let missing = |permission: &Permission| {
+            let is_unlimited = !permission.is_of_resources() || self.only_resources.is_none();
+            let includes = |mine: &Grant| permission.is_held_by_any_grant() || mine.includes(&grant.over);
+            grant.holds(*permission) && !(is_unlimited && self.grants_with(*permission).any(includes))
         };
         match grant.allows.iter().find(missing) {
             None => Ok(()),
-            Some(it) => Err(it),
+            Some(missing) => Err(missing),
         }
     }
-    /// Whether all that somebody else holds is held here. Else, the first that is missing.
+    /// `cover` for several grants.
     pub fn cover_all(&self, grants: &[Grant]) -> Result<(), Permission> {
-        grants.iter().try_for_each(|it| self.cover(it))
+        grants.iter().try_for_each(|grant| self.cover(grant))
     }
 }
 
@@ -248,16 +272,16 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn listed(n: u128, product: &str) -> Listed {
-        Listed { id: ResourceId(Uuid::from_u128(n)), product: product.into() }
+    fn listed(n: u128, product: &str) -> ScopedResource {
+        ScopedResource { id: ResourceId(Uuid::from_u128(n)), product: product.into() }
     }
-    fn grant(role: BuiltIn, over: Over) -> Grant {
+    fn grant(role: BuiltIn, over: GrantScope) -> Grant {
         Grant { over, ..Grant::whole(role, true) }
     }
 
     #[test]
     fn an_account_permission_needs_the_whole_account() {
-        let over_video = Over::Product("video".into());
+        let over_video = GrantScope::Product("video".into());
         let custom = Grant {
             role: Role::Custom(RoleId(Uuid::nil()), "Helper".into()),
             allows: Permissions::of(&[
@@ -276,33 +300,62 @@ mod tests {
 
     #[test]
     fn nobody_covers_more_than_they_hold() {
-        let admin = Rights::of(vec![grant(BuiltIn::Admin, Over::Account)]);
+        let admin = Rights::of(vec![grant(BuiltIn::Admin, GrantScope::Account)]);
         assert_eq!(admin.cover(&Grant::whole(BuiltIn::Admin, true)), Ok(()));
         assert_eq!(admin.cover(&Grant::whole(BuiltIn::Owner, true)), Err(Permission::TransferAccount));
 
-        let video = Rights::of(vec![grant(BuiltIn::ProductAdmin, Over::Product("video".into()))]);
-        let own = Over::Resources(vec![listed(1, "video")]);
-        let foreign = Over::Resources(vec![listed(1, "video"), listed(2, "image")]);
+        let video = Rights::of(vec![grant(BuiltIn::ProductAdmin, GrantScope::Product("video".into()))]);
+        let own = GrantScope::Resources(vec![listed(1, "video")]);
+        let foreign = GrantScope::Resources(vec![listed(1, "video"), listed(2, "image")]);
         assert_eq!(video.cover(&grant(BuiltIn::SourceSpecific, own)), Ok(()));
         assert_eq!(video.cover(&grant(BuiltIn::SourceSpecific, foreign)), Err(Permission::ViewResources));
-        assert_eq!(video.cover(&grant(BuiltIn::Developer, Over::Account)), Err(Permission::ViewResources));
+        assert_eq!(
+            video.cover(&grant(BuiltIn::Developer, GrantScope::Account)),
+            Err(Permission::ViewResources)
+        );
 
         let only = Some(Permissions::of(&[Permission::InviteMembers]));
-        let keyed = Rights { only, ..admin };
-        assert_eq!(keyed.cover(&grant(BuiltIn::Member, Over::Account)), Err(Permission::ViewAccount));
+        let by_key = Rights { only, ..admin };
+        assert_eq!(by_key.cover(&grant(BuiltIn::Member, GrantScope::Account)), Err(Permission::ViewAccount));
     }
 
     #[test]
-    fn labels_are_the_platforms_words() {
-        let says = |role, over| grant(role, over).label();
-        assert_eq!(says(BuiltIn::Admin, Over::Account), "admin");
-        assert_eq!(says(BuiltIn::ProductAdmin, Over::Account), "product-admin");
-        assert_eq!(says(BuiltIn::ProductAdmin, Over::Product("video".into())), "video-admin");
-        assert_eq!(says(BuiltIn::Analyst, Over::Product("image".into())), "image-analyst");
-        let one = Over::Resources(vec![listed(1, "video")]);
-        assert_eq!(says(BuiltIn::SourceSpecific, one), "video-source-specific");
-        let two = Over::Resources(vec![listed(1, "video"), listed(2, "image")]);
-        assert_eq!(says(BuiltIn::SourceSpecific, two), "source-specific");
-        assert_eq!(grant(BuiltIn::Developer, Over::Product("video".into())).title(), "Video developer");
+    fn labels_name_role_and_product() {
+        let label = |role, over| grant(role, over).label();
+        assert_eq!(label(BuiltIn::Admin, GrantScope::Account), "admin");
+        assert_eq!(label(BuiltIn::ProductAdmin, GrantScope::Account), "product-admin");
+        assert_eq!(label(BuiltIn::ProductAdmin, GrantScope::Product("video".into())), "video-admin");
+        assert_eq!(label(BuiltIn::Analyst, GrantScope::Product("image".into())), "image-analyst");
+        let one = GrantScope::Resources(vec![listed(1, "video")]);
+        assert_eq!(label(BuiltIn::SourceSpecific, one), "video-source-specific");
+        let two = GrantScope::Resources(vec![listed(1, "video"), listed(2, "image")]);
+        assert_eq!(label(BuiltIn::SourceSpecific, two), "source-specific");
+        assert_eq!(grant(BuiltIn::Developer, GrantScope::Product("video".into())).title(), "Video developer");
+    }
+
+    #[test]
+    fn labels_are_parsed_as_they_are_written() {
+        for role in BuiltIn::GRANTABLE {
+            let label = GrantLabel { role: *role, product: None };
+            assert_eq!(GrantLabel::parse(&label.to_string()), Some(label));
+        }
+        for role in [BuiltIn::Developer, BuiltIn::Analyst, BuiltIn::ProductAdmin, BuiltIn::SourceSpecific] {
+            let label = GrantLabel { role, product: Some("live-video") };
+            assert_eq!(GrantLabel::parse(&label.to_string()), Some(label));
+        }
+        let title = |label| GrantLabel::parse(label).map(|label| label.title());
+        assert_eq!(title("image-admin").as_deref(), Some("Image admin"));
+        assert_eq!(title("product-admin").as_deref(), Some("Product admin"));
+        assert_eq!(title("video-source-specific").as_deref(), Some("Video source-specific"));
+        for other in ["", "-admin", "video", "video-member", "Clip reviewer"] {
+            assert_eq!(GrantLabel::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn at_its_end_a_grant_is_over() {
+        let grant = Grant { expires_at: Some(Time(20)), ..Grant::whole(BuiltIn::Admin, true) };
+        assert!(grant.is_in_force(Time(19)) && !grant.is_in_force(Time(20)));
+        assert!(Grant::whole(BuiltIn::Admin, true).is_in_force(Time(i64::MAX)));
     }
 }

@@ -1,4 +1,4 @@
-//! Ids: opaque, ordered by the time they were made (UUIDv7), and not to be mixed up.
+//! One id type for each kind of thing, so that they cannot be mixed up. All are UUIDv7, which sort by the time of creation.
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -27,42 +27,42 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A user.
+    /// The id of a user.
     UserId
-    /// An account of any kind.
+    /// The id of an account.
     AccountId
-    /// A user's membership in one account.
+    /// The id of a user's membership in one account.
     MembershipId
-    /// A custom role.
+    /// The id of a custom role.
     RoleId
-    /// A grant.
+    /// The id of a grant.
     GrantId
-    /// A resource of the platform.
+    /// The id of a resource.
     ResourceId
-    /// An invitation.
+    /// The id of an invitation.
     InvitationId
-    /// An API key.
+    /// The id of an API key.
     KeyId
-    /// Somebody's wish for a permission.
+    /// The id of a member's request for a permission.
     RequestId
-    /// A budget.
+    /// The id of a budget.
     BudgetId
-    /// A service token.
+    /// The id of a service token.
     TokenId
-    /// An invoice, or a credit note.
+    /// The id of an invoice or a credit note.
     InvoiceId
-    /// Something added to the next invoice, or taken off it.
+    /// The id of a charge or a credit that an operator added by hand.
     AdjustmentId
-    /// One payment of an invoice by card.
+    /// The id of one attempt to charge an invoice to a card.
     ChargeId
-    /// A passkey, as its owner sees it. Not what the authenticator calls it.
+    /// The id of a passkey's row, not the credential id of the authenticator.
     PasskeyId
-    /// A session, as its owner sees it. Not the secret in the cookie.
+    /// The id of a session's row, not the secret in the cookie.
     SessionId
-    /// A person as an identity provider knows them.
+    /// The id of a user's identity at an external provider.
     IdentityId
-    /// An organization's domain.
+    /// The id of an organization's domain.
     DomainId
-    /// Somebody's wish to join.
+    /// The id of a request to join an organization.
     JoinId
 }

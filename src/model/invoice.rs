@@ -1,13 +1,13 @@
-//! An invoice: a document that never changes once it has its number.
+//! Invoices and credit notes: documents that never change once they have a number.
 use super::{
     account::Kind,
     calendar::Month,
     catalog::Seller,
     money::{self, Currency, Price},
     quantity::Quantity,
-    text::{Email, Refusal, refuse},
+    text::{EmailAddress, ValidationError, refuse},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::ToSchema;
 
 /// What a line is about.
@@ -18,15 +18,13 @@ pub enum LineKind {
     /// The price of a plan, for a month or some days of it.
     #[default]
     Plan,
-    /// Something metered.
     Usage,
-    /// Something added by hand.
+    /// A charge that an operator added.
     Adjustment,
-    /// Something taken off by hand.
+    /// A credit that an operator added.
     Credit,
-    /// What was left of a credit.
+    /// The rest of credits that exceeded the invoice: goes to the next one.
     Carried,
-    /// A tax.
     Tax,
 }
 
@@ -42,23 +40,18 @@ pub struct Team {
     pub name: String,
 }
 
-/// One line: a quantity at a price, rounded once.
+/// A quantity at a price, rounded once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// What it is about.
     pub kind: LineKind,
-    /// In words.
     pub description: String,
-    /// How much.
-    #[serde(serialize_with = "write", deserialize_with = "read")]
+    #[serde(deserialize_with = "read_quantity")]
     pub quantity: Quantity,
-    /// What one costs, in minor units.
     pub unit_price: Price,
-    /// What all of it costs, in minor units.
+    /// In minor units.
     pub amount: i64,
-    /// Where it was used, if not by the account itself.
+    /// The team that used it; `None` for the account itself.
     pub team: Option<Team>,
-    /// Which meter.
     pub meter: Option<String>,
 }
 impl Default for Line {
@@ -75,11 +68,8 @@ impl Default for Line {
     }
 }
 
-fn write<S: Serializer>(it: &Quantity, to: S) -> Result<S::Ok, S::Error> {
-    it.serialize(to)
-}
-fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Quantity, D::Error> {
-    // A sum may be more than one event may report: read in two parts.
+fn read_quantity<'de, D: Deserializer<'de>>(from: D) -> Result<Quantity, D::Error> {
+    // A sum may exceed what `Quantity::parse` accepts.
     let text = String::deserialize(from)?;
     let (whole, places) = text.split_once('.').unwrap_or((&text, ""));
     let nanos = format!("{places:0<9}").parse::<i64>().ok().filter(|_| places.len() <= 9);
@@ -87,29 +77,25 @@ fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Quantity, D::Error> {
     parts.map(|(whole, nanos)| Quantity::of(whole, nanos)).ok_or_else(|| D::Error::custom("not a quantity"))
 }
 
-/// Where an invoice stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Serialize, Deserialize)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It waits to be paid.
+pub enum InvoiceStatus {
     Open,
-    /// It is paid.
     Paid,
-    /// It was a mistake: nobody owes it.
+    /// Cancelled before it was paid.
     Void,
-    /// A credit note took it back.
+    /// Taken back by a credit note.
     Credited,
 }
 
-impl Status {
-    /// Its word in the API.
-    pub const fn word(self) -> &'static str {
+impl InvoiceStatus {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Status::Open => "open",
-            Status::Paid => "paid",
-            Status::Void => "void",
-            Status::Credited => "credited",
+            InvoiceStatus::Open => "open",
+            InvoiceStatus::Paid => "paid",
+            InvoiceStatus::Void => "void",
+            InvoiceStatus::Credited => "credited",
         }
     }
 }
@@ -118,8 +104,8 @@ impl Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = BillingDetails)]
-pub struct Details {
-    /// The company; none: the account's name.
+pub struct BillingDetails {
+    /// The company; empty for the name of the account.
     pub company: String,
     /// The address, a line each.
     pub address: String,
@@ -127,56 +113,56 @@ pub struct Details {
     pub tax_id: String,
     /// Where invoices go.
     pub email: String,
-    /// What the buyer wants to read on the invoice.
+    /// The customer's own reference, shown on the invoice.
     pub po_number: String,
 }
 
-impl Details {
-    /// Tidies what was typed, or says what is wrong with each field.
-    pub fn parse(self) -> Result<Details, Vec<(&'static str, Refusal)>> {
+impl BillingDetails {
+    /// Collapses white space. Fails with an error for each invalid field.
+    pub fn parse(self) -> Result<BillingDetails, Vec<(&'static str, ValidationError)>> {
         let mut faults = vec![];
-        let mut keep = |field: &'static str, text: &str, most: usize| {
+        let mut parse = |field: &'static str, text: &str, max: usize| {
             let tidy = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            match line(&tidy, most) {
+            match check_line(&tidy, max) {
                 Ok(()) => tidy,
-                Err(it) => {
-                    faults.push((field, it));
+                Err(error) => {
+                    faults.push((field, error));
                     text.to_owned()
                 }
             }
         };
-        let company = keep("company", &self.company, 200);
-        let tax_id = keep("tax_id", &self.tax_id, 40);
-        let po_number = keep("po_number", &self.po_number, 60);
-        let lines: Vec<&str> = self.address.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+        let company = parse("company", &self.company, 200);
+        let tax_id = parse("tax_id", &self.tax_id, 40);
+        let po_number = parse("po_number", &self.po_number, 60);
+        let lines: Vec<&str> = self.address.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         if lines.len() > 6 {
             faults.push((
                 "address",
-                Refusal { code: "too_long", detail: "An address has at most 6 lines.".into() },
+                ValidationError { code: "too_long", detail: "An address has at most 6 lines.".into() },
             ));
         }
-        if let Some(it) = lines.iter().find_map(|it| line(it, 120).err()) {
-            faults.push(("address", it));
+        if let Some(error) = lines.iter().find_map(|line| check_line(line, 120).err()) {
+            faults.push(("address", error));
         }
         let address = lines.join("\n");
         let mut email = self.email.trim().to_owned();
         if !email.is_empty() {
-            match Email::parse(&email) {
-                Ok(it) => it.as_str().clone_into(&mut email),
-                Err(it) => faults.push(("email", it)),
+            match EmailAddress::parse(&email) {
+                Ok(address) => address.as_str().clone_into(&mut email),
+                Err(error) => faults.push(("email", error)),
             }
         }
         if faults.is_empty() {
-            Ok(Details { company, address, tax_id, email, po_number })
+            Ok(BillingDetails { company, address, tax_id, email, po_number })
         } else {
             Err(faults)
         }
     }
 }
 
-fn line(text: &str, most: usize) -> Result<(), Refusal> {
-    if text.chars().count() > most {
-        return refuse("too_long", format!("This has at most {most} characters a line."));
+fn check_line(text: &str, max: usize) -> Result<(), ValidationError> {
+    if text.chars().count() > max {
+        return refuse("too_long", format!("This has at most {max} characters a line."));
     }
     if text.chars().any(char::is_control) {
         return refuse("invalid", "This holds control characters.");
@@ -184,34 +170,29 @@ fn line(text: &str, most: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// All that stands on an invoice: written once, when it gets its number.
+/// The content of an invoice, frozen when it gets its number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// Who sells.
     pub seller: Seller,
-    /// Whose account it is for: its name.
+    /// The name of the account.
     pub account: String,
-    /// What kind of account.
     pub kind: Kind,
-    /// Who is billed.
-    pub bill_to: Details,
-    /// In which currency.
+    pub bill_to: BillingDetails,
     pub currency: Currency,
-    /// The month.
     #[serde(with = "month")]
     pub month: Month,
-    /// The lines, tax last.
+    /// Tax last.
     pub lines: Vec<Line>,
-    /// The invoice that this one takes back, if it is a credit note.
+    /// For a credit note: the number of the invoice that it takes back.
     pub credits: Option<String>,
 }
 
 mod month {
     use crate::model::calendar::Month;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-    pub fn serialize<S: Serializer>(it: &Month, to: S) -> Result<S::Ok, S::Error> {
-        it.serialize(to)
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
+    pub fn serialize<S: Serializer>(month: &Month, to: S) -> Result<S::Ok, S::Error> {
+        month.serialize(to)
     }
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Month, D::Error> {
         Month::parse(&String::deserialize(from)?).ok_or_else(|| D::Error::custom("not a month"))
@@ -219,38 +200,42 @@ mod month {
 }
 
 impl Document {
-    /// The sum of the lines.
     pub fn total(&self) -> i64 {
-        money::total(self.lines.iter().map(|it| it.amount))
+        money::total(self.lines.iter().map(|line| line.amount))
     }
-    /// The sum before tax.
+    /// The total before tax.
     pub fn net(&self) -> i64 {
-        money::total(self.lines.iter().filter(|it| it.kind != LineKind::Tax).map(|it| it.amount))
+        money::total(self.lines.iter().filter(|line| line.kind != LineKind::Tax).map(|line| line.amount))
     }
-    /// The tax, if there is one.
     pub fn tax(&self) -> Option<&Line> {
-        self.lines.iter().find(|it| it.kind == LineKind::Tax)
+        self.lines.iter().find(|line| line.kind == LineKind::Tax)
     }
-    /// The lines but for tax.
+    /// The lines without tax.
     pub fn charges(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(|it| it.kind != LineKind::Tax)
+        self.lines.iter().filter(|line| line.kind != LineKind::Tax)
     }
-    /// Who is billed, by name.
+    /// The name of who is billed.
     pub fn buyer(&self) -> &str {
         if self.bill_to.company.is_empty() { &self.account } else { &self.bill_to.company }
     }
-    /// What it is for, in a few words: `Developer · October 2026`.
-    pub fn what(&self) -> String {
-        let plan = self.lines.iter().rfind(|it| it.kind == LineKind::Plan);
-        let plan = plan.and_then(|it| it.description.split_once(" plan,")).map(|it| format!("{} · ", it.0));
+    /// `Developer · October 2026`.
+    pub fn summary(&self) -> String {
+        let plan = self.lines.iter().rfind(|line| line.kind == LineKind::Plan);
+        let plan = plan
+            .and_then(|line| line.description.split_once(" plan,"))
+            .map(|parts| format!("{} · ", parts.0));
         format!("{}{}", plan.unwrap_or_default(), self.month.in_words())
     }
-    /// What takes it back: each line the other way round.
+    /// The document that takes invoice `number` back: the same lines, negated.
     #[must_use]
     pub fn credit_note(&self, number: &str) -> Document {
-        let turn = |it: &Line| Line { unit_price: it.unit_price.turned(), amount: -it.amount, ..it.clone() };
+        let negate = |line: &Line| Line {
+            unit_price: line.unit_price.negated(),
+            amount: -line.amount,
+            ..line.clone()
+        };
         Document {
-            lines: self.lines.iter().map(turn).collect(),
+            lines: self.lines.iter().map(negate).collect(),
             credits: Some(number.to_owned()),
             ..self.clone()
         }
@@ -267,12 +252,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn details_are_tidied_or_refused_field_by_field() {
-        let typed = Details {
+    fn billing_details_are_validated_field_by_field() {
+        let typed = BillingDetails {
             company: " Nordlicht  GmbH ".into(),
             address: "Hafenstr. 1\r\n\r\n 20457 Hamburg \n".into(),
             email: "bills@acme.test ".into(),
-            ..Details::default()
+            ..BillingDetails::default()
         };
         let tidy = typed.parse().expect("details");
         assert_eq!(
@@ -280,19 +265,19 @@ mod tests {
             ("Nordlicht GmbH", "Hafenstr. 1\n20457 Hamburg")
         );
         assert_eq!(tidy.email, "bills@acme.test");
-        let bad = Details {
+        let bad = BillingDetails {
             company: "x".repeat(201),
             address: "a\n".repeat(7),
             tax_id: "\u{7}".into(),
             email: "nobody".into(),
             po_number: "x".repeat(61),
         };
-        let fields: Vec<&str> = bad.parse().expect_err("faults").iter().map(|it| it.0).collect();
+        let fields: Vec<&str> = bad.parse().expect_err("faults").iter().map(|fault| fault.0).collect();
         assert_eq!(fields, ["company", "tax_id", "po_number", "address", "email"]);
     }
 
     #[test]
-    fn a_line_is_read_as_it_was_written() {
+    fn lines_survive_serialization() {
         let line = Line {
             quantity: Quantity::of(2_000_000_000_000, 5),
             unit_price: Price::minor(-49),

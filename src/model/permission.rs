@@ -1,4 +1,5 @@
-//! The closed list of permissions: one table makes the enum, its keys, its sentences and its marker types.
+//! The closed list of permissions. One table makes the enum, its keys, its descriptions, and a marker type for each, which gates
+//! take as a type parameter.
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -6,67 +7,64 @@ use utoipa::{
 };
 
 macro_rules! permissions {
-    ($($name:ident $key:literal $says:literal)*) => {
-        /// One thing that may be done.
+    ($($name:ident $key:literal $description:literal)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Permission { $(#[doc = $says] $name),* }
+        pub enum Permission { $(#[doc = $description] $name),* }
 
         impl Permission {
-            /// All of them, in the order of the table in the documentation.
+            /// In the order of the documentation.
             pub const ALL: &[Permission] = &[$(Permission::$name),*];
-            /// Its word in the API: `members.invite`.
+            /// As in the API: `members.invite`.
             pub const fn key(self) -> &'static str { match self { $(Permission::$name => $key),* } }
-            /// What it lets one do, in words.
-            pub const fn says(self) -> &'static str { match self { $(Permission::$name => $says),* } }
+            pub const fn description(self) -> &'static str { match self { $(Permission::$name => $description),* } }
         }
 
         $(
-            #[doc = concat!("The gate for: ", $says, ".")]
             pub struct $name;
             impl Needs for $name { const PERMISSION: Option<Permission> = Some(Permission::$name); }
         )*
     };
 }
 
-/// A permission as a type, so that a signature can ask for it.
+/// What a gate requires, as a type, so that a handler's signature says it.
 pub trait Needs: Send + Sync + 'static {
-    /// What must be held; `None` asks for an active membership alone.
+    /// `None` requires an active membership only.
     const PERMISSION: Option<Permission>;
-    /// Others, any of which does as well.
-    const OR: &'static [Permission] = &[];
+    /// Permissions of which each suffices instead.
+    const ALTERNATIVES: &'static [Permission] = &[];
 }
 
-/// The gate for the list of keys: one's own, or everybody's.
+/// The list of keys: one's own, or everyone's.
 pub struct SeeKeys;
 impl Needs for SeeKeys {
     const PERMISSION: Option<Permission> = Some(Permission::OwnKeys);
-    const OR: &'static [Permission] = &[Permission::ManageKeys];
+    const ALTERNATIVES: &'static [Permission] = &[Permission::ManageKeys];
 }
 
-/// The gate for the list of roles: who holds them, or what they hold.
+/// The list of roles: who holds them, or what they allow.
 pub struct SeeRoles;
 impl Needs for SeeRoles {
     const PERMISSION: Option<Permission> = Some(Permission::ViewMembers);
-    const OR: &'static [Permission] = &[Permission::ManageRoles];
+    const ALTERNATIVES: &'static [Permission] = &[Permission::ManageRoles];
 }
 
-/// The gate for the page of usage: the account's, that of a scope, or that of one's own keys.
+/// The usage page: that of the account, of a scope, or of one's own keys.
 pub struct SeeUsage;
 impl Needs for SeeUsage {
     const PERMISSION: Option<Permission> = Some(Permission::ViewUsage);
-    const OR: &'static [Permission] = &[Permission::ViewAnalytics, Permission::OwnKeys];
+    const ALTERNATIVES: &'static [Permission] = &[Permission::ViewAnalytics, Permission::OwnKeys];
 }
 
-/// The gate for usage in the API: the account's, or that of a scope.
+/// Usage in the API: that of the account or of a scope.
 pub struct ReadUsage;
 impl Needs for ReadUsage {
     const PERMISSION: Option<Permission> = Some(Permission::ViewUsage);
-    const OR: &'static [Permission] = &[Permission::ViewAnalytics];
+    const ALTERNATIVES: &'static [Permission] = &[Permission::ViewAnalytics];
 }
 
-/// The gate for what every active member may do, whatever their roles: look at their own membership, leave.
-pub struct Inside;
-impl Needs for Inside {
+/// What every active member may do, whatever their roles: see their own membership, leave.
+pub struct AnyMember;
+impl Needs for AnyMember {
     const PERMISSION: Option<Permission> = None;
 }
 
@@ -101,16 +99,16 @@ permissions! {
 }
 
 impl Permission {
-    /// By its word in the API.
     pub fn parse(key: &str) -> Option<Permission> {
-        Permission::ALL.iter().copied().find(|it| it.key() == key)
+        Permission::ALL.iter().copied().find(|permission| permission.key() == key)
     }
-    /// Checked against a product or a resource, not against the account alone.
+    /// Whether it applies to products and resources rather than to the account as a whole.
     pub fn is_of_resources(self) -> bool {
         self.key().starts_with("resources.") || self == Permission::ViewAnalytics
     }
-    /// A grant over a part of the account gives it all the same: its holder is inside, and must see where.
-    pub fn is_of_everyone(self) -> bool {
+    /// Whether a grant over a part of the account suffices, although the permission is about the account: whoever is in an account
+    /// may see which one.
+    pub fn is_held_by_any_grant(self) -> bool {
         self == Permission::ViewAccount
     }
     const fn bit(self) -> u64 {
@@ -131,29 +129,24 @@ impl<'de> Deserialize<'de> for Permission {
 
 impl PartialSchema for Permission {
     fn schema() -> RefOr<Schema> {
-        let words = Permission::ALL.iter().map(|it| it.key());
-        let says = "One thing that may be done.";
+        let keys = Permission::ALL.iter().map(|permission| permission.key());
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .enum_values(Some(words))
-            .description(Some(says))
+            .enum_values(Some(keys))
+            .description(Some("One thing that may be done."))
             .examples(["resources.run"])
             .into()
     }
 }
 impl ToSchema for Permission {}
 
-/// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Permissions(u64);
 
 impl Permissions {
-    /// None.
     pub const NONE: Permissions = Permissions(0);
-    /// All of them.
     pub const ALL: Permissions = Permissions((1 << Permission::ALL.len()) - 1);
 
-    /// Of these.
     pub const fn of(all: &[Permission]) -> Permissions {
         let (mut set, mut at) = (0, 0);
         while at < all.len() {
@@ -162,36 +155,30 @@ impl Permissions {
         }
         Permissions(set)
     }
-    /// Whether this one is in it.
-    pub const fn has(self, it: Permission) -> bool {
-        self.0 & it.bit() != 0
+    pub const fn has(self, permission: Permission) -> bool {
+        self.0 & permission.bit() != 0
     }
-    /// In both.
     #[must_use]
     pub const fn and(self, other: Permissions) -> Permissions {
         Permissions(self.0 & other.0)
     }
-    /// In either.
     #[must_use]
     pub const fn or(self, other: Permissions) -> Permissions {
         Permissions(self.0 | other.0)
     }
-    /// Without those.
     #[must_use]
     pub const fn without(self, other: Permissions) -> Permissions {
         Permissions(self.0 & !other.0)
     }
-    /// One by one, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL.iter().copied().filter(move |it| self.has(*it))
+        Permission::ALL.iter().copied().filter(move |permission| self.has(*permission))
     }
-    /// From a JSON array of keys. What is not known grants nothing.
+    /// From a JSON array of keys. Unknown keys are ignored: they grant nothing.
     pub fn from_json(json: &str) -> Permissions {
         let keys: Vec<String> = serde_json::from_str(json).unwrap_or_default();
-        let known: Vec<Permission> = keys.iter().filter_map(|it| Permission::parse(it)).collect();
+        let known: Vec<Permission> = keys.iter().filter_map(|key| Permission::parse(key)).collect();
         Permissions::of(&known)
     }
-    /// A JSON array of keys.
     pub fn to_json(self) -> String {
         serde_json::to_string(&self).expect("keys are plain words")
     }

@@ -1,29 +1,29 @@
-//! Quantities of usage: exact decimals, never a float.
-use super::text::{Refusal, refuse};
+//! Quantities of usage: exact decimals, never floats.
+use super::text::{ValidationError, refuse};
 use serde::{Serialize, Serializer};
 use std::{iter::Sum, ops::AddAssign};
 use utoipa::ToSchema;
 
-/// How many nanos a whole has.
-const WHOLE: u128 = 1_000_000_000;
-/// The largest that one event may report: 10¹².
-const MOST: u128 = 1_000_000_000_000 * WHOLE;
-/// Longer texts are no quantity, whatever they say.
-const LONGEST: usize = 64;
+/// Nanos in one unit.
+const UNIT: u128 = 1_000_000_000;
+/// The most that one event may report: 10¹² units.
+const MAX: u128 = 1_000_000_000_000 * UNIT;
+/// The longest text that is parsed.
+const MAX_LENGTH: usize = 64;
 
-/// A decimal of at most nine places, zero or more. A sum of them may exceed what one may be.
+/// A non-negative decimal with at most nine places.
+// In nanos. A sum may exceed what `parse` accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, pattern = r"^[0-9]+(\.[0-9]{1,9})?$", example = "12.5")]
 pub struct Quantity(u128);
 
 impl Quantity {
-    /// Nothing.
     pub const ZERO: Quantity = Quantity(0);
 
-    /// A decimal as people and JSON write it: `12.5`, `1e3`. At most nine places, 0 to 10¹².
-    pub fn parse(text: &str) -> Result<Quantity, Refusal> {
+    /// Parses `12.5` or `1e3`: at most nine places, 0 to 10¹².
+    pub fn parse(text: &str) -> Result<Quantity, ValidationError> {
         let text = text.trim();
-        let (sign, number) = text.strip_prefix('-').map_or(("", text), |it| ("-", it));
+        let (sign, number) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
         let Some((digits, shift)) = decimal(number) else {
             return refuse("not_a_decimal", "A quantity is a decimal, such as 12.5.");
         };
@@ -34,7 +34,7 @@ impl Quantity {
         if sign == "-" {
             return refuse("negative", "A quantity is not negative.");
         }
-        // As so many nanos: significant × 10^places.
+        // In nanos, this is significant × 10^places.
         let trailing = digits.len() - digits.trim_end_matches('0').len();
         let places = shift + i64::try_from(trailing).unwrap_or(0) + 9;
         if places < 0 {
@@ -42,74 +42,70 @@ impl Quantity {
         }
         let nanos = u32::try_from(places)
             .ok()
-            .and_then(|it| 10_u128.checked_pow(it))
+            .and_then(|power| 10_u128.checked_pow(power))
             .and_then(|by| significant.parse::<u128>().ok()?.checked_mul(by))
-            .filter(|it| *it <= MOST);
+            .filter(|nanos| *nanos <= MAX);
         nanos.map_or_else(
             || refuse("too_large", "A quantity is at most 1,000,000,000,000."),
-            |it| Ok(Quantity(it)),
+            |nanos| Ok(Quantity(nanos)),
         )
     }
-    /// As the database keeps it, and sums it: wholes, and nanos which may be more than a whole.
+    /// From the two columns of the database, or their sums: the nanos may exceed one unit.
     pub fn of(whole: i64, nanos: i64) -> Quantity {
         let (whole, nanos) = (u128::try_from(whole).unwrap_or(0), u128::try_from(nanos).unwrap_or(0));
-        Quantity(whole * WHOLE + nanos)
+        Quantity(whole * UNIT + nanos)
     }
-    /// So many wholes.
     pub fn from_whole(whole: u32) -> Quantity {
-        Quantity(u128::from(whole) * WHOLE)
+        Quantity(u128::from(whole) * UNIT)
     }
-    /// So many billionths.
     pub const fn from_nanos(nanos: u128) -> Quantity {
         Quantity(nanos)
     }
-    /// In billionths: what a price is multiplied with.
     pub const fn nanos(self) -> u128 {
         self.0
     }
-    /// The two columns.
+    /// Units and nanos, the two columns of the database.
     pub fn columns(self) -> (i64, i64) {
-        let column = |it: u128| i64::try_from(it).unwrap_or(i64::MAX);
-        (column(self.0 / WHOLE), column(self.0 % WHOLE))
+        let column = |part: u128| i64::try_from(part).unwrap_or(i64::MAX);
+        (column(self.0 / UNIT), column(self.0 % UNIT))
     }
-    /// Nothing at all?
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
-    /// What is left of it; nothing if `other` is more.
+    /// Zero if `other` is more.
     #[must_use]
     pub const fn minus(self, other: Quantity) -> Quantity {
         Quantity(self.0.saturating_sub(other.0))
     }
-    /// For people: `1,284,300.5`.
+    /// With grouped digits: `1,284,300.5`.
     pub fn grouped(self) -> String {
         let text = self.to_string();
         let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
         whole.parse().map_or_else(|_| whole.to_owned(), super::text::grouped) + rest
     }
-    /// For people who want to compare rather than to count: at most two places, or none from a thousand on.
+    /// Grouped, with at most two places, and none from a thousand on.
     pub fn rounded(self) -> String {
         self.rounded_beside(self)
     }
-    /// The same in a column of numbers: as fine as the largest of them.
+    /// Like `rounded`, with the places that suit the largest number of a column.
     pub fn rounded_beside(self, largest: Quantity) -> String {
-        let unit = if largest.0 >= 1_000 * WHOLE { WHOLE } else { WHOLE / 100 };
+        let unit = if largest.0 >= 1_000 * UNIT { UNIT } else { UNIT / 100 };
         let half_up = (self.0 + unit / 2) / unit * unit;
         if half_up == 0 && self.0 > 0 {
             return format!("< {}", Quantity(unit));
         }
         Quantity(half_up).grouped()
     }
-    /// How large it is, for drawing.
+    /// For charts.
     #[expect(clippy::cast_precision_loss, reason = "a bar is drawn to the pixel")]
     pub fn roughly(self) -> f64 {
-        self.0 as f64 / WHOLE as f64
+        self.0 as f64 / UNIT as f64
     }
 }
 
-/// The digits of a decimal, and the power of ten that the last of them stands for.
+/// Splits a decimal into its digits and the power of ten of the last one.
 fn decimal(text: &str) -> Option<(String, i64)> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_LENGTH {
         return None;
     }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -122,13 +118,13 @@ fn decimal(text: &str) -> Option<(String, i64)> {
         None => (mantissa, ""),
     };
     let digits = format!("{whole}{places}");
-    let is_number = !whole.is_empty() && digits.bytes().all(|it| it.is_ascii_digit());
+    let is_number = !whole.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| (digits, i64::from(exponent) - i64::try_from(places.len()).unwrap_or(0)))
 }
 
 impl std::fmt::Display for Quantity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, nanos) = (self.0 / WHOLE, self.0 % WHOLE);
+        let (whole, nanos) = (self.0 / UNIT, self.0 % UNIT);
         if nanos == 0 {
             return write!(f, "{whole}");
         }
@@ -147,7 +143,7 @@ impl AddAssign for Quantity {
 }
 impl Sum for Quantity {
     fn sum<I: Iterator<Item = Quantity>>(all: I) -> Quantity {
-        Quantity(all.map(|it| it.0).sum())
+        Quantity(all.map(|quantity| quantity.0).sum())
     }
 }
 
@@ -156,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantity_is_read_and_written_exactly() {
+    fn decimals_are_parsed_and_written_exactly() {
         let cases = [
             ("0", "0"),
             ("-0", "0"),
@@ -174,12 +170,16 @@ mod tests {
             ("1000000000000", "1000000000000"),
         ];
         for (text, written) in cases {
-            assert_eq!(Quantity::parse(text).map(|it| it.to_string()).as_deref(), Ok(written), "{text}");
+            assert_eq!(
+                Quantity::parse(text).map(|quantity| quantity.to_string()).as_deref(),
+                Ok(written),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn what_is_none_is_refused_by_its_reason() {
+    fn each_invalid_text_has_its_code() {
         let cases = [
             ("", "not_a_decimal"),
             ("-", "not_a_decimal"),
@@ -198,16 +198,18 @@ mod tests {
             ("1e999999999", "too_large"),
         ];
         for (text, code) in cases {
-            assert_eq!(Quantity::parse(text).map_err(|it| it.code), Err(code), "{text}");
+            assert_eq!(Quantity::parse(text).map_err(|error| error.code), Err(code), "{text}");
         }
     }
 
     #[test]
     fn sums_are_exact_and_carry() {
         let parts = ["0.1", "0.2", "999999999999.999999999", "0.000000001"];
-        let all = parts.map(|it| Quantity::parse(it).expect("a quantity"));
-        let (whole, nanos) =
-            all.iter().map(|it| it.columns()).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let all = parts.map(|text| Quantity::parse(text).expect("a quantity"));
+        let (whole, nanos) = all
+            .iter()
+            .map(|quantity| quantity.columns())
+            .fold((0, 0), |sum, column| (sum.0 + column.0, sum.1 + column.1));
         assert_eq!(Quantity::of(whole, nanos), all.into_iter().sum());
         assert_eq!(Quantity::of(whole, nanos).to_string(), "1000000000000.3");
         assert_eq!(Quantity::of(1_284_300, 500_000_000).grouped(), "1,284,300.5");

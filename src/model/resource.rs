@@ -1,39 +1,37 @@
-//! Resources of the platform: where they are, who sees them, and what lists may show.
+//! Resources of the platform, and who may see them and act on them.
 use super::{
-    access::Entry,
-    grant::{Listed, Over, Rights, Role},
+    access::Access,
+    grant::{GrantScope, Rights, Role, ScopedResource},
     id::{ResourceId, UserId},
     permission::{Needs, Permission, ViewResources},
     role::BuiltIn,
-    text::{Refusal, fold, name_words, refuse},
+    text::{ValidationError, fold, name_words, refuse},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Who sees a resource, besides needing the permission.
+/// Who sees a resource, of those who hold the permission over it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::Type, Serialize, Deserialize, ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
-    /// Everybody who holds the permission over it.
+    /// Everyone who holds the permission over it.
     #[default]
     Shared,
-    /// Its creator and administrators alone.
+    /// Its creator and administrators only.
     Private,
 }
 
 impl Visibility {
-    /// `shared`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Visibility::Shared => "shared",
             Visibility::Private => "private",
         }
     }
-    /// By its word.
-    pub fn parse(word: &str) -> Option<Visibility> {
-        [Visibility::Shared, Visibility::Private].into_iter().find(|it| it.word() == word)
+    pub fn parse(text: &str) -> Option<Visibility> {
+        [Visibility::Shared, Visibility::Private].into_iter().find(|visibility| visibility.as_str() == text)
     }
 }
 
@@ -43,8 +41,7 @@ impl Visibility {
 pub struct ExternalId(String);
 
 impl ExternalId {
-    /// Trims.
-    pub fn parse(text: &str) -> Result<ExternalId, Refusal> {
+    pub fn parse(text: &str) -> Result<ExternalId, ValidationError> {
         let id = text.trim();
         if id.is_empty() {
             return refuse("required", "Enter the platform's own id.");
@@ -52,18 +49,17 @@ impl ExternalId {
         if id.chars().count() > 200 {
             return refuse("too_long", "An external id has at most 200 characters.");
         }
-        if id.chars().any(|it| it.is_control() || it.is_whitespace()) {
+        if id.chars().any(|char| char.is_control() || char.is_whitespace()) {
             return refuse("invalid", "An external id has no spaces and no control characters.");
         }
         Ok(ExternalId(id.to_owned()))
     }
-    /// As typed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a resource is found by, all of it folded: the external id, and the name from each of its words on.
+/// What the search for a resource compares prefixes with, all folded: the external id, and the name from each of its words on.
 pub fn search_words(name: &str, external_id: &str) -> Vec<String> {
     let mut words = name_words(name);
     words.push(fold(external_id).chars().take(64).collect());
@@ -72,111 +68,102 @@ pub fn search_words(name: &str, external_id: &str) -> Vec<String> {
     words
 }
 
-/// Where something is, as far as rights need to know it.
+/// What rights need to know about a resource.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Its product.
+pub struct ResourceTarget<'a> {
     pub product: &'a str,
-    /// Its id.
     pub id: ResourceId,
-    /// Who sees it.
     pub visibility: Visibility,
-    /// Who made it, if they are still a user.
+    /// `None` if the user was deleted.
     pub creator: Option<UserId>,
 }
 
-impl Place<'_> {
-    /// As a grant knows it.
-    pub fn listed(&self) -> Listed {
-        Listed { id: self.id, product: self.product.to_owned() }
+impl ResourceTarget<'_> {
+    pub fn as_scoped(&self) -> ScopedResource {
+        ScopedResource { id: self.id, product: self.product.to_owned() }
     }
 }
 
-/// Something that a grant can reach or leave out. Who may not `See` it is told that it does not exist.
-pub trait Located {
-    /// What it takes to see it.
+/// Something that a grant can reach or not. Without the permission `See` over it, one is told that it does not exist.
+pub trait HasTarget {
     type See: Needs;
-    /// Where it is.
-    fn place(&self) -> Place<'_>;
+    fn target(&self) -> ResourceTarget<'_>;
 }
 
-/// What a list may show.
+/// Which resources a list may show: the union of the first three fields, within `only`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Everything.
     pub all: bool,
-    /// All of these products.
     pub products: Vec<String>,
-    /// These.
     pub ids: Vec<Uuid>,
-    /// Nothing but these: what an API key was made for.
+    /// The resources that the API key is limited to, if it is.
     pub only: Option<Vec<Uuid>>,
-    /// Everybody's private ones too, not only one's own.
+    /// Includes private resources of other members.
     pub private: bool,
 }
 
 impl Rights {
-    /// The owner, or who holds the admin role over the whole account: leaders of the organization above a team do.
+    /// Whether they are the owner, or hold the admin role over the whole account. In a team, the owner and the admins of its
+    /// organization hold that role.
     pub fn is_administrator(&self) -> bool {
-        let leads = |it: &Role| matches!(it, Role::BuiltIn(BuiltIn::Owner | BuiltIn::Admin));
-        self.grants.iter().any(|it| it.over == Over::Account && leads(&it.role))
+        let is_leader = |role: &Role| matches!(role, Role::BuiltIn(BuiltIn::Owner | BuiltIn::Admin));
+        self.grants.iter().any(|grant| grant.over == GrantScope::Account && is_leader(&grant.role))
     }
-    /// Whether `who`, holding these rights, is shown it, if a permission reaches it: private resources are their creator's
-    /// and the administrators' alone. `reach` says the same to lists.
-    pub fn is_shown(&self, who: UserId, at: &Place<'_>) -> bool {
-        at.visibility == Visibility::Shared || at.creator == Some(who) || self.is_administrator()
+    /// Whether the visibility of a resource allows `user` to see it, if a permission does. `Reach` is the same rule for lists.
+    pub fn is_shown(&self, user: Option<UserId>, at: &ResourceTarget<'_>) -> bool {
+        at.visibility == Visibility::Shared
+            || (user.is_some() && at.creator == user)
+            || self.is_administrator()
     }
-    /// Whether `who`, holding these rights, sees it.
-    pub fn sees(&self, who: UserId, at: &Place<'_>) -> bool {
-        self.is_shown(who, at) && self.may_on(Permission::ViewResources, at.product, at.id)
+    pub fn sees(&self, user: Option<UserId>, at: &ResourceTarget<'_>) -> bool {
+        self.is_shown(user, at) && self.may_on(Permission::ViewResources, at.product, at.id)
     }
-    /// Whether `who`, holding these rights, may do it there: nobody does anything to what they do not see.
-    pub fn may_at(&self, who: UserId, it: Permission, at: &Place<'_>) -> bool {
-        self.sees(who, at) && self.may_on(it, at.product, at.id)
+    /// Whether `user` may do it to a resource: never to one that they do not see.
+    pub fn may_at(&self, user: Option<UserId>, permission: Permission, at: &ResourceTarget<'_>) -> bool {
+        self.sees(user, at) && self.may_on(permission, at.product, at.id)
     }
-    /// Over a product as a whole: enough to make something new in it.
-    pub fn may_in(&self, it: Permission, product: &str) -> bool {
-        let reach = self.reach(it);
-        reach.only.is_none() && (reach.all || reach.products.iter().any(|it| it == product))
+    /// Whether it is held over a whole product, which it takes to create something in it.
+    pub fn may_in(&self, permission: Permission, product: &str) -> bool {
+        let reach = self.reach(permission);
+        reach.only.is_none() && (reach.all || reach.products.iter().any(|reached| reached == product))
     }
-    /// Over what the permission is held.
-    pub fn reach(&self, it: Permission) -> Reach {
-        let only = self.only_resources.as_ref().map(|all| all.iter().map(|it| it.0).collect());
+    pub fn reach(&self, permission: Permission) -> Reach {
+        let only = self.only_resources.as_ref().map(|all| all.iter().map(|resource| resource.0).collect());
         let mut reach = Reach { only, private: self.is_administrator(), ..Reach::default() };
-        for grant in self.giving(it) {
+        for grant in self.grants_with(permission) {
             match &grant.over {
-                Over::Account => reach.all = true,
-                Over::Product(product) => reach.products.push(product.clone()),
-                Over::Resources(listed) => reach.ids.extend(listed.iter().map(|it| it.id.0)),
+                GrantScope::Account => reach.all = true,
+                GrantScope::Product(product) => reach.products.push(product.clone()),
+                GrantScope::Resources(listed) => {
+                    reach.ids.extend(listed.iter().map(|resource| resource.id.0))
+                }
             }
         }
         reach
     }
 }
 
-impl Entry {
-    /// Over this very thing.
-    pub fn may_on(&self, it: Permission, what: &impl Located) -> bool {
-        self.rights.may_at(self.person.id, it, &what.place())
+impl Access {
+    pub fn may_on(&self, permission: Permission, what: &impl HasTarget) -> bool {
+        self.rights.may_at(self.user_id(), permission, &what.target())
     }
-    /// Whether they see everybody's private resources here.
+    /// Whether they see everyone's private resources here.
     pub fn is_administrator(&self) -> bool {
         self.rights.is_administrator()
     }
-    /// An organization's administrators act in its teams too, and see their resources in its lists.
+    /// Whether they are an administrator of an organization, and so act in its teams and see the teams' resources in its lists.
     pub fn leads_teams(&self) -> bool {
-        self.here.kind == super::account::Kind::Organization && self.is_administrator()
+        self.account.kind == super::account::Kind::Organization && self.is_administrator()
     }
-    /// Whether they may make something new in a product.
     pub fn may_create_in(&self, product: &str) -> bool {
         self.rights.may_in(Permission::CreateResources, product)
     }
 }
 
-/// A place that stands for itself, in questions about what is not loaded as a whole.
-impl Located for Place<'_> {
+/// For checks on a resource that is not loaded as a whole.
+impl HasTarget for ResourceTarget<'_> {
     type See = ViewResources;
-    fn place(&self) -> Place<'_> {
+    fn target(&self) -> ResourceTarget<'_> {
         *self
     }
 }
@@ -192,44 +179,55 @@ mod tests {
     fn id(n: u128) -> ResourceId {
         ResourceId(Uuid::from_u128(n))
     }
-    fn held(role: BuiltIn, over: Over) -> Rights {
+    fn held(role: BuiltIn, over: GrantScope) -> Rights {
         Rights::of(vec![Grant { over, ..Grant::whole(role, true) }])
     }
 
     #[test]
-    fn a_private_resource_is_its_creators_and_the_administrators() {
-        let at =
-            Place { product: "video", id: id(1), visibility: Visibility::Private, creator: Some(user(1)) };
-        let member = held(BuiltIn::Member, Over::Account);
+    fn only_creator_and_administrators_see_a_private_resource() {
+        let at = ResourceTarget {
+            product: "video",
+            id: id(1),
+            visibility: Visibility::Private,
+            creator: Some(user(1)),
+        };
+        let member = held(BuiltIn::Member, GrantScope::Account);
         let see = Permission::ViewResources;
-        assert!(member.may_at(user(1), see, &at));
-        assert!(!member.may_at(user(2), see, &at));
-        assert!(member.may_at(user(2), see, &Place { visibility: Visibility::Shared, ..at }));
-        assert!(held(BuiltIn::Admin, Over::Account).may_at(user(2), see, &at));
-        // To have made it is not enough.
-        assert!(!held(BuiltIn::Accountant, Over::Account).may_at(user(1), see, &at));
-        assert!(!held(BuiltIn::Developer, Over::Product("image".into())).may_at(user(1), see, &at));
-        // Nobody's: administrators alone.
-        assert!(!member.may_at(user(1), see, &Place { creator: None, ..at }));
+        assert!(member.may_at(Some(user(1)), see, &at));
+        assert!(!member.may_at(Some(user(2)), see, &at));
+        assert!(member.may_at(Some(user(2)), see, &ResourceTarget { visibility: Visibility::Shared, ..at }));
+        assert!(held(BuiltIn::Admin, GrantScope::Account).may_at(Some(user(2)), see, &at));
+        // Its creator needs the permission, too.
+        assert!(!held(BuiltIn::Accountant, GrantScope::Account).may_at(Some(user(1)), see, &at));
+        assert!(!held(BuiltIn::Developer, GrantScope::Product("image".into())).may_at(
+            Some(user(1)),
+            see,
+            &at
+        ));
+        // Without a creator, only administrators see it.
+        assert!(!member.may_at(Some(user(1)), see, &ResourceTarget { creator: None, ..at }));
     }
 
     #[test]
-    fn what_is_new_needs_the_whole_product() {
+    fn creating_needs_the_whole_product() {
         let create = Permission::CreateResources;
-        let video = held(BuiltIn::Developer, Over::Product("video".into()));
+        let video = held(BuiltIn::Developer, GrantScope::Product("video".into()));
         assert!(video.may_in(create, "video") && !video.may_in(create, "image"));
-        let mut listed =
-            held(BuiltIn::Developer, Over::Resources(vec![Listed { id: id(1), product: "video".into() }]));
+        let mut listed = held(
+            BuiltIn::Developer,
+            GrantScope::Resources(vec![ScopedResource { id: id(1), product: "video".into() }]),
+        );
         assert!(!listed.may_in(create, "video"));
         assert_eq!(listed.reach(Permission::ViewResources).ids, [id(1).0]);
         listed.only_resources = Some(vec![]);
         assert_eq!(listed.reach(Permission::ViewResources).only, Some(vec![]));
-        let keyed = Rights { only_resources: Some(vec![id(1)]), ..held(BuiltIn::Admin, Over::Account) };
-        assert!(!keyed.may_in(create, "video"));
+        let by_key =
+            Rights { only_resources: Some(vec![id(1)]), ..held(BuiltIn::Admin, GrantScope::Account) };
+        assert!(!by_key.may_in(create, "video"));
     }
 
     #[test]
-    fn external_ids_are_one_word() {
+    fn external_ids_have_no_spaces() {
         assert_eq!(ExternalId::parse(" s3://nl-raw ").unwrap().as_str(), "s3://nl-raw");
         for bad in ["", " ", "a b", "a\u{7}", &"x".repeat(201)] {
             assert!(ExternalId::parse(bad).is_err(), "{bad:?}");

@@ -1,52 +1,73 @@
-//! Built-in roles: named sets of permissions. Custom roles have rows of their own.
+//! Built-in roles, which every account has. Custom roles are rows in the database.
 use super::permission::{
     Permission::{self, *},
     Permissions,
 };
 
-/// A role that every account has.
+/// In the order of the columns of `ROLE_PERMISSIONS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BuiltIn {
-    /// Everything. Held by exactly one member, and never granted.
+    /// Held by exactly one member, and never granted.
     Owner,
-    /// Everything but handing the account over; deleting it if the account's policy says so.
     Admin,
-    /// Shared resources and own API keys.
     Member,
-    /// The whole billing panel.
     Accountant,
-    /// Create, change, delete and use resources.
     Developer,
-    /// Usage and insights.
     Analyst,
-    /// Developer and analyst together.
+    /// Developer and analyst.
     ProductAdmin,
-    /// Chosen resources, and nothing else.
+    /// Held over listed resources only.
     SourceSpecific,
-    /// Product admin over all products, who also sees and pays invoices.
+    /// Developer and analyst over all products, who also sees and pays invoices.
     ProductAdminAll,
 }
 
-/// How wide a role may be granted.
+/// Over what a role may be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reaches {
-    /// Over the whole account alone.
+pub enum ScopeKind {
     Account,
-    /// Over the account, or one product of it.
+    /// The account or one product.
     Products,
-    /// Over listed resources alone.
+    /// Listed resources only.
     Resources,
-    /// Over any of them (custom roles).
+    /// Any of them: custom roles.
     Anything,
 }
 
-const BILLING: &[Permission] = &[ViewAccount, ViewBilling, ManageBilling, ViewInvoices, PayInvoices];
-const DEVELOPER: &[Permission] =
-    &[ViewAccount, ViewResources, CreateResources, DeleteResources, UpdateResources, RunResources];
-const ANALYST: &[Permission] = &[ViewAccount, ViewResources, ViewAnalytics];
+/// Which built-in role holds which permission: `x` always, `p` if the account's policy says so. The columns are owner, admin,
+/// member, accountant, developer, analyst, product-admin, source-specific, product-admin-all.
+const ROLE_PERMISSIONS: &[(&str, Permission)] = &[
+    ("xxxxxxxxx", ViewAccount),
+    ("xx.......", UpdateAccount),
+    ("xp.......", DeleteAccount),
+    ("x........", TransferAccount),
+    ("xx.......", ViewMembers),
+    ("xx.......", InviteMembers),
+    ("xx.......", UpdateMembers),
+    ("xx.......", RemoveMembers),
+    ("xx.......", ManageRoles),
+    ("xxx......", CreateTeams),
+    ("xxx......", OwnKeys),
+    ("xx.......", ManageKeys),
+    ("xx.......", ChangePlan),
+    ("xx.x.....", ViewBilling),
+    ("xx.x.....", ManageBilling),
+    ("xx.x....x", ViewInvoices),
+    ("xx.x....x", PayInvoices),
+    ("xx.......", ViewUsage),
+    ("xx.......", ViewAudit),
+    ("xx.......", ManageSso),
+    ("xx.......", ManageWebhooks),
+    ("xxx.xxxxx", ViewResources),
+    ("xxx.x.x.x", CreateResources),
+    ("xxx.x.x.x", DeleteResources),
+    ("xxx.x.xxx", UpdateResources),
+    ("xxx.x.xxx", RunResources),
+    ("xx...xxxx", ViewAnalytics),
+];
 
 impl BuiltIn {
-    /// Those that can be granted, in the order in which they are offered.
+    /// In the order of menus.
     pub const GRANTABLE: &[BuiltIn] = &[
         BuiltIn::Admin,
         BuiltIn::Member,
@@ -58,8 +79,7 @@ impl BuiltIn {
         BuiltIn::ProductAdminAll,
     ];
 
-    /// Its id in the API.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             BuiltIn::Owner => "owner",
             BuiltIn::Admin => "admin",
@@ -72,12 +92,12 @@ impl BuiltIn {
             BuiltIn::ProductAdminAll => "product-admin-all",
         }
     }
-    /// By its id in the API.
-    pub fn parse(word: &str) -> Option<BuiltIn> {
-        std::iter::once(BuiltIn::Owner).chain(BuiltIn::GRANTABLE.iter().copied()).find(|it| it.word() == word)
+    pub fn parse(text: &str) -> Option<BuiltIn> {
+        std::iter::once(BuiltIn::Owner)
+            .chain(BuiltIn::GRANTABLE.iter().copied())
+            .find(|role| role.as_str() == text)
     }
-    /// As people say it.
-    pub const fn title(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             BuiltIn::Owner => "Owner",
             BuiltIn::Admin => "Admin",
@@ -90,8 +110,8 @@ impl BuiltIn {
             BuiltIn::ProductAdminAll => "Product admin, all products",
         }
     }
-    /// What it gives, in a sentence.
-    pub const fn says(self) -> &'static str {
+    /// A sentence for the console.
+    pub const fn description(self) -> &'static str {
         match self {
             BuiltIn::Owner => "Everything, and the one who can hand the account over.",
             BuiltIn::Admin => "Everything but ownership: members, roles, plan, bills, usage and settings.",
@@ -108,34 +128,25 @@ impl BuiltIn {
             BuiltIn::ProductAdminAll => "Developer and analyst over all products; sees and pays invoices.",
         }
     }
-    /// How wide it may be granted.
-    pub const fn reaches(self) -> Reaches {
+    pub const fn scope_kind(self) -> ScopeKind {
         match self {
-            BuiltIn::Developer | BuiltIn::Analyst | BuiltIn::ProductAdmin => Reaches::Products,
-            BuiltIn::SourceSpecific => Reaches::Resources,
-            _ => Reaches::Account,
+            BuiltIn::Developer | BuiltIn::Analyst | BuiltIn::ProductAdmin => ScopeKind::Products,
+            BuiltIn::SourceSpecific => ScopeKind::Resources,
+            _ => ScopeKind::Account,
         }
     }
-    /// What it allows. Whether an admin may delete the account is the account's own policy.
+    /// What the role allows. `admins_may_delete` is the account's policy.
     pub const fn permissions(self, admins_may_delete: bool) -> Permissions {
-        match self {
-            BuiltIn::Owner => Permissions::ALL,
-            BuiltIn::Admin if admins_may_delete => {
-                Permissions::ALL.without(Permissions::of(&[TransferAccount]))
+        let (mut held, mut row) = (Permissions::NONE, 0);
+        while row < ROLE_PERMISSIONS.len() {
+            let (marks, permission) = ROLE_PERMISSIONS[row];
+            let mark = marks.as_bytes()[self as usize];
+            if mark == b'x' || (mark == b'p' && admins_may_delete) {
+                held = held.or(Permissions::of(&[permission]));
             }
-            BuiltIn::Admin => Permissions::ALL.without(Permissions::of(&[TransferAccount, DeleteAccount])),
-            BuiltIn::Member => Permissions::of(&[CreateTeams, OwnKeys]).or(Permissions::of(DEVELOPER)),
-            BuiltIn::Accountant => Permissions::of(BILLING),
-            BuiltIn::Developer => Permissions::of(DEVELOPER),
-            BuiltIn::Analyst => Permissions::of(ANALYST),
-            BuiltIn::ProductAdmin => Permissions::of(DEVELOPER).or(Permissions::of(ANALYST)),
-            BuiltIn::SourceSpecific => {
-                Permissions::of(&[ViewAccount, ViewResources, UpdateResources, RunResources, ViewAnalytics])
-            }
-            BuiltIn::ProductAdminAll => Permissions::of(DEVELOPER)
-                .or(Permissions::of(ANALYST))
-                .or(Permissions::of(&[ViewInvoices, PayInvoices])),
+            row += 1;
         }
+        held
     }
 }
 
@@ -143,49 +154,31 @@ impl BuiltIn {
 mod tests {
     use super::*;
 
-    /// The table of the documentation, row by row: owner, admin (policy on), member, accountant, developer, analyst,
-    /// product-admin, source-specific.
-    const TABLE: &str = "
-        account.view     xxxxxxxx
-        account.update   xx......
-        account.delete   xx......
-        account.transfer x.......
-        members.view     xx......
-        members.invite   xx......
-        members.update   xx......
-        members.remove   xx......
-        roles.manage     xx......
-        teams.create     xxx.....
-        keys.own         xxx.....
-        keys.manage      xx......
-        plan.change      xx......
-        billing.view     xx.x....
-        billing.manage   xx.x....
-        invoices.view    xx.x....
-        invoices.pay     xx.x....
-        usage.view       xx......
-        audit.view       xx......
-        sso.manage       xx......
-        webhooks.manage  xx......
-        resources.view   xxx.xxxx
-        resources.create xxx.x.x.
-        resources.delete xxx.x.x.
-        resources.update xxx.x.xx
-        resources.run    xxx.x.xx
-        analytics.view   xx...xxx";
+    #[test]
+    fn each_permission_has_one_row_in_its_order() {
+        let rows: Vec<Permission> = ROLE_PERMISSIONS.iter().map(|row| row.1).collect();
+        assert_eq!(rows, Permission::ALL);
+        assert!(ROLE_PERMISSIONS.iter().all(|row| row.0.len() == 1 + BuiltIn::GRANTABLE.len()));
+        assert_eq!(BuiltIn::Owner.permissions(false), Permissions::ALL);
+    }
 
     #[test]
-    fn built_in_roles_hold_what_the_table_says() {
-        use BuiltIn::*;
-        let roles = [Owner, Admin, Member, Accountant, Developer, Analyst, ProductAdmin, SourceSpecific];
-        let rows: Vec<&str> = TABLE.split_whitespace().collect();
-        assert_eq!(rows.len(), 2 * Permission::ALL.len());
-        for row in rows.chunks(2) {
-            let permission = Permission::parse(row[0]).expect(row[0]);
-            for (role, mark) in roles.iter().zip(row[1].chars()) {
-                assert_eq!(role.permissions(true).has(permission), mark == 'x', "{role:?} {}", row[0]);
-            }
-        }
-        assert!(!Admin.permissions(false).has(DeleteAccount));
+    fn only_the_policy_lets_admins_delete_the_account() {
+        let (with, without) = (BuiltIn::Admin.permissions(true), BuiltIn::Admin.permissions(false));
+        assert_eq!(with.without(without), Permissions::of(&[DeleteAccount]));
+        assert_eq!(Permissions::ALL.without(with), Permissions::of(&[TransferAccount]));
+        assert!(
+            BuiltIn::GRANTABLE
+                .iter()
+                .all(|role| { *role == BuiltIn::Admin || role.permissions(true) == role.permissions(false) })
+        );
+    }
+
+    #[test]
+    fn a_product_admin_is_a_developer_and_an_analyst() {
+        let of = |role: BuiltIn| role.permissions(true);
+        assert_eq!(of(BuiltIn::ProductAdmin), of(BuiltIn::Developer).or(of(BuiltIn::Analyst)));
+        let more = Permissions::of(&[ViewInvoices, PayInvoices]);
+        assert_eq!(of(BuiltIn::ProductAdminAll), of(BuiltIn::ProductAdmin).or(more));
     }
 }

@@ -1,4 +1,5 @@
-//! Text that people type, parsed at the door: nothing below checks it again.
+//! Types for text that people type. They are parsed where they enter the program; nothing below checks them again. Also: how
+//! numbers and names are shown, and what search compares.
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::{
@@ -6,41 +7,40 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
-/// Why a field was refused: a stable code for programs, a sentence for people.
+/// Why a value is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable: `required`, `too_long`, `invalid`, …
+pub struct ValidationError {
+    /// Stable, for programs: `required`, `too_long`, `invalid`, …
     pub code: &'static str,
-    /// What to do about it.
+    /// A sentence that says what to do.
     pub detail: String,
 }
 
-/// A refusal from a code and a sentence.
-pub fn refuse<T>(code: &'static str, detail: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { code, detail: detail.into() })
+pub fn refuse<T>(code: &'static str, detail: impl Into<String>) -> Result<T, ValidationError> {
+    Err(ValidationError { code, detail: detail.into() })
 }
 
-/// A name of a person, an account, a role or a key: one line, 1 to 100 characters, no control characters.
+/// The name of a user, an account, a role or a key: one line of 1 to 100 characters, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Name(String);
 
-/// What `Name::parse` takes, as far as a pattern can say it in every dialect: one visible line with a letter of a common script or
-/// a digit in it.
+/// What `Name::parse` accepts, as far as a pattern can say it that every dialect of regular expressions understands: one visible
+/// line with a digit or a letter of a common script.
 const PATTERN: &str = r"^[^\u0000-\u001F\u007F-\u009F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*[0-9A-Za-z\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02AF\u0400-\u0481\u05D0-\u05EA\u0620-\u063F\u0904-\u0939\u0E01-\u0E30\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3][^\u0000-\u001F\u007F-\u009F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069\uFEFF]*$";
 
 impl PartialSchema for Name {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
-        let says = "A name: one line of 1 to 100 characters, with a letter or a digit in it.";
-        let text = text.min_length(Some(1)).max_length(Some(100)).description(Some(says));
+        let description = "A name: one line of 1 to 100 characters, with a letter or a digit in it.";
+        let text = text.min_length(Some(1)).max_length(Some(100)).description(Some(description));
         text.examples(["Northlight Studios"]).into()
     }
 }
 impl ToSchema for Name {}
 
 impl Name {
-    /// Trims, and joins runs of white space.
-    pub fn parse(text: &str) -> Result<Name, Refusal> {
+    /// Trims, and collapses runs of white space.
+    pub fn parse(text: &str) -> Result<Name, ValidationError> {
         let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if name.is_empty() {
             return refuse("required", "Enter a name.");
@@ -48,14 +48,13 @@ impl Name {
         if name.chars().count() > 100 {
             return refuse("too_long", "A name has at most 100 characters.");
         }
-        if name.chars().any(|it| it.is_control() || is_invisible(it))
+        if name.chars().any(|char| char.is_control() || is_invisible(char))
             || !name.chars().any(char::is_alphanumeric)
         {
             return refuse("invalid", "A name needs a letter or a digit, and no control characters.");
         }
         Ok(Name(name))
     }
-    /// As typed, tidied.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,88 +65,90 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// Direction overrides and zero-width characters, with which one name can pass for another. The joiners that scripts
-/// and emoji need stay.
-fn is_invisible(it: char) -> bool {
-    matches!(it, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Direction overrides and zero-width characters, with which one name can imitate another. The joiners that scripts and emoji
+/// need are allowed.
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// An e-mail address: as typed, and the key by which it is compared.
+/// An e-mail address as typed, and the key by which addresses are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Email {
+pub struct EmailAddress {
     typed: String,
     #[serde(skip)]
     key: String,
 }
 
-impl Email {
-    /// A full address of at most 254 bytes whose domain has a dot, or is `localhost`.
-    pub fn parse(text: &str) -> Result<Email, Refusal> {
+impl EmailAddress {
+    /// Accepts at most 254 bytes. The domain needs a dot, or is `localhost`.
+    pub fn parse(text: &str) -> Result<EmailAddress, ValidationError> {
         let typed: String = text.trim().nfc().collect();
         if typed.is_empty() {
             return refuse("required", "Enter an e-mail address.");
         }
-        let shown = shorten(&typed, 60);
+        let shortened = shorten(&typed, 60);
         if typed.len() > 254 {
-            return refuse("too_long", format!("“{shown}” is too long for an address."));
+            return refuse("too_long", format!("“{shortened}” is too long for an address."));
         }
-        let whole = typed.parse::<lettre::Address>().is_ok()
-            && !typed.chars().any(|it| {
-                it.is_control() || it.is_whitespace() || is_invisible(it) || "\"<>(),;:\\[]".contains(it)
+        let is_valid = typed.parse::<lettre::Address>().is_ok()
+            && !typed.chars().any(|char| {
+                char.is_control()
+                    || char.is_whitespace()
+                    || is_invisible(char)
+                    || "\"<>(),;:\\[]".contains(char)
             })
             && typed.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && has_dots(domain));
-        if !whole {
-            return refuse("invalid", format!("“{shown}” is not a full address."));
+        if !is_valid {
+            return refuse("invalid", format!("“{shortened}” is not a full address."));
         }
         let key = typed.to_lowercase();
-        Ok(Email { typed, key })
+        Ok(EmailAddress { typed, key })
     }
-    /// As typed.
     pub fn as_str(&self) -> &str {
         &self.typed
     }
-    /// Equal for equal addresses.
+    /// Lower case.
     pub fn key(&self) -> &str {
         &self.key
     }
-    /// What stands before the `@`, made a name of: for people who have not told theirs.
+    /// The part before the `@`: a name for people who have not given theirs.
     pub fn local(&self) -> &str {
         self.typed.split('@').next().unwrap_or(&self.typed)
     }
 }
-impl std::fmt::Display for Email {
+impl std::fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.typed.fmt(f)
     }
 }
 
 fn has_dots(domain: &str) -> bool {
-    domain == "localhost" || (domain.contains('.') && domain.split('.').all(|it| !it.is_empty()))
+    domain == "localhost" || (domain.contains('.') && domain.split('.').all(|label| !label.is_empty()))
 }
 
-/// The first `most` characters, and an ellipsis where there were more.
-pub fn shorten(text: &str, most: usize) -> String {
-    let clean: String = text.chars().filter(|it| !it.is_control()).collect();
-    if clean.chars().count() <= most { clean } else { clean.chars().take(most).chain(['…']).collect() }
+/// The first `max` characters, with an ellipsis if there were more. Control characters are removed.
+pub fn shorten(text: &str, max: usize) -> String {
+    let clean: String = text.chars().filter(|char| !char.is_control()).collect();
+    if clean.chars().count() <= max { clean } else { clean.chars().take(max).chain(['…']).collect() }
 }
 
-/// Addresses out of whatever was pasted: commas, semicolons, white space, new lines, `Name <a@b>`. In the order given,
-/// each once.
+/// Splits pasted text into addresses, each once and in the order given: at commas, semicolons, white space and new lines.
+/// Understands `Name <a@b>`.
 pub fn addresses(text: &str) -> Vec<String> {
     addresses_and_repeats(text).0
 }
 
-/// The same, and how many were left out because they were there already.
+/// Like `addresses`, and how many were left out because they were repeated.
 pub fn addresses_and_repeats(text: &str) -> (Vec<String>, usize) {
     let mut found: Vec<String> = vec![];
     let mut repeats = 0;
     let mut seen = std::collections::HashSet::new();
-    let mut keep = |it: &str| {
-        let it = it.trim_matches(|it: char| "\"'.".contains(it));
-        if it.is_empty() {
-        } else if seen.insert(it.to_lowercase()) {
-            found.push(it.to_owned());
+    let mut keep = |entry: &str| {
+        let entry = entry.trim_matches(|char: char| "\"'.".contains(char));
+        if entry.is_empty() {
+        } else if seen.insert(entry.to_lowercase()) {
+            found.push(entry.to_owned());
         } else {
             repeats += 1;
         }
@@ -164,13 +165,13 @@ pub fn addresses_and_repeats(text: &str) -> (Vec<String>, usize) {
     (found, repeats)
 }
 
-/// Without quoted names, whose commas would cut an entry in two.
+/// Removes quoted names, whose commas would split an entry.
 fn unquoted(text: &str) -> String {
     let parts = text.split('"').enumerate();
-    parts.filter(|(at, it)| at % 2 == 0 || it.contains('@')).map(|(_, it)| it).collect()
+    parts.filter(|(at, part)| at % 2 == 0 || part.contains('@')).map(|(_, part)| part).collect()
 }
 
-/// A number as people read it: `12,345`.
+/// Groups digits in threes: `12,345`.
 pub fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::from(if number < 0 { "-" } else { "" });
@@ -183,14 +184,24 @@ pub fn grouped(number: i64) -> String {
     text
 }
 
-/// So many of something: `1 member`, `2,000 members`.
-pub fn counted(number: i64, one: &str) -> String {
-    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+/// Groups digits of a number that was counted up to `most` only: `1,000+` for more than 1,000.
+pub fn grouped_up_to(most: i64, number: i64) -> String {
+    if number > most { format!("{}+", grouped(most)) } else { grouped(number) }
 }
 
-/// What a person is found by, all of it folded: the address, and the name from each of its words on. So a prefix of any
-/// word finds them, and so does a prefix of the words in their order.
-pub fn search_words(name: &str, email: &Email) -> Vec<String> {
+/// A number and a noun: `1 member`, `2,000 members`.
+pub fn counted(number: i64, singular: &str) -> String {
+    format!("{} {singular}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `counted` for a number that was counted up to `most` only: `1,000+ members`.
+pub fn counted_up_to(most: i64, number: i64, singular: &str) -> String {
+    if number > most { format!("{}+ {singular}s", grouped(most)) } else { counted(number, singular) }
+}
+
+/// What the search for a person compares prefixes with, all folded: the address, and the name from each of its words on. So a
+/// prefix of any word finds them, and so do several words in their order.
+pub fn search_words(name: &str, email: &EmailAddress) -> Vec<String> {
     let mut words = name_words(name);
     words.push(email.key().to_owned());
     words.sort();
@@ -198,7 +209,7 @@ pub fn search_words(name: &str, email: &Email) -> Vec<String> {
     words
 }
 
-/// A name, folded, from each of its words on.
+/// A folded name, from each of its words on: `ada byron` and `byron`.
 pub fn name_words(name: &str) -> Vec<String> {
     let name = search_term(name);
     let starts =
@@ -206,28 +217,33 @@ pub fn name_words(name: &str) -> Vec<String> {
     starts.map(|at| name[at..].chars().take(64).collect()).collect()
 }
 
-/// What somebody searches for, as names are stored: words of letters and digits, one space between.
+/// Normalizes a search as names are stored: folded words of letters and digits, with one space between.
 pub fn search_term(text: &str) -> String {
     let folded = fold(text);
-    folded.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
+    folded
+        .split(|char: char| !char.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-/// Lower case, no accents: for searching and sorting, never for identity.
+/// Lower case without accents: for searching and sorting, never for identity.
 pub fn fold(text: &str) -> String {
-    let plain =
-        text.nfkd().filter(|it| !unicode_normalization::char::is_combining_mark(*it) && !it.is_control());
+    let plain = text
+        .nfkd()
+        .filter(|char| !unicode_normalization::char::is_combining_mark(*char) && !char.is_control());
     let mut folded = String::with_capacity(text.len());
-    for it in plain.flat_map(char::to_lowercase) {
-        match SPELLED.iter().find(|(letter, _)| *letter == it) {
-            Some((_, plainly)) => folded.push_str(plainly),
-            None => folded.push(it),
+    for char in plain.flat_map(char::to_lowercase) {
+        match TRANSLITERATIONS.iter().find(|(letter, _)| *letter == char) {
+            Some((_, ascii)) => folded.push_str(ascii),
+            None => folded.push(char),
         }
     }
     folded
 }
 
-/// Letters that are no others with accents, as they are typed where they are missing.
-const SPELLED: [(char, &str); 9] = [
+/// Letters that do not decompose, as people type them who do not have them.
+const TRANSLITERATIONS: [(char, &str); 9] = [
     ('ß', "ss"),
     ('æ', "ae"),
     ('œ', "oe"),
@@ -239,7 +255,7 @@ const SPELLED: [(char, &str); 9] = [
     ('ı', "i"),
 ];
 
-/// An account's word in addresses: `a-z`, `0-9` and single hyphens, 2 to 40 characters, not one of ours.
+/// The name of an account in URLs: `a-z`, `0-9` and single hyphens, 2 to 40 characters, not a reserved word.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 2, max_length = 40, pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$", example = "north-light")]
 pub struct Slug(String);
@@ -261,18 +277,17 @@ const RESERVED: &[&str] = &[
 ];
 
 impl Slug {
-    /// As typed.
-    pub fn parse(text: &str) -> Result<Slug, Refusal> {
+    pub fn parse(text: &str) -> Result<Slug, ValidationError> {
         let slug = text.trim();
-        let fits = (2..=40).contains(&slug.len())
-            && slug.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+        let is_valid = (2..=40).contains(&slug.len())
+            && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !slug.starts_with('-')
             && !slug.ends_with('-')
             && !slug.contains("--");
         if slug.is_empty() {
             return refuse("required", "Enter a short name for addresses.");
         }
-        if !fits {
+        if !is_valid {
             return refuse(
                 "invalid",
                 "Use 2 to 40 small letters, digits and single hyphens, such as “north-light”.",
@@ -283,30 +298,29 @@ impl Slug {
         }
         Ok(Slug(slug.to_owned()))
     }
-    /// A slug made of a name, with `mark` behind it when the plain one is taken.
-    pub fn of(name: &str, mark: Option<&str>) -> Slug {
-        let room = 40 - mark.map_or(0, |it| it.len() + 1);
+    /// Derives a slug from a name, with a suffix if the plain one is taken.
+    pub fn of(name: &str, suffix: Option<&str>) -> Slug {
+        let room = 40 - suffix.map_or(0, |suffix| suffix.len() + 1);
         let mut slug = String::new();
-        for it in fold(name).chars() {
+        for char in fold(name).chars() {
             if slug.len() >= room {
                 break;
             }
-            if it.is_ascii_alphanumeric() {
-                slug.push(it);
+            if char.is_ascii_alphanumeric() {
+                slug.push(char);
             } else if !slug.is_empty() && !slug.ends_with('-') {
                 slug.push('-');
             }
         }
         let mut slug = slug.trim_end_matches('-').to_owned();
-        if slug.len() < 2 || (mark.is_none() && RESERVED.contains(&slug.as_str())) {
+        if slug.len() < 2 || (suffix.is_none() && RESERVED.contains(&slug.as_str())) {
             slug = format!("account-{slug}").trim_end_matches('-').to_owned();
         }
-        if let Some(mark) = mark {
-            slug = format!("{slug}-{mark}");
+        if let Some(suffix) = suffix {
+            slug = format!("{slug}-{suffix}");
         }
         Slug(slug)
     }
-    /// The word.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -317,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pasted_lists_come_apart() {
+    fn pasted_lists_are_split() {
         let text = "Ada Byron <ada@x.test>, bob@x.test;cy@x.test\r\n\"Dan, the man\" <dan@x.test> ADA@x.test  eve@x.test";
         let found = addresses(text);
         assert_eq!(found, ["ada@x.test", "bob@x.test", "cy@x.test", "dan@x.test", "eve@x.test"]);
@@ -326,9 +340,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_whole_or_refused() {
+    fn only_full_addresses_are_valid() {
         for good in ["ada@acme.test", "Ada.B+x@Acme.TEST", "a@localhost", "é@exämple.test"] {
-            assert!(Email::parse(good).is_ok(), "{good}");
+            assert!(EmailAddress::parse(good).is_ok(), "{good}");
         }
         let long = format!("{}@x.test", "a".repeat(260));
         for bad in [
@@ -342,11 +356,11 @@ mod tests {
             "a\r\nBcc: b@x.test",
             &long,
         ] {
-            assert!(Email::parse(bad).is_err(), "{bad}");
+            assert!(EmailAddress::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(
-            Email::parse("ADA@acme.test").unwrap().key(),
-            Email::parse("ada@ACME.test").unwrap().key()
+            EmailAddress::parse("ADA@acme.test").unwrap().key(),
+            EmailAddress::parse("ada@ACME.test").unwrap().key()
         );
     }
 
@@ -361,8 +375,8 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_found_by_any_word() {
-        let email = Email::parse("Ada@x.test").unwrap();
+    fn search_words_begin_at_each_word() {
+        let email = EmailAddress::parse("Ada@x.test").unwrap();
         let words = search_words("Ada Łovelace-Bÿron", &email);
         assert_eq!(words, ["ada lovelace byron", "ada@x.test", "byron", "lovelace byron"]);
     }
@@ -374,18 +388,21 @@ mod tests {
             assert_eq!(grouped(number), text);
         }
         assert_eq!((counted(1, "team"), counted(0, "team")), ("1 team".into(), "0 teams".into()));
+        assert_eq!((grouped_up_to(1000, 1000), grouped_up_to(1000, 1001)), ("1,000".into(), "1,000+".into()));
+        assert_eq!(counted_up_to(1000, 2000, "key"), "1,000+ keys");
+        assert_eq!(counted_up_to(1000, 1, "key"), "1 key");
     }
 
     #[test]
-    fn slugs_come_from_names() {
+    fn slugs_are_derived_from_names() {
         assert_eq!(Slug::of("Northlight Studios!", None).as_str(), "northlight-studios");
         assert_eq!(Slug::of("Éclair & Søn", Some("x7")).as_str(), "eclair-son-x7");
         assert_eq!(Slug::of("日本", None).as_str(), "account");
         assert_eq!(Slug::of("API", None).as_str(), "account-api");
         for name in ["a", "-", "me", "x".repeat(99).as_str(), "日本 9"] {
-            for mark in [None, Some("k3f9")] {
-                let made = Slug::of(name, mark);
-                assert_eq!(Slug::parse(made.as_str()), Ok(made.clone()), "{name}");
+            for suffix in [None, Some("k3f9")] {
+                let slug = Slug::of(name, suffix);
+                assert_eq!(Slug::parse(slug.as_str()), Ok(slug.clone()), "{name}");
             }
         }
     }

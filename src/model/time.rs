@@ -1,62 +1,58 @@
-//! Instants: microseconds since 1970 UTC, the same on both engines.
+//! Instants, stored as microseconds since 1970 UTC on both engines.
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// An instant. Written as RFC 3339 in UTC.
+/// An instant: RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, ToSchema)]
 #[sqlx(transparent)]
 #[schema(value_type = String, format = DateTime, example = "2026-10-01T09:30:00Z")]
 pub struct Time(pub i64);
 
-/// One minute.
 pub const MINUTE: Duration = Duration::from_secs(60);
-/// One hour.
 pub const HOUR: Duration = Duration::from_secs(3600);
-/// 24 hours.
 pub const DAY: Duration = Duration::from_secs(86_400);
 
 impl Time {
-    /// This much later; stays at the end of time rather than wrap.
+    /// Saturates instead of wrapping.
     #[must_use]
     pub fn plus(self, by: Duration) -> Time {
         Time(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
-    /// This much earlier.
     #[must_use]
     pub fn minus(self, by: Duration) -> Time {
         Time(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
-    /// How long after `earlier`; nothing if before it.
+    /// Zero if `self` is before `earlier`.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
-    /// Reads RFC 3339 with any offset.
+    /// Parses RFC 3339 with any offset.
     pub fn parse(text: &str) -> Option<Time> {
-        text.parse::<Timestamp>().ok().map(|it| Time(it.as_microsecond()))
+        text.parse::<Timestamp>().ok().map(|time| Time(time.as_microsecond()))
     }
-    /// The end of a day (its last second) in a zone, from `2026-11-21`.
+    /// The last second of a day such as `2026-11-21` in a zone.
     pub fn end_of_day(date: &str, zone: &TimeZone) -> Option<Time> {
         let date: jiff::civil::Date = date.parse().ok()?;
         let end = date.at(23, 59, 59, 0).to_zoned(zone.clone()).ok()?;
         Some(Time(end.timestamp().as_microsecond()))
     }
-    /// The first instant of a day in a zone, and that of the next one.
+    /// The first instants of a day and of the day after, in a zone.
     pub fn day_span(date: &str, zone: &TimeZone) -> Option<(Time, Time)> {
         let date: jiff::civil::Date = date.parse().ok()?;
-        let start = |it: jiff::civil::Date| {
-            let start = it.to_zoned(zone.clone()).ok()?;
+        let start = |date: jiff::civil::Date| {
+            let start = date.to_zoned(zone.clone()).ok()?;
             Some(Time(start.timestamp().as_microsecond()))
         };
         Some((start(date)?, start(date.tomorrow().ok()?)?))
     }
-    /// The same time of day, so many months later in UTC; the last day of a month that is too short.
+    /// The same day of a later month in UTC, or the last day of a month that is too short.
     #[must_use]
     pub fn plus_months(self, months: u8) -> Time {
         let now = self.stamp().to_zoned(TimeZone::UTC);
         let later = now.checked_add(jiff::Span::new().months(months));
-        later.map_or(Time(i64::MAX), |it| Time(it.timestamp().as_microsecond()))
+        later.map_or(Time(i64::MAX), |time| Time(time.timestamp().as_microsecond()))
     }
     fn stamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::MAX)
@@ -64,7 +60,7 @@ impl Time {
     fn civil(self, zone: &TimeZone) -> DateTime {
         zone.to_datetime(self.stamp())
     }
-    /// For `<time datetime>`, which takes no more than milliseconds.
+    /// For `<time datetime>`, which takes at most milliseconds: whole seconds.
     pub fn iso(self) -> String {
         let at = self.civil(&TimeZone::UTC);
         let mut text = String::with_capacity(20);
@@ -90,7 +86,7 @@ impl Time {
     pub fn day(self, zone: &TimeZone) -> String {
         day(self.civil(zone))
     }
-    /// Both: for machines, and for people.
+    /// Both `date` and `day`.
     pub fn date_and_day(self, zone: &TimeZone) -> [String; 2] {
         let at = self.civil(zone);
         [date(at), day(at)]
@@ -107,7 +103,7 @@ impl Time {
     pub fn second(self, zone: &TimeZone) -> String {
         self.stamp().to_zoned(zone.clone()).strftime("%b %-d, %Y, %H:%M:%S").to_string()
     }
-    /// `November 21, 2026, 14:32 (UTC)`: for mails, whose reader's zone is not known.
+    /// `November 21, 2026, 14:32 (UTC)`: for mails, because the reader's zone is unknown.
     pub fn in_words(self) -> String {
         self.stamp().strftime("%B %-d, %Y, %H:%M (UTC)").to_string()
     }
@@ -153,7 +149,7 @@ fn day(at: DateTime) -> String {
     text
 }
 
-/// A number of at least so many digits: pages show many dates, and a pattern is read each time.
+/// Appends a zero-padded number. By hand because pages show many dates, and `strftime` parses its pattern each time.
 fn push(text: &mut String, number: i32, width: u32) {
     let mut unit = 10_i32.pow(width - 1);
     while number / unit >= 10 {
@@ -165,7 +161,7 @@ fn push(text: &mut String, number: i32, width: u32) {
     }
 }
 
-/// A zone by its IANA name; UTC where it is not known.
+/// A zone by its IANA name, or UTC if the name is unknown.
 pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
@@ -175,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_patterns() {
+    fn handmade_dates_equal_strftime() {
         let zones = ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia"].map(zone);
         for seconds in (-1_000_000_000..4_000_000_000_i64).step_by(9_999_991) {
             let at = Time(seconds * 1_000_000 + 123_456);

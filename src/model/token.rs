@@ -1,41 +1,34 @@
-//! What a service token is for.
+//! Service tokens: what the platform's own back end may do here.
 use serde::{Deserialize, Serialize};
 
-/// One thing that the platform's back end does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// Verifies keys.
+pub enum TokenScope {
     Verify,
-    /// Reports usage.
     Usage,
 }
 
-impl Scope {
-    /// All of them.
-    pub const ALL: [Scope; 2] = [Scope::Verify, Scope::Usage];
+impl TokenScope {
+    pub const ALL: [TokenScope; 2] = [TokenScope::Verify, TokenScope::Usage];
 
-    /// Its word: `verify`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Scope::Verify => "verify",
-            Scope::Usage => "usage",
+            TokenScope::Verify => "verify",
+            TokenScope::Usage => "usage",
         }
     }
-    /// What it lets a program do, in words.
-    pub const fn says(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
-            Scope::Verify => "Verify API keys",
-            Scope::Usage => "Report usage",
+            TokenScope::Verify => "Verify API keys",
+            TokenScope::Usage => "Report usage",
         }
     }
-    /// By its word.
-    pub fn parse(word: &str) -> Option<Scope> {
-        Scope::ALL.into_iter().find(|it| it.word() == word)
+    pub fn parse(text: &str) -> Option<TokenScope> {
+        TokenScope::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 }
 
-/// What a token is for.
+/// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scopes {
     verify: bool,
@@ -43,49 +36,41 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// Everything.
     pub const ALL: Scopes = Scopes { verify: true, usage: true };
 
-    /// These.
-    pub fn of(all: &[Scope]) -> Scopes {
-        Scopes { verify: all.contains(&Scope::Verify), usage: all.contains(&Scope::Usage) }
+    pub fn of(all: &[TokenScope]) -> Scopes {
+        Scopes { verify: all.contains(&TokenScope::Verify), usage: all.contains(&TokenScope::Usage) }
     }
-    /// Whether this one is among them.
-    pub const fn has(self, it: Scope) -> bool {
-        match it {
-            Scope::Verify => self.verify,
-            Scope::Usage => self.usage,
+    pub const fn has(self, scope: TokenScope) -> bool {
+        match scope {
+            TokenScope::Verify => self.verify,
+            TokenScope::Usage => self.usage,
         }
     }
-    /// One by one.
-    pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |it| self.has(*it))
+    pub fn iter(self) -> impl Iterator<Item = TokenScope> {
+        TokenScope::ALL.into_iter().filter(move |scope| self.has(*scope))
     }
-    /// From a JSON array of words. What is not known is not granted.
+    /// From a JSON array. Unknown scopes are ignored: they grant nothing.
     pub fn from_json(json: &str) -> Scopes {
         let words: Vec<String> = serde_json::from_str(json).unwrap_or_default();
-        Scopes::of(&words.iter().filter_map(|it| Scope::parse(it)).collect::<Vec<_>>())
+        Scopes::of(&words.iter().filter_map(|word| TokenScope::parse(word)).collect::<Vec<_>>())
     }
-    /// A JSON array of words.
     pub fn to_json(self) -> String {
-        serde_json::json!(self.iter().map(Scope::word).collect::<Vec<_>>()).to_string()
+        serde_json::json!(self.iter().map(TokenScope::as_str).collect::<Vec<_>>()).to_string()
     }
 }
 
-/// A scope as a type, so that a handler's signature can ask for it.
-pub trait Serves: Send + Sync + 'static {
-    /// Which.
-    const SCOPE: Scope;
+/// What a gate requires of a service token, as a type, so that a handler's signature says it.
+pub trait NeedsScope: Send + Sync + 'static {
+    const SCOPE: TokenScope;
 }
 
-/// The gate for verifying keys.
 pub struct VerifyKeys;
-impl Serves for VerifyKeys {
-    const SCOPE: Scope = Scope::Verify;
+impl NeedsScope for VerifyKeys {
+    const SCOPE: TokenScope = TokenScope::Verify;
 }
 
-/// The gate for reporting usage.
 pub struct ReportUsage;
-impl Serves for ReportUsage {
-    const SCOPE: Scope = Scope::Usage;
+impl NeedsScope for ReportUsage {
+    const SCOPE: TokenScope = TokenScope::Usage;
 }

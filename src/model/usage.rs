@@ -1,100 +1,97 @@
-//! Usage: what is reported, by what it is summed, and who sees how much of it.
+//! Usage: reported events, the dimensions of reports, and how much of it a member may see.
 pub mod event;
 
-use super::{access::Entry, id::UserId, permission::Permission};
+use super::{access::Access, id::UserId, permission::Permission};
 use uuid::Uuid;
 
-/// By what usage is summed.
+/// What usage is grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Axis {
-    /// The day.
+pub enum Dimension {
     Day,
-    /// The product.
     Product,
-    /// Who made the key.
+    /// The owner of the key.
     Member,
-    /// The key.
     Key,
-    /// The team whose account it was.
+    /// The team that used it.
     Team,
-    /// The model.
     Model,
-    /// The resource.
     Resource,
 }
 
-impl Axis {
-    /// All of them, in the order of their columns.
-    pub const ALL: [Axis; 7] =
-        [Axis::Day, Axis::Product, Axis::Member, Axis::Key, Axis::Team, Axis::Model, Axis::Resource];
+impl Dimension {
+    /// In the order of columns.
+    pub const ALL: [Dimension; 7] = [
+        Dimension::Day,
+        Dimension::Product,
+        Dimension::Member,
+        Dimension::Key,
+        Dimension::Team,
+        Dimension::Model,
+        Dimension::Resource,
+    ];
 
-    /// Its word: `member`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Axis::Day => "day",
-            Axis::Product => "product",
-            Axis::Member => "member",
-            Axis::Key => "key",
-            Axis::Team => "team",
-            Axis::Model => "model",
-            Axis::Resource => "resource",
+            Dimension::Day => "day",
+            Dimension::Product => "product",
+            Dimension::Member => "member",
+            Dimension::Key => "key",
+            Dimension::Team => "team",
+            Dimension::Model => "model",
+            Dimension::Resource => "resource",
         }
     }
-    /// As people say it, of many.
     pub const fn plural(self) -> &'static str {
         match self {
-            Axis::Day => "Days",
-            Axis::Product => "Products",
-            Axis::Member => "Members",
-            Axis::Key => "API keys",
-            Axis::Team => "Teams",
-            Axis::Model => "Models",
-            Axis::Resource => "Resources",
+            Dimension::Day => "Days",
+            Dimension::Product => "Products",
+            Dimension::Member => "Members",
+            Dimension::Key => "API keys",
+            Dimension::Team => "Teams",
+            Dimension::Model => "Models",
+            Dimension::Resource => "Resources",
         }
     }
-    /// By its word.
-    pub fn parse(word: &str) -> Option<Axis> {
-        Axis::ALL.into_iter().find(|it| it.word() == word)
+    pub fn parse(text: &str) -> Option<Dimension> {
+        Dimension::ALL.into_iter().find(|dimension| dimension.as_str() == text)
     }
 }
 
-/// How much of an account's usage somebody sees.
+/// The part of an account's usage that a member may see: the union of the fields, within `only`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
-    /// All of it.
+pub struct VisibleUsage {
     pub all: bool,
-    /// All of these products.
     pub products: Vec<String>,
-    /// That of these resources.
     pub resources: Vec<Uuid>,
-    /// That of this person's keys.
+    /// The usage of this user's keys.
     pub own: Option<UserId>,
-    /// Nothing but that of these resources: what an API key was made for.
+    /// The resources that the API key is limited to, if it is.
     pub only: Option<Vec<Uuid>>,
-    /// The teams' too.
+    /// Includes the usage of teams.
     pub teams: bool,
 }
 
-impl Sight {
-    /// What somebody sees, where they are; what is missing if they see nothing.
-    pub fn of(who: &Entry) -> Result<Sight, Permission> {
-        let analytics = who.rights.reach(Permission::ViewAnalytics);
-        let all = who.may(Permission::ViewUsage) || (analytics.all && who.may(Permission::ViewAnalytics));
-        let own = who.may(Permission::OwnKeys).then_some(who.person.id);
-        let sight = Sight {
+impl VisibleUsage {
+    /// Fails with a missing permission if nothing is visible.
+    pub fn of(access: &Access) -> Result<VisibleUsage, Permission> {
+        let analytics = access.rights.reach(Permission::ViewAnalytics);
+        let all =
+            access.may(Permission::ViewUsage) || (analytics.all && access.may(Permission::ViewAnalytics));
+        let own = access.user_id().filter(|_| access.may(Permission::OwnKeys));
+        let visible = VisibleUsage {
             all,
             products: analytics.products,
             resources: analytics.ids,
             own,
             only: analytics.only,
-            teams: who.leads_teams() && who.may(Permission::ViewUsage),
+            teams: access.leads_teams() && access.may(Permission::ViewUsage),
         };
-        if sight.is_blind() { Err(Permission::ViewUsage) } else { Ok(sight) }
+        if visible.is_empty() { Err(Permission::ViewUsage) } else { Ok(visible) }
     }
-    fn is_blind(&self) -> bool {
+    fn is_empty(&self) -> bool {
         !self.all && self.products.is_empty() && self.resources.is_empty() && self.own.is_none()
     }
-    /// Whether it is the usage of one's own keys, and no other.
+    /// Whether it is limited to one's own keys.
     pub fn is_own(&self) -> bool {
         !self.all && self.products.is_empty() && self.resources.is_empty()
     }

@@ -1,11 +1,10 @@
-//! What a gateway is told about a key: one verdict, the first that applies.
+//! The verdict on an API key that a gateway asks about: the first that applies.
 use super::{
     account::Kind,
-    brief::Brief,
-    grant::{Grant, Over, Rights},
+    grant::{Grant, GrantScope, Rights},
     id::{AccountId, KeyId, ResourceId, UserId},
     permission::Permission,
-    resource::{Place, Visibility},
+    resource::{ResourceTarget, Visibility},
     time::Time,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -19,31 +18,28 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-/// In the order in which they are asked for.
+/// In the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(example = "VALID")]
 pub enum Verdict {
     /// No such key.
     NotFound,
-    /// Revoked, or its member left.
+    /// Revoked, or its member was removed.
     Revoked,
-    /// Its time is over.
     Expired,
-    /// Its member is suspended, or their membership's time is over; there, or in the organization above.
+    /// Its membership is suspended or over, in its account or in the organization above.
     Suspended,
-    /// The key or its member may not do this, or not there.
+    /// The key or its member lacks the permission, or the resource is out of reach.
     Forbidden,
     /// A hard budget is used up.
     QuotaExceeded,
     /// The account's rate limit is reached.
     RateLimited,
-    /// Let it pass.
     Valid,
 }
 
 impl Verdict {
-    /// All of them.
     pub const ALL: [Verdict; 8] = [
         Verdict::NotFound,
         Verdict::Revoked,
@@ -54,8 +50,7 @@ impl Verdict {
         Verdict::RateLimited,
         Verdict::Valid,
     ];
-    /// Its word: `NOT_FOUND`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Verdict::NotFound => "NOT_FOUND",
             Verdict::Revoked => "REVOKED",
@@ -69,147 +64,136 @@ impl Verdict {
     }
 }
 
-/// A key, as it was when it was read. What depends on the time is judged at each answer.
+/// A key as it was read. Whatever depends on the time is decided at each check.
 #[derive(Debug)]
-pub struct Known {
-    /// Which.
+pub struct CachedKey {
     pub id: KeyId,
-    /// Whether it was revoked.
     pub is_revoked: bool,
-    /// When it ends.
     pub expires_at: Option<Time>,
-    /// Whose it is, and where.
-    pub seat: Seat,
-    /// Until when a hard budget of its is used up: the end of that month.
+    pub member: KeyMember,
+    /// Exclusive: the end of the month in which a hard budget is used up.
     pub spent_until: Option<Time>,
 }
 
-/// An account, as gateways are told of it. All keys of it share one.
+/// What gateways are told about an account. All of its keys share one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Home {
-    /// Which.
+pub struct KeyAccount {
     pub id: AccountId,
-    /// Its word in addresses.
     pub slug: String,
-    /// What kind it is.
     pub kind: Kind,
-    /// Its plan, or its payer's.
+    /// The plan of its payer.
     pub plan: String,
-    /// Who pays for it: itself, or a team's parent.
+    /// The account itself, or the parent of a team.
     pub payer: AccountId,
-    /// Whether the payer is an organization above, whose suspensions hold here.
+    /// Whether the payer is an organization above, whose suspensions apply here, too.
     pub is_under_organization: bool,
 }
 
-/// A member in an account, with what a key of theirs may do there.
+/// The member whose key it is, and what the key may do.
 #[derive(Debug)]
-pub struct Seat {
-    /// The account.
-    pub home: Arc<Home>,
-    /// Who; none when they are gone.
-    pub user: Option<(UserId, Brief)>,
-    /// Their membership; none when it was removed.
-    pub own: Option<Term>,
-    /// Their membership in the organization above.
-    pub above: Option<Term>,
-    /// What they may do with the key; grants whose time is over may be among them. Shared by who may do the same.
+pub struct KeyMember {
+    pub account: Arc<KeyAccount>,
+    /// With their address; `None` for a deleted user.
+    pub user: Option<(UserId, Arc<str>)>,
+    /// `None` if it was removed.
+    pub membership: Option<MembershipTerm>,
+    /// That in the organization above.
+    pub parent_membership: Option<MembershipTerm>,
+    /// May hold grants that are over. Keys with the same rights share one.
     pub rights: Arc<Rights>,
 }
 
-/// How long a membership lets in.
+/// How long a membership is active.
 #[derive(Clone, Copy, Debug)]
-pub enum Term {
-    /// It is suspended.
+pub enum MembershipTerm {
     Suspended,
-    /// Until then.
+    /// Exclusive.
     Until(Time),
-    /// For good.
     Open,
 }
 
-impl Term {
+impl MembershipTerm {
     fn is_active(self, now: Time) -> bool {
         match self {
-            Term::Suspended => false,
-            Term::Until(end) => end > now,
-            Term::Open => true,
+            MembershipTerm::Suspended => false,
+            MembershipTerm::Until(end) => end > now,
+            MembershipTerm::Open => true,
         }
     }
 }
 
-/// What a gateway asks of a key.
+/// What a gateway asks about a key.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
-    /// To do what; none: to be in force.
+pub struct PermissionCheck {
+    /// `None` asks only whether the key is valid, and sees the resource.
     pub permission: Option<Permission>,
-    /// With a resource of which product, or in which product.
+    /// The product of the resource, or the product as a whole.
     pub product: Option<String>,
 }
 
-/// A resource, as a gateway names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Named {
-    /// By our id.
+pub enum ResourceRef {
     Id(ResourceId),
-    /// By the platform's own.
+    /// By the platform's own id.
     External {
-        /// Its product.
         product: String,
-        /// Its kind.
         kind: String,
-        /// The platform's own id.
         external_id: String,
     },
-    /// By what is no id: it names nothing.
+    /// A text that is not an id, and so names no resource.
     Nothing,
 }
 
-/// Where a resource is, kept.
+/// What is cached about a resource.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Spot {
-    /// Its id.
+pub struct ResourceFacts {
     pub id: ResourceId,
-    /// Its product.
     pub product: String,
-    /// Who sees it.
     pub visibility: Visibility,
-    /// Who made it.
     pub created_by: Option<UserId>,
 }
 
-impl Spot {
-    fn place(&self) -> Place<'_> {
-        Place { product: &self.product, id: self.id, visibility: self.visibility, creator: self.created_by }
+impl ResourceFacts {
+    fn target(&self) -> ResourceTarget<'_> {
+        ResourceTarget {
+            product: &self.product,
+            id: self.id,
+            visibility: self.visibility,
+            creator: self.created_by,
+        }
     }
 }
 
-impl Known {
-    /// What is wrong with the key itself, whatever it is asked for.
+impl CachedKey {
+    /// What is wrong with the key itself, whatever is asked about it.
     pub fn fault(&self, now: Time) -> Option<Verdict> {
-        let seat = &self.seat;
-        let Some(own) = seat.own.filter(|_| !self.is_revoked) else { return Some(Verdict::Revoked) };
-        if self.expires_at.is_some_and(|it| it <= now) {
+        let member = &self.member;
+        let Some(membership) = member.membership.filter(|_| !self.is_revoked) else {
+            return Some(Verdict::Revoked);
+        };
+        if self.expires_at.is_some_and(|end| end <= now) {
             return Some(Verdict::Expired);
         }
-        let is_active = own.is_active(now)
-            && (!seat.home.is_under_organization || seat.above.is_some_and(|it| it.is_active(now)));
+        let is_active = membership.is_active(now)
+            && (!member.account.is_under_organization
+                || member.parent_membership.is_some_and(|term| term.is_active(now)));
         (!is_active).then_some(Verdict::Suspended)
     }
-    /// Whether a hard budget is used up.
+    /// Whether a hard budget is used up now.
     pub fn is_spent(&self, now: Time) -> bool {
-        self.spent_until.is_some_and(|it| it > now)
+        self.spent_until.is_some_and(|end| end > now)
     }
 }
 
-impl Seat {
-    /// Of whom this must be told when they change.
-    pub fn about(&self) -> [Uuid; 3] {
-        let Home { id, payer, .. } = &*self.home;
-        [id.0, payer.0, self.user.as_ref().map_or(id.0, |it| it.0.0)]
+impl KeyMember {
+    /// The ids of accounts and users whose changes invalidate this.
+    pub fn depends_on(&self) -> [Uuid; 3] {
+        let KeyAccount { id, payer, .. } = &*self.account;
+        [id.0, payer.0, self.user.as_ref().map_or(id.0, |user| user.0.0)]
     }
     /// The grants in force.
     fn grants(&self, now: Time) -> impl Iterator<Item = &Grant> {
-        self.rights.grants.iter().filter(move |it| it.expires_at.is_none_or(|end| end >= now))
+        self.rights.grants.iter().filter(move |grant| grant.is_in_force(now))
     }
     fn rights(&self, now: Time) -> Cow<'_, Rights> {
         if self.grants(now).count() == self.rights.grants.len() {
@@ -217,48 +201,56 @@ impl Seat {
         }
         Cow::Owned(Rights { grants: self.grants(now).cloned().collect(), ..Rights::clone(&self.rights) })
     }
-    /// What the member is called by platform people: `admin`, `video-developer`.
+    /// The labels of their grants: `admin`, `video-developer`.
     pub fn roles(&self, now: Time) -> Vec<String> {
         let mut labels: Vec<String> = vec![];
-        for it in self.grants(now).map(Grant::label) {
-            if !labels.contains(&it) {
-                labels.push(it);
+        for label in self.grants(now).map(Grant::label) {
+            if !labels.contains(&label) {
+                labels.push(label);
             }
         }
         labels
     }
-    /// Whether the key may do it. `spot` is the resource that was named: within, none for one that is not there. What is
-    /// asked without a permission is whether it is seen.
-    pub fn allows(&self, asked: &Asked, spot: Option<Option<&Spot>>, now: Time) -> bool {
+    /// Whether the key may do it. `resource` is the one that the gateway named, `Some(None)` if there is no such one. A check
+    /// without a permission asks whether the resource is visible.
+    pub fn allows(
+        &self,
+        check: &PermissionCheck,
+        resource: Option<Option<&ResourceFacts>>,
+        now: Time,
+    ) -> bool {
         let rights = self.rights(now);
-        let permission = asked.permission.unwrap_or(Permission::ViewResources);
-        match (spot, &asked.product) {
+        let permission = check.permission.unwrap_or(Permission::ViewResources);
+        match (resource, &check.product) {
             (Some(None), _) => false,
-            (Some(Some(spot)), product) => {
-                let is_it = product.as_ref().is_none_or(|it| *it == spot.product);
-                is_it
-                    && self.user.as_ref().is_some_and(|(id, _)| rights.may_at(*id, permission, &spot.place()))
+            (Some(Some(resource)), product) => {
+                let matches = product.as_ref().is_none_or(|product| *product == resource.product);
+                matches
+                    && self
+                        .user
+                        .as_ref()
+                        .is_some_and(|(id, _)| rights.may_at(Some(*id), permission, &resource.target()))
             }
             (None, Some(product)) => rights.may_within(permission, product),
-            (None, None) => asked.permission.is_none_or(|it| rights.may(it)),
+            (None, None) => check.permission.is_none_or(|permission| rights.may(permission)),
         }
     }
 }
 
 impl Rights {
-    /// Over something of a product at least; to make something new there, over all of it. A permission of the account is
-    /// over no product.
-    pub fn may_within(&self, it: Permission, product: &str) -> bool {
-        if it == Permission::CreateResources {
-            return self.may_in(it, product);
+    /// Whether it is held over a part of a product, or over all of it for `CreateResources`. Permissions about the account do not
+    /// depend on products.
+    pub fn may_within(&self, permission: Permission, product: &str) -> bool {
+        if permission == Permission::CreateResources {
+            return self.may_in(permission, product);
         }
-        if !it.is_of_resources() {
-            return self.may(it);
+        if !permission.is_of_resources() {
+            return self.may(permission);
         }
-        self.giving(it).any(|grant| match &grant.over {
-            Over::Account => true,
-            Over::Product(mine) => mine == product,
-            Over::Resources(listed) => listed.iter().any(|it| it.product == product),
+        self.grants_with(permission).any(|grant| match &grant.over {
+            GrantScope::Account => true,
+            GrantScope::Product(mine) => mine == product,
+            GrantScope::Resources(listed) => listed.iter().any(|resource| resource.product == product),
         })
     }
 }
@@ -267,7 +259,7 @@ impl Rights {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ExternalResource)]
-#[expect(clippy::struct_field_names, reason = "the words of the API")]
+#[expect(clippy::struct_field_names, reason = "the names in the API")]
 struct External {
     /// Its product.
     #[schema(example = "video")]
@@ -280,51 +272,51 @@ struct External {
     external_id: String,
 }
 
-impl PartialSchema for Named {
+impl PartialSchema for ResourceRef {
     fn schema() -> RefOr<Schema> {
         let id = ObjectBuilder::new().schema_type(Type::String).description(Some("Our id."));
         let example = serde_json::json!({ "product": "video", "kind": "index", "external_id": "ix_42" });
         OneOfBuilder::new().item(id).item(External::schema()).examples([example]).into()
     }
 }
-impl ToSchema for Named {
+impl ToSchema for ResourceRef {
     fn name() -> Cow<'static, str> {
         "NamedResource".into()
     }
 }
 
-impl<'de> Deserialize<'de> for Named {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Named, D::Error> {
-        struct Either;
-        impl<'de> de::Visitor<'de> for Either {
-            type Value = Named;
+impl<'de> Deserialize<'de> for ResourceRef {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ResourceRef, D::Error> {
+        struct IdOrObject;
+        impl<'de> de::Visitor<'de> for IdOrObject {
+            type Value = ResourceRef;
             fn expecting(&self, to: &mut fmt::Formatter) -> fmt::Result {
                 to.write_str("a resource's id, or {product, kind, external_id}")
             }
-            fn visit_str<E: de::Error>(self, id: &str) -> Result<Named, E> {
-                Ok(id.parse().map_or(Named::Nothing, Named::Id))
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<ResourceRef, E> {
+                Ok(id.parse().map_or(ResourceRef::Nothing, ResourceRef::Id))
             }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Named, A::Error> {
-                let it = External::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                let External { product, kind, external_id } = it;
-                // Nothing that is kept has a NUL in it, and Postgres takes none.
-                if [&product, &kind, &external_id].iter().any(|it| it.contains('\0')) {
-                    return Ok(Named::Nothing);
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ResourceRef, A::Error> {
+                let External { product, kind, external_id } =
+                    External::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                // No stored text holds a NUL, and Postgres accepts none.
+                if [&product, &kind, &external_id].iter().any(|text| text.contains('\0')) {
+                    return Ok(ResourceRef::Nothing);
                 }
-                Ok(Named::External { product, kind, external_id })
+                Ok(ResourceRef::External { product, kind, external_id })
             }
         }
-        from.deserialize_any(Either)
+        from.deserialize_any(IdOrObject)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{grant::Listed, role::BuiltIn};
+    use crate::model::{grant::ScopedResource, role::BuiltIn};
 
-    fn seat(grants: Vec<Grant>) -> Seat {
-        let home = Home {
+    fn member(grants: Vec<Grant>) -> KeyMember {
+        let account = KeyAccount {
             id: AccountId(Uuid::from_u128(1)),
             slug: "acme".into(),
             kind: Kind::Organization,
@@ -332,57 +324,61 @@ mod tests {
             payer: AccountId(Uuid::from_u128(1)),
             is_under_organization: false,
         };
-        Seat {
-            home: Arc::new(home),
+        KeyMember {
+            account: Arc::new(account),
             user: Some((UserId(Uuid::from_u128(9)), "ada@acme.test".into())),
-            own: Some(Term::Until(Time(100))),
-            above: None,
+            membership: Some(MembershipTerm::Until(Time(100))),
+            parent_membership: None,
             rights: Arc::new(Rights::of(grants)),
         }
     }
 
     #[test]
-    fn what_time_does_is_judged_at_each_answer() {
+    fn ends_are_exclusive_and_decided_at_each_check() {
         let until = Grant { expires_at: Some(Time(20)), ..Grant::whole(BuiltIn::Admin, true) };
-        let known = Known {
+        let key = CachedKey {
             id: KeyId(Uuid::nil()),
             is_revoked: false,
             expires_at: Some(Time(200)),
-            seat: seat(vec![until, Grant::whole(BuiltIn::Accountant, true)]),
+            member: member(vec![until, Grant::whole(BuiltIn::Accountant, true)]),
             spent_until: Some(Time(50)),
         };
-        let seat = &known.seat;
-        assert_eq!(known.fault(Time(99)), None);
-        assert_eq!(known.fault(Time(100)), Some(Verdict::Suspended));
-        assert_eq!(known.fault(Time(200)), Some(Verdict::Expired));
-        let asked = Asked { permission: Some(Permission::ViewMembers), product: None };
-        assert!(seat.allows(&asked, None, Time(20)) && !seat.allows(&asked, None, Time(21)));
-        assert_eq!(seat.roles(Time(20)), ["admin", "accountant"]);
-        assert_eq!(seat.roles(Time(21)), ["accountant"]);
-        assert!(known.is_spent(Time(49)) && !known.is_spent(Time(50)));
+        let member = &key.member;
+        assert_eq!(key.fault(Time(99)), None);
+        assert_eq!(key.fault(Time(100)), Some(Verdict::Suspended));
+        assert_eq!(key.fault(Time(200)), Some(Verdict::Expired));
+        let check = PermissionCheck { permission: Some(Permission::ViewMembers), product: None };
+        assert!(member.allows(&check, None, Time(19)) && !member.allows(&check, None, Time(20)));
+        assert_eq!(member.roles(Time(19)), ["admin", "accountant"]);
+        assert_eq!(member.roles(Time(20)), ["accountant"]);
+        assert!(key.is_spent(Time(49)) && !key.is_spent(Time(50)));
+        let own = CachedKey { expires_at: Some(Time(50)), ..key };
+        assert_eq!((own.fault(Time(49)), own.fault(Time(50))), (None, Some(Verdict::Expired)));
     }
 
     #[test]
-    fn a_product_is_reached_in_part_or_whole() {
-        let listed = vec![Listed { id: ResourceId(Uuid::from_u128(5)), product: "video".into() }];
-        let some =
-            seat(vec![Grant { over: Over::Resources(listed), ..Grant::whole(BuiltIn::Developer, true) }]);
-        let may = |it, product: &str| {
-            let asked = Asked { permission: Some(it), product: Some(product.into()) };
-            some.allows(&asked, None, Time(0))
+    fn products_are_reached_in_part_or_as_a_whole() {
+        let listed = vec![ScopedResource { id: ResourceId(Uuid::from_u128(5)), product: "video".into() }];
+        let some = member(vec![Grant {
+            over: GrantScope::Resources(listed),
+            ..Grant::whole(BuiltIn::Developer, true)
+        }]);
+        let may = |permission, product: &str| {
+            let check = PermissionCheck { permission: Some(permission), product: Some(product.into()) };
+            some.allows(&check, None, Time(0))
         };
         assert!(may(Permission::RunResources, "video") && !may(Permission::RunResources, "image"));
         assert!(!may(Permission::CreateResources, "video"));
         assert!(may(Permission::ViewAccount, "image"));
-        assert!(!some.allows(&Asked::default(), Some(None), Time(0)));
+        assert!(!some.allows(&PermissionCheck::default(), Some(None), Time(0)));
     }
 
     #[test]
-    fn a_resource_is_named_in_two_ways() {
-        let read = |text: &str| serde_json::from_str::<Named>(text);
+    fn resources_are_referred_to_by_id_or_by_external_id() {
+        let read = |text: &str| serde_json::from_str::<ResourceRef>(text);
         let id = Uuid::from_u128(5);
-        assert_eq!(read(&format!("\"{id}\"")).unwrap(), Named::Id(ResourceId(id)));
-        assert_eq!(read("\"nonsense\"").unwrap(), Named::Nothing);
+        assert_eq!(read(&format!("\"{id}\"")).unwrap(), ResourceRef::Id(ResourceId(id)));
+        assert_eq!(read("\"nonsense\"").unwrap(), ResourceRef::Nothing);
         assert!(read(r#"{"product":"video","kind":"index","external_id":"x"}"#).is_ok());
         for bad in
             ["7", "[]", r#"{"product":"video"}"#, r#"{"product":"v","kind":"k","external_id":"e","x":1}"#]

@@ -1,41 +1,46 @@
-//! Why: the same weighing by which it is decided, told grant by grant; and what would allow it.
+//! Explains why something is allowed or not, grant by grant, with the functions that decide it; and what would allow it.
 use super::{
-    grant::{Grant, KeyLimit, Listed, Over, Rights, Role, Weight},
+    grant::{Grant, GrantMatch, GrantScope, KeyLimit, Rights, Role, ScopedResource},
     id::{RoleId, UserId},
     permission::{Permission, Permissions},
-    resource::Place,
-    role::{BuiltIn, Reaches},
+    resource::ResourceTarget,
+    role::{BuiltIn, ScopeKind},
 };
 
-/// Why something is allowed, or is not.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// What was asked for.
+pub struct Explanation {
     pub permission: Permission,
     /// The grant that allows it.
-    pub because: Option<Grant>,
-    /// What the API key was not made for, whatever its member holds.
+    pub allowed_by: Option<Grant>,
+    /// The limit of the API key that forbids it, whatever its member holds.
     pub limit: Option<KeyLimit>,
-    /// Whether the resource is seen at all; true where it is about none.
+    /// Whether the resource is visible; true if the question is about none.
     pub sees: bool,
-    /// Whether it is somebody else's private resource.
+    /// Whether it is a private resource of somebody else.
     pub is_hidden: bool,
-    /// Each grant, in the order in which it was weighed.
-    pub weighed: Vec<(Grant, Weight)>,
+    /// How each grant matches, in order.
+    pub matches: Vec<(Grant, GrantMatch)>,
 }
 
-impl Answer {
-    /// Nothing is held: for who may not enter.
-    pub fn none(permission: Permission) -> Answer {
-        Answer { permission, because: None, limit: None, sees: false, is_hidden: false, weighed: vec![] }
+impl Explanation {
+    /// For somebody who may not enter the account.
+    pub fn without_access(permission: Permission) -> Explanation {
+        Explanation {
+            permission,
+            allowed_by: None,
+            limit: None,
+            sees: false,
+            is_hidden: false,
+            matches: vec![],
+        }
     }
-    /// Whether it is allowed.
     pub fn allowed(&self) -> bool {
-        self.because.is_some()
+        self.allowed_by.is_some()
     }
-    /// The permission that is missing, if it is not allowed.
+    /// The missing permission, unless it is allowed.
     pub fn missing(&self) -> Option<Permission> {
-        let holds = self.limit.is_none() && self.weighed.iter().any(|it| it.1 == Weight::Gives);
+        let holds =
+            self.limit.is_none() && self.matches.iter().any(|(_, result)| *result == GrantMatch::Allows);
         match (self.allowed(), holds && !self.is_hidden) {
             (true, _) => None,
             (false, true) => Some(Permission::ViewResources),
@@ -44,70 +49,80 @@ impl Answer {
     }
 }
 
-/// Explains what `Rights::may` decides, and `Rights::may_at` where it is about a resource.
-pub fn explain(who: UserId, rights: &Rights, permission: Permission, at: Option<&Place<'_>>) -> Answer {
-    let on = at.map(Place::listed);
-    let (sees, is_hidden) = at.map_or((true, false), |at| (rights.sees(who, at), !rights.is_shown(who, at)));
-    Answer {
+/// Explains the result of `Rights::may`, or of `Rights::may_at` for a resource.
+pub fn explain(
+    who: UserId,
+    rights: &Rights,
+    permission: Permission,
+    at: Option<&ResourceTarget<'_>>,
+) -> Explanation {
+    let on = at.map(ResourceTarget::as_scoped);
+    let (sees, is_hidden) =
+        at.map_or((true, false), |at| (rights.sees(Some(who), at), !rights.is_shown(Some(who), at)));
+    Explanation {
         permission,
-        because: rights.allowing(permission, on.as_ref()).filter(|_| sees).cloned(),
+        allowed_by: rights.allowing(permission, on.as_ref()).filter(|_| sees).cloned(),
         limit: rights.key_admits(permission, on.as_ref()).err(),
         sees,
         is_hidden,
-        weighed: rights.grants.iter().map(|it| (it.clone(), it.weigh(permission, on.as_ref()))).collect(),
+        matches: rights
+            .grants
+            .iter()
+            .map(|grant| (grant.clone(), grant.evaluate(permission, on.as_ref())))
+            .collect(),
     }
 }
 
-/// A role of the organization's own.
 #[derive(Clone, Debug)]
-pub struct Custom {
-    /// Which.
+pub struct CustomRole {
     pub id: RoleId,
-    /// Its name.
     pub name: String,
-    /// What it allows.
     pub permissions: Permissions,
 }
 
-/// What roles there are to give, and over what.
+/// The roles that can be granted, and the products that they can be granted over.
 #[derive(Clone, Debug, Default)]
-pub struct Offer {
-    /// The products of the catalogue.
+pub struct GrantableRoles {
+    /// Of the catalogue.
     pub products: Vec<String>,
-    /// The organization's own roles.
-    pub custom: Vec<Custom>,
-    /// The account's policy.
+    pub custom: Vec<CustomRole>,
     pub admins_may_delete: bool,
 }
 
-impl Offer {
-    fn roles(&self) -> impl Iterator<Item = (Role, Permissions, Reaches)> {
+impl GrantableRoles {
+    fn roles(&self) -> impl Iterator<Item = (Role, Permissions, ScopeKind)> {
         let built_in = BuiltIn::GRANTABLE
             .iter()
-            .map(|it| (Role::BuiltIn(*it), it.permissions(self.admins_may_delete), it.reaches()));
+            .map(|role| (Role::BuiltIn(*role), role.permissions(self.admins_may_delete), role.scope_kind()));
         let custom = self.custom.iter();
-        let custom =
-            custom.map(|it| (Role::Custom(it.id, it.name.clone()), it.permissions, Reaches::Anything));
+        let custom = custom
+            .map(|role| (Role::Custom(role.id, role.name.clone()), role.permissions, ScopeKind::Anything));
         built_in.chain(custom)
     }
-    /// The roles that hold a permission, narrowest first. The owner, who holds them all, comes last.
-    pub fn holding(&self, it: Permission) -> Vec<Role> {
-        let mut all: Vec<_> = self.roles().filter(|(_, allows, _)| allows.has(it)).collect();
+    /// The roles with a permission, narrowest first, and the owner last.
+    pub fn holding(&self, permission: Permission) -> Vec<Role> {
+        let mut all: Vec<_> = self.roles().filter(|(_, allows, _)| allows.has(permission)).collect();
         all.sort_by_key(|(_, allows, _)| allows.iter().count());
         all.into_iter().map(|(role, ..)| role).chain([Role::BuiltIn(BuiltIn::Owner)]).collect()
     }
-    /// The grants that would allow it, narrowest first. `is_source`: whether a source-specific role may list the resource.
-    pub fn allowing(&self, it: Permission, on: Option<&Listed>, is_source: bool) -> Vec<Grant> {
+    /// The grants that would allow it, narrowest first. `is_source` tells whether grants of the source-specific role may list the
+    /// resource.
+    pub fn allowing(
+        &self,
+        permission: Permission,
+        on: Option<&ScopedResource>,
+        is_source: bool,
+    ) -> Vec<Grant> {
         let mut all: Vec<Grant> = vec![];
-        for (role, allows, reaches) in self.roles().filter(|(_, allows, _)| allows.has(it)) {
+        for (role, allows, reaches) in self.roles().filter(|(_, allows, _)| allows.has(permission)) {
             let listed = on.filter(|_| match reaches {
-                Reaches::Resources => is_source,
-                it => it == Reaches::Anything,
+                ScopeKind::Resources => is_source,
+                kind => kind == ScopeKind::Anything,
             });
-            let by_product = matches!(reaches, Reaches::Products | Reaches::Anything);
-            let products = self.products.iter().filter(|_| by_product).cloned().map(Over::Product);
-            let whole = (reaches != Reaches::Resources).then_some(Over::Account);
-            let scopes = listed.map(|it| Over::Resources(vec![it.clone()])).into_iter();
+            let by_product = matches!(reaches, ScopeKind::Products | ScopeKind::Anything);
+            let products = self.products.iter().filter(|_| by_product).cloned().map(GrantScope::Product);
+            let whole = (reaches != ScopeKind::Resources).then_some(GrantScope::Account);
+            let scopes = listed.map(|resource| GrantScope::Resources(vec![resource.clone()])).into_iter();
             let grants = scopes.chain(products).chain(whole).map(|over| Grant {
                 id: None,
                 role: role.clone(),
@@ -115,14 +130,14 @@ impl Offer {
                 allows,
                 expires_at: None,
             });
-            all.extend(grants.filter(|grant| grant.weigh(it, on) == Weight::Gives));
+            all.extend(grants.filter(|grant| grant.evaluate(permission, on) == GrantMatch::Allows));
         }
-        let width = |it: &Grant| match it.over {
-            Over::Resources(_) => 0,
-            Over::Product(_) => 1,
-            Over::Account => 2,
+        let width = |grant: &Grant| match grant.over {
+            GrantScope::Resources(_) => 0,
+            GrantScope::Product(_) => 1,
+            GrantScope::Account => 2,
         };
-        all.sort_by_key(|it| (width(it), it.allows.iter().count()));
+        all.sort_by_key(|grant| (width(grant), grant.allows.iter().count()));
         all
     }
 }
@@ -133,43 +148,47 @@ mod tests {
     use crate::model::{id::ResourceId, resource::Visibility};
     use uuid::Uuid;
 
-    fn video() -> Place<'static> {
+    fn video() -> ResourceTarget<'static> {
         let (id, visibility) = (ResourceId(Uuid::from_u128(1)), Visibility::Shared);
-        Place { product: "video", id, visibility, creator: None }
+        ResourceTarget { product: "video", id, visibility, creator: None }
     }
-    fn offer() -> Offer {
+    fn offer() -> GrantableRoles {
         let products = vec!["video".into(), "image".into()];
-        Offer { products, custom: vec![], admins_may_delete: true }
+        GrantableRoles { products, custom: vec![], admins_may_delete: true }
     }
 
     #[test]
-    fn an_answer_agrees_with_what_is_decided() {
-        let analyst = Grant { over: Over::Product("video".into()), ..Grant::whole(BuiltIn::Analyst, true) };
+    fn explanations_agree_with_decisions() {
+        let analyst =
+            Grant { over: GrantScope::Product("video".into()), ..Grant::whole(BuiltIn::Analyst, true) };
         let accountant = Grant::whole(BuiltIn::Accountant, true);
         let rights = Rights::of(vec![accountant, analyst]);
         let (who, on) = (UserId(Uuid::nil()), video());
-        let private = Place { visibility: Visibility::Private, ..on };
-        for it in Permission::ALL {
-            let answer = explain(who, &rights, *it, None);
-            assert_eq!(answer.allowed(), rights.may(*it));
-            assert_eq!(answer.missing().is_none(), rights.may(*it));
+        let private = ResourceTarget { visibility: Visibility::Private, ..on };
+        for permission in Permission::ALL {
+            let answer = explain(who, &rights, *permission, None);
+            assert_eq!(answer.allowed(), rights.may(*permission));
+            assert_eq!(answer.missing().is_none(), rights.may(*permission));
             for at in [on, private] {
-                assert_eq!(explain(who, &rights, *it, Some(&at)).allowed(), rights.may_at(who, *it, &at));
+                assert_eq!(
+                    explain(who, &rights, *permission, Some(&at)).allowed(),
+                    rights.may_at(Some(who), *permission, &at)
+                );
             }
         }
         let answer = explain(who, &rights, Permission::DeleteResources, Some(&on));
-        assert!(answer.weighed.iter().all(|it| it.1 == Weight::Lacks));
+        assert!(answer.matches.iter().all(|(_, result)| *result == GrantMatch::MissingPermission));
         let answer = explain(who, &rights, Permission::ViewAnalytics, Some(&on));
-        assert_eq!(answer.because.map(|it| it.label()).as_deref(), Some("video-analyst"));
+        assert_eq!(answer.allowed_by.map(|grant| grant.label()).as_deref(), Some("video-analyst"));
         assert!(explain(who, &rights, Permission::ViewAnalytics, Some(&private)).is_hidden);
     }
 
     #[test]
-    fn what_would_allow_it_comes_narrowest_first() {
-        let labels = |it, on: Option<&Listed>, is_source| -> Vec<String> {
-            offer().allowing(it, on, is_source).iter().map(Grant::label).collect()
+    fn suggestions_begin_with_the_narrowest() {
+        let labels = |permission, on: Option<&ScopedResource>, is_source| -> Vec<String> {
+            offer().allowing(permission, on, is_source).iter().map(Grant::label).collect()
         };
-        let on = video().listed();
+        let on = video().as_scoped();
         assert_eq!(
             labels(Permission::DeleteResources, Some(&on), true),
             [

@@ -10,33 +10,27 @@ use crate::{
         time::Time,
     },
     store::audit::{self, Event, Filter},
-    view::{
-        audit_sentences::sentence,
-        csv,
-        page::{Page, When},
-        shell::tint,
-    },
+    view::{audit_sentences::sentence, csv, page::Page, select::SelectOption, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/audit", list).get("/a/{slug}/audit.csv", export).merge(event::routes())
 }
 
-/// How many a page lists.
-const MOST: i64 = 50;
-/// How many a file holds.
-const MOST_IN_FILE: i64 = 10_000;
-/// How many are followed while somebody waits for the page.
-const MOST_CHECKED: i64 = 100_000;
+/// Events on a page.
+const PAGE_SIZE: i64 = 50;
+/// Events in a file.
+const EXPORT_LIMIT: i64 = 10_000;
+/// Events whose hashes are checked while somebody waits for the page.
+const CHECK_LIMIT: i64 = 100_000;
 
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-struct Asked {
+struct AuditQuery {
     #[serde(skip_serializing_if = "String::is_empty")]
     action: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -51,24 +45,24 @@ struct Asked {
     verify: String,
 }
 
-impl Asked {
+impl AuditQuery {
     fn filter(&self, zone: &TimeZone, limit: i64) -> Filter {
         Filter {
             action: self.action.trim().to_owned(),
             actor: self.actor.trim().to_owned(),
             before: self.before.parse().unwrap_or(0),
-            from: Time::day_span(&self.from, zone).map(|it| it.0),
-            to: Time::day_span(&self.to, zone).map(|it| it.1),
+            from: Time::day_span(&self.from, zone).map(|span| span.0),
+            to: Time::day_span(&self.to, zone).map(|span| span.1),
             limit,
         }
     }
-    fn is_narrow(&self) -> bool {
-        [&self.action, &self.actor, &self.from, &self.to].iter().any(|it| !it.is_empty())
+    fn is_filtered(&self) -> bool {
+        [&self.action, &self.actor, &self.from, &self.to].iter().any(|value| !value.is_empty())
     }
-    /// An address with these filters, and one thing more perhaps.
-    fn address(&self, path: &str, more: Option<(&str, String)>) -> String {
+    /// An address with these filters, and one more parameter if given.
+    fn address(&self, path: &str, extra: Option<(&str, String)>) -> String {
         let mut query = serde_html_form::to_string(self).unwrap_or_default();
-        if let Some((name, value)) = more {
+        if let Some((name, value)) = extra {
             let join = if query.is_empty() { "" } else { "&" };
             query = format!("{query}{join}{name}={value}");
         }
@@ -76,7 +70,7 @@ impl Asked {
     }
 }
 
-/// Actions by the word before their dot, as the filter offers them.
+/// The filter's options: actions by what stands before their dot.
 const FAMILIES: &[(&str, &str)] = &[
     ("member", "Members"),
     ("invitation", "Invitations"),
@@ -91,14 +85,14 @@ const FAMILIES: &[(&str, &str)] = &[
 
 #[derive(Template)]
 #[template(path = "audit/index.html")]
-struct Index {
+struct AuditPage {
     slug: String,
     account: String,
-    asked: Asked,
-    families: Vec<(String, String)>,
+    query: AuditQuery,
+    families: Vec<SelectOption>,
     zone: String,
-    rows: Vec<Row>,
-    chain: Option<Chain>,
+    rows: Vec<EventRow>,
+    chain: Option<ChainCheck>,
     check: String,
     file: String,
     clear: String,
@@ -106,52 +100,52 @@ struct Index {
     older: String,
 }
 
-struct Row {
+struct EventRow {
     id: String,
     at: When,
-    actor: Actor,
-    words: String,
+    actor: EventActor,
+    sentence: String,
     action: String,
     ip: String,
 }
 
-/// Who did it, and the picture that stands for them.
-struct Actor {
+/// Who did it. `icon` stands for what is no person.
+struct EventActor {
     name: String,
     short: String,
     icon: &'static str,
     tint: u8,
 }
 
-impl Actor {
-    fn of(it: &Event) -> Actor {
-        let icon = match it.actor_type.as_str() {
+impl EventActor {
+    fn of(event: &Event) -> EventActor {
+        let icon = match event.actor_type.as_str() {
             "user" => "",
             "key" | "service" => "key-round",
             "visitor" => "user",
             _ => "server",
         };
-        let id = it.actor_id.map(|it| it.to_string()).unwrap_or_default();
-        let short = it.actor_name.split('@').next().unwrap_or_default().to_owned();
-        Actor { name: it.actor_name.clone(), short, icon, tint: tint(&id) }
+        let id = event.actor_id.map(|id| id.to_string()).unwrap_or_default();
+        let short = event.actor_name.split('@').next().unwrap_or_default().to_owned();
+        EventActor { name: event.actor_name.clone(), short, icon, tint: tint(&id) }
     }
 }
 
-impl Row {
-    fn of(it: &Event, zone: &TimeZone) -> Row {
-        Row {
-            id: it.id.to_string(),
-            at: When::second(it.at, zone),
-            actor: Actor::of(it),
-            words: sentence(it),
-            action: it.action.clone(),
-            ip: if it.ip.is_empty() { "—".into() } else { it.ip.clone() },
+impl EventRow {
+    fn of(event: &Event, zone: &TimeZone) -> EventRow {
+        EventRow {
+            id: event.id.to_string(),
+            at: When::second(event.at, zone),
+            actor: EventActor::of(event),
+            sentence: sentence(event),
+            action: event.action.clone(),
+            ip: if event.ip.is_empty() { "—".into() } else { event.ip.clone() },
         }
     }
 }
 
-/// What following the chain found.
-struct Chain {
+/// The result of checking the chain of hashes.
+struct ChainCheck {
     label: String,
     tone: &'static str,
     note: &'static str,
@@ -159,31 +153,31 @@ struct Chain {
     detail: String,
 }
 
-async fn check(can: &Can<ViewAudit>) -> Result<Chain> {
-    let found = audit::verify_here(&mut can.read(), MOST_CHECKED).await?;
-    Ok(match found {
-        Ok(it) => Chain {
+async fn check(can: &Can<ViewAudit>) -> Result<ChainCheck> {
+    let checked = audit::verify_here(&mut can.read(), CHECK_LIMIT).await?;
+    Ok(match checked {
+        Ok(progress) => ChainCheck {
             label: "Chain verified".into(),
             tone: "ok",
             note: "",
             icon: "shield-check",
-            detail: if it.followed == it.all {
-                let holds = if it.all == 1 { "holds" } else { "hold" };
-                format!("{} {holds}, from the first to the last.", counted(it.all, "event"))
+            detail: if progress.followed == progress.all {
+                let holds = if progress.all == 1 { "holds" } else { "hold" };
+                format!("{} {holds}, from the first to the last.", counted(progress.all, "event"))
             } else {
-                let (followed, all) = (grouped(it.followed), grouped(it.all));
+                let (followed, all) = (grouped(progress.followed), grouped(progress.all));
                 format!(
                     "The newest {followed} of {all} events hold. The operator can check all: guildhall audit verify"
                 )
             },
         },
-        Err(broken) => Chain {
+        Err(broken) => ChainCheck {
             label: format!("Chain broken at event {}", grouped(broken.seq)),
             tone: "danger",
             note: "danger",
             icon: "circle-alert",
             detail: format!(
-                "At event {}: {}. Tell who runs this installation: somebody changed the log in the database.",
+                "At event {}: {}. Tell the operator of this installation: somebody changed the log in the database.",
                 grouped(broken.seq),
                 broken.why
             ),
@@ -191,68 +185,59 @@ async fn check(can: &Can<ViewAudit>) -> Result<Chain> {
     })
 }
 
-async fn list(can: Can<ViewAudit>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let chain = if asked.verify.is_empty() { None } else { Some(check(&can).await?) };
+async fn list(can: Can<ViewAudit>, page: Page, Query(query): Query<AuditQuery>) -> Result<Response> {
+    let zone = page.zone(can.actor().time_zone());
+    let chain = if query.verify.is_empty() { None } else { Some(check(&can).await?) };
     let mut scope = can.read();
-    let mut found = audit::list(&mut scope, &asked.filter(&zone, MOST + 1)).await?;
-    let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > MOST;
-    found.truncate(usize::try_from(MOST).unwrap_or(0));
+    let mut events = audit::list(&mut scope, &query.filter(&zone, PAGE_SIZE + 1)).await?;
+    let has_older = i64::try_from(events.len()).unwrap_or(i64::MAX) > PAGE_SIZE;
+    events.truncate(usize::try_from(PAGE_SIZE).unwrap_or(0));
     let path = can.path("audit");
-    let mut families: Vec<(String, String)> =
-        FAMILIES.iter().map(|(word, label)| ((*word).to_owned(), (*label).to_owned())).collect();
-    if !asked.action.is_empty() && !families.iter().any(|it| it.0 == asked.action) {
-        families.push((asked.action.clone(), asked.action.clone()));
+    let mut families = SelectOption::list(FAMILIES, &query.action);
+    if !query.action.is_empty() && !families.iter().any(|family| family.selected) {
+        families.push(SelectOption::new(&query.action, &query.action, &query.action));
     }
-    let last = found.last().filter(|_| more).map(|it| it.seq);
-    let index = Index {
-        slug: can.me().here.slug.clone(),
-        account: can.me().here.name.clone(),
+    let last = events.last().filter(|_| has_older).map(|event| event.seq);
+    let audit_page = AuditPage {
+        slug: can.access().account.slug.clone(),
+        account: can.access().account.name.clone(),
         families,
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
-        rows: found.iter().map(|it| Row::of(it, &zone)).collect(),
+        rows: events.iter().map(|event| EventRow::of(event, &zone)).collect(),
         chain,
-        check: asked.address(&path, Some(("verify", "1".into()))),
-        file: asked.address(&format!("{path}.csv"), None),
-        clear: if asked.is_narrow() { path.clone() } else { String::new() },
-        newest: if asked.before.is_empty() { String::new() } else { asked.address(&path, None) },
-        older: last.map(|seq| asked.address(&path, Some(("before", seq.to_string())))).unwrap_or_default(),
-        asked,
+        check: query.address(&path, Some(("verify", "1".into()))),
+        file: query.address(&format!("{path}.csv"), None),
+        clear: if query.is_filtered() { path.clone() } else { String::new() },
+        newest: if query.before.is_empty() { String::new() } else { query.address(&path, None) },
+        older: last.map(|seq| query.address(&path, Some(("before", seq.to_string())))).unwrap_or_default(),
+        query,
     };
-    page.show(&mut scope, "Audit log", index).await
+    page.show(&mut scope, "Audit log", audit_page).await
 }
 
-async fn export(can: Can<ViewAudit>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
+async fn export(can: Can<ViewAudit>, page: Page, Query(query): Query<AuditQuery>) -> Result<Response> {
+    let zone = page.zone(can.actor().time_zone());
     let mut scope = can.read();
-    let found = audit::list(&mut scope, &asked.filter(&zone, MOST_IN_FILE)).await?;
+    let events = audit::list(&mut scope, &query.filter(&zone, EXPORT_LIMIT)).await?;
     drop(scope);
     let head =
         ["number", "time", "actor_type", "actor", "action", "target", "words", "address", "changes", "hash"];
     let mut text = csv::line(head);
-    for it in &found {
-        let (number, time, hash) = (it.seq.to_string(), it.at.to_string(), hex(&it.hash));
-        let (target, words) = (it.target_name(), sentence(it));
+    for event in &events {
+        let (number, time, hash) = (event.seq.to_string(), event.at.to_string(), hex::encode(&event.hash));
+        let (target, sentence) = (event.target_name(), sentence(event));
         text += &csv::line([
             number.as_str(),
             &time,
-            &it.actor_type,
-            &it.actor_name,
-            &it.action,
+            &event.actor_type,
+            &event.actor_name,
+            &event.action,
             &target,
-            &words,
-            &it.ip,
-            &it.changes,
+            &sentence,
+            &event.ip,
+            &event.changes,
             &hash,
         ]);
     }
     Ok(csv::attachment(&format!("{}-audit.csv", can.slug()), text))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, it| {
-        let _ = write!(text, "{it:02x}");
-        text
-    })
 }

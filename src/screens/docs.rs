@@ -1,11 +1,11 @@
-//! The API, to be read by people: made of the same document that programs read.
+//! The API reference, made from the same OpenAPI document that programs read.
 mod read;
 
 use crate::{
     error::{Error, Result},
     http::{
-        gate::{Anyone, At},
-        openapi::Book,
+        gate::{Anyone, PathId},
+        openapi::ApiDocument,
         problems,
         routes::Routes,
     },
@@ -13,75 +13,80 @@ use crate::{
 };
 use askama::Template;
 use axum::response::Response;
-use read::{Chapter, Words};
+use read::{Chapter, Paragraph};
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
-        .get("/api/docs", index)
+        .get("/api/docs", start)
         .get("/api/docs/problems", problems)
         .get("/api/docs/{id}", chapter)
 }
 
 #[derive(Template)]
 #[template(path = "docs/index.html")]
-struct Index<'a> {
+struct DocsPage<'a> {
     frame: &'a Frame,
     here: &'a str,
     chapters: &'a [Chapter],
-    about: Vec<Words>,
+    about: Vec<Paragraph>,
     base: String,
 }
 
-async fn index(who: Anyone, page: Page, book: Book) -> Result<Response> {
-    let document = &book.document().value;
-    let chapters = read::chapters(document, &who.kit().rules.base_url);
+async fn start(anyone: Anyone, page: Page, api: ApiDocument) -> Result<Response> {
+    let document = &api.document().value;
+    let chapters = read::chapters(document, &anyone.context().config.base_url);
     let about = read::paragraphs(document["info"]["description"].as_str().unwrap_or_default());
     show(&page, "API", |frame| {
-        Index { frame, here: "", chapters: &chapters, about, base: who.kit().url("/api/v1") }.render()
+        DocsPage { frame, here: "", chapters: &chapters, about, base: anyone.context().url("/api/v1") }
+            .render()
     })
 }
 
 #[derive(Template)]
 #[template(path = "docs/chapter.html")]
-struct Shown<'a> {
+struct ChapterPage<'a> {
     frame: &'a Frame,
     here: &'a str,
     chapters: &'a [Chapter],
     chapter: &'a Chapter,
 }
 
-async fn chapter(who: Anyone, page: Page, At(word): At<String>, book: Book) -> Result<Response> {
-    let chapters = read::chapters(&book.document().value, &who.kit().rules.base_url);
-    let chapter = chapters.iter().find(|it| it.word == word).ok_or(Error::NotFound)?;
+async fn chapter(
+    anyone: Anyone,
+    page: Page,
+    PathId(slug): PathId<String>,
+    api: ApiDocument,
+) -> Result<Response> {
+    let chapters = read::chapters(&api.document().value, &anyone.context().config.base_url);
+    let chapter = chapters.iter().find(|chapter| chapter.slug == slug).ok_or(Error::NotFound)?;
     let title = format!("{} · API", chapter.name);
-    show(&page, &title, |frame| Shown { frame, here: &word, chapters: &chapters, chapter }.render())
+    show(&page, &title, |frame| ChapterPage { frame, here: &slug, chapters: &chapters, chapter }.render())
 }
 
 #[derive(Template)]
 #[template(path = "docs/problems.html")]
-struct Problems<'a> {
+struct ProblemsPage<'a> {
     frame: &'a Frame,
     here: &'a str,
     chapters: &'a [Chapter],
-    rows: Vec<(&'static problems::Problem, Vec<Words>)>,
-    faults: Vec<(&'static str, &'static str)>,
+    rows: Vec<(&'static problems::Problem, Vec<Paragraph>)>,
+    field_codes: Vec<(&'static str, &'static str)>,
 }
 
-async fn problems(who: Anyone, page: Page, book: Book) -> Result<Response> {
-    let chapters = read::chapters(&book.document().value, &who.kit().rules.base_url);
-    let rows = problems::ALL.iter().map(|it| (it, read::paragraphs(it.says))).collect();
-    let faults = problems::FAULTS.iter().chain(problems::STATE).copied().collect();
+async fn problems(anyone: Anyone, page: Page, api: ApiDocument) -> Result<Response> {
+    let chapters = read::chapters(&api.document().value, &anyone.context().config.base_url);
+    let rows = problems::ALL.iter().map(|problem| (problem, read::paragraphs(problem.description))).collect();
+    let field_codes = problems::FIELD_CODES.iter().chain(problems::STATE).copied().collect();
     show(&page, "Problems · API", |frame| {
-        Problems { frame, here: "problems", chapters: &chapters, rows, faults }.render()
+        ProblemsPage { frame, here: "problems", chapters: &chapters, rows, field_codes }.render()
     })
 }
 
 fn show(page: &Page, title: &str, draw: impl FnOnce(&Frame) -> askama::Result<String>) -> Result<Response> {
     let mut failed = None;
     let response = page.whole(title, |frame| {
-        draw(frame).unwrap_or_else(|it| {
-            failed = Some(Error::Internal(it.to_string()));
+        draw(frame).unwrap_or_else(|error| {
+            failed = Some(Error::Internal(error.to_string()));
             String::new()
         })
     });

@@ -4,113 +4,118 @@ use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{Anyone, Token},
+        gate::{Anyone, PathToken},
         routes::Routes,
-        sign_in::{self, Arrival},
+        sign_in::{self, VerifiedUser},
     },
-    model::text::Email,
+    model::text::EmailAddress,
     store::email_tokens,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/forgot-password", show)
-        .post("/forgot-password", ask)
+        .post("/forgot-password", send_link)
         .get("/reset-password/{token}", show_link)
         .post("/reset-password/{token}", reset)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct PasswordResetForm {
     email: String,
     password: String,
 }
 
 #[derive(Template)]
 #[template(path = "forgot_password/index.html")]
-struct Index {
+struct ForgotPasswordPage {
     email: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "forgot_password/sent.html")]
-struct Sent {
+struct ResetMailSentPage {
     email: String,
 }
 
 #[derive(Template)]
 #[template(path = "forgot_password/reset.html")]
-struct Reset {
+struct ResetPasswordPage {
     token: String,
     email: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
-#[template(path = "forgot_password/over.html")]
-struct Over;
+#[template(path = "forgot_password/expired.html")]
+struct LinkExpiredPage;
 
 async fn show(_: Anyone, page: Page) -> Result<Response> {
-    page.plain("Forgot your password?", Index { email: String::new(), faults: Faults::default() })
+    page.plain(
+        "Forgot your password?",
+        ForgotPasswordPage { email: String::new(), errors: FormErrors::default() },
+    )
 }
 
-async fn ask(anyone: Anyone, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let email = match Email::parse(&it.email) {
+async fn send_link(anyone: Anyone, page: Page, Form(form): Form<PasswordResetForm>) -> Result<Response> {
+    let email = match EmailAddress::parse(&form.email) {
         Ok(email) => email,
-        Err(refusal) => {
-            let (status, faults) = Faults::catch(Error::at("email")(refusal))?;
-            return page.with(status).plain("Forgot your password?", Index { email: it.email, faults });
+        Err(error) => {
+            let (status, errors) = FormErrors::catch(Error::at("email")(error))?;
+            return page
+                .with(status)
+                .plain("Forgot your password?", ForgotPasswordPage { email: form.email, errors });
         }
     };
     let keys =
         [(format!("reset {}", email.key()), 5), (format!("reset from {}", anyone.client().ip()), 1000)];
     let _ = anyone.app().throttle().attempt(&keys)?;
     anyone.change(async |change| email_tokens::forgot_password(change, &email).await).await?;
-    page.plain("Check your mail", Sent { email: email.as_str().to_owned() })
+    page.plain("Check your mail", ResetMailSentPage { email: email.as_str().to_owned() })
 }
 
-async fn show_link(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
+async fn show_link(anyone: Anyone, page: Page, PathToken(token): PathToken) -> Result<Response> {
     match email_tokens::find_password(&mut anyone.read(), &token).await? {
-        Some(it) => {
-            page.plain("Choose a new password", Reset { token, email: it.email, faults: Faults::default() })
-        }
-        None => page.with(410).plain("This link is over", Over),
+        Some(user) => page.plain(
+            "Choose a new password",
+            ResetPasswordPage { token, email: user.email, errors: FormErrors::default() },
+        ),
+        None => page.with(410).plain("This link no longer works", LinkExpiredPage),
     }
 }
 
 async fn reset(
     anyone: Anyone,
     page: Page,
-    Token(token): Token,
+    PathToken(token): PathToken,
     headers: HeaderMap,
-    Form(it): Form<Typed>,
+    Form(form): Form<PasswordResetForm>,
 ) -> Result<Response> {
     let Some(user) = email_tokens::find_password(&mut anyone.read(), &token).await? else {
-        return page.with(410).plain("This link is over", Over);
+        return page.with(410).plain("This link no longer works", LinkExpiredPage);
     };
-    let hashed = match password::choose(&it.password, &[&user.name, &user.email]).await? {
+    let hashed = match password::validate_and_hash(&form.password, &[&user.name, &user.email]).await? {
         Ok(hashed) => hashed,
-        Err(refusal) => {
-            let (status, faults) = Faults::catch(Error::at("password")(refusal))?;
+        Err(error) => {
+            let (status, errors) = FormErrors::catch(Error::at("password")(error))?;
             return page
                 .with(status)
-                .plain("Choose a new password", Reset { token, email: user.email, faults });
+                .plain("Choose a new password", ResetPasswordPage { token, email: user.email, errors });
         }
     };
     match anyone.change(async |change| email_tokens::reset_password(change, &token, &hashed).await).await {
-        Ok(person) => {
-            let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: "" };
-            let arrived = sign_in::arrive_by_one(&anyone, &page, &headers, &arrival).await?;
-            Ok(page.saying(arrived, "Your password was changed. Other sessions were ended."))
+        Ok(user) => {
+            let arrival = VerifiedUser { user: user.id, method: "password", two_factors: false, next: "" };
+            let response = sign_in::sign_in_first_factor(&anyone, &page, &headers, &arrival).await?;
+            Ok(page.saying(response, "Your password was changed. Other sessions were ended."))
         }
-        Err(Error::Conflict { .. }) => page.with(410).plain("This link is over", Over),
+        Err(Error::Conflict { .. }) => page.with(410).plain("This link no longer works", LinkExpiredPage),
         Err(other) => Err(other),
     }
 }

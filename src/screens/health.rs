@@ -1,4 +1,4 @@
-//! For who watches over the program: is it up, and is its database?
+//! Health checks: whether the program is up, and whether its database answers.
 use crate::{
     error::Error,
     http::{gate::Anyone, routes::Routes},
@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/healthz", up).get("/readyz", ready)
 }
@@ -19,8 +18,8 @@ async fn up(_: Anyone) -> Response {
 }
 
 async fn ready(anyone: Anyone) -> Response {
-    let answer = async { users::has_operator(&mut anyone.read()).await };
-    match answer.await {
+    let check = async { users::has_operator(&mut anyone.read()).await };
+    match check.await {
         Ok(_) => plain(StatusCode::OK, "ready\n"),
         Err(cause) => {
             if let Error::Unavailable(cause) | Error::Internal(cause) = cause {

@@ -1,12 +1,13 @@
-//! One invoice: to read, to print, as PDF and CSV, to pay.
+//! One invoice: the page, PDF and CSV, payment by card.
 use crate::{
     error::{Error, Result},
     http::{
-        gate::{Can, Number},
+        gate::{Can, PathInvoice},
         routes::Routes,
     },
     model::{
-        invoice::{Document, Status},
+        access::Access,
+        invoice::{Document, InvoiceStatus},
         permission::{PayInvoices, Permission, ViewInvoices},
     },
     store::{
@@ -16,24 +17,24 @@ use crate::{
     },
     view::{
         csv,
-        invoice::{self, Cells, MOST_IN_ZIP, Sheet, file},
-        page::{Faults, Page, attachment},
+        form_errors::FormErrors,
+        invoice::{self, InvoiceView, LineView, ZIP_LIMIT, file_name},
+        page::{Page, attachment},
     },
 };
 use askama::Template;
 use axum::response::Response;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/invoices/{number}", show)
         .post("/a/{slug}/invoices/{number}/pay", pay)
-        .get("/a/{slug}/invoices.zip", all)
+        .get("/a/{slug}/invoices.zip", download_all)
 }
 
 #[derive(Template)]
 #[template(path = "invoices/show.html")]
-struct Index {
+struct InvoicePage {
     slug: String,
     title: String,
     number: String,
@@ -43,27 +44,27 @@ struct Index {
     seller: Vec<String>,
     buyer: Vec<String>,
     facts: Vec<(&'static str, String)>,
-    lines: Vec<Cells>,
+    lines: Vec<LineView>,
     sums: Vec<(String, String)>,
     pay_to: Vec<String>,
     note: String,
-    /// What became of a payment by card.
+    /// The state of a payment by card; empty if there is none.
     payment: String,
     may_pay: bool,
     credited_by: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
-async fn show(can: Can<ViewInvoices>, page: Page, Number(it): Number) -> Result<Response> {
-    let (number, ending) = match it.rsplit_once('.') {
-        Some((number, ending @ ("pdf" | "csv"))) => (number.to_owned(), ending),
-        _ => (it.clone(), ""),
+async fn show(can: Can<ViewInvoices>, page: Page, PathInvoice(file): PathInvoice) -> Result<Response> {
+    let (number, extension) = match file.rsplit_once('.') {
+        Some((number, extension @ ("pdf" | "csv"))) => (number.to_owned(), extension),
+        _ => (file.clone(), ""),
     };
     let mut scope = can.read();
     if number == "upcoming" {
         let document = upcoming(&mut scope).await?;
         let now = scope.now();
-        let sheet = Sheet {
+        let view = InvoiceView {
             document: &document,
             number: None,
             status: None,
@@ -71,54 +72,62 @@ async fn show(can: Can<ViewInvoices>, page: Page, Number(it): Number) -> Result<
             due_at: now,
             paid_at: None,
         };
-        return match ending {
-            "" => page.show(&mut scope, &sheet.title(), index(&can, &sheet, None, Faults::default())).await,
-            other => download(&sheet, other),
+        return match extension {
+            "" => {
+                page.show(&mut scope, &view.title(), invoice_page(&can, &view, None, FormErrors::default()))
+                    .await
+            }
+            other => download(&view, other),
         };
     }
-    let found = invoices::find(&mut scope, &number).await?;
-    let sheet = Sheet::of(&found);
-    match ending {
+    let invoice = invoices::find(&mut scope, &number).await?;
+    let view = InvoiceView::of(&invoice);
+    match extension {
         "" => {
-            page.show(&mut scope, &sheet.title(), index(&can, &sheet, Some(&found), Faults::default())).await
+            page.show(
+                &mut scope,
+                &view.title(),
+                invoice_page(&can, &view, Some(&invoice), FormErrors::default()),
+            )
+            .await
         }
-        other => download(&sheet, other),
+        other => download(&view, other),
     }
 }
 
-fn download(sheet: &Sheet<'_>, ending: &str) -> Result<Response> {
-    let name = file(sheet.number, ending);
-    if ending == "csv" {
-        return Ok(csv::attachment(&name, sheet.csv()));
+fn download(view: &InvoiceView<'_>, extension: &str) -> Result<Response> {
+    let name = file_name(view.number, extension);
+    if extension == "csv" {
+        return Ok(csv::attachment(&name, view.csv()));
     }
-    Ok(attachment(&name, "application/pdf", invoice::pdf(sheet)?))
+    Ok(attachment(&name, "application/pdf", invoice::pdf(view)?))
 }
 
-/// The newest of them in one file, as PDF and CSV.
-async fn all(can: Can<ViewInvoices>) -> Result<Response> {
-    if can.me().here.parent.is_some() {
+/// The newest invoices in one file, each as PDF and CSV.
+async fn download_all(can: Can<ViewInvoices>) -> Result<Response> {
+    if can.access().account.parent.is_some() {
         return Err(Error::NotFound);
     }
-    let most = i64::try_from(MOST_IN_ZIP).unwrap_or(i64::MAX);
-    let found = invoices::list(&mut can.read(), None, most).await?;
+    let most = i64::try_from(ZIP_LIMIT).unwrap_or(i64::MAX);
+    let invoices = invoices::list(&mut can.read(), None, most).await?;
     let name = format!("{}-invoices.zip", can.slug());
-    Ok(attachment(&name, "application/zip", invoice::zip(found).await?))
+    Ok(attachment(&name, "application/zip", invoice::zip(invoices).await?))
 }
 
 /// What the invoice would be if the month ended now.
-async fn upcoming(scope: &mut Scope) -> Result<Document> {
-    let here = scope.who().here.clone();
-    if here.parent.is_some() {
+async fn upcoming(scope: &mut Scope<Access>) -> Result<Document> {
+    let account = scope.access().account.clone();
+    if account.parent.is_some() {
         return Err(Error::NotFound);
     }
-    let facts = billing::facts(scope, here.id, None, 0).await?;
-    let used = billing::used(scope, here.id, facts.period).await?;
-    let catalog = scope.kit().catalog.clone();
+    let facts = billing::facts(scope, account.id, None, 0).await?;
+    let used = billing::used(scope, account.id, facts.period).await?;
+    let catalog = scope.context().catalog.clone();
     let bill = billing::bill_of(&facts, &catalog, facts.period, &used);
     Ok(Document {
-        seller: invoices::seller(scope.kit()),
+        seller: invoices::seller(scope.context()),
         account: facts.name,
-        kind: here.kind,
+        kind: account.kind,
         bill_to: facts.details,
         currency: catalog.currency,
         month: facts.period,
@@ -127,69 +136,69 @@ async fn upcoming(scope: &mut Scope) -> Result<Document> {
     })
 }
 
-fn index<P: crate::model::permission::Needs>(
+fn invoice_page<P: crate::model::permission::Needs>(
     can: &Can<P>,
-    sheet: &Sheet<'_>,
-    found: Option<&Invoice>,
-    faults: Faults,
-) -> Index {
-    let (state, tone) = match sheet.status {
+    view: &InvoiceView<'_>,
+    invoice: Option<&Invoice>,
+    errors: FormErrors,
+) -> InvoicePage {
+    let (state, tone) = match view.status {
         None => ("Estimate", ""),
-        Some(_) if sheet.document.credits.is_some() => ("Credit note", ""),
-        Some(Status::Open) if sheet.due_at < can.kit().now() => ("Overdue", "danger"),
-        Some(Status::Open) => ("Open", "warn"),
-        Some(Status::Paid) => ("Paid", "ok"),
-        Some(Status::Void) => ("Void", ""),
-        Some(Status::Credited) => ("Credited", ""),
+        Some(_) if view.document.credits.is_some() => ("Credit note", ""),
+        Some(InvoiceStatus::Open) if view.due_at < can.context().now() => ("Overdue", "danger"),
+        Some(InvoiceStatus::Open) => ("Open", "warn"),
+        Some(InvoiceStatus::Paid) => ("Paid", "ok"),
+        Some(InvoiceStatus::Void) => ("Void", ""),
+        Some(InvoiceStatus::Credited) => ("Credited", ""),
     };
-    let charge = found.and_then(|it| it.charge.clone());
-    let payment = match charge.as_ref().map(|it| (it.0.as_str(), it.1.as_str())) {
+    let charge = invoice.and_then(|invoice| invoice.charge.clone());
+    let payment = match charge.as_ref().map(|charge| (charge.0.as_str(), charge.1.as_str())) {
         Some(("asked" | "processing", _)) => "The card is being charged. This takes a moment.".to_owned(),
-        Some(("failed", why)) if sheet.status == Some(Status::Open) => {
-            format!("The card was not charged: {why}")
+        Some(("failed", detail)) if view.status == Some(InvoiceStatus::Open) => {
+            format!("The card was not charged: {detail}")
         }
         _ => String::new(),
     };
-    let under_way = charge.is_some_and(|it| it.0 != "failed");
-    let is_open = sheet.status == Some(Status::Open);
-    Index {
+    let is_being_charged = charge.is_some_and(|charge| charge.0 != "failed");
+    let is_open = view.status == Some(InvoiceStatus::Open);
+    InvoicePage {
         slug: can.slug().to_owned(),
-        title: sheet.title(),
-        number: sheet.number.unwrap_or("upcoming").to_owned(),
+        title: view.title(),
+        number: view.number.unwrap_or("upcoming").to_owned(),
         state,
         tone,
-        total: sheet.says(sheet.document.total()),
-        seller: sheet.seller(),
-        buyer: sheet.buyer(),
-        facts: sheet.facts(),
-        lines: sheet.lines(),
-        sums: sheet.sums(),
-        pay_to: sheet.pay_to().to_vec(),
-        note: found.map(|it| it.note.clone()).unwrap_or_default(),
+        total: view.format(view.document.total()),
+        seller: view.seller(),
+        buyer: view.buyer(),
+        facts: view.facts(),
+        lines: view.lines(),
+        sums: view.sums(),
+        pay_to: view.pay_to().to_vec(),
+        note: invoice.map(|invoice| invoice.note.clone()).unwrap_or_default(),
         payment,
         may_pay: is_open
-            && !under_way
-            && can.app().till().takes_cards()
-            && can.me().may(Permission::PayInvoices),
-        credited_by: found.and_then(|it| it.credited_by.clone()).unwrap_or_default(),
-        faults,
+            && !is_being_charged
+            && can.app().payment_provider().takes_cards()
+            && can.access().may(Permission::PayInvoices),
+        credited_by: invoice.and_then(|invoice| invoice.credited_by.clone()).unwrap_or_default(),
+        errors,
     }
 }
 
-async fn pay(can: Can<PayInvoices>, page: Page, Number(number): Number) -> Result<Response> {
-    let here = can.path(&format!("invoices/{number}"));
+async fn pay(can: Can<PayInvoices>, page: Page, PathInvoice(number): PathInvoice) -> Result<Response> {
+    let path = can.path(&format!("invoices/{number}"));
     match can.change(async |change| payments::ask(change, &number).await).await {
-        Ok(()) => Ok(page.done(&here, "The card is being charged.")),
+        Ok(()) => Ok(page.done(&path, "The card is being charged.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            if !can.me().may(Permission::ViewInvoices) {
-                return Ok(page.failed(&can.path("overview"), faults.beside(&[])));
+            let (status, errors) = FormErrors::catch(error)?;
+            if !can.access().may(Permission::ViewInvoices) {
+                return Ok(page.failed(&can.path("overview"), errors.beside(&[])));
             }
             let mut scope = can.read();
-            let found = invoices::find(&mut scope, &number).await?;
-            let sheet = Sheet::of(&found);
-            let index = index(&can, &sheet, Some(&found), faults);
-            page.with(status).show(&mut scope, &sheet.title(), index).await
+            let invoice = invoices::find(&mut scope, &number).await?;
+            let view = InvoiceView::of(&invoice);
+            let invoice_page = invoice_page(&can, &view, Some(&invoice), errors);
+            page.with(status).show(&mut scope, &view.title(), invoice_page).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Organizations that one may join because of one's address.
+//! Joining an organization that is open to the domain of one's address.
 use crate::{
     error::{Error, Result},
     http::{form::Form, gate::SignedIn, routes::Routes},
@@ -10,20 +10,19 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/me/join", show).post("/me/join", join)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Chosen {
+struct JoinForm {
     account: String,
 }
 
 #[derive(Template)]
 #[template(path = "join/index.html")]
-struct Index {
+struct JoinPage {
     none: String,
     open: Vec<Open>,
 }
@@ -31,15 +30,16 @@ struct Index {
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     let mut scope = signed.read();
     let open = joining::open(&mut scope).await?;
-    let email = &signed.me().person.email;
-    let none =
-        format!("No organization lets people in by the domain of {email}. Ask for an invitation instead.");
-    let index = Index { none, open };
-    page.show(&mut scope, "Join an organization", index).await
+    let email = &signed.user().email;
+    let none = format!(
+        "No organization is open to people with an address like {email}. Ask for an invitation instead."
+    );
+    let join_page = JoinPage { none, open };
+    page.show(&mut scope, "Join an organization", join_page).await
 }
 
-async fn join(signed: SignedIn, page: Page, Form(it): Form<Chosen>) -> Result<Response> {
-    let account: AccountId = it.account.parse().map_err(|_| Error::NotFound)?;
+async fn join(signed: SignedIn, page: Page, Form(form): Form<JoinForm>) -> Result<Response> {
+    let account: AccountId = form.account.parse().map_err(|_| Error::NotFound)?;
     match signed.change(async |change| joining::join(change, account).await).await? {
         Some(slug) => Ok(page.done(&format!("/a/{slug}/overview"), "You have joined.")),
         None => Ok(page.done("/me/join", "You asked to join. You get in once an administrator accepts.")),

@@ -1,14 +1,14 @@
-//! The mailbox of an installation that has no mail server: for trying things out on one's own machine.
+//! The mailbox of an installation without a mail server: for trying things out on one's own machine.
 use crate::{
     error::{Error, Result},
     http::{
         form::Query,
-        gate::{Anyone, At},
+        gate::{Anyone, PathId},
         middleware,
         routes::Routes,
     },
-    store::outbox,
-    view::page::{Page, When},
+    store::mails,
+    view::{page::Page, when::When},
 };
 use askama::Template;
 use axum::{
@@ -18,31 +18,30 @@ use axum::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/dev/mail", list).get("/dev/mail/{id}", show).get("/dev/mail/{id}/html", show_html)
 }
 
-/// How many are listed.
-const MOST: i64 = 50;
-/// A letter may look as it likes, and load and run nothing. Its links open beside it.
-const OF_LETTER: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
+/// Mails on the page.
+const LIMIT: i64 = 50;
+/// An e-mail may use any style, but loads and runs nothing. Its links open in a new tab.
+const EMAIL_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
     sandbox allow-popups allow-popups-to-escape-sandbox";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct MailboxQuery {
     to: String,
 }
 
 #[derive(Template)]
 #[template(path = "mailbox/index.html")]
-struct Index {
+struct MailboxPage {
     to: String,
-    rows: Vec<Row>,
+    rows: Vec<MailRow>,
 }
 
-struct Row {
+struct MailRow {
     id: Uuid,
     to: String,
     subject: String,
@@ -50,71 +49,70 @@ struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "mailbox/letter.html")]
-struct Shown {
-    it: Row,
-    parts: Vec<Part>,
+#[template(path = "mailbox/mail.html")]
+struct MailPage {
+    mail: MailRow,
+    parts: Vec<TextPart>,
 }
 
-/// A piece of a letter's text.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+enum TextPart {
     Text(String),
     Link(String),
 }
 
-/// The text, cut at its links.
-fn parts(text: &str) -> Vec<Part> {
-    let (mut all, mut rest) = (vec![], text);
-    while let Some(at) = ["http://", "https://"].iter().filter_map(|it| rest.find(it)).min() {
-        let (before, link) = rest.split_at(at);
+/// Splits a text at its links.
+fn parts(text: &str) -> Vec<TextPart> {
+    let (mut parts, mut rest) = (vec![], text);
+    while let Some(start) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {
+        let (before, link) = rest.split_at(start);
         let (link, after) = link.split_at(link.find(char::is_whitespace).unwrap_or(link.len()));
-        all.extend([Part::Text(before.to_owned()), Part::Link(link.to_owned())]);
+        parts.extend([TextPart::Text(before.to_owned()), TextPart::Link(link.to_owned())]);
         rest = after;
     }
-    all.push(Part::Text(rest.to_owned()));
-    all
+    parts.push(TextPart::Text(rest.to_owned()));
+    parts
 }
 
-/// Links that let their bearer in lie here open: it answers only who sits at the machine, and no proxy.
+/// Mails hold links that sign their reader in, so only requests from this machine are answered, and none through a proxy.
 fn guard(anyone: &Anyone, headers: &HeaderMap) -> Result<()> {
-    let is_passed_on =
-        headers.keys().any(|it| it.as_str() == "forwarded" || it.as_str().starts_with("x-forwarded-"));
-    if anyone.app().has_mailbox() && anyone.kit().rules.loopback && !is_passed_on {
+    let is_proxied =
+        headers.keys().any(|name| name.as_str() == "forwarded" || name.as_str().starts_with("x-forwarded-"));
+    if anyone.app().has_mailbox() && anyone.context().config.loopback && !is_proxied {
         Ok(())
     } else {
         Err(Error::NotFound)
     }
 }
 
-fn row(it: &outbox::Kept, anyone: &Anyone, page: &Page) -> Row {
-    let zone = page.zone(anyone.me().and_then(|it| it.time_zone.as_deref()));
-    let (to, subject) = (it.letter.to.clone(), it.letter.subject.clone());
-    Row { id: it.id, to, subject, at: When::second(it.at, &zone) }
+fn row(entry: &mails::MailboxEntry, anyone: &Anyone, page: &Page) -> MailRow {
+    let zone = page.zone(anyone.signed_in_user().and_then(|user| user.time_zone.as_deref()));
+    let (to, subject) = (entry.email.to.clone(), entry.email.subject.clone());
+    MailRow { id: entry.id, to, subject, at: When::second(entry.at, &zone) }
 }
 
 async fn list(
     anyone: Anyone,
     page: Page,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Query(query): Query<MailboxQuery>,
 ) -> Result<Response> {
     guard(&anyone, &headers)?;
     let mut scope = anyone.read();
-    let to = asked.to.trim().to_owned();
-    let found = match to.as_str() {
-        "" => outbox::mailbox(&mut scope, MOST).await?,
-        to => outbox::mailbox_of(&mut scope, to, MOST).await?,
+    let to = query.to.trim().to_owned();
+    let mails = match to.as_str() {
+        "" => mails::mailbox(&mut scope, LIMIT).await?,
+        to => mails::mailbox_of(&mut scope, to, LIMIT).await?,
     };
-    let rows = found.iter().map(|it| row(it, &anyone, &page)).collect();
-    page.solo("Mails", anyone.me().map(|it| &it.person), Index { to, rows })
+    let rows = mails.iter().map(|entry| row(entry, &anyone, &page)).collect();
+    page.solo("Mails", anyone.signed_in_user().map(|me| &me.user), MailboxPage { to, rows })
 }
 
-async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
+async fn show(anyone: Anyone, page: Page, headers: HeaderMap, PathId(id): PathId<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = outbox::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
-    let shown = Shown { it: row(&kept, &anyone, &page), parts: parts(&kept.letter.text) };
-    let mut response = page.solo("Mail", anyone.me().map(|it| &it.person), shown)?;
+    let mail = mails::mailbox_entry(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
+    let mail_page = MailPage { mail: row(&mail, &anyone, &page), parts: parts(&mail.email.text) };
+    let mut response = page.solo("Mail", anyone.signed_in_user().map(|me| &me.user), mail_page)?;
     let policy = format!("{}; frame-src 'self'", middleware::CSP);
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
@@ -122,11 +120,11 @@ async fn show(anyone: Anyone, page: Page, headers: HeaderMap, At(id): At<Uuid>) 
     Ok(response)
 }
 
-async fn show_html(anyone: Anyone, headers: HeaderMap, At(id): At<Uuid>) -> Result<Response> {
+async fn show_html(anyone: Anyone, headers: HeaderMap, PathId(id): PathId<Uuid>) -> Result<Response> {
     guard(&anyone, &headers)?;
-    let kept = outbox::kept(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
-    let html = kept.letter.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
-    let policy = HeaderValue::from_static(OF_LETTER);
+    let mail = mails::mailbox_entry(&mut anyone.read(), id).await?.ok_or(Error::NotFound)?;
+    let html = mail.email.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    let policy = HeaderValue::from_static(EMAIL_CSP);
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())
 }
 
@@ -135,9 +133,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_told_from_text() {
-        let text = |it: &str| Part::Text(it.into());
-        let link = |it: &str| Part::Link(it.into());
+    fn text_is_split_at_links() {
+        let text = |text: &str| TextPart::Text(text.into());
+        let link = |url: &str| TextPart::Link(url.into());
         assert_eq!(parts("Hello"), [text("Hello")]);
         assert_eq!(
             parts("Go:\nhttp://a.test/x?y=1\nor https://b.test"),

@@ -1,4 +1,4 @@
-//! The signed-in user's own page: name, address, time zone, the invitations that wait, the accounts that they are in.
+//! The signed-in user's own page: name, address, time zone, pending invitations, accounts.
 mod authenticator;
 mod codes;
 mod delete;
@@ -7,11 +7,11 @@ mod reauth;
 mod security;
 
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form::Form,
-        gate::{At, SignedIn},
-        reauth::{Given, Proof},
+        gate::{PathId, SignedIn},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         sign_in,
     },
@@ -19,18 +19,20 @@ use crate::{
         account::{Kind, LoginType},
         grant::Grant,
         id::InvitationId,
-        text::{Email, Name},
+        text::{EmailAddress, Name},
     },
     store::{
         email_tokens,
         invitations::{self, Offer},
         me,
-        shell::{Seat, seats},
+        shell::{SwitcherRow, switcher},
     },
     view::{
         audit_sentences,
-        page::{Faults, Page, When},
+        form_errors::FormErrors,
+        page::Page,
         shell::{Theme, tint},
+        when::When,
     },
 };
 use askama::Template;
@@ -42,12 +44,11 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/me", show)
         .post("/me", save)
-        .get("/me/email", back)
+        .get("/me/email", redirect_to_profile)
         .post("/me/email", change_email)
         .post("/me/invitations/{id}/accept", accept)
         .post("/me/invitations/{id}/decline", decline)
@@ -60,53 +61,53 @@ pub fn routes() -> Routes {
         .merge(delete::routes())
 }
 
-/// What all pages of the user begin with.
-struct Head {
+/// The head of all pages about the user.
+struct MeHead {
     name: String,
     tint: u8,
     tab: &'static str,
 }
 
-impl Head {
-    fn of(signed: &SignedIn, seats: &[Seat], tab: &'static str) -> Head {
-        let personal = seats.iter().find(|it| it.kind == Kind::Personal);
-        let name = signed.me().person.name.clone();
-        Head { name, tint: tint(personal.map_or("", |it| &it.slug)), tab }
+impl MeHead {
+    fn of(signed: &SignedIn, accounts: &[SwitcherRow], tab: &'static str) -> MeHead {
+        let personal = accounts.iter().find(|account| account.kind == Kind::Personal);
+        let name = signed.user().name.clone();
+        MeHead { name, tint: tint(personal.map_or("", |account| &account.slug)), tab }
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Profile {
+struct ProfileForm {
     name: String,
     time_zone: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct NewEmail {
+struct ChangeEmailForm {
     email: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "me/index.html")]
-struct Index {
-    head: Head,
-    it: Profile,
+struct ProfilePage {
+    head: MeHead,
+    form: ProfileForm,
     zones: &'static [String],
     email: String,
     new_email: String,
-    proof: Proof,
-    faults: Faults,
-    waiting: Vec<Waiting>,
-    places: Vec<Place>,
+    reauth: ReauthForm,
+    errors: FormErrors,
+    waiting: Vec<WaitingInvitation>,
+    accounts: Vec<AccountRow>,
     owned: Vec<String>,
 }
 
-/// An invitation that waits for an answer.
-struct Waiting {
+/// An invitation that is not answered yet.
+struct WaitingInvitation {
     id: InvitationId,
     account: String,
     noun: &'static str,
@@ -119,26 +120,26 @@ struct Waiting {
     until: When,
 }
 
-impl Waiting {
-    fn of(it: Offer, zone: &TimeZone) -> Waiting {
-        let roles: Vec<String> = it.grants.iter().map(Grant::title).collect();
-        Waiting {
-            id: it.id,
-            tint: tint(&it.account.to_string()),
-            account: it.account_name,
-            noun: it.kind.noun(),
-            class: class(it.kind),
-            inviter: it.inviter,
+impl WaitingInvitation {
+    fn of(offer: Offer, zone: &TimeZone) -> WaitingInvitation {
+        let roles: Vec<String> = offer.grants.iter().map(Grant::title).collect();
+        WaitingInvitation {
+            id: offer.id,
+            tint: tint(&offer.account.to_string()),
+            account: offer.account_name,
+            noun: offer.kind.noun(),
+            class: class(offer.kind),
+            inviter: offer.inviter,
             roles: roles.join(", "),
-            organization: it.organization,
-            login: (it.login_type != LoginType::Any).then(|| it.login_type.title()),
-            until: When::day(it.expires_at, zone),
+            organization: offer.organization,
+            login: (offer.login_type != LoginType::Any).then(|| offer.login_type.label()),
+            until: When::day(offer.expires_at, zone),
         }
     }
 }
 
-/// An account that the user is in.
-struct Place {
+/// An account that the user is a member of.
+struct AccountRow {
     name: String,
     slug: String,
     class: &'static str,
@@ -146,16 +147,16 @@ struct Place {
     role: String,
 }
 
-impl Place {
-    /// None where they are not a member: an organization's leader can enter its teams all the same.
-    fn of(it: &Seat) -> Option<Place> {
-        let role = match (&it.role, it.is_owner) {
+impl AccountRow {
+    /// `None` if they are not a member: an organization's admins can enter its teams all the same.
+    fn of(account: &SwitcherRow) -> Option<AccountRow> {
+        let role = match (&account.role, account.is_owner) {
             (_, true) => "Owner".to_owned(),
             (Some(label), _) => audit_sentences::title(label),
             (None, _) => return None,
         };
-        let (name, slug) = (it.name.clone(), it.slug.clone());
-        Some(Place { name, slug, class: class(it.kind), noun: it.kind.noun(), role })
+        let (name, slug) = (account.name.clone(), account.slug.clone());
+        Some(AccountRow { name, slug, class: class(account.kind), noun: account.kind.noun(), role })
     }
 }
 
@@ -167,124 +168,123 @@ fn class(kind: Kind) -> &'static str {
     }
 }
 
-/// Zones that people live in, by their IANA names.
+/// Time zones of places, by their IANA names, without aliases such as `EST5EDT`.
 static ZONES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let areas = "Africa America Antarctica Arctic Asia Atlantic Australia Europe Indian Pacific";
-    let is_lived_in = |it: &String| {
-        *it == "UTC"
-            || it.split_once('/').is_some_and(|(area, _)| areas.split(' ').any(|known| known == area))
+    let is_place = |zone: &String| {
+        *zone == "UTC"
+            || zone.split_once('/').is_some_and(|(area, _)| areas.split(' ').any(|known| known == area))
     };
-    let mut zones: Vec<String> = jiff::tz::db().available().map(|it| it.as_str().to_owned()).collect();
-    zones.retain(is_lived_in);
+    let mut zones: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
+    zones.retain(is_place);
     zones.sort();
     zones.dedup();
     zones
 });
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
-    ask(&signed, &page, None, String::new(), Faults::default()).await
+    show_profile(&signed, &page, None, String::new(), FormErrors::default()).await
 }
 
-/// The page, with what was typed where a form was refused.
-async fn ask(
+/// The page, with the values of a form that was refused.
+async fn show_profile(
     signed: &SignedIn,
     page: &Page,
-    typed: Option<Profile>,
+    form: Option<ProfileForm>,
     new_email: String,
-    faults: Faults,
+    errors: FormErrors,
 ) -> Result<Response> {
-    let proof = signed.proof().await?;
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let me = signed.me();
+    let me = signed.signed_in_user();
     let zone = page.zone(me.time_zone.as_deref());
     let offers = invitations::waiting(&mut scope).await?;
-    let seats = seats(&mut scope, me.person.id).await?;
+    let accounts = switcher(&mut scope, me.user.id).await?;
     let stored =
-        Profile { name: me.person.name.clone(), time_zone: me.time_zone.clone().unwrap_or_default() };
-    let index = Index {
-        head: Head::of(signed, &seats, "profile"),
-        it: typed.unwrap_or(stored),
+        ProfileForm { name: me.user.name.clone(), time_zone: me.time_zone.clone().unwrap_or_default() };
+    let profile_page = ProfilePage {
+        head: MeHead::of(signed, &accounts, "profile"),
+        form: form.unwrap_or(stored),
         zones: &ZONES,
-        email: me.person.email.clone(),
+        email: me.user.email.clone(),
         new_email,
-        proof,
-        faults,
-        waiting: offers.into_iter().map(|it| Waiting::of(it, &zone)).collect(),
-        places: seats.iter().filter_map(Place::of).collect(),
-        owned: owned(&seats).into_iter().map(|it| it.name.clone()).collect(),
+        reauth,
+        errors,
+        waiting: offers.into_iter().map(|offer| WaitingInvitation::of(offer, &zone)).collect(),
+        accounts: accounts.iter().filter_map(AccountRow::of).collect(),
+        owned: owned(&accounts).into_iter().map(|account| account.name.clone()).collect(),
     };
-    page.show_among(&scope, &seats, "Profile", index)
+    page.show_with_accounts(&scope, &accounts, "Profile", profile_page)
 }
 
-/// What a user must hand over or delete before they can be deleted.
-fn owned(seats: &[Seat]) -> Vec<&Seat> {
-    seats.iter().filter(|it| it.is_owner && it.kind != Kind::Personal).collect()
+/// The accounts that a user must hand over or delete before they can be deleted.
+fn owned(accounts: &[SwitcherRow]) -> Vec<&SwitcherRow> {
+    accounts.iter().filter(|account| account.is_owner && account.kind != Kind::Personal).collect()
 }
 
-async fn save(signed: SignedIn, page: Page, Form(it): Form<Profile>) -> Result<Response> {
-    let parsed = parse(&it);
-    let done = match parsed {
+async fn save(signed: SignedIn, page: Page, Form(form): Form<ProfileForm>) -> Result<Response> {
+    let result = match parse(&form) {
         Ok((name, zone)) => signed.change(async |change| me::update(change, &name, zone).await).await,
         Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(()) => Ok(page.done("/me", "Your profile is saved.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&signed, &page.with(status), Some(it), String::new(), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_profile(&signed, &page.with(status), Some(form), String::new(), errors).await
         }
     }
 }
 
-fn parse(it: &Profile) -> Result<(Name, Option<&str>)> {
-    let mut faults = vec![];
-    let name = Name::parse(&it.name).map_err(|it| faults.push(Fault::new("name", it.code, it.detail))).ok();
-    let zone = (!it.time_zone.is_empty()).then_some(it.time_zone.as_str());
-    if zone.is_some_and(|it| !ZONES.iter().any(|known| known == it)) {
-        faults.push(Fault::new("time_zone", "unknown", "Choose a time zone out of the list."));
+fn parse(form: &ProfileForm) -> Result<(Name, Option<&str>)> {
+    let mut errors = vec![];
+    let name = Name::parse(&form.name)
+        .map_err(|error| errors.push(FieldError::new("name", error.code, error.detail)))
+        .ok();
+    let zone = (!form.time_zone.is_empty()).then_some(form.time_zone.as_str());
+    if zone.is_some_and(|zone| !ZONES.iter().any(|known| known == zone)) {
+        errors.push(FieldError::new("time_zone", "unknown", "Choose a time zone from the list."));
     }
     match name {
-        Some(name) if faults.is_empty() => Ok((name, zone)),
-        _ => Err(Error::Invalid(faults)),
+        Some(name) if errors.is_empty() => Ok((name, zone)),
+        _ => Err(Error::Validation(errors)),
     }
 }
 
-/// Where a refused change of address was shown, when it is opened again.
-async fn back(_: SignedIn, page: Page) -> Response {
+/// A refused change of address is shown at this URL; opened again, it leads to the profile.
+async fn redirect_to_profile(_: SignedIn, page: Page) -> Response {
     page.to("/me")
 }
 
-async fn change_email(signed: SignedIn, page: Page, Form(it): Form<NewEmail>) -> Result<Response> {
-    match ask_change(&signed, &it).await {
+async fn change_email(signed: SignedIn, page: Page, Form(form): Form<ChangeEmailForm>) -> Result<Response> {
+    match request_email_change(&signed, &form).await {
         Ok(email) => {
-            let told =
+            let message =
                 format!("We wrote to {email}. Your address changes once you follow the link in that mail.");
-            Ok(page.done("/me", told))
+            Ok(page.done("/me", message))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&signed, &page.with(status), None, it.email, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_profile(&signed, &page.with(status), None, form.email, errors).await
         }
     }
 }
 
-async fn ask_change(signed: &SignedIn, it: &NewEmail) -> Result<Email> {
-    let email = Email::parse(&it.email).map_err(Error::at("email"))?;
-    if email.as_str() == signed.me().person.email {
-        return Err(Error::invalid("email", "same", "This is your address already."));
+async fn request_email_change(signed: &SignedIn, form: &ChangeEmailForm) -> Result<EmailAddress> {
+    let email = EmailAddress::parse(&form.email).map_err(Error::at("email"))?;
+    if email.as_str() == signed.user().email {
+        return Err(Error::invalid("email", "same", "This is already your address."));
     }
-    let fresh = signed.prove(&it.proof).await?;
-    // Mails cost the reader's time: whoever it is, they are written to only so often.
-    let keys = [
-        (format!("new address of {}", signed.me().person.id), 10),
-        (format!("new address {}", email.key()), 5),
-    ];
+    let recent_auth = signed.reauthenticate(&form.reauth).await?;
+    // Protects the owner of the new address, whoever that is, from many mails.
+    let keys =
+        [(format!("new address of {}", signed.user().id), 10), (format!("new address {}", email.key()), 5)];
     let _ = signed.app().throttle().attempt(&keys)?;
-    signed.change(async |change| email_tokens::ask_email_change(change, &fresh, &email).await).await?;
+    signed.change(async |change| email_tokens::ask_email_change(change, &recent_auth, &email).await).await?;
     Ok(email)
 }
 
-async fn accept(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Result<Response> {
+async fn accept(signed: SignedIn, page: Page, PathId(id): PathId<InvitationId>) -> Result<Response> {
     let offer = invitations::find_by_id(&mut signed.read(), id).await?.ok_or(Error::NotFound)?;
     match signed.change(async |change| invitations::accept(change, &offer).await).await {
         Ok(slug) => {
@@ -295,10 +295,10 @@ async fn accept(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Resul
     }
 }
 
-async fn decline(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Result<Response> {
+async fn decline(signed: SignedIn, page: Page, PathId(id): PathId<InvitationId>) -> Result<Response> {
     let offer = invitations::find_by_id(&mut signed.read(), id).await?.ok_or(Error::NotFound)?;
     match signed.change(async |change| invitations::decline(change, &offer).await).await {
-        Ok(()) => Ok(page.done("/me", format!("You declined the invitation into {}.", offer.account_name))),
+        Ok(()) => Ok(page.done("/me", format!("You declined the invitation to {}.", offer.account_name))),
         Err(Error::Conflict { detail, .. }) => Ok(page.failed("/me", detail)),
         Err(other) => Err(other),
     }
@@ -306,15 +306,21 @@ async fn decline(signed: SignedIn, page: Page, At(id): At<InvitationId>) -> Resu
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Chosen {
+struct ThemeForm {
     theme: String,
 }
 
-/// Back to the page from which it was chosen, if that is one of ours.
-async fn set_theme(signed: SignedIn, page: Page, headers: HeaderMap, Form(it): Form<Chosen>) -> Response {
-    let from = headers.get(header::REFERER).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let back = from.strip_prefix(&signed.kit().rules.base_url).and_then(sign_in::safe_next).unwrap_or("/me");
+/// Redirects to the page on which the theme was chosen, if that is one of ours.
+async fn set_theme(
+    signed: SignedIn,
+    page: Page,
+    headers: HeaderMap,
+    Form(form): Form<ThemeForm>,
+) -> Response {
+    let from = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let back =
+        from.strip_prefix(&signed.context().config.base_url).and_then(sign_in::safe_next).unwrap_or("/me");
     let mut response = page.to(back);
-    page.set_theme(response.headers_mut(), Theme::from_cookie(&it.theme));
+    page.set_theme(response.headers_mut(), Theme::from_cookie(&form.theme));
     response
 }

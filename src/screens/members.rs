@@ -1,7 +1,7 @@
 //! Members: listed, searched, exported, changed one by one or many at once, removed; and leaving.
 mod bulk;
-mod expiry;
 mod export;
+mod impact;
 mod leave;
 mod list;
 mod member;
@@ -9,9 +9,11 @@ mod remove;
 mod restore;
 mod suspend;
 
-use crate::http::routes::Routes;
+use crate::{
+    http::routes::Routes,
+    model::text::{grouped, grouped_up_to},
+};
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/members", list::show)
@@ -33,48 +35,20 @@ pub fn routes() -> Routes {
         .get("/a/{slug}/members/{id}/restored", restore::show)
 }
 
-/// `1 key`, `2 keys`.
-fn count(n: i64, one: &str, many: &str) -> String {
-    format!("{} {}", digits(n), if n == 1 { one } else { many })
+/// A number with the word that fits it: `1 API key is`, `2 API keys are`.
+fn plural(number: i64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// `12,345`.
-fn digits(n: i64) -> String {
-    let plain = n.to_string();
-    let mut text = String::new();
-    for (at, it) in plain.chars().enumerate() {
-        if at > 0 && (plain.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(it);
-    }
-    text
+/// The store stops counting behind a thousand.
+fn up_to_a_thousand(number: i64) -> String {
+    grouped_up_to(1000, number)
 }
 
-/// What a count that stops at a thousand says.
-fn up_to_a_thousand(n: i64) -> String {
-    if n > 1000 { "1,000+".into() } else { digits(n) }
-}
-
-/// Back to the list as it was, if the form came from there; else to `path`.
-fn back(back: &str, path: &str) -> String {
+/// The list as it was, if the form came from there, else `path`. Anything but a path of the list is ignored.
+fn back_path(back: &str, path: &str) -> String {
     match back.strip_prefix("members") {
         Some(rest) if rest.is_empty() || rest.starts_with('?') => back.to_owned(),
         _ => path.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(digits(7), "7");
-        assert_eq!(digits(1000), "1,000");
-        assert_eq!(digits(1_234_567), "1,234,567");
-        assert_eq!(up_to_a_thousand(1000), "1,000");
-        assert_eq!(up_to_a_thousand(1001), "1,000+");
-        assert_eq!(count(1, "key", "keys"), "1 key");
     }
 }

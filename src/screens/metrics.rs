@@ -1,4 +1,4 @@
-//! For Prometheus: what is counted and measured.
+//! Metrics for Prometheus.
 use crate::{
     error::{Error, Result},
     http::{gate::Anyone, routes::Routes},
@@ -9,30 +9,33 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/metrics", show)
 }
 
-async fn show(anyone: Anyone, fields: HeaderMap) -> Result<Response> {
+async fn show(anyone: Anyone, headers: HeaderMap) -> Result<Response> {
     let app = anyone.app();
-    let field = fields.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let given = field.split_once(' ').filter(|it| it.0.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
-    match app.shows_metrics(given) {
+    let authorization =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = authorization
+        .split_once(' ')
+        .filter(|parts| parts.0.eq_ignore_ascii_case("bearer"))
+        .map(|parts| parts.1.trim());
+    match app.shows_metrics(token) {
         Ok(()) => {}
         Err(StatusCode::NOT_FOUND) => return Err(Error::NotFound),
         Err(status) => {
-            let fields = [(header::WWW_AUTHENTICATE, "Bearer realm=\"guildhall\"")];
+            let headers = [(header::WWW_AUTHENTICATE, "Bearer realm=\"guildhall\"")];
             return Ok(
-                (status, fields, "This page needs the token of GUILDHALL_METRICS_TOKEN.\n").into_response()
+                (status, headers, "This page needs the token of GUILDHALL_METRICS_TOKEN.\n").into_response()
             );
         }
     }
-    let mails = outbox::waiting(&mut anyone.read()).await?;
+    let mails = outbox::waiting(&mut anyone.read(), outbox::DeliveryKind::Mail).await?;
     let page = app.exposition(mails);
-    let fields = [
+    let headers = [
         (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((fields, page).into_response())
+    Ok((headers, page).into_response())
 }

@@ -1,10 +1,10 @@
-//! The operator's list of accounts: numbers and owners, plans and what is owed. It leads into none of them.
+//! The operator's list of accounts: owners, plans, what they owe. It does not lead into any account.
 mod account;
 mod invoice;
 mod tokens;
 
 use crate::{
-    context::Kit,
+    context::Context,
     error::Result,
     http::{form::Query, gate::Operator, routes::Routes},
     model::{
@@ -13,14 +13,13 @@ use crate::{
         text::{counted, grouped},
         time::{DAY, Time},
     },
-    store::accounts::operator_list::{self, Filter, Numbers, Overseen},
-    view::page::Page,
+    store::accounts::operator_list::{self, AccountListItem, Filter, InstallationStats},
+    view::{page::Page, select::SelectOption},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/operator", show)
@@ -29,14 +28,14 @@ pub fn routes() -> Routes {
         .merge(tokens::routes())
 }
 
-/// How many a page lists.
-const PAGE: i64 = 50;
-/// For so long an account is new.
+/// Accounts on a page.
+const PAGE_SIZE: i64 = 50;
+/// How long an account counts as new.
 const NEW: std::time::Duration = DAY.saturating_mul(7);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct AccountsQuery {
     q: String,
     kind: String,
     plan: String,
@@ -45,7 +44,7 @@ struct Asked {
     before: String,
 }
 
-impl Asked {
+impl AccountsQuery {
     fn filter(&self) -> Filter {
         Filter {
             search: self.q.trim().to_owned(),
@@ -54,64 +53,54 @@ impl Asked {
             state: self.state.clone(),
             after: self.after.parse().ok(),
             before: self.before.parse().ok(),
-            limit: PAGE,
+            limit: PAGE_SIZE,
         }
     }
-    fn is_narrow(&self) -> bool {
-        [&self.q, &self.kind, &self.plan, &self.state].iter().any(|it| !it.is_empty())
+    fn is_filtered(&self) -> bool {
+        [&self.q, &self.kind, &self.plan, &self.state].iter().any(|value| !value.is_empty())
     }
-    /// The page of the same list that ends or begins there.
-    fn turn(&self, name: &str, at: Option<AccountId>) -> String {
-        let Some(at) = at.map(|it| it.to_string()) else { return String::new() };
-        let all =
-            [("q", &self.q), ("kind", &self.kind), ("plan", &self.plan), ("state", &self.state), (name, &at)];
-        let all = all.into_iter().filter(|it| !it.1.is_empty());
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(all).finish();
+    /// The address of the page before or after an account, in the same list.
+    fn page_link(&self, name: &str, id: Option<AccountId>) -> String {
+        let Some(id) = id.map(|id| id.to_string()) else { return String::new() };
+        let fields =
+            [("q", &self.q), ("kind", &self.kind), ("plan", &self.plan), ("state", &self.state), (name, &id)];
+        let fields = fields.into_iter().filter(|field| !field.1.is_empty());
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         format!("/operator?{query}")
     }
 }
 
-struct Pick {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
-fn pick(value: &str, label: &str, chosen: &str) -> Pick {
-    Pick { value: value.to_owned(), label: label.to_owned(), chosen: value == chosen }
-}
-
-/// A number of the installation, and a word to it; `bad` if it wants to be looked at.
-struct Number {
+/// A number about the installation; `is_bad` if the operator should look at it.
+struct InstallationNumber {
     label: &'static str,
     value: String,
     note: String,
-    bad: bool,
+    is_bad: bool,
 }
 
 #[derive(Template)]
 #[template(path = "operator/index.html")]
-struct Index {
-    numbers: Vec<Number>,
-    asked: Asked,
-    kinds: Vec<Pick>,
-    plans: Vec<Pick>,
-    states: Vec<Pick>,
+struct AccountsPage {
+    numbers: Vec<InstallationNumber>,
+    query: AccountsQuery,
+    kinds: Vec<SelectOption>,
+    plans: Vec<SelectOption>,
+    states: Vec<SelectOption>,
     meter: String,
-    rows: Vec<Row>,
-    said: String,
+    rows: Vec<OperatorAccountRow>,
+    count: String,
     newer: String,
     older: String,
 }
 
-impl Index {
+impl AccountsPage {
     /// The list without filters; empty if there are none.
     fn clear(&self) -> &'static str {
-        if self.asked.is_narrow() { "/operator" } else { "" }
+        if self.query.is_filtered() { "/operator" } else { "" }
     }
 }
 
-struct Row {
+struct OperatorAccountRow {
     id: String,
     name: String,
     slug: String,
@@ -127,20 +116,21 @@ struct Row {
     tone: &'static str,
 }
 
-impl Row {
-    fn of(it: Overseen, kit: &Kit, now: Time) -> Row {
-        let (used, catalog) = (it.used().rounded(), &kit.catalog);
-        let late = it.due_at.filter(|due| *due < now).map(|due| now.since(due).as_secs() / DAY.as_secs());
-        let account = it.account;
-        let (state, tone) = match late {
+impl OperatorAccountRow {
+    fn of(row: AccountListItem, context: &Context, now: Time) -> OperatorAccountRow {
+        let (used, catalog) = (row.used().rounded(), &context.catalog);
+        let days_late =
+            row.due_at.filter(|due| *due < now).map(|due| now.since(due).as_secs() / DAY.as_secs());
+        let account = row.account;
+        let (state, tone) = match days_late {
             Some(0) => ("Overdue".to_owned(), "bad"),
             Some(1) => ("Overdue 1 day".to_owned(), "bad"),
             Some(days) => (format!("Overdue {days} days"), "bad"),
             None if account.created_at.plus(NEW) > now => ("New".to_owned(), ""),
             None => ("Active".to_owned(), ""),
         };
-        Row {
-            pays: account.parent().map(|it| it.name).unwrap_or_default(),
+        OperatorAccountRow {
+            pays: account.parent().map(|parent| parent.name).unwrap_or_default(),
             id: account.id.to_string(),
             class: match account.kind {
                 Kind::Personal => "",
@@ -154,57 +144,66 @@ impl Row {
             owner_email: account.owner_email,
             members: grouped(account.member_count),
             used,
-            owed: it.owed.map_or_else(|| "—".to_owned(), |owed| catalog.currency.says(owed)),
+            owed: row.owed.map_or_else(|| "—".to_owned(), |owed| catalog.currency.format(owed)),
             state,
             tone,
         }
     }
 }
 
-async fn show(operator: Operator, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let (kit, now) = (operator.kit(), operator.kit().now());
-    let meter = kit.catalog.meters.first();
+async fn show(operator: Operator, page: Page, Query(query): Query<AccountsQuery>) -> Result<Response> {
+    let (context, now) = (operator.context(), operator.context().now());
+    let meter = context.catalog.meters.first();
     let mut scope = operator.read();
-    let found = operator_list::page(&mut scope, &asked.filter(), meter.map_or("", |it| &it.id)).await?;
+    let accounts =
+        operator_list::page(&mut scope, &query.filter(), meter.map_or("", |meter| &meter.id)).await?;
     let numbers = operator_list::numbers(&mut scope).await?;
-    let index = Index {
-        numbers: told(&numbers, kit),
-        kinds: [("organization", "Organizations"), ("team", "Teams"), ("personal", "Personal accounts")]
-            .map(|(value, label)| pick(value, label, &asked.kind))
-            .into(),
-        plans: kit.catalog.plans.iter().map(|it| pick(&it.id, &it.name, &asked.plan)).collect(),
-        states: [("owes", "With an open invoice"), ("overdue", "Overdue")]
-            .map(|(value, label)| pick(value, label, &asked.state))
-            .into(),
-        meter: meter.map_or_else(|| "Used".into(), |it| it.name.clone()),
-        newer: asked.turn("before", found.newer),
-        older: asked.turn("after", found.older),
-        said: said(found.accounts.len(), found.newer.is_some() || found.older.is_some()),
-        rows: found.accounts.into_iter().map(|it| Row::of(it, kit, now)).collect(),
-        asked,
+    let accounts_page = AccountsPage {
+        numbers: installation_numbers(&numbers, context),
+        kinds: SelectOption::list(
+            &[("organization", "Organizations"), ("team", "Teams"), ("personal", "Personal accounts")],
+            &query.kind,
+        ),
+        plans: context
+            .catalog
+            .plans
+            .iter()
+            .map(|plan| SelectOption::new(&plan.id, &plan.name, &query.plan))
+            .collect(),
+        states: SelectOption::list(&[("owes", "With an open invoice"), ("overdue", "Overdue")], &query.state),
+        meter: meter.map_or_else(|| "Used".into(), |meter| meter.name.clone()),
+        newer: query.page_link("before", accounts.newer),
+        older: query.page_link("after", accounts.older),
+        count: page_count(accounts.accounts.len(), accounts.newer.is_some() || accounts.older.is_some()),
+        rows: accounts.accounts.into_iter().map(|row| OperatorAccountRow::of(row, context, now)).collect(),
+        query,
     };
-    page.show(&mut scope, "Accounts", index).await
+    page.show(&mut scope, "Accounts", accounts_page).await
 }
 
-fn said(shown: usize, is_part: bool) -> String {
+fn page_count(shown: usize, is_part: bool) -> String {
     let shown = counted(i64::try_from(shown).unwrap_or(0), "account");
     if is_part { format!("{shown} on this page") } else { shown }
 }
 
-fn told(it: &Numbers, kit: &Kit) -> Vec<Number> {
+fn installation_numbers(numbers: &InstallationStats, context: &Context) -> Vec<InstallationNumber> {
     let new = |number: i64| {
         if number == 0 { "none new this month".into() } else { format!("{} new this month", grouped(number)) }
     };
-    let number = |label, value, note, bad| Number { label, value, note, bad };
+    let number = |label, value, note, is_bad| InstallationNumber { label, value, note, is_bad };
     vec![
-        number("Organizations", grouped(it.organizations), new(it.new_organizations), false),
-        number("Users", grouped(it.users), new(it.new_users), false),
+        number("Organizations", grouped(numbers.organizations), new(numbers.new_organizations), false),
+        number("Users", grouped(numbers.users), new(numbers.new_users), false),
         number(
             "Open invoices",
-            kit.catalog.currency.says(it.owed),
-            if it.overdue == 0 { "none overdue".into() } else { format!("{} overdue", grouped(it.overdue)) },
-            it.overdue > 0,
+            context.catalog.currency.format(numbers.owed),
+            if numbers.overdue == 0 {
+                "none overdue".into()
+            } else {
+                format!("{} overdue", grouped(numbers.overdue))
+            },
+            numbers.overdue > 0,
         ),
-        number("Mails to be sent", grouped(it.mails), String::new(), false),
+        number("Mails to be sent", grouped(numbers.mails), String::new(), false),
     ]
 }

@@ -1,4 +1,4 @@
-//! An account's first page: what is there, what wants attention, what to do next. Each visitor sees what they may see.
+//! An account's first page: numbers, what needs attention, what to do next. Each part shows only what the visitor may see.
 mod pace;
 mod start;
 
@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     http::{gate::Can, routes::Routes},
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
         calendar::Day,
         catalog::Plan,
@@ -14,31 +14,26 @@ use crate::{
     },
     store::{
         audit::{self, Event},
-        overview::{self, Facts},
+        overview::{self, AccountOverview},
     },
-    view::{
-        audit_sentences,
-        page::{Page, When},
-        shell::tint,
-    },
+    view::{audit_sentences, page::Page, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/overview", show)
 }
 
 #[derive(Template)]
 #[template(path = "overview/index.html")]
-struct Index {
+struct OverviewPage {
     name: String,
     slug: String,
     kind: Kind,
     tint: u8,
-    lede: String,
+    subtitle: String,
     stats: Vec<Stat>,
     pace: Option<pace::Pace>,
     start: Option<start::Start>,
@@ -46,15 +41,15 @@ struct Index {
     plan: String,
     limits: String,
     parent: Option<String>,
-    attention: Vec<Attention>,
-    activity: Option<Vec<Act>>,
-    /// What the visitor holds: title and sentence.
+    attention: Vec<AttentionItem>,
+    activity: Option<Vec<ActivityRow>>,
+    /// The visitor's roles: title and description.
     roles: Vec<(String, String)>,
     owner: (String, String),
     created: When,
 }
 
-impl Index {
+impl OverviewPage {
     fn class(&self) -> &'static str {
         match self.kind {
             Kind::Personal => "",
@@ -67,15 +62,15 @@ impl Index {
     }
 }
 
-/// A number that leads to what it counts.
+/// A number that links to what it counts.
 struct Stat {
     label: &'static str,
     count: i64,
     href: String,
 }
 
-/// Something that waits for the visitor.
-struct Attention {
+/// Something that the visitor should see to.
+struct AttentionItem {
     icon: &'static str,
     title: String,
     text: String,
@@ -84,116 +79,117 @@ struct Attention {
 }
 
 /// An event of the audit log.
-struct Act {
+struct ActivityRow {
     actor: String,
     tint: u8,
-    says: String,
+    sentence: String,
     at: When,
 }
 
-impl Act {
-    fn of(it: &Event, zone: &TimeZone) -> Act {
-        let tint = tint(&it.actor_id.map_or_else(String::new, |it| it.to_string()));
-        Act {
-            actor: it.actor_name.clone(),
+impl ActivityRow {
+    fn of(event: &Event, zone: &TimeZone) -> ActivityRow {
+        let tint = tint(&event.actor_id.map_or_else(String::new, |id| id.to_string()));
+        ActivityRow {
+            actor: event.actor_name.clone(),
             tint,
-            says: audit_sentences::sentence(it),
-            at: When::minute(it.at, zone),
+            sentence: audit_sentences::sentence(event),
+            at: When::minute(event.at, zone),
         }
     }
-    /// What stands for the actor: the address without its domain.
+    /// For the avatar: the address without its domain.
     fn short(&self) -> &str {
         self.actor.split('@').next().unwrap_or(&self.actor)
     }
 }
 
 async fn show(can: Can<ViewAccount>, page: Page) -> Result<Response> {
-    let me = can.me();
+    let access = can.access();
     let mut scope = can.read();
-    let today = Day::of(can.kit().now());
-    let meter = can.kit().catalog.meters.first();
+    let today = Day::of(can.context().now());
+    let meter = can.context().catalog.meters.first();
     let since = pace::since(today);
-    let facts = overview::facts(&mut scope, meter.map_or("", |it| &it.id), since).await?;
-    let zone = page.zone(me.time_zone.as_deref());
+    let facts = overview::facts(&mut scope, meter.map_or("", |meter| &meter.id), since).await?;
+    let zone = page.zone(can.actor().time_zone());
     let mut activity = None;
-    if me.may(Permission::ViewAudit) {
-        let last = audit::Filter { limit: 5, ..audit::Filter::default() };
-        let events = audit::list(&mut scope, &last).await?;
-        activity = Some(events.iter().map(|it| Act::of(it, &zone)).collect());
+    if access.may(Permission::ViewAudit) {
+        let newest = audit::Filter { limit: 5, ..audit::Filter::default() };
+        let events = audit::list(&mut scope, &newest).await?;
+        activity = Some(events.iter().map(|event| ActivityRow::of(event, &zone)).collect());
     }
-    let catalog = &can.kit().catalog;
-    let plan = catalog.plan(&me.here.plan);
-    let index = Index {
-        name: me.here.name.clone(),
-        slug: me.here.slug.clone(),
-        kind: me.here.kind,
-        tint: tint(&me.here.slug),
-        lede: lede(me),
-        stats: stats(me, &facts),
+    let catalog = &can.context().catalog;
+    let plan = catalog.plan(&access.account.plan);
+    let overview_page = OverviewPage {
+        name: access.account.name.clone(),
+        slug: access.account.slug.clone(),
+        kind: access.account.kind,
+        tint: tint(&access.account.slug),
+        subtitle: subtitle(access),
+        stats: stats(access, &facts),
         pace: meter
-            .filter(|_| me.may(Permission::ViewUsage))
-            .map(|it| pace::Pace::of(&it.name, &facts.days(), today)),
-        start: start::Start::of(me, &facts, can.kit().now()),
-        may_invite: me.may(Permission::InviteMembers),
-        plan: catalog.plan_name(&me.here.plan).to_owned(),
+            .filter(|_| access.may(Permission::ViewUsage))
+            .map(|meter| pace::Pace::of(&meter.name, &facts.days(), today)),
+        start: start::Start::of(access, &facts, can.context().now()),
+        may_invite: access.may(Permission::InviteMembers),
+        plan: catalog.plan_name(&access.account.plan).to_owned(),
         limits: plan.map_or_else(String::new, Plan::limits_in_words),
-        parent: me.here.parent.as_ref().map(|(it, _)| it.name.clone()),
-        attention: attention(me, &facts, &zone),
+        parent: access.account.parent.as_ref().map(|(parent, _)| parent.name.clone()),
+        attention: attention(access, &facts, &zone),
         activity,
-        roles: me.rights.grants.iter().map(|it| (it.title(), it.says())).collect(),
+        roles: access.rights.grants.iter().map(|grant| (grant.title(), grant.description())).collect(),
         owner: (facts.owner_name.clone(), facts.owner_email.clone()),
         created: When::day(facts.created_at, &zone),
     };
-    page.show(&mut scope, "Overview", index).await
+    page.show(&mut scope, "Overview", overview_page).await
 }
 
-fn lede(me: &Entry) -> String {
-    match (&me.here.parent, me.here.kind) {
+fn subtitle(access: &Access) -> String {
+    match (&access.account.parent, access.account.kind) {
         (Some((parent, Kind::Organization)), _) => format!("A team of {}, which pays for it.", parent.name),
         (Some(_), _) => "A team that its owner’s personal account pays for.".to_owned(),
         (None, Kind::Personal) => "Your personal account. Only you see it.".to_owned(),
-        (None, _) if me.is_owner => "You own this organization.".to_owned(),
+        (None, _) if access.is_owner => "You own this organization.".to_owned(),
         (None, _) => "An organization that you are a member of.".to_owned(),
     }
 }
 
-fn stats(me: &Entry, facts: &Facts) -> Vec<Stat> {
-    let is_shared = me.here.kind != Kind::Personal;
-    let all = [
-        ("Members", facts.member_count, "members", is_shared && me.may(Permission::ViewMembers)),
+fn stats(access: &Access, facts: &AccountOverview) -> Vec<Stat> {
+    let is_shared = access.account.kind != Kind::Personal;
+    let stats = [
+        ("Members", facts.member_count, "members", is_shared && access.may(Permission::ViewMembers)),
         (
             "Pending invitations",
             facts.invitation_count,
             "invitations",
-            is_shared && me.may(Permission::InviteMembers),
+            is_shared && access.may(Permission::InviteMembers),
         ),
-        ("Teams", facts.team_count, "teams", me.here.kind != Kind::Team),
+        ("Teams", facts.team_count, "teams", access.account.kind != Kind::Team),
         (
-            if me.may(Permission::ManageKeys) { "API keys" } else { "Your API keys" },
+            if access.may(Permission::ManageKeys) { "API keys" } else { "Your API keys" },
             facts.key_count,
             "keys",
-            me.may(Permission::OwnKeys) || me.may(Permission::ManageKeys),
+            access.may(Permission::OwnKeys) || access.may(Permission::ManageKeys),
         ),
     ];
-    let stat = |(label, count, page, _)| Stat { label, count, href: format!("/a/{}/{page}", me.here.slug) };
-    all.into_iter().filter(|it| it.3).map(stat).collect()
+    let stat =
+        |(label, count, page, _)| Stat { label, count, href: format!("/a/{}/{page}", access.account.slug) };
+    stats.into_iter().filter(|(.., is_shown)| *is_shown).map(stat).collect()
 }
 
-fn attention(me: &Entry, facts: &Facts, zone: &TimeZone) -> Vec<Attention> {
-    let path = |rest: &str| format!("/a/{}/{rest}", me.here.slug);
-    let mut all = vec![];
+fn attention(access: &Access, facts: &AccountOverview, zone: &TimeZone) -> Vec<AttentionItem> {
+    let path = |rest: &str| format!("/a/{}/{rest}", access.account.slug);
+    let mut items = vec![];
     if let (Some(to), Some(until)) = (&facts.offered_to, facts.offered_until) {
         let until = until.day(zone);
         if facts.is_offered_to_me {
-            all.push(Attention {
+            items.push(AttentionItem {
                 icon: "crown",
                 title: format!("{} offers you the ownership", facts.owner_name),
                 text: format!("Until {until}"),
                 label: "Answer",
                 href: path("settings"),
             });
-        } else if me.is_owner {
-            all.push(Attention {
+        } else if access.is_owner {
+            items.push(AttentionItem {
                 icon: "crown",
                 title: format!("You offered the ownership to {to}"),
                 text: format!("Until {until}"),
@@ -207,7 +203,7 @@ fn attention(me: &Entry, facts: &Facts, zone: &TimeZone) -> Vec<Attention> {
             1 => "1 invitation was not delivered".to_owned(),
             many => format!("{many} invitations were not delivered"),
         };
-        all.push(Attention {
+        items.push(AttentionItem {
             icon: "mail",
             title,
             text: "The mail server refused it, or could not be reached.".into(),
@@ -215,5 +211,5 @@ fn attention(me: &Entry, facts: &Facts, zone: &TimeZone) -> Vec<Attention> {
             href: path("invitations"),
         });
     }
-    all
+    items
 }

@@ -1,34 +1,30 @@
-//! Access requests: asked for where something was refused, answered by who may change members.
+//! Access requests: sent from the page that was refused, answered by those who may change members.
 use crate::{
     error::{Error, Result},
     http::{
         form::{Form, Query},
-        gate::{At, Can},
+        gate::{Can, PathId},
         routes::Routes,
     },
     model::{
-        access::Entry,
+        access::Access,
+        catalog::Catalog,
         grant::Grant,
         id::{RequestId, ResourceId},
-        permission::{Inside, Permission, UpdateMembers},
-        text::shorten,
+        permission::{AnyMember, Permission, UpdateMembers},
+        text::{grouped_up_to, shorten},
         time::Time,
     },
     store::{
         Change,
-        requests::{self, Request, Wish},
+        requests::{self, AccessRequest, AccessRequestInput},
     },
-    view::{
-        page::{Faults, Page, When},
-        permission_matrix::label,
-        shell::tint,
-    },
+    view::{form_errors::FormErrors, page::Page, permission_matrix::label, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/requests", list)
@@ -38,44 +34,41 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/requests/{id}/decline", decline)
 }
 
-/// What somebody asks for.
-struct Row {
+struct RequestRow {
     id: String,
     name: String,
     email: String,
     tint: u8,
     what: String,
     tone: &'static str,
-    icon: &'static str,
+    icon: String,
     note: String,
     at: When,
 }
 
-impl Row {
-    fn of(it: Request, page: &Page, who: &Entry) -> Row {
-        let (tone, icon) = match it.resource.as_ref().map(|it| it.2.as_str()) {
-            Some("video") => ("video", "film"),
-            Some("image") => ("image", "image"),
-            _ => ("", ""),
-        };
-        let place = it.resource.map(|(_, name, _)| format!(" · {}", shorten(&name, 24))).unwrap_or_default();
-        Row {
-            id: it.id.to_string(),
-            tint: tint(&it.user_id.to_string()),
-            what: format!("{}{place}", label(it.permission)),
+impl RequestRow {
+    fn of(request: AccessRequest, catalog: &Catalog, zone: &jiff::tz::TimeZone) -> RequestRow {
+        let product = request.resource.as_ref().map_or("", |resource| resource.2.as_str());
+        let (tone, icon) = (catalog.product_tone(product), catalog.product_icon(product).to_owned());
+        let resource =
+            request.resource.map(|(_, name, _)| format!(" · {}", shorten(&name, 24))).unwrap_or_default();
+        RequestRow {
+            id: request.id.to_string(),
+            tint: tint(&request.user_id.to_string()),
+            what: format!("{}{resource}", label(request.permission)),
             tone,
             icon,
-            at: When::minute(it.created_at, &page.zone(who.time_zone.as_deref())),
-            name: it.name,
-            email: it.email,
-            note: it.note,
+            at: When::minute(request.created_at, zone),
+            name: request.name,
+            email: request.email,
+            note: request.note,
         }
     }
 }
 
 #[derive(Template)]
 #[template(path = "requests/index.html")]
-struct Index {
+struct RequestsPage {
     base: String,
     members_href: String,
     invitations_href: String,
@@ -85,42 +78,46 @@ struct Index {
     members: String,
     invitations: String,
     requests: String,
-    rows: Vec<Row>,
-    said: String,
+    rows: Vec<RequestRow>,
+    summary: String,
     newest: String,
     older: String,
 }
 
-/// A page of the list.
-const LIMIT: usize = 25;
+const PAGE_SIZE: usize = 25;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Paged {
+struct RequestsQuery {
     after: String,
 }
 
-async fn list(can: Can<UpdateMembers>, page: Page, Query(it): Query<Paged>) -> Result<Response> {
-    let who = can.me();
+async fn list(can: Can<UpdateMembers>, page: Page, Query(query): Query<RequestsQuery>) -> Result<Response> {
+    let access = can.access();
+    let zone = page.zone(can.actor().time_zone());
     let mut scope = can.read();
-    let after: Option<RequestId> = it.after.parse().ok();
-    let mut found = requests::list(&mut scope, after, i64::try_from(LIMIT + 1).unwrap_or(i64::MAX)).await?;
+    let after: Option<RequestId> = query.after.parse().ok();
+    let mut requests =
+        requests::list(&mut scope, after, i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX)).await?;
     let (members, invitations, waiting) = requests::counts(&mut scope).await?;
-    let more = found.len() > LIMIT;
-    found.truncate(LIMIT);
+    let more = requests.len() > PAGE_SIZE;
+    requests.truncate(PAGE_SIZE);
     let base = can.path("requests");
-    let older = found.last().filter(|_| more).map(|it| format!("{base}?after={}", it.id));
-    let index = Index {
+    let older = requests.last().filter(|_| more).map(|request| format!("{base}?after={}", request.id));
+    let index = RequestsPage {
         members_href: can.path("members"),
         invitations_href: can.path("invitations"),
-        account: who.here.name.clone(),
-        sees_members: who.may(Permission::ViewMembers),
-        may_invite: who.may(Permission::InviteMembers),
+        account: access.account.name.clone(),
+        sees_members: access.may(Permission::ViewMembers),
+        may_invite: access.may(Permission::InviteMembers),
         members: members.to_string(),
-        invitations: some(invitations),
-        requests: some(waiting),
-        said: "A request names the missing permission. You can grant only what you hold yourself.".into(),
-        rows: found.into_iter().map(|it| Row::of(it, &page, who)).collect(),
+        invitations: count(invitations),
+        requests: count(waiting),
+        summary: "A request names the missing permission. You can grant only what you hold yourself.".into(),
+        rows: requests
+            .into_iter()
+            .map(|request| RequestRow::of(request, &can.context().catalog, &zone))
+            .collect(),
         newest: after.map_or_else(String::new, |_| base.clone()),
         older: older.unwrap_or_default(),
         base,
@@ -128,38 +125,35 @@ async fn list(can: Can<UpdateMembers>, page: Page, Query(it): Query<Paged>) -> R
     page.show(&mut scope, "Requests", index).await
 }
 
-fn some(count: i64) -> String {
-    match count {
-        0 => String::new(),
-        1..=1000 => count.to_string(),
-        _ => "1,000+".to_owned(),
-    }
+/// Empty for none, so that the tab shows no number.
+fn count(number: i64) -> String {
+    if number == 0 { String::new() } else { grouped_up_to(1000, number) }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct AccessRequestForm {
     permission: String,
     resource: String,
     note: String,
 }
 
-async fn ask(can: Can<Inside>, page: Page, Form(it): Form<Asked>) -> Result<Response> {
+async fn ask(can: Can<AnyMember>, page: Page, Form(form): Form<AccessRequestForm>) -> Result<Response> {
     let unknown = |field, detail| Error::invalid(field, "unknown", detail);
-    let resource: Option<ResourceId> = match it.resource.as_str() {
+    let resource: Option<ResourceId> = match form.resource.as_str() {
         "" => None,
         id => {
             Some(id.parse().map_err(|_| unknown("resource", "There is no such resource in this account."))?)
         }
     };
-    let permission = Permission::parse(&it.permission);
-    let wish = Wish {
+    let permission = Permission::parse(&form.permission);
+    let input = AccessRequestInput {
         permission: permission.ok_or_else(|| unknown("permission", "There is no such permission."))?,
         resource,
-        note: it.note.trim().to_owned(),
+        note: form.note.trim().to_owned(),
     };
     let to = can.path("overview");
-    match can.change(async |change| requests::ask(change, &wish).await).await {
+    match can.change(async |change| requests::ask(change, &input).await).await {
         Ok(true) => Ok(page.done(&to, "You asked for it. The administrators of this account are told.")),
         Ok(false) => Ok(page.done(&to, "You asked for this already. It waits for an answer.")),
         Err(Error::Conflict { detail, .. }) => Ok(page.failed(&to, detail)),
@@ -167,134 +161,142 @@ async fn ask(can: Can<Inside>, page: Page, Form(it): Form<Asked>) -> Result<Resp
     }
 }
 
-/// Something that would do, as the form names it.
-struct Choice {
+/// A grant that would give what was asked for.
+struct GrantChoice {
     value: String,
     title: String,
-    says: String,
+    description: String,
 }
 
 #[derive(Template)]
 #[template(path = "requests/show.html")]
-struct Show {
+struct RequestPage {
     list: String,
     href: String,
-    it: Row,
+    row: RequestRow,
     permission: &'static str,
-    choices: Vec<Choice>,
+    choices: Vec<GrantChoice>,
     chosen: String,
     expires_at: String,
     today: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
-/// A grant in a form: `developer@product:video`.
-fn value(grant: &Grant) -> String {
-    use crate::model::grant::{Over, Role};
+/// A grant as the form names it: `developer@product:video`.
+fn form_value(grant: &Grant) -> String {
+    use crate::model::grant::{GrantScope, Role};
     let role = match &grant.role {
-        Role::BuiltIn(it) => it.word().to_owned(),
+        Role::BuiltIn(role) => role.as_str().to_owned(),
         Role::Custom(id, _) => id.to_string(),
     };
     match &grant.over {
-        Over::Account => format!("{role}@account"),
-        Over::Product(it) => format!("{role}@product:{it}"),
-        Over::Resources(_) => format!("{role}@resource"),
+        GrantScope::Account => format!("{role}@account"),
+        GrantScope::Product(product) => format!("{role}@product:{product}"),
+        GrantScope::Resources(_) => format!("{role}@resource"),
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct GrantForm {
     grant: String,
     expires_at: String,
 }
 
-async fn show(can: Can<UpdateMembers>, page: Page, At(id): At<RequestId>) -> Result<Response> {
-    draw(&can, &page, id, Typed::default(), Faults::default()).await
+async fn show(can: Can<UpdateMembers>, page: Page, PathId(id): PathId<RequestId>) -> Result<Response> {
+    draw(&can, &page, id, GrantForm::default(), FormErrors::default()).await
 }
 
 async fn draw(
     can: &Can<UpdateMembers>,
     page: &Page,
     id: RequestId,
-    typed: Typed,
-    faults: Faults,
+    typed: GrantForm,
+    errors: FormErrors,
 ) -> Result<Response> {
-    let who = can.me();
+    let zone = page.zone(can.actor().time_zone());
     let mut scope = can.read();
     let request = requests::find(&mut scope, id).await?;
     let all = requests::choices(&mut scope, &request).await?;
-    let choice = |it: &Grant| Choice { value: value(it), title: title(it), says: it.says() };
-    let first = all.first().map(value).unwrap_or_default();
+    let choice = |grant: &Grant| GrantChoice {
+        value: form_value(grant),
+        title: title(grant),
+        description: grant.description(),
+    };
+    let first = all.first().map(form_value).unwrap_or_default();
     let now = scope.now();
-    let show = Show {
+    let show = RequestPage {
         list: can.path("requests"),
         href: can.path(&format!("requests/{id}")),
         permission: request.permission.key(),
-        it: Row::of(request, page, who),
+        row: RequestRow::of(request, &can.context().catalog, &zone),
         choices: all.iter().map(choice).collect(),
         chosen: if typed.grant.is_empty() { first } else { typed.grant },
         expires_at: typed.expires_at,
-        today: now.date(&page.zone(who.time_zone.as_deref())),
-        faults,
+        today: now.date(&page.zone(can.actor().time_zone())),
+        errors,
     };
     page.show(&mut scope, "Request for access", show).await
 }
 
 fn title(grant: &Grant) -> String {
-    use crate::model::grant::Over;
+    use crate::model::grant::GrantScope;
     match &grant.over {
-        Over::Account => format!("{} over the whole account", grant.title()),
-        Over::Product(_) => grant.title(),
-        Over::Resources(_) => format!("{} over this resource alone", grant.title()),
+        GrantScope::Account => format!("{} over the whole account", grant.title()),
+        GrantScope::Product(_) => grant.title(),
+        GrantScope::Resources(_) => format!("{} over this resource alone", grant.title()),
     }
 }
 
 async fn grant(
     can: Can<UpdateMembers>,
     page: Page,
-    At(id): At<RequestId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<RequestId>,
+    Form(form): Form<GrantForm>,
 ) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let story = async |change: &mut Change| {
+    let zone = page.zone(can.actor().time_zone());
+    let apply = async |change: &mut Change<Access>| {
         let request = requests::find(change, id).await?;
-        let chosen =
-            requests::choices(change, &request).await?.into_iter().find(|had| value(had) == it.grant);
+        let chosen = requests::choices(change, &request)
+            .await?
+            .into_iter()
+            .find(|choice| form_value(choice) == form.grant);
         let unknown = || Error::invalid("grant", "unknown", "Choose one of these roles.");
-        let expires_at = match it.expires_at.trim() {
+        let expires_at = match form.expires_at.trim() {
             "" => None,
             date => Some(Time::end_of_day(date, &zone).ok_or_else(|| {
                 Error::invalid("expires_at", "invalid", "Enter a date such as 2026-11-21, or none.")
             })?),
         };
-        if expires_at.is_some_and(|it| it <= change.now()) {
+        if expires_at.is_some_and(|time| time <= change.now()) {
             return Err(Error::invalid("expires_at", "in_the_past", "The end lies in the past."));
         }
         let grant = Grant { expires_at, ..chosen.ok_or_else(unknown)? };
         requests::grant(change, id, &grant).await
     };
-    match can.change(story).await {
+    match can.change(apply).await {
         Ok(done) => {
             Ok(page.done(&can.path("requests"), format!("{} has it from now on, and is told.", done.name)))
         }
-        Err(Error::NotFound) => Ok(over(&can, &page)),
+        Err(Error::NotFound) => Ok(already_answered(&can, &page)),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            draw(&can, &page.clone().with(status), id, it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            draw(&can, &page.clone().with(status), id, form, errors).await
         }
     }
 }
 
-/// Somebody else was faster, or the member left.
-fn over(can: &Can<UpdateMembers>, page: &Page) -> Response {
+/// Somebody else answered first, or the member left.
+fn already_answered(can: &Can<UpdateMembers>, page: &Page) -> Response {
     page.failed(&can.path("requests"), "This request was answered already.")
 }
 
-async fn decline(can: Can<UpdateMembers>, page: Page, At(id): At<RequestId>) -> Result<Response> {
+async fn decline(can: Can<UpdateMembers>, page: Page, PathId(id): PathId<RequestId>) -> Result<Response> {
     match can.change(async |change| requests::decline(change, id).await).await {
-        Ok(it) => Ok(page.done(&can.path("requests"), format!("Declined, and {} is told.", it.name))),
-        Err(Error::NotFound) => Ok(over(&can, &page)),
+        Ok(request) => {
+            Ok(page.done(&can.path("requests"), format!("Declined, and {} is told.", request.name)))
+        }
+        Err(Error::NotFound) => Ok(already_answered(&can, &page)),
         Err(Error::Conflict { detail, .. }) => Ok(page.failed(&can.path("requests"), detail)),
         Err(other) => Err(other),
     }

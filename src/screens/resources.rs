@@ -1,25 +1,24 @@
-//! Resources: listed, registered, looked at with who reaches them, changed, moved, deleted.
+//! Resources: listed, registered, shown with the people who reach them, changed, moved, deleted.
 mod deletion_impact;
 mod edit;
 mod list;
 mod new;
-mod one;
-mod used;
+mod resource;
+mod usage;
 
 use crate::{
     http::routes::Routes,
     model::{catalog::Catalog, text::counted},
-    store::resources::{Goes, Resource},
+    store::resources::{Resource, ResourceDeletionImpact},
 };
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/resources", list::show)
         .post("/a/{slug}/resources", new::create)
         .get("/a/{slug}/resources/new", new::show)
-        .get("/a/{slug}/resources/{id}", one::show)
-        .post("/a/{slug}/resources/{id}/visibility", one::set_visibility)
+        .get("/a/{slug}/resources/{id}", resource::show)
+        .post("/a/{slug}/resources/{id}/visibility", resource::set_visibility)
         .get("/a/{slug}/resources/{id}/edit", edit::show)
         .post("/a/{slug}/resources/{id}/edit", edit::save)
         .get("/a/{slug}/resources/{id}/move", deletion_impact::ask_move)
@@ -28,47 +27,37 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/resources/{id}/delete", deletion_impact::delete)
 }
 
-/// How a resource looks in a head or a row.
-struct Looks {
-    icon: &'static str,
-    tone: String,
+struct ResourceLooks {
+    icon: String,
+    tone: &'static str,
     kind: String,
 }
 
-impl Looks {
-    fn of(it: &Resource, catalog: &Catalog) -> Looks {
-        let icon = match it.kind.as_str() {
-            "index" => "database",
-            "video" => "circle-play",
-            "video_collection" => "film",
-            "image_source" => "images",
-            _ if catalog.kind(&it.kind).is_some_and(|it| it.has_credentials) => "cloud",
-            _ => "boxes",
-        };
-        let tone = if ["video", "image"].contains(&it.product.as_str()) {
-            it.product.clone()
-        } else {
-            String::new()
-        };
-        Looks { icon, tone, kind: catalog.kind_name(&it.kind).to_owned() }
+impl ResourceLooks {
+    fn of(resource: &Resource, catalog: &Catalog) -> ResourceLooks {
+        ResourceLooks {
+            icon: catalog.kind_icon(&resource.kind).to_owned(),
+            tone: catalog.product_tone(&resource.product),
+            kind: catalog.kind_name(&resource.kind).to_owned(),
+        }
     }
 }
 
-/// What goes with a resource, in sentences.
-fn says(it: &Goes) -> Vec<String> {
-    if it.grants == 0 {
+/// What happens to the roles that list a resource when it is deleted or moved away.
+fn impact_sentences(impact: &ResourceDeletionImpact) -> Vec<String> {
+    if impact.grants == 0 {
         return vec!["No role names it.".to_owned()];
     }
-    let mut said = vec![format!(
+    let mut sentences = vec![format!(
         "{} of {} will name it no more.",
-        counted(it.grants, "role"),
-        if it.people == 1 { "1 person".to_owned() } else { format!("{} people", it.people) }
+        counted(impact.grants, "role"),
+        if impact.people == 1 { "1 person".to_owned() } else { format!("{} people", impact.people) }
     )];
-    if it.ended > 0 {
-        said.push(match it.ended {
+    if impact.ended > 0 {
+        sentences.push(match impact.ended {
             1 => "1 of them names nothing else, and ends.".to_owned(),
             some => format!("{some} of them name nothing else, and end."),
         });
     }
-    said
+    sentences
 }

@@ -1,4 +1,4 @@
-//! Roles: built-in ones to read; the organization's own to make, copy, change and delete.
+//! Roles: built-in ones are shown; an organization creates, copies, changes and deletes its own.
 mod delete;
 mod editor;
 mod new;
@@ -7,17 +7,16 @@ use crate::{
     error::Result,
     http::{gate::Can, routes::Routes},
     model::{
-        access::Entry,
+        access::Access,
         permission::{Permission, SeeRoles},
-        role::{BuiltIn, Reaches},
+        role::{BuiltIn, ScopeKind},
     },
-    store::roles::{self, Held},
+    store::roles::{self, HolderCount},
     view::page::Page,
 };
 use askama::Template;
 use axum::response::Response;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/roles", list)
@@ -30,82 +29,82 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/roles/{id}/delete", delete::delete)
 }
 
-struct Row {
+struct RoleRow {
     id: String,
     name: String,
-    says: String,
+    description: String,
     is_owner: bool,
     is_built_in: bool,
-    over: &'static str,
+    scope_label: &'static str,
     people: i64,
     may_change: bool,
 }
 
 #[derive(Template)]
 #[template(path = "roles/index.html")]
-struct Index {
+struct RolesPage {
     base: String,
     why: String,
     account: String,
     may_make: bool,
     /// The organization whose roles these are, in one of its teams.
     parent: Option<(String, String)>,
-    rows: Vec<Row>,
+    rows: Vec<RoleRow>,
 }
 
-/// Whether the visitor may make roles here.
-fn may_make(who: &Entry) -> bool {
-    who.may(Permission::ManageRoles) && roles::are_made_here(who).is_ok()
+fn may_make(access: &Access) -> bool {
+    access.may(Permission::ManageRoles) && roles::are_made_here(access).is_ok()
 }
 
-fn over(it: BuiltIn) -> &'static str {
-    match (it, it.reaches()) {
+fn scope_label(role: BuiltIn) -> &'static str {
+    match (role, role.scope_kind()) {
         (BuiltIn::Owner, _) => "—",
         (BuiltIn::ProductAdminAll, _) => "All products",
-        (_, Reaches::Account) => "Whole account",
-        (_, Reaches::Products) => "Any product",
-        (_, Reaches::Resources) => "Listed resources",
-        (_, Reaches::Anything) => "Anything",
+        (_, ScopeKind::Account) => "Whole account",
+        (_, ScopeKind::Products) => "Any product",
+        (_, ScopeKind::Resources) => "Listed resources",
+        (_, ScopeKind::Anything) => "Anything",
     }
 }
 
-fn people(held: &[Held], is_it: impl Fn(&&Held) -> bool) -> i64 {
-    held.iter().find(is_it).map_or(0, |it| it.holders)
+fn people(holder_counts: &[HolderCount], matches: impl Fn(&&HolderCount) -> bool) -> i64 {
+    holder_counts.iter().find(matches).map_or(0, |count| count.holders)
 }
 
 async fn list(can: Can<SeeRoles>, page: Page) -> Result<Response> {
-    let who = can.me();
+    let access = can.access();
     let mut scope = can.read();
     let own = roles::list(&mut scope).await?;
-    let held = roles::holders(&mut scope).await?;
-    let may_make = may_make(who);
-    let built_in = std::iter::once(BuiltIn::Owner).chain(BuiltIn::GRANTABLE.iter().copied()).map(|it| Row {
-        id: it.word().to_owned(),
-        name: it.title().to_owned(),
-        says: it.says().to_owned(),
-        is_owner: it == BuiltIn::Owner,
-        is_built_in: true,
-        over: over(it),
-        people: people(&held, |had| had.role.as_deref() == Some(it.word())),
-        may_change: false,
-    });
-    let own = own.into_iter().map(|it| Row {
-        id: it.id.to_string(),
+    let holder_counts = roles::holders(&mut scope).await?;
+    let may_make = may_make(access);
+    let built_in =
+        std::iter::once(BuiltIn::Owner).chain(BuiltIn::GRANTABLE.iter().copied()).map(|role| RoleRow {
+            id: role.as_str().to_owned(),
+            name: role.label().to_owned(),
+            description: role.description().to_owned(),
+            is_owner: role == BuiltIn::Owner,
+            is_built_in: true,
+            scope_label: scope_label(role),
+            people: people(&holder_counts, |holders| holders.role.as_deref() == Some(role.as_str())),
+            may_change: false,
+        });
+    let own = own.into_iter().map(|role| RoleRow {
+        id: role.id.to_string(),
         is_owner: false,
         is_built_in: false,
-        over: "Anything",
-        people: people(&held, |had| had.role_id == Some(it.id)),
-        may_change: roles::may_change(who, &it).is_ok(),
-        says: it.description,
-        name: it.name,
+        scope_label: "Anything",
+        people: people(&holder_counts, |holders| holders.role_id == Some(role.id)),
+        may_change: roles::may_change(access, &role).is_ok(),
+        description: role.description,
+        name: role.name,
     });
-    let parent = who.here.parent.as_ref().filter(|_| who.here.is_under_organization());
-    let index = Index {
+    let parent = access.account.parent.as_ref().filter(|_| access.account.is_under_organization());
+    let index = RolesPage {
         base: can.path("roles"),
         why: can.path("why"),
-        account: who.here.name.clone(),
+        account: access.account.name.clone(),
         may_make,
-        parent: parent.map(|(it, _)| (it.name.clone(), format!("/a/{}/roles", it.slug))),
+        parent: parent.map(|(parent, _)| (parent.name.clone(), format!("/a/{}/roles", parent.slug))),
         rows: built_in.chain(own).collect(),
     };
     page.show(&mut scope, "Roles", index).await

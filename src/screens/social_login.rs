@@ -1,30 +1,29 @@
-//! The way to Google or GitHub and back: to sign in, to sign up, or to link.
+//! Signing in, signing up and linking with Google or GitHub.
 use crate::{
     clients::{
-        oidc::{Answer, Refusal},
+        oidc::{CallbackQuery, OidcError},
         social::{Flow, Profile, Provider},
     },
     error::{Error, Result},
     http::{
         form::{Form, Query},
         gate::{Anyone, SignedIn},
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
-        sign_in::{self, Arrival},
+        sign_in::{self, VerifiedUser},
     },
     model::time::{MINUTE, Time},
     store::{
-        identities::{self, Arrival as Came},
+        identities::{self, SocialSignIn as ProfileOwner},
         sign_in_methods,
     },
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/auth/google", google)
@@ -37,12 +36,10 @@ pub fn routes() -> Routes {
         .post("/me/security/github", unlink_github)
 }
 
-/// How long somebody may stay at the provider.
-const PATIENCE: Duration = MINUTE.saturating_mul(15);
-/// Begun from one address in a quarter of an hour.
-const OF_ADDRESS: u32 = 300;
-/// Where a session holds what is under way.
-const HELD: &str = "social";
+const TIMEOUT: Duration = MINUTE.saturating_mul(15);
+/// In 15 minutes.
+const STARTS_PER_ADDRESS: u32 = 300;
+const SESSION_KEY: &str = "social";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Purpose {
@@ -50,9 +47,9 @@ enum Purpose {
     Link,
 }
 
-/// What is kept until they are back.
+/// Kept in the session until the provider sends the browser back.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct PendingFlow {
     flow: Flow,
     purpose: Purpose,
     next: String,
@@ -61,72 +58,89 @@ struct Kept {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Ask {
+struct SocialLoginQuery {
     next: String,
     link: String,
-    /// Whether it is to prove again who one is.
+    /// Not empty: the sign-in is a fresh proof of identity.
     fresh: String,
 }
 
 #[derive(Template)]
 #[template(path = "social_login/refused.html")]
-struct Refused {
+struct RefusedPage {
     title: &'static str,
     detail: String,
-    /// To try again; empty where that helps nobody.
+    /// The link to try again; empty if that cannot help.
     again: String,
     other: String,
     other_label: &'static str,
 }
 
-async fn google(anyone: Anyone, page: Page, headers: HeaderMap, Query(it): Query<Ask>) -> Result<Response> {
-    start(&anyone, &page, &headers, Provider::Google, &it).await
+async fn google(
+    anyone: Anyone,
+    page: Page,
+    headers: HeaderMap,
+    Query(query): Query<SocialLoginQuery>,
+) -> Result<Response> {
+    start(&anyone, &page, &headers, Provider::Google, &query).await
 }
-async fn github(anyone: Anyone, page: Page, headers: HeaderMap, Query(it): Query<Ask>) -> Result<Response> {
-    start(&anyone, &page, &headers, Provider::GitHub, &it).await
+async fn github(
+    anyone: Anyone,
+    page: Page,
+    headers: HeaderMap,
+    Query(query): Query<SocialLoginQuery>,
+) -> Result<Response> {
+    start(&anyone, &page, &headers, Provider::GitHub, &query).await
 }
 async fn from_google(
     anyone: Anyone,
     page: Page,
     headers: HeaderMap,
-    Query(it): Query<Answer>,
+    Query(query): Query<CallbackQuery>,
 ) -> Result<Response> {
-    back(&anyone, &page, &headers, Provider::Google, it).await
+    callback(&anyone, &page, &headers, Provider::Google, query).await
 }
 async fn from_github(
     anyone: Anyone,
     page: Page,
     headers: HeaderMap,
-    Query(it): Query<Answer>,
+    Query(query): Query<CallbackQuery>,
 ) -> Result<Response> {
-    back(&anyone, &page, &headers, Provider::GitHub, it).await
+    callback(&anyone, &page, &headers, Provider::GitHub, query).await
 }
-async fn link_google(signed: SignedIn, page: Page) -> Result<Response> {
-    ask(&signed, &page, Provider::Google, Faults::default()).await
+async fn link_google(signed_in: SignedIn, page: Page) -> Result<Response> {
+    draw(&signed_in, &page, Provider::Google, FormErrors::default()).await
 }
-async fn link_github(signed: SignedIn, page: Page) -> Result<Response> {
-    ask(&signed, &page, Provider::GitHub, Faults::default()).await
+async fn link_github(signed_in: SignedIn, page: Page) -> Result<Response> {
+    draw(&signed_in, &page, Provider::GitHub, FormErrors::default()).await
 }
-async fn unlink_google(signed: SignedIn, page: Page, Form(it): Form<Change>) -> Result<Response> {
-    change(&signed, &page, Provider::Google, &it).await
+async fn unlink_google(signed_in: SignedIn, page: Page, Form(form): Form<LinkForm>) -> Result<Response> {
+    submit(&signed_in, &page, Provider::Google, &form).await
 }
-async fn unlink_github(signed: SignedIn, page: Page, Form(it): Form<Change>) -> Result<Response> {
-    change(&signed, &page, Provider::GitHub, &it).await
+async fn unlink_github(signed_in: SignedIn, page: Page, Form(form): Form<LinkForm>) -> Result<Response> {
+    submit(&signed_in, &page, Provider::GitHub, &form).await
 }
 
-fn refused(page: &Page, provider: Provider, next: &str, purpose: Purpose, it: Refusal) -> Result<Response> {
-    tracing::info!(provider = provider.word(), code = it.code, "refused");
+fn refused(
+    page: &Page,
+    provider: Provider,
+    next: &str,
+    purpose: Purpose,
+    error: OidcError,
+) -> Result<Response> {
+    tracing::info!(provider = provider.as_str(), code = error.code, "refused");
     let next = sign_in::safe_next(next).unwrap_or_default();
     let (again, other, other_label) = match purpose {
         Purpose::SignIn => (
-            with_next(&format!("/auth/{}", provider.word()), next),
+            with_next(&format!("/auth/{}", provider.as_str()), next),
             with_next("/sign-in", next),
             "Sign in another way",
         ),
         Purpose::Link => (String::new(), "/me/security".to_owned(), "Back to your security page"),
     };
-    let again = if it.code == "off" { String::new() } else { again };
-    let body = Refused { title: "You are not signed in", detail: it.detail, again, other, other_label };
+    let again = if error.code == "off" { String::new() } else { again };
+    let body =
+        RefusedPage { title: "You are not signed in", detail: error.detail, again, other, other_label };
     page.clone().with(403).solo("Not signed in", None, body)
 }
 
@@ -143,112 +157,125 @@ async fn start(
     page: &Page,
     headers: &HeaderMap,
     provider: Provider,
-    it: &Ask,
+    query: &SocialLoginQuery,
 ) -> Result<Response> {
-    let kit = anyone.kit();
-    if !kit.social.has(provider) {
+    let context = anyone.context();
+    if !context.social.is_configured(provider) {
         return Err(Error::NotFound);
     }
-    let purpose = if it.link.is_empty() { Purpose::SignIn } else { Purpose::Link };
+    let purpose = if query.link.is_empty() { Purpose::SignIn } else { Purpose::Link };
     if purpose == Purpose::Link {
-        let signed = anyone.signed_in().ok_or(Error::SignedOut)?;
-        // A link changes something: no other site begins one.
-        let is_ours = headers.get("sec-fetch-site").is_none_or(|it| it == "same-origin" || it == "none");
-        if signed.is_stale() || !is_ours {
-            return Ok(page.to(&format!("/me/security/{}", provider.word())));
+        let signed_in = anyone.signed_in().ok_or(Error::Unauthenticated)?;
+        // Linking changes the user, so no other site may start it.
+        let is_ours =
+            headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+        if signed_in.needs_reauth() || !is_ours {
+            return Ok(page.to(&format!("/me/security/{}", provider.as_str())));
         }
     }
-    // Each may make this machine ask another.
-    let _ =
-        anyone.app().throttle().attempt(&[(format!("auth from {}", anyone.client().ip()), OF_ADDRESS)])?;
-    let redirect = kit.url(provider.callback());
-    let asks = purpose == Purpose::Link || !it.fresh.is_empty();
-    let (url, flow) = match kit.social.start(provider, &kit.chance, &redirect, asks).await {
-        Ok(begun) => begun,
-        Err(refusal) => return refused(page, provider, &it.next, purpose, refusal),
+    // Each start may make the server call the provider.
+    let _ = anyone
+        .app()
+        .throttle()
+        .attempt(&[(format!("auth from {}", anyone.client().ip()), STARTS_PER_ADDRESS)])?;
+    let redirect = context.url(provider.callback());
+    let force_login = purpose == Purpose::Link || !query.fresh.is_empty();
+    let (url, flow) = match context.social.start(provider, &context.random, &redirect, force_login).await {
+        Ok(started) => started,
+        Err(error) => return refused(page, provider, &query.next, purpose, error),
     };
-    let next = sign_in::safe_next(&it.next).unwrap_or_default().to_owned();
-    let kept = Kept { flow, purpose, next, since: kit.now() };
-    anyone.session().insert(HELD, kept).await.map_err(|it| Error::Unavailable(it.to_string()))?;
+    let next = sign_in::safe_next(&query.next).unwrap_or_default().to_owned();
+    let pending = PendingFlow { flow, purpose, next, since: context.now() };
+    anyone
+        .session()
+        .insert(SESSION_KEY, pending)
+        .await
+        .map_err(|error| Error::Unavailable(error.to_string()))?;
     Ok(page.to(url.as_str()))
 }
 
-/// What this browser began with that provider, if it is to that that the answer belongs. Once.
-async fn begun(anyone: &Anyone, provider: Provider, answer: &Answer) -> Result<Option<Kept>> {
-    let fault = |it: tower_sessions::session::Error| Error::Unavailable(it.to_string());
-    let held = anyone.session().get_value(HELD).await.map_err(fault)?;
-    // What an older version wrote is as if it were not there.
-    let Some(kept) = held.and_then(|it| serde_json::from_value::<Kept>(it).ok()) else { return Ok(None) };
-    let at = match &kept.flow {
+/// What this browser began with the provider, if the answer belongs to it. It can be taken once.
+async fn take_pending(
+    anyone: &Anyone,
+    provider: Provider,
+    answer: &CallbackQuery,
+) -> Result<Option<PendingFlow>> {
+    let unavailable = |error: tower_sessions::session::Error| Error::Unavailable(error.to_string());
+    let stored = anyone.session().get_value(SESSION_KEY).await.map_err(unavailable)?;
+    // A value that an older version wrote is ignored.
+    let Some(pending) = stored.and_then(|value| serde_json::from_value::<PendingFlow>(value).ok()) else {
+        return Ok(None);
+    };
+    let begun_at = match &pending.flow {
         Flow::Google(_) => Provider::Google,
         Flow::GitHub(_) => Provider::GitHub,
     };
-    let fits = at == provider && kept.flow.state() == answer.state;
-    if !fits || anyone.kit().now().since(kept.since) > PATIENCE {
+    let fits = begun_at == provider && pending.flow.state() == answer.state;
+    if !fits || anyone.context().now().since(pending.since) > TIMEOUT {
         return Ok(None);
     }
-    anyone.session().remove_value(HELD).await.map_err(fault)?;
-    anyone.session().save().await.map_err(fault)?;
-    Ok(Some(kept))
+    anyone.session().remove_value(SESSION_KEY).await.map_err(unavailable)?;
+    anyone.session().save().await.map_err(unavailable)?;
+    Ok(Some(pending))
 }
 
-async fn back(
+async fn callback(
     anyone: &Anyone,
     page: &Page,
     headers: &HeaderMap,
     provider: Provider,
-    answer: Answer,
+    answer: CallbackQuery,
 ) -> Result<Response> {
-    let Some(kept) = begun(anyone, provider, &answer).await? else {
+    let Some(pending) = take_pending(anyone, provider, &answer).await? else {
         let detail = "This answer belongs to no sign-in that this browser began in the last minutes, or it was used before. Sign in again.";
-        return refused(page, provider, "", Purpose::SignIn, Refusal::new("state", detail));
+        return refused(page, provider, "", Purpose::SignIn, OidcError::new("state", detail));
     };
-    let kit = anyone.kit();
-    let redirect = kit.url(provider.callback());
-    let profile = match kit.social.finish(kept.flow, answer, &redirect, kit.now()).await {
+    let context = anyone.context();
+    let redirect = context.url(provider.callback());
+    let profile = match context.social.finish(pending.flow, answer, &redirect, context.now()).await {
         Ok(profile) => profile,
-        Err(refusal) => return refused(page, provider, &kept.next, kept.purpose, refusal),
+        Err(error) => return refused(page, provider, &pending.next, pending.purpose, error),
     };
-    match kept.purpose {
-        Purpose::SignIn => enter(anyone, page, headers, &profile, &kept.next).await,
+    match pending.purpose {
+        Purpose::SignIn => sign_in_with(anyone, page, headers, &profile, &pending.next).await,
         Purpose::Link => link(anyone, page, &profile).await,
     }
 }
 
-async fn enter(
+async fn sign_in_with(
     anyone: &Anyone,
     page: &Page,
     headers: &HeaderMap,
     profile: &Profile,
     next: &str,
 ) -> Result<Response> {
-    let (provider, title) = (profile.provider, profile.provider.title());
-    let came = anyone.change(async |change| identities::arrive(change, profile).await).await?;
-    let said =
-        |code, detail: String| refused(page, provider, next, Purpose::SignIn, Refusal::new(code, detail));
-    match came {
-        Came::Linked(user) | Came::New(user) => {
-            let arrival = Arrival { user, method: provider.word(), two_factors: false, next };
-            sign_in::arrive_by_one(anyone, page, headers, &arrival).await
+    let (provider, title) = (profile.provider, profile.provider.label());
+    let owner = anyone.change(async |change| identities::arrive(change, profile).await).await?;
+    let refuse =
+        |code, detail: String| refused(page, provider, next, Purpose::SignIn, OidcError::new(code, detail));
+    match owner {
+        ProfileOwner::Linked(user) | ProfileOwner::New(user) => {
+            let arrival = VerifiedUser { user, method: provider.as_str(), two_factors: false, next };
+            sign_in::sign_in_first_factor(anyone, page, headers, &arrival).await
         }
-        Came::Unverified => said(
+        ProfileOwner::Unverified => refuse(
             "unverified_email",
             format!(
                 "{title} does not say that an address is yours. Verify your address there, then sign in again."
             ),
         ),
-        Came::Closed => said(
+        ProfileOwner::Closed => refuse(
             "closed",
             "People join here by invitation, and none waits for your address. Ask somebody who is in."
                 .to_owned(),
         ),
-        Came::Unlinked => {
+        ProfileOwner::Unlinked => {
             let email = profile.email.clone().unwrap_or_default();
             let detail = format!(
-                "{email} has a user here that is not linked with {title}. Nobody gets into a user by an address alone: sign in as you did until now, then link {title} on your security page."
+                "{email} has a user here that is not linked with {title}. For safety, an email address alone cannot sign you in. Sign in the way you did before, then link {title} on your security page."
             );
-            let other = with_next("/sign-in", &format!("/me/security/{}", provider.word()));
-            let body = Refused {
+            let other = with_next("/sign-in", &format!("/me/security/{}", provider.as_str()));
+            let body = RefusedPage {
                 title: "Sign in as yourself once",
                 detail,
                 again: String::new(),
@@ -261,74 +288,75 @@ async fn enter(
 }
 
 async fn link(anyone: &Anyone, page: &Page, profile: &Profile) -> Result<Response> {
-    let signed = anyone.signed_in().ok_or(Error::SignedOut)?;
-    let linked = match signed.prove("").await {
-        Ok(fresh) => signed.change(async |change| identities::link(change, &fresh, profile).await).await,
-        // The proof grew too old on the way.
-        Err(Error::Invalid(_)) => return Ok(page.to(&format!("/me/security/{}", profile.provider.word()))),
+    let signed_in = anyone.signed_in().ok_or(Error::Unauthenticated)?;
+    let linked = match signed_in.reauthenticate("").await {
+        Ok(fresh) => signed_in.change(async |change| identities::link(change, &fresh, profile).await).await,
+        // The recent proof of identity expired on the way.
+        Err(Error::Validation(_)) => {
+            return Ok(page.to(&format!("/me/security/{}", profile.provider.as_str())));
+        }
         Err(other) => Err(other),
     };
     match linked {
         Ok(()) => {
-            Ok(page.done("/me/security", format!("You can sign in with {} now.", profile.provider.title())))
+            Ok(page.done("/me/security", format!("You can sign in with {} now.", profile.provider.label())))
         }
         Err(Error::Conflict { detail, .. }) => Ok(page.failed("/me/security", detail)),
         Err(other) => Err(other),
     }
 }
 
-/// Where one links, or unlinks, after showing that it is oneself.
 #[derive(Template)]
 #[template(path = "social_login/link.html")]
-struct Link {
-    word: &'static str,
+struct LinkPage {
+    slug: &'static str,
     title: &'static str,
-    /// As whom they are linked; empty if they are not.
+    /// The name at the provider; empty if not linked.
     label: String,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Change {
+struct LinkForm {
     what: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
-async fn ask(signed: &SignedIn, page: &Page, provider: Provider, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
-    let mut scope = signed.read();
-    let all = sign_in_methods::list(&mut scope).await?.identities;
-    let linked = all.into_iter().find(|it| it.provider == provider.word());
-    // Who is linked can unlink, whatever the operator has turned off since.
-    if linked.is_none() && !signed.kit().social.has(provider) {
+async fn draw(signed_in: &SignedIn, page: &Page, provider: Provider, errors: FormErrors) -> Result<Response> {
+    let reauth = signed_in.reauth_form().await?;
+    let mut scope = signed_in.read();
+    let identities = sign_in_methods::list(&mut scope).await?.identities;
+    let linked = identities.into_iter().find(|identity| identity.provider == provider.as_str());
+    // A linked identity can be unlinked even after the operator turned the provider off.
+    if linked.is_none() && !signed_in.context().social.is_configured(provider) {
         return Ok(page.to("/me/security"));
     }
-    let label = linked.map_or_else(String::new, |it| it.label);
-    let link = Link { word: provider.word(), title: provider.title(), label, proof, faults };
-    page.show(&mut scope, provider.title(), link).await
+    let label = linked.map_or_else(String::new, |identity| identity.label);
+    let body = LinkPage { slug: provider.as_str(), title: provider.label(), label, reauth, errors };
+    page.show(&mut scope, provider.label(), body).await
 }
 
-/// Unlinks; or proves who it is, for the link that then leads to the provider. A form would not be let go there.
-async fn change(signed: &SignedIn, page: &Page, provider: Provider, it: &Change) -> Result<Response> {
-    let title = provider.title();
+/// Unlinks; or confirms the identity, after which the page links to the provider. A form cannot lead there (`form-action`).
+async fn submit(signed_in: &SignedIn, page: &Page, provider: Provider, form: &LinkForm) -> Result<Response> {
+    let title = provider.label();
     let done = async {
-        let fresh = signed.prove(&it.proof).await?;
-        if it.what == "unlink" {
-            signed.change(async |change| identities::unlink(change, &fresh, provider).await).await?;
+        let fresh = signed_in.reauthenticate(&form.reauth).await?;
+        if form.what == "unlink" {
+            signed_in.change(async |change| identities::unlink(change, &fresh, provider).await).await?;
         }
         Ok(())
     };
     match done.await {
-        Ok(()) if it.what == "unlink" => {
+        Ok(()) if form.what == "unlink" => {
             Ok(page.done("/me/security", format!("You cannot sign in with {title} any more.")))
         }
-        Ok(()) => Ok(page.to(&format!("/me/security/{}", provider.word()))),
+        Ok(()) => Ok(page.to(&format!("/me/security/{}", provider.as_str()))),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(signed, &page.clone().with(status), provider, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            draw(signed_in, &page.clone().with(status), provider, errors).await
         }
     }
 }

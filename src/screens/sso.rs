@@ -1,6 +1,7 @@
-//! Single sign-on: the way through an organization's provider and back, and the pages on which administrators set it up.
+//! Single sign-on: signing in through an organization's identity provider, and the pages on which administrators set it up.
 mod backchannel_logout;
 mod break_glass;
+mod callback;
 mod domains;
 mod enforcement;
 mod flow_cookie;
@@ -11,10 +12,11 @@ mod test;
 
 use crate::http::routes::Routes;
 
-/// The routes of these screens.
 pub fn routes() -> Routes {
     let all = [
         login::routes(),
+        callback::routes(),
+        test::routes(),
         link::routes(),
         backchannel_logout::routes(),
         break_glass::routes(),

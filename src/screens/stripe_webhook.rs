@@ -1,6 +1,6 @@
-//! What the payment provider sends of its own accord: a hint to look, and nothing that is believed as it stands.
+//! The webhook of the payment provider. Its content is only a hint: the state itself is read from the provider.
 use crate::{
-    clients::payments::Hint,
+    clients::payments::WebhookHint,
     error::{Error, Result},
     http::{gate::Anyone, routes::Routes},
     store::payments,
@@ -10,21 +10,22 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().post("/webhooks/stripe", stripe)
 }
 
-async fn stripe(anyone: Anyone, fields: HeaderMap, body: Bytes) -> Result<StatusCode> {
-    let signature = fields.get("stripe-signature").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let now = anyone.kit().now();
-    let heard = anyone.app().till().heard(signature, &body, now);
-    let hint = heard.map_err(|detail| Error::Malformed { status: 400, detail })?;
+async fn stripe(anyone: Anyone, headers: HeaderMap, body: Bytes) -> Result<StatusCode> {
+    let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let now = anyone.context().now();
+    let parsed = anyone.app().payment_provider().parse_webhook(signature, &body, now);
+    let hint = parsed.map_err(|detail| Error::BadRequest { status: 400, detail })?;
     anyone
         .change(async |change| match &hint {
-            Hint::Payment(reference, charge) => payments::look_at_payment(change, reference, *charge).await,
-            Hint::Card(customer) => payments::look_at_card(change, customer).await,
-            Hint::Nothing => Ok(()),
+            WebhookHint::Payment(reference, charge) => {
+                payments::check_payment(change, reference, *charge).await
+            }
+            WebhookHint::Card(customer) => payments::check_card(change, customer).await,
+            WebhookHint::Nothing => Ok(()),
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

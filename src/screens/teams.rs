@@ -3,105 +3,100 @@ use crate::{
     error::{Error, Result},
     http::{form::Query, gate::Can, routes::Routes},
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
-        grant::{Over, Role},
+        grant::{GrantScope, Role},
         permission::{Permission, ViewAccount},
         role::BuiltIn,
     },
     store::teams::{self, Team},
-    view::{
-        page::{Page, When},
-        shell::tint,
-    },
+    view::{page::Page, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/teams", show)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct TeamsQuery {
     after: String,
 }
 
 #[derive(Template)]
 #[template(path = "teams/index.html")]
-struct Index {
+struct TeamsPage {
     account: String,
-    /// Who pays: the account's name, or the user.
+    /// A phrase: `Northlight pays`.
     payer: String,
-    rows: Vec<Row>,
-    /// Where a team is opened, for who may.
+    rows: Vec<TeamRow>,
+    /// The page that creates a team, if that is permitted.
     new: Option<String>,
-    says: String,
+    summary: String,
     newer: String,
     older: String,
 }
 
-struct Row {
+struct TeamRow {
     team: Team,
     tint: u8,
-    /// Whether the visitor may go in.
     opens: bool,
     created: When,
 }
 
-const PAGE: usize = 50;
+const PAGE_SIZE: usize = 50;
 
-async fn show(can: Can<ViewAccount>, page: Page, Query(it): Query<Asked>) -> Result<Response> {
-    let me = can.me();
-    if me.here.kind == Kind::Team {
+async fn show(can: Can<ViewAccount>, page: Page, Query(query): Query<TeamsQuery>) -> Result<Response> {
+    let access = can.access();
+    if access.account.kind == Kind::Team {
         return Err(Error::NotFound);
     }
-    let all = me.is_owner || me.may(Permission::ViewMembers);
+    let sees_all = access.is_owner || access.may(Permission::ViewMembers);
     let mut scope = can.read();
-    let mut found = teams::list(&mut scope, all, &it.after, 51).await?;
-    let has_more = found.len() > PAGE;
-    found.truncate(PAGE);
+    let mut teams = teams::list(&mut scope, sees_all, &query.after, 51).await?;
+    let has_more = teams.len() > PAGE_SIZE;
+    teams.truncate(PAGE_SIZE);
     let path = can.path("teams");
-    let older = match found.last() {
+    let older = match teams.last() {
         Some(last) if has_more => format!("{path}?after={}", last.slug),
         _ => String::new(),
     };
-    let newer = if it.after.is_empty() { String::new() } else { path };
-    let count = if found.len() == 1 { "1 team".to_owned() } else { format!("{} teams", found.len()) };
-    let says = if newer.is_empty() && older.is_empty() { count } else { format!("{count} on this page") };
-    let zone = page.zone(me.time_zone.as_deref());
-    let leads = leads(me);
-    let row = |team: Team| Row {
+    let newer = if query.after.is_empty() { String::new() } else { path };
+    let count = if teams.len() == 1 { "1 team".to_owned() } else { format!("{} teams", teams.len()) };
+    let summary = if newer.is_empty() && older.is_empty() { count } else { format!("{count} on this page") };
+    let zone = page.zone(can.actor().time_zone());
+    let enters_all = enters_all(access);
+    let row = |team: Team| TeamRow {
         tint: tint(&team.slug),
-        opens: team.is_mine || leads,
+        opens: team.is_mine || enters_all,
         created: When::day(team.created_at, &zone),
         team,
     };
-    let index = Index {
-        account: me.here.name.clone(),
-        payer: if me.here.kind == Kind::Personal {
+    let body = TeamsPage {
+        account: access.account.name.clone(),
+        payer: if access.account.kind == Kind::Personal {
             "You pay".into()
         } else {
-            format!("{} pays", me.here.name)
+            format!("{} pays", access.account.name)
         },
-        rows: found.into_iter().map(row).collect(),
-        new: me.may(Permission::CreateTeams).then(|| format!("/new/team?parent={}", can.slug())),
-        says,
+        rows: teams.into_iter().map(row).collect(),
+        new: access.may(Permission::CreateTeams).then(|| format!("/new/team?parent={}", can.slug())),
+        summary,
         newer,
         older,
     };
-    page.show(&mut scope, "Teams", index).await
+    page.show(&mut scope, "Teams", body).await
 }
 
-/// An organization's owner and its admins enter all of its teams.
-fn leads(me: &Entry) -> bool {
-    let is_admin = me
+/// The owner and the admins of an organization enter all of its teams.
+fn enters_all(access: &Access) -> bool {
+    let is_admin = access
         .rights
         .grants
         .iter()
-        .any(|it| it.role == Role::BuiltIn(BuiltIn::Admin) && it.over == Over::Account);
-    me.here.kind == Kind::Organization && (me.is_owner || is_admin)
+        .any(|grant| grant.role == Role::BuiltIn(BuiltIn::Admin) && grant.over == GrantScope::Account);
+    access.account.kind == Kind::Organization && (access.is_owner || is_admin)
 }

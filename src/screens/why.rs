@@ -1,51 +1,43 @@
-//! Access check: why somebody may do something, or may not.
+//! Access check: why a member may do something, or may not.
 use crate::{
     error::{Error, Result},
     http::{form::Query, gate::Can, routes::Routes},
     model::{
+        access::Access,
         catalog::Catalog,
-        grant::{Grant, KeyLimit, Over, Rights, Weight},
+        grant::{Grant, GrantMatch, GrantScope, KeyLimit, Rights},
         id::{MembershipId, ResourceId},
-        permission::{Inside, Permission},
-        why::Answer,
+        permission::{AnyMember, Permission},
+        why::Explanation,
     },
     store::{
-        Scope, members, roles,
-        why::{self, About, Leader, Subject},
+        Scope,
+        members::{self, Leader},
+        roles,
+        why::{self, Subject, TargetResource},
     },
-    view::{
-        page::{Page, When},
-        shell::tint,
-    },
+    view::{page::Page, select::SelectOption, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/why", show)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct AccessCheckQuery {
     member: String,
     permission: String,
     resource: String,
     q: String,
 }
 
-struct Pick {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
-/// One check, in the order in which it is made.
 struct Check {
-    /// `y` passes, `x` fails, nothing is not about it.
+    /// `yes` or `no`; empty if the check does not concern the resource.
     tone: &'static str,
     icon: &'static str,
     title: String,
@@ -61,11 +53,11 @@ impl Check {
     }
 }
 
-/// What would allow it.
-struct Way {
+/// A grant that would allow it.
+struct GrantOption {
     title: String,
     over: String,
-    says: String,
+    description: String,
     may_give: bool,
 }
 
@@ -76,86 +68,86 @@ struct Giver {
     you: bool,
 }
 
-struct Verdict {
+struct CheckResult {
     allowed: bool,
     title: String,
     because: String,
     missing: String,
     checks: Vec<Check>,
-    ways: Vec<Way>,
+    options: Vec<GrantOption>,
     givers: Vec<Giver>,
-    /// Where the member's roles are changed, for who may.
+    /// Where the member's roles are changed; empty if that is not permitted.
     roles_href: String,
-    /// Whether the visitor may ask for it here.
+    /// Whether the user may request it here.
     may_ask: bool,
 }
 
 #[derive(Template)]
 #[template(path = "why/index.html")]
-struct Index {
+struct AccessCheckPage {
     href: String,
     ask_href: String,
-    people: Vec<Pick>,
-    permissions: Vec<Pick>,
-    resources: Vec<Pick>,
+    people: Vec<SelectOption>,
+    permissions: Vec<SelectOption>,
+    resources: Vec<SelectOption>,
     search: String,
     offers_search: bool,
-    asked: Asked,
-    verdict: Option<Verdict>,
+    query: AccessCheckQuery,
+    result: Option<CheckResult>,
 }
 
-/// How many are offered to choose from.
-const MOST: i64 = 100;
-/// How many ways are told.
-const WAYS: usize = 6;
-/// How many people are named.
-const GIVERS: i64 = 5;
+const MAX_CHOICES: i64 = 100;
+const MAX_OPTIONS: usize = 6;
+const MAX_GIVERS: i64 = 5;
 
-async fn show(can: Can<Inside>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let who = can.me();
+async fn show(can: Can<AnyMember>, page: Page, Query(query): Query<AccessCheckQuery>) -> Result<Response> {
+    let access = can.access();
     let mut scope = can.read();
-    let member: Option<MembershipId> = match asked.member.as_str() {
-        "" => who.membership,
+    let member: Option<MembershipId> = match query.member.as_str() {
+        "" => access.membership,
         id => Some(id.parse().map_err(|_| Error::NotFound)?),
     };
-    let is_self = member.is_none_or(|it| who.is(it));
-    if !is_self && !who.may(Permission::ViewMembers) {
-        return Err(Error::Forbidden(Permission::ViewMembers));
+    let is_self = member.is_none_or(|id| access.is(id));
+    if !is_self && !access.may(Permission::ViewMembers) {
+        return Err(Error::MissingPermission(Permission::ViewMembers));
     }
-    let permission = match asked.permission.as_str() {
+    let permission = match query.permission.as_str() {
         "" => None,
         key => Some(Permission::parse(key).ok_or_else(|| unknown(key))?),
     };
     let subject = match member.filter(|_| !is_self) {
         Some(id) => why::subject(&mut scope, id).await?,
-        None => Subject::visitor(&scope),
+        None => Subject::caller(&scope)?,
     };
-    let about = match (permission, asked.resource.as_str()) {
+    let resource = match (permission, query.resource.as_str()) {
         (_, "") => None,
         (_, id) => {
             Some(why::about(&mut scope, id.parse::<ResourceId>().map_err(|_| Error::NotFound)?).await?)
         }
     };
-    let zone = page.zone(who.time_zone.as_deref());
-    let verdict = match permission {
-        Some(it) => Some(verdict(&can, &mut scope, &subject, member, it, about.as_ref(), &zone).await?),
+    let zone = page.zone(can.actor().time_zone());
+    let result = match permission {
+        Some(permission) => {
+            Some(result(&can, &mut scope, &subject, member, permission, resource.as_ref(), &zone).await?)
+        }
         None => None,
     };
-    let offers_others = who.may(Permission::ViewMembers);
-    let people = if offers_others { why::people(&mut scope, asked.q.trim(), MOST).await? } else { vec![] };
+    let offers_others = access.may(Permission::ViewMembers);
+    let people =
+        if offers_others { why::people(&mut scope, query.q.trim(), MAX_CHOICES).await? } else { vec![] };
     let chosen = (member, &subject);
-    let index = Index {
+    let body = AccessCheckPage {
         href: can.path("why"),
         ask_href: can.path("requests"),
-        offers_search: offers_others && (people.len() >= 100 || !asked.q.is_empty()),
-        people: people_picks(people, chosen),
-        permissions: Permission::ALL.iter().map(|it| permission_pick(*it, permission)).collect(),
-        resources: resource_picks(&mut scope, about.as_ref(), &can.kit().catalog).await?,
-        search: asked.q.clone(),
-        asked,
-        verdict,
+        offers_search: offers_others && (people.len() >= 100 || !query.q.is_empty()),
+        people: people_options(people, chosen),
+        permissions: Permission::ALL.iter().map(|offered| permission_option(*offered, permission)).collect(),
+        resources: resource_options(&mut scope, resource.as_ref(), &can.context().catalog).await?,
+        search: query.q.clone(),
+        query,
+        result,
     };
-    page.show(&mut scope, "Access check", index).await
+    page.show(&mut scope, "Access check", body).await
 }
 
 fn unknown(key: &str) -> Error {
@@ -163,128 +155,140 @@ fn unknown(key: &str) -> Error {
     Error::invalid("permission", "unknown_permission", detail)
 }
 
-fn people_picks(
+fn people_options(
     all: Vec<(MembershipId, String)>,
     (chosen, subject): (Option<MembershipId>, &Subject),
-) -> Vec<Pick> {
-    let is_there = all.iter().any(|it| Some(it.0) == chosen);
+) -> Vec<SelectOption> {
+    let is_there = all.iter().any(|person| Some(person.0) == chosen);
     let first = chosen.filter(|_| !is_there).map(|id| (id, subject.person.name.clone()));
-    let pick = |(id, label): (MembershipId, String)| Pick {
+    let option = |(id, label): (MembershipId, String)| SelectOption {
         value: id.to_string(),
         label,
-        chosen: Some(id) == chosen,
+        selected: Some(id) == chosen,
     };
-    first.into_iter().chain(all).map(pick).collect()
+    first.into_iter().chain(all).map(option).collect()
 }
 
-fn permission_pick(it: Permission, chosen: Option<Permission>) -> Pick {
-    Pick {
-        value: it.key().to_owned(),
-        label: format!("{} · {}", it.says(), it.key()),
-        chosen: Some(it) == chosen,
+fn permission_option(permission: Permission, chosen: Option<Permission>) -> SelectOption {
+    SelectOption {
+        value: permission.key().to_owned(),
+        label: format!("{} · {}", permission.description(), permission.key()),
+        selected: Some(permission) == chosen,
     }
 }
 
-async fn resource_picks(scope: &mut Scope, chosen: Option<&About>, catalog: &Catalog) -> Result<Vec<Pick>> {
-    let all = why::resources(scope, MOST).await?;
-    let kind =
-        |id: &str| catalog.kinds.iter().find(|it| it.id == id).map_or(id.to_owned(), |it| it.name.clone());
-    let is_chosen = |it: &About| chosen.is_some_and(|chosen| chosen.id == it.id);
+async fn resource_options(
+    scope: &mut Scope<Access>,
+    chosen: Option<&TargetResource>,
+    catalog: &Catalog,
+) -> Result<Vec<SelectOption>> {
+    let all = why::resources(scope, MAX_CHOICES).await?;
+    let is_chosen = |resource: &TargetResource| chosen.is_some_and(|chosen| chosen.id == resource.id);
     let first = chosen.filter(|_| !all.iter().any(is_chosen)).cloned();
-    let pick = |it: About| Pick {
-        value: it.id.to_string(),
-        label: format!("{} · {}", it.name, kind(&it.kind)),
-        chosen: is_chosen(&it),
+    let option = |resource: TargetResource| SelectOption {
+        value: resource.id.to_string(),
+        label: format!("{} · {}", resource.name, catalog.kind_name(&resource.kind)),
+        selected: is_chosen(&resource),
     };
-    Ok(first.into_iter().chain(all).map(pick).collect())
+    Ok(first.into_iter().chain(all).map(option).collect())
 }
 
-async fn verdict(
-    can: &Can<Inside>,
-    scope: &mut Scope,
+async fn result(
+    can: &Can<AnyMember>,
+    scope: &mut Scope<Access>,
     subject: &Subject,
     member: Option<MembershipId>,
     permission: Permission,
-    about: Option<&About>,
+    resource: Option<&TargetResource>,
     zone: &TimeZone,
-) -> Result<Verdict> {
-    let who = can.me();
-    let you = subject.person.id == who.person.id;
-    let about = about.filter(|_| permission.is_of_resources());
-    let answer = subject.explain(permission, about);
+) -> Result<CheckResult> {
+    let access = can.access();
+    let you = access.is_user(subject.person.id);
+    let resource = resource.filter(|_| permission.is_of_resources());
+    let answer = subject.explain(permission, resource);
     let name = if you { "You" } else { subject.person.name.as_str() };
-    let act = permission.says()[..1].to_lowercase() + &permission.says()[1..];
-    let place = about.map(|it| format!(": {}", it.name)).unwrap_or_default();
+    let action = permission.description()[..1].to_lowercase() + &permission.description()[1..];
+    let target = resource.map(|resource| format!(": {}", resource.name)).unwrap_or_default();
     let (yes_no, may) = if answer.allowed() { ("Yes", "may") } else { ("No", "may not") };
     let mut checks = inside_checks(scope, subject, member, zone).await?;
-    let catalog = can.kit().catalog.clone();
-    checks.extend(resource_check(&answer, about));
-    checks.extend(answer.weighed.iter().map(|(grant, weight)| weighed(grant, *weight, permission, &catalog)));
-    let ways =
-        if answer.allowed() { vec![] } else { ways(scope, &who.rights, &answer, about, &catalog).await? };
-    let givers = if answer.allowed() { vec![] } else { why::leaders(scope, GIVERS).await? };
-    let giver = |it: Leader| Giver {
-        tint: tint(&it.user_id.to_string()),
-        you: it.user_id == who.person.id,
-        is_owner: it.is_owner,
-        name: it.name,
+    let catalog = can.context().catalog.clone();
+    checks.extend(resource_check(&answer, resource));
+    checks.extend(
+        answer.matches.iter().map(|(grant, outcome)| grant_check(grant, *outcome, permission, &catalog)),
+    );
+    let options = if answer.allowed() {
+        vec![]
+    } else {
+        options(scope, &access.rights, &answer, resource, &catalog).await?
     };
-    let may_give = !you && subject.entry.is_some() && who.may(Permission::UpdateMembers);
+    let givers = if answer.allowed() {
+        vec![]
+    } else {
+        members::leaders(scope, access.account.id, MAX_GIVERS).await?
+    };
+    let giver = |leader: Leader| Giver {
+        tint: tint(&leader.user_id.to_string()),
+        you: access.is_user(leader.user_id),
+        is_owner: leader.is_owner,
+        name: leader.name,
+    };
+    let may_give = !you && subject.entry.is_some() && access.may(Permission::UpdateMembers);
     let roles_href = member.filter(|_| may_give).map(|id| can.path(&format!("members/{id}#roles")));
-    Ok(Verdict {
+    Ok(CheckResult {
         allowed: answer.allowed(),
-        title: format!("{yes_no}. {name} {may} {act}{place}."),
-        because: answer.because.as_ref().map(|it| describe(it, &catalog)).unwrap_or_default(),
+        title: format!("{yes_no}. {name} {may} {action}{target}."),
+        because: answer.allowed_by.as_ref().map(|grant| describe(grant, &catalog)).unwrap_or_default(),
         missing: answer.missing().map_or("", Permission::key).to_owned(),
         checks,
-        ways,
+        options,
         givers: givers.into_iter().map(giver).collect(),
         roles_href: roles_href.unwrap_or_default(),
         may_ask: you
             && !answer.allowed()
-            && who.membership.is_some()
+            && access.membership.is_some()
             && permission != Permission::TransferAccount,
     })
 }
 
-/// Whether they may enter at all.
+/// Whether they are a member who can enter the account.
 async fn inside_checks(
-    scope: &mut Scope,
+    scope: &mut Scope<Access>,
     subject: &Subject,
     member: Option<MembershipId>,
     zone: &TimeZone,
 ) -> Result<Vec<Check>> {
-    let account = scope.who().here.name.clone();
+    let account = scope.access().account.name.clone();
     let Some(id) = member else {
         let text = "As an administrator of the organization above, not as a member";
         return Ok(vec![Check::new(true, format!("Acts in {account}"), text)]);
     };
-    let it = members::find(scope, id).await?;
-    let since = When::day(it.joined_at, zone).text;
-    let until =
-        it.expires_at.map_or("no end date".to_owned(), |at| format!("until {}", When::day(at, zone).text));
-    let state = if it.is_active { "Active" } else { "Inactive: the membership is suspended or over" };
+    let member = members::find(scope, id).await?;
+    let since = When::day(member.joined_at, zone).text;
+    let until = member
+        .expires_at
+        .map_or("no end date".to_owned(), |at| format!("until {}", When::day(at, zone).text));
+    let state = if member.is_active { "Active" } else { "Inactive: the membership is suspended or over" };
     let mut checks = vec![Check::new(
-        it.is_active,
+        member.is_active,
         format!("Member of {account}"),
         format!("{state}, since {since}, {until}"),
     )];
     if subject.entry.is_some() {
-        let text = match it.login_type.word() {
+        let text = match member.login_type.as_str() {
             "any" => "Any way of signing in opens this account".to_owned(),
-            _ => format!("Only when signed in with {}", it.login_type.title()),
+            _ => format!("Only when signed in with {}", member.login_type.label()),
         };
         checks.push(Check::new(true, "Signs in as the membership demands", text));
     }
     Ok(checks)
 }
 
-fn resource_check(answer: &Answer, about: Option<&About>) -> Vec<Check> {
-    let key = answer.limit.map(|it| match it {
+fn resource_check(answer: &Explanation, resource: Option<&TargetResource>) -> Vec<Check> {
+    let key = answer.limit.map(|limit| match limit {
         KeyLimit::Permission => Check::new(false, "The API key was not made for this permission", ""),
         KeyLimit::Resource => Check::new(false, "The API key was not made for this resource", ""),
     });
-    let sees = about.map(|_| match (answer.sees, answer.is_hidden) {
+    let sees = resource.map(|_| match (answer.sees, answer.is_hidden) {
         (true, _) => Check::new(true, "Sees the resource", "It is shared or theirs, and a grant reaches it"),
         (_, true) => {
             Check::new(false, "Private resource", "It is its creator's and the administrators' alone")
@@ -294,16 +298,16 @@ fn resource_check(answer: &Answer, about: Option<&About>) -> Vec<Check> {
     key.into_iter().chain(sees).collect()
 }
 
-fn weighed(grant: &Grant, weight: Weight, permission: Permission, catalog: &Catalog) -> Check {
+fn grant_check(grant: &Grant, outcome: GrantMatch, permission: Permission, catalog: &Catalog) -> Check {
     let title = format!("Grant: {}", describe(grant, catalog));
-    let mut check = Check::new(weight == Weight::Gives, title, grant.says());
-    (check.badge, check.badge_tone) = match weight {
-        Weight::Gives => (permission.key().to_owned(), "ok"),
-        Weight::Lacks => (format!("no {}", permission.key()), "danger"),
-        Weight::Narrow => ("needs the whole account".to_owned(), ""),
-        Weight::Elsewhere => ("other resources".to_owned(), ""),
+    let mut check = Check::new(outcome == GrantMatch::Allows, title, grant.description());
+    (check.badge, check.badge_tone) = match outcome {
+        GrantMatch::Allows => (permission.key().to_owned(), "ok"),
+        GrantMatch::MissingPermission => (format!("no {}", permission.key()), "danger"),
+        GrantMatch::NeedsAccountScope => ("needs the whole account".to_owned(), ""),
+        GrantMatch::OutOfScope => ("other resources".to_owned(), ""),
     };
-    if matches!(weight, Weight::Narrow | Weight::Elsewhere) {
+    if matches!(outcome, GrantMatch::NeedsAccountScope | GrantMatch::OutOfScope) {
         (check.tone, check.icon) = ("", "minus");
     }
     check
@@ -312,36 +316,37 @@ fn weighed(grant: &Grant, weight: Weight, permission: Permission, catalog: &Cata
 /// `Video developer over all Video`.
 fn describe(grant: &Grant, catalog: &Catalog) -> String {
     let over = match &grant.over {
-        Over::Account => "the whole account".to_owned(),
-        Over::Product(id) => format!("all {}", catalog.product(id).map_or(id.as_str(), |it| &it.name)),
-        Over::Resources(all) if all.len() == 1 => "1 resource".to_owned(),
-        Over::Resources(all) => format!("{} resources", all.len()),
+        GrantScope::Account => "the whole account".to_owned(),
+        GrantScope::Product(id) => format!("all {}", catalog.product_name(id)),
+        GrantScope::Resources(all) if all.len() == 1 => "1 resource".to_owned(),
+        GrantScope::Resources(all) => format!("{} resources", all.len()),
     };
     format!("{} over {over}", grant.title())
 }
 
-async fn ways(
-    scope: &mut Scope,
+async fn options(
+    scope: &mut Scope<Access>,
     rights: &Rights,
-    answer: &Answer,
-    about: Option<&About>,
+    answer: &Explanation,
+    resource: Option<&TargetResource>,
     catalog: &Catalog,
-) -> Result<Vec<Way>> {
+) -> Result<Vec<GrantOption>> {
     let offer = roles::offer(scope).await?;
-    let on = about.map(|it| crate::model::resource::Located::place(it).listed());
-    let is_source =
-        about.is_some_and(|it| catalog.kinds.iter().any(|kind| kind.id == it.kind && kind.is_source));
+    let on = resource.map(|resource| crate::model::resource::HasTarget::target(resource).as_scoped());
+    let is_source = resource
+        .is_some_and(|resource| catalog.kinds.iter().any(|kind| kind.id == resource.kind && kind.is_source));
     let missing = answer.missing().unwrap_or(answer.permission);
     let all = offer.allowing(missing, on.as_ref(), is_source);
-    let all = all.iter().filter(|it| !answer.is_hidden || Rights::of(vec![(*it).clone()]).is_administrator());
-    let way = |it: &Grant| Way {
-        title: it.title(),
-        over: match &it.over {
-            Over::Resources(_) => "over this resource".to_owned(),
-            _ => describe(it, catalog).replacen(&it.title(), "", 1).trim().to_owned(),
+    let all =
+        all.iter().filter(|grant| !answer.is_hidden || Rights::of(vec![(*grant).clone()]).is_administrator());
+    let option = |grant: &Grant| GrantOption {
+        title: grant.title(),
+        over: match &grant.over {
+            GrantScope::Resources(_) => "over this resource".to_owned(),
+            _ => describe(grant, catalog).replacen(&grant.title(), "", 1).trim().to_owned(),
         },
-        says: it.says(),
-        may_give: rights.cover(it).is_ok(),
+        description: grant.description(),
+        may_give: rights.cover(grant).is_ok(),
     };
-    Ok(all.take(WAYS).map(way).collect())
+    Ok(all.take(MAX_OPTIONS).map(option).collect())
 }

@@ -1,16 +1,13 @@
 //! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
-use super::{Me, Who as _, grants::Joined};
+use super::{SignedInUser, grants::Joined};
 use crate::{
-    context::{
-        Kit,
-        recall::{About, Name},
-    },
     crypto::secrets::hash,
-    db::{Conn, Db},
-    error::{Asked, Detour, Error, Result, Way},
+    db::Conn,
+    error::{SignInReason, SignInRequired, Error, Result, SignInMethod},
     model::{
-        access::{By, Entry, Here, Person, Session},
+        access::{Access, CurrentAccount},
         account::{AccountRef, Kind, LoginType},
+        actor::{Actor, Session, UserSummary},
         grant::{Grant, Rights},
         id::{AccountId, KeyId, MembershipId, SessionId, UserId},
         permission::{Permission, Permissions},
@@ -18,7 +15,6 @@ use crate::{
         time::Time,
     },
 };
-use std::sync::Arc;
 
 /// By what somebody is known. Only hashes: the secrets stay in the request.
 #[derive(Clone)]
@@ -67,7 +63,7 @@ macro_rules! entry {
             left join memberships q on q.account_id = p.id and q.user_id = u.id
             left join sso_connections c on c.account_id = coalesce(p.id, a.id)
             ", $shown, "
-            left join grants g on g.membership_id in (m.id, q.id) and coalesce(g.expires_at, $3) >= $3
+            left join grants g on g.membership_id in (m.id, q.id) and in_force(g, $3)
             left join roles r on r.id = g.role_id
             where ", $live
         )
@@ -80,7 +76,7 @@ const BY_SESSION: &str = entry!(
     from "sessions s join users u on u.id = s.user_id",
     member "m.user_id = u.id",
     shown "left join sso_proofs w on w.session_id = s.id and w.account_id = coalesce(p.id, a.id)
-        and coalesce(w.expires_at, $3 + 1) > $3",
+        and in_force(w, $3)",
     where "s.hash = $1 and s.expires_at > $3"
 );
 const BY_KEY: &str = entry!(
@@ -90,7 +86,7 @@ const BY_KEY: &str = entry!(
     from "api_keys s join users u on u.id = s.user_id",
     member "m.id = s.membership_id",
     shown "",
-    where "s.hash = $1 and s.revoked_at is null and coalesce(s.expires_at, $3) >= $3 and s.membership_id is not null"
+    where "s.hash = $1 and s.revoked_at is null and in_force(s, $3) and s.membership_id is not null"
 );
 const BY_MEMBERSHIP: &str = entry!(
     select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
@@ -147,31 +143,18 @@ struct Row {
     grant: Joined,
 }
 
-/// Who this is in the account of that slug. `SignedOut` for an unknown credential, `NotFound` for a stranger, `Barred` for a
-/// member who may not enter now, `Moved` where the slug is an old one.
-pub async fn find(conn: &mut Conn, by: &Credential, slug: &str, now: Time) -> Result<Entry> {
-    let (sql, hash) = match by {
-        Credential::Session(it) => (BY_SESSION, it),
-        Credential::Key(it) => (BY_KEY, it),
+/// Who this is and what they may do in the account of that slug. `Unauthenticated` for an unknown credential, `NotFound` for a
+/// stranger, `AccessDenied` for a member who may not enter now, `SlugChanged` where the slug is an old one.
+pub async fn find(conn: &mut Conn, credential: &Credential, slug: &str, now: Time) -> Result<(Actor, Access)> {
+    let (sql, hash) = match credential {
+        Credential::Session(hash) => (BY_SESSION, hash),
+        Credential::Key(hash) => (BY_KEY, hash),
     };
     let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).fetch_all().await?;
-    let first = rows.first().ok_or(Error::SignedOut)?;
-    enter(&rows, first, Some(first.by()?), slug, now)
-}
-
-/// The same, remembered for a moment: for who reads. Who changes something is asked again within the change.
-pub async fn recalled(db: &Db, kit: &Kit, by: &Credential, slug: &str) -> Result<Arc<Entry>> {
-    let (Credential::Session(hash) | Credential::Key(hash)) = by;
-    let now = kit.now();
-    let name = match kit.recall.get(Name::of(&[hash, slug.as_bytes()]), now, &kit.stale) {
-        Ok(found) => return Ok(found),
-        Err(name) => name,
-    };
-    let since = kit.stale.since();
-    let entry = Arc::new(find(&mut db.read().await?, by, slug, now).await?);
-    let about = About { whom: entry.family(), bytes: 1000 * (1 + entry.rights.grants.len()) };
-    kit.recall.keep(name, entry.clone(), about, (now, since));
-    Ok(entry)
+    let first = rows.first().ok_or(Error::Unauthenticated)?;
+    let actor = first.actor()?;
+    let access = enter(&rows, first, Some(&actor), slug, now)?;
+    Ok((actor, access))
 }
 
 /// What a member of the account of that slug would be let in with, had they signed in as their membership demands; or why
@@ -181,17 +164,16 @@ pub(super) async fn of_member(
     id: MembershipId,
     slug: &str,
     now: Time,
-) -> Result<(Person, Result<Entry>)> {
+) -> Result<(UserSummary, Result<Access>)> {
     let rows: Vec<Row> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).fetch_all().await?;
     let first = rows.first().filter(|it| it.membership_id.is_some()).ok_or(Error::NotFound)?;
-    Ok((first.person(), enter(&rows, first, None, slug, now)))
+    Ok((first.user(), enter(&rows, first, None, slug, now)))
 }
 
 /// Who this is, by all that is known; without a credential, as if by a session that is good enough.
-fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Result<Entry> {
-    let here = first.here().ok_or(Error::NotFound)?;
-    let person = first.person();
-    let is_key = matches!(by, Some(By::Key { .. }));
+fn enter(rows: &[Row], first: &Row, actor: Option<&Actor>, slug: &str, now: Time) -> Result<Access> {
+    let account = first.account().ok_or(Error::NotFound)?;
+    let is_key = matches!(actor, Some(Actor::ApiKey { .. }));
 
     let own = Seat::of(
         first.membership_id,
@@ -209,10 +191,10 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
     );
     let grants_of = |seat: &Seat| -> Vec<Grant> {
         let mine = rows.iter().filter(|it| it.grant_of == Some(seat.id));
-        mine.filter_map(|it| it.grant.grant(here.admins_may_delete)).collect()
+        mine.filter_map(|it| it.grant.grant(account.admins_may_delete)).collect()
     };
 
-    let under_organization = here.is_under_organization();
+    let under_organization = account.is_under_organization();
     let leads = |seat: &Seat| {
         seat.is_active
             && (seat.is_owner
@@ -220,7 +202,7 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
                     *it == Grant {
                         id: it.id,
                         expires_at: it.expires_at,
-                        ..Grant::whole(BuiltIn::Admin, here.admins_may_delete)
+                        ..Grant::whole(BuiltIn::Admin, account.admins_may_delete)
                     }
                 }))
     };
@@ -237,36 +219,36 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
         grants = vec![Grant::whole(BuiltIn::Owner, true)];
     }
     if as_leader && !is_owner {
-        grants.push(Grant::whole(BuiltIn::Admin, here.admins_may_delete));
+        grants.push(Grant::whole(BuiltIn::Admin, account.admins_may_delete));
     }
     if inside.is_none() && !as_leader {
         return Err(match own {
             None => Error::NotFound,
-            Some(_) => Error::Barred {
+            Some(_) => Error::AccessDenied {
                 code: "member_inactive",
                 detail: format!(
                     "Your membership in {} is inactive. Ask its owner or an administrator.",
-                    here.name
+                    account.name
                 ),
             },
         });
     }
-    if let Some(By::Session(session)) = &by {
+    if let Some(session) = actor.and_then(Actor::session) {
         let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
-        first.opens(session, &here, demands.into_iter().flatten())?;
+        first.opens(session, &account, demands.into_iter().flatten())?;
         // What an organization's provider asks for is the provider's matter.
         let is_strong = session.is_strong() || first.sso_at.is_some();
         if first.demands_second_factor(under_organization) && !is_strong {
-            return Err(Error::Barred {
+            return Err(Error::AccessDenied {
                 code: SECOND_FACTOR,
-                detail: format!("{} opens only to who signed in with a second factor.", here.name),
+                detail: format!("{} requires a sign-in with a second factor.", account.name),
             });
         }
     }
-    if here.slug != slug {
-        return Err(Error::Moved(here.slug));
+    if account.slug != slug {
+        return Err(Error::SlugChanged(account.slug));
     }
-    if here.kind == Kind::Personal {
+    if account.kind == Kind::Personal {
         for it in &mut grants {
             it.allows = it.allows.without(NOT_PERSONAL);
         }
@@ -277,15 +259,13 @@ fn enter(rows: &[Row], first: &Row, by: Option<By>, slug: &str, now: Time) -> Re
         only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
     };
     let login_type = own.as_ref().map_or(LoginType::Any, |it| it.login_type);
-    Ok(Entry {
-        person,
-        here,
+    Ok(Access {
+        account,
+        user: Some(first.user()),
         membership: inside.map(|it| it.id),
         is_owner,
         rights,
-        by: by.unwrap_or_else(By::nothing),
         login_type,
-        time_zone: first.time_zone.clone(),
     })
 }
 
@@ -333,25 +313,25 @@ impl Seat {
 
 impl Row {
     /// Whether somebody who signed in this way may come in: as the organization demands of all, and the membership of one.
-    fn opens(&self, by: &Session, here: &Here, mut demands: impl Iterator<Item = LoginType>) -> Result<()> {
-        let top = here.parent.as_ref().map_or(&here.slug, |(it, _)| &it.slug);
+    fn opens(&self, session: &Session, account: &CurrentAccount, mut demands: impl Iterator<Item = LoginType>) -> Result<()> {
+        let top = account.parent.as_ref().map_or(&account.slug, |(it, _)| &it.slug);
         let door = |way, why| {
-            Err(Error::Detour(Box::new(Detour { name: here.name.clone(), slug: top.clone(), way, why })))
+            Err(Error::SignInRequired(Box::new(SignInRequired { name: account.name.clone(), slug: top.clone(), way, why })))
         };
         let shown = self.sso_at.is_some();
-        if !by.is_own() && !shown {
-            return door(Way::Own, Asked::Own);
+        if !session.is_own() && !shown {
+            return door(SignInMethod::Own, SignInReason::Own);
         }
         if self.is_enforced && !shown {
-            return door(Way::Sso, Asked::Enforced);
+            return door(SignInMethod::Sso, SignInReason::Enforced);
         }
-        let admits = |it: &LoginType| it.admits(&by.method) || (*it == LoginType::Sso && shown);
+        let admits = |it: &LoginType| it.admits(&session.method) || (*it == LoginType::Sso && shown);
         match demands.find(|it| !admits(it)) {
             None => Ok(()),
-            Some(LoginType::Google) => door(Way::Google, Asked::LoginType),
-            Some(LoginType::Github) => door(Way::Github, Asked::LoginType),
-            Some(LoginType::Sso) => door(Way::Sso, Asked::LoginType),
-            Some(LoginType::Any | LoginType::Password) => door(Way::Password, Asked::LoginType),
+            Some(LoginType::Google) => door(SignInMethod::Google, SignInReason::LoginType),
+            Some(LoginType::Github) => door(SignInMethod::Github, SignInReason::LoginType),
+            Some(LoginType::Sso) => door(SignInMethod::Sso, SignInReason::LoginType),
+            Some(LoginType::Any | LoginType::Password) => door(SignInMethod::Password, SignInReason::LoginType),
         }
     }
     /// An organization's demand holds in its teams.
@@ -359,12 +339,12 @@ impl Row {
         let above = self.parent_requires_second_factor.filter(|_| under_organization);
         self.requires_second_factor.unwrap_or(false) || above.unwrap_or(false)
     }
-    fn here(&self) -> Option<Here> {
+    fn account(&self) -> Option<CurrentAccount> {
         let parent = self.parent_id.zip(self.parent_kind).map(|(id, kind)| {
             let (slug, name) = (self.parent_slug.clone(), self.parent_name.clone());
             (AccountRef { id, slug: slug.unwrap_or_default(), name: name.unwrap_or_default() }, kind)
         });
-        Some(Here {
+        Some(CurrentAccount {
             id: self.account_id?,
             kind: self.kind?,
             slug: self.slug.clone()?,
@@ -374,26 +354,30 @@ impl Row {
             admins_may_delete: self.admins_may_delete?,
         })
     }
-    fn person(&self) -> Person {
-        Person { id: self.user_id, name: self.user_name.clone(), email: self.user_email.clone() }
+    fn user(&self) -> UserSummary {
+        UserSummary { id: self.user_id, name: self.user_name.clone(), email: self.user_email.clone() }
     }
-    fn by(&self) -> Result<By> {
+    fn actor(&self) -> Result<Actor> {
+        let user = self.user();
         match (self.session_id, self.key_id) {
             (Some(id), _) => {
                 let method = self.method.clone().unwrap_or_default();
                 // Within the organization, what its provider said is as good as a proof of one's own.
-                let own = self.proved_at.filter(|_| method != LoginType::Sso.word());
+                let own = self.proved_at.filter(|_| method != LoginType::Sso.as_str());
                 let proved_at = own.max(self.sso_at).unwrap_or(Time(0));
-                Ok(By::Session(Session { id, method, proved_at, two_factors: self.two_factors }))
+                let session = Session { id, method, proved_at, two_factors: self.two_factors };
+                Ok(Actor::User { user, session, time_zone: self.time_zone.clone() })
             }
-            (_, Some(id)) => Ok(By::Key { id, name: self.key_name.clone().unwrap_or_default() }),
-            _ => Err(Error::SignedOut),
+            (_, Some(id)) => {
+                Ok(Actor::ApiKey { id, name: self.key_name.clone().unwrap_or_default(), user })
+            }
+            _ => Err(Error::Unauthenticated),
         }
     }
 }
 
 /// The user of a session.
-pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>> {
+pub async fn signed_in_user(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<SignedInUser>> {
     #[derive(sqlx::FromRow)]
     struct Found {
         user_id: UserId,
@@ -415,8 +399,8 @@ pub async fn me(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<Me>
         .bind(now)
         .fetch_optional()
         .await?;
-    Ok(found.map(|it| Me {
-        person: Person { id: it.user_id, name: it.name, email: it.email },
+    Ok(found.map(|it| SignedInUser {
+        user: UserSummary { id: it.user_id, name: it.name, email: it.email },
         session: Session {
             id: it.id,
             method: it.method,

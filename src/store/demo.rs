@@ -1,12 +1,13 @@
-//! What the demonstration needs, and no screen makes yet: a role and resources, written as the screens will.
+//! Data of the demonstration.
 use super::{
     Change,
-    audit::{self, Did},
+    audit::{self, NewEvent},
     resources,
 };
 use crate::{
     error::{Error, Result},
     model::{
+        access::Access,
         id::{ResourceId, RoleId},
         permission::Permissions,
         resource::{ExternalId, Visibility},
@@ -15,16 +16,16 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// A custom role of the organization one is in.
+/// Creates a custom role in the current organization.
 pub async fn add_role(
-    change: &mut Change,
+    change: &mut Change<Access>,
     name: &Name,
     description: &str,
     permissions: Permissions,
 ) -> Result<RoleId> {
-    let (id, now) = (RoleId(change.kit().id()), change.now());
+    let (id, now) = (RoleId(change.context().id()), change.now());
     change
-        .ask(
+        .query_in_account(
             "insert into roles (account_id, id, name, description, permissions, created_at, updated_at)
              values ($1, $2, $3, $4, $5, $6, $6)",
         )
@@ -35,18 +36,18 @@ pub async fn add_role(
         .bind(now)
         .execute()
         .await?;
-    let did =
-        Did::to("role.created", "role", id, name).changed(Value::Null, json!({ "permissions": permissions }));
-    audit::here(change, did).await?;
+    let event = NewEvent::on("role.created", "role", id, name)
+        .changed(Value::Null, json!({ "permissions": permissions }));
+    audit::record(change, event).await?;
     Ok(id)
 }
 
-/// A resource of the account one is in: product, kind, name, and the platform's own id.
+/// Creates a resource in the current account: product, kind, name, and the platform's own id.
 pub async fn add_resource(
-    change: &mut Change,
+    change: &mut Change<Access>,
     (product, kind, name, external_id): (&str, &str, &str, &str),
 ) -> Result<ResourceId> {
-    let new = resources::New {
+    let new = resources::NewResource {
         product: product.to_owned(),
         kind: kind.to_owned(),
         name: Name::parse(name).map_err(Error::at("name"))?,

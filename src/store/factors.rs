@@ -1,48 +1,47 @@
-//! Second factors: an authenticator app, and recovery codes. What proves who one is.
+//! Second factors: an authenticator app and recovery codes.
 use super::{
-    Change, Host, Me, Scope, Visitor, Who,
-    audit::{self, Did},
+    Anonymous, Change, Scope, SignedInUser, System,
+    audit::{self, NewEvent},
     passkeys, sessions, site, users,
 };
 use crate::{
-    context::Kit,
+    context::Context,
     crypto::{
-        secrets::{recovery_code, tidy_recovery_code},
+        secrets::{normalize_recovery_code, recovery_code},
         totp,
     },
     emails::{self, FactorChange},
     error::{Error, Result},
     model::{
-        access::{Fresh, Person},
+        actor::{RecentAuth, UserSummary},
         id::UserId,
-        text::Email,
+        text::EmailAddress,
         time::Time,
     },
 };
+use const_format::concatcp;
 use serde_json::json;
 
 /// How many recovery codes there are.
 pub const CODES: usize = 10;
 
-/// By what a user can prove who they are.
+/// What a user can authenticate with.
 #[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
-pub struct Ways {
-    /// By a password.
+pub struct AvailableFactors {
     pub password: bool,
-    /// By an authenticator app, set up then.
+    /// When the authenticator app was set up.
     pub app_since: Option<Time>,
-    /// By so many recovery codes that were not used.
+    /// Unused recovery codes.
     pub codes: i64,
-    /// By so many passkeys.
     pub passkeys: i64,
-    /// By signing in with Google, which proves nothing on a form.
+    /// Linked with Google. A form cannot ask for this.
     pub google: bool,
-    /// Likewise with GitHub.
+    /// Linked with GitHub.
     pub github: bool,
 }
 
-impl Ways {
-    /// Whether a password alone is not enough.
+impl AvailableFactors {
+    /// Whether the user has a second factor besides a password.
     pub fn has_second(&self) -> bool {
         self.has_app() || self.passkeys > 0
     }
@@ -56,176 +55,182 @@ impl Ways {
     }
 }
 
-/// By what the user `$1` can prove who they are, and what else is asked.
-macro_rules! ways_sql {
-    ($rest:literal) => {
-        concat!(
-            "select u.password is not null as password,
+/// The columns of `AvailableFactors`, of the user `u`.
+pub(super) const COLUMNS: &str = "select u.password is not null as password,
                 (select a.created_at from authenticators a where a.user_id = u.id) as app_since,
                 (select count(*) from recovery_codes c where c.user_id = u.id and c.used_at is null) as codes,
                 (select count(*) from passkeys p where p.user_id = u.id) as passkeys,
                 exists (select 1 from identities i where i.user_id = u.id and i.provider = 'google') as google,
-                exists (select 1 from identities i where i.user_id = u.id and i.provider = 'github') as github",
-            $rest,
-            " from users u where u.id = $1"
-        )
-    };
-}
-pub(super) use ways_sql;
+                exists (select 1 from identities i where i.user_id = u.id and i.provider = 'github') as github";
 
-/// By what this user can prove who they are.
-pub async fn ways<W: Who>(scope: &mut Scope<W>, user: UserId) -> Result<Ways> {
-    Ok(scope.sql(ways_sql!("")).bind(user).fetch_one().await?)
+pub async fn available<A>(scope: &mut Scope<A>, user: UserId) -> Result<AvailableFactors> {
+    Ok(scope
+        .query_unscoped(concatcp!(COLUMNS, " from users u where u.id = $1"))
+        .bind(user)
+        .fetch_one()
+        .await?)
 }
 
-/// Where a secret is sealed, so that it opens for nobody else.
-fn place(user: UserId) -> String {
+/// Binds an encrypted secret to its user.
+fn aad(user: UserId) -> String {
     format!("authenticator {user}")
 }
 
-/// The secret of an app that is being set up, as it may be kept in a session.
-pub fn seal_secret(kit: &Kit, user: UserId, secret: &[u8]) -> Vec<u8> {
-    kit.seal.close(&kit.chance, &place(user), secret)
+/// Encrypts the secret of an app that is being set up, to be stored in the session.
+pub fn seal_secret(context: &Context, user: UserId, secret: &[u8]) -> Vec<u8> {
+    context.secrets.encrypt(&context.random, &aad(user), secret)
 }
 
-/// The same, opened.
-pub fn open_secret(kit: &Kit, user: UserId, sealed: &[u8]) -> Option<Vec<u8>> {
-    kit.seal.open(&place(user), sealed)
+/// Decrypts it.
+pub fn open_secret(context: &Context, user: UserId, sealed: &[u8]) -> Option<Vec<u8>> {
+    context.secrets.decrypt(&aad(user), sealed)
 }
 
-/// Sets up the authenticator app, in place of another; `step` is that of the code that showed that it works. Answers the
-/// recovery codes, where the user had no second factor before.
+/// Sets up the authenticator app, replacing a previous one. `step` is the time step of the code that was entered. Returns
+/// recovery codes if this is the user's first second factor.
 pub async fn set_app(
-    change: &mut Change<Me>,
-    _: &Fresh,
+    change: &mut Change<SignedInUser>,
+    _: &RecentAuth,
     secret: &[u8],
     step: i64,
 ) -> Result<Option<Vec<String>>> {
-    let (person, now) = (change.who().person.clone(), change.now());
+    let (person, now) = (change.user().clone(), change.now());
     change.lock_user(person.id).await?;
     let codes = first_codes(change, &person).await?;
-    let sealed = seal_secret(change.kit(), person.id, secret);
+    let sealed = seal_secret(change.context(), person.id, secret);
     let sql = "insert into authenticators (user_id, secret, last_step, created_at) values ($1, $2, $3, $4)
         on conflict (user_id) do update set secret = excluded.secret, last_step = excluded.last_step,
             created_at = excluded.created_at";
-    change.ask(sql).bind(sealed).bind(step).bind(now).execute().await?;
-    tell(change, &person, FactorChange::AppAdded, "factor.app_added").await?;
+    change.query_of_user(sql).bind(sealed).bind(step).bind(now).execute().await?;
+    notify(change, &person, FactorChange::AppAdded, "factor.app_added").await?;
     Ok(codes)
 }
 
 /// Turns the authenticator app off.
-pub async fn remove_app(change: &mut Change<Me>, _: &Fresh) -> Result<()> {
-    let person = change.who().person.clone();
+pub async fn remove_app(change: &mut Change<SignedInUser>, _: &RecentAuth) -> Result<()> {
+    let person = change.user().clone();
     change.lock_user(person.id).await?;
-    if change.ask("delete from authenticators where user_id = $1").execute().await? == 0 {
+    if change.query_of_user("delete from authenticators where user_id = $1").execute().await? == 0 {
         return Err(Error::conflict("no_app", "No authenticator app is set up."));
     }
-    forget_codes_of_none(change, person.id).await?;
-    tell(change, &person, FactorChange::AppRemoved, "factor.app_removed").await
+    delete_orphaned_codes(change, person.id).await?;
+    notify(change, &person, FactorChange::AppRemoved, "factor.app_removed").await
 }
 
-/// Makes new recovery codes; the old ones stop.
-pub async fn new_codes(change: &mut Change<Me>, _: &Fresh) -> Result<Vec<String>> {
-    let person = change.who().person.clone();
+/// Makes new recovery codes. The old ones stop working.
+pub async fn new_codes(change: &mut Change<SignedInUser>, _: &RecentAuth) -> Result<Vec<String>> {
+    let person = change.user().clone();
     change.lock_user(person.id).await?;
-    if !ways(change, person.id).await?.has_second() {
+    if !available(change, person.id).await?.has_second() {
         let detail =
             "Recovery codes stand in for a second factor. Set up an authenticator app or a passkey first.";
         return Err(Error::conflict("no_factor", detail));
     }
     let codes = write_codes(change, person.id).await?;
-    tell(change, &person, FactorChange::NewCodes, "factor.codes_renewed").await?;
+    notify(change, &person, FactorChange::NewCodes, "factor.codes_renewed").await?;
     Ok(codes)
 }
 
-/// The first second factor comes with recovery codes.
-pub(super) async fn first_codes(change: &mut Change<Me>, person: &Person) -> Result<Option<Vec<String>>> {
-    if ways(change, person.id).await?.has_second() {
+/// Makes recovery codes if the user has no second factor yet.
+pub(super) async fn first_codes(
+    change: &mut Change<SignedInUser>,
+    person: &UserSummary,
+) -> Result<Option<Vec<String>>> {
+    if available(change, person.id).await?.has_second() {
         return Ok(None);
     }
     write_codes(change, person.id).await.map(Some)
 }
 
-async fn write_codes(change: &mut Change<Me>, user: UserId) -> Result<Vec<String>> {
-    change.sql("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
-    let kit = change.kit().clone();
-    let codes: Vec<String> = (0..CODES).map(|_| recovery_code(&kit.chance)).collect();
+async fn write_codes(change: &mut Change<SignedInUser>, user: UserId) -> Result<Vec<String>> {
+    change.query_unscoped("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
+    let context = change.context().clone();
+    let codes: Vec<String> = (0..CODES).map(|_| recovery_code(&context.random)).collect();
     for code in &codes {
         let sql = "insert into recovery_codes (user_id, hash) values ($1, $2)";
-        change.sql(sql).bind(user).bind(kit.seal.recovery(user.0.as_bytes(), code)).execute().await?;
+        change
+            .query_unscoped(sql)
+            .bind(user)
+            .bind(context.secrets.recovery_code_mac(user.0.as_bytes(), code))
+            .execute()
+            .await?;
     }
     Ok(codes)
 }
 
-/// Without a second factor there is nothing to recover, and no session was made with two.
-pub(super) async fn forget_codes_of_none<W: Who>(change: &mut Change<W>, user: UserId) -> Result<()> {
-    if ways(change, user).await?.has_second() {
+/// Deletes the recovery codes of a user without a second factor, and marks their sessions as single-factor.
+pub(super) async fn delete_orphaned_codes<A>(change: &mut Change<A>, user: UserId) -> Result<()> {
+    if available(change, user).await?.has_second() {
         return Ok(());
     }
-    change.sql("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
-    change.sql("update sessions set two_factors = false where user_id = $1").bind(user).execute().await?;
+    change.query_unscoped("delete from recovery_codes where user_id = $1").bind(user).execute().await?;
+    change
+        .query_unscoped("update sessions set two_factors = false where user_id = $1")
+        .bind(user)
+        .execute()
+        .await?;
     Ok(())
 }
 
-/// Takes a code of the user's authenticator app: each once, and none older than the last.
-pub async fn take_app_code<W: Who>(change: &mut Change<W>, user: UserId, code: &str) -> Result<bool> {
+/// Checks a code of the user's authenticator app. A code works once, and older ones stop working.
+pub async fn take_app_code<A>(change: &mut Change<A>, user: UserId, code: &str) -> Result<bool> {
     let sql = "select secret from authenticators where user_id = $1";
-    let found: Option<(Vec<u8>,)> = change.sql(sql).bind(user).fetch_optional().await?;
+    let found: Option<(Vec<u8>,)> = change.query_unscoped(sql).bind(user).fetch_optional().await?;
     let Some((sealed,)) = found else { return Ok(false) };
-    let kit = change.kit().clone();
-    let secret = open_secret(&kit, user, &sealed).ok_or_else(|| {
+    let context = change.context().clone();
+    let secret = open_secret(&context, user, &sealed).ok_or_else(|| {
         Error::Internal("an authenticator's secret does not open with this secret key".into())
     })?;
-    let Some(step) = totp::step(&secret, code, kit.now()) else { return Ok(false) };
+    let Some(step) = totp::matching_step(&secret, code, context.now()) else { return Ok(false) };
     let sql = "update authenticators set last_step = $2 where user_id = $1 and last_step < $2";
-    Ok(change.sql(sql).bind(user).bind(step).execute().await? == 1)
+    Ok(change.query_unscoped(sql).bind(user).bind(step).execute().await? == 1)
 }
 
-/// Takes a code of the app or, at sign-in, one of the recovery codes.
-pub async fn take_code(change: &mut Change<Visitor>, person: &Person, code: &str) -> Result<bool> {
+/// Checks a code of the app or, at sign-in, a recovery code.
+pub async fn take_code(change: &mut Change<Anonymous>, person: &UserSummary, code: &str) -> Result<bool> {
     if take_app_code(change, person.id, code).await? {
         return Ok(true);
     }
-    let (kit, now) = (change.kit().clone(), change.now());
-    let hash = kit.seal.recovery(person.id.0.as_bytes(), &tidy_recovery_code(code));
+    let (context, now) = (change.context().clone(), change.now());
+    let hash = context.secrets.recovery_code_mac(person.id.0.as_bytes(), &normalize_recovery_code(code));
     let sql = "update recovery_codes set used_at = $3 where user_id = $1 and hash = $2 and used_at is null";
-    if change.sql(sql).bind(person.id).bind(hash).bind(now).execute().await? == 0 {
+    if change.query_unscoped(sql).bind(person.id).bind(hash).bind(now).execute().await? == 0 {
         return Ok(false);
     }
-    let left = ways(change, person.id).await?.codes;
-    tell(change, person, FactorChange::CodeUsed(left), "factor.code_used").await?;
+    let left = available(change, person.id).await?.codes;
+    notify(change, person, FactorChange::CodeUsed(left), "factor.code_used").await?;
     Ok(true)
 }
 
-/// Writes what changed into the user's own chain, and mails it to them.
-pub(super) async fn tell<W: Who>(
-    change: &mut Change<W>,
-    person: &Person,
+/// Records the change in the user's own audit chain and mails it to them.
+pub(super) async fn notify<A>(
+    change: &mut Change<A>,
+    person: &UserSummary,
     what: FactorChange<'_>,
     action: &'static str,
 ) -> Result<()> {
-    let kit = change.kit().clone();
-    let letter = emails::factor_changed(&site(&kit), &person.email, what, &kit.now().in_words());
-    change.post(&letter).await?;
+    let context = change.context().clone();
+    let letter = emails::factor_changed(&site(&context), &person.email, what, &context.now().in_words());
+    change.send(&letter).await?;
     let after = match what {
         FactorChange::PasskeyAdded(name) | FactorChange::PasskeyRemoved(name) => json!({ "passkey": name }),
         FactorChange::CodeUsed(left) => json!({ "left": left }),
         _ => serde_json::Value::Null,
     };
     let chain = users::chain(change, person.id).await?;
-    let did = Did::to(action, "user", person.id, &person.email);
-    audit::write(change, chain, did.changed(serde_json::Value::Null, after)).await
+    let event = NewEvent::on(action, "user", person.id, &person.email);
+    audit::record_in(change, chain, event.changed(serde_json::Value::Null, after)).await
 }
 
-/// Takes a user's authenticator app, recovery codes and passkeys away and ends their sessions: for who has lost them all.
+/// Removes a user's authenticator app, recovery codes and passkeys and ends their sessions, for a user who lost them all.
 /// `None` if the address has no user.
-pub async fn reset(change: &mut Change<Host>, email: &Email) -> Result<Option<Person>> {
+pub async fn reset(change: &mut Change<System>, email: &EmailAddress) -> Result<Option<UserSummary>> {
     let Some(user) = users::find(change, email).await? else { return Ok(None) };
-    let person = Person { id: user.id, name: user.name, email: user.email };
-    change.sql("delete from authenticators where user_id = $1").bind(person.id).execute().await?;
-    passkeys::forget_all(change, person.id).await?;
-    change.sql("delete from recovery_codes where user_id = $1").bind(person.id).execute().await?;
+    let person = UserSummary { id: user.id, name: user.name, email: user.email };
+    change.query_unscoped("delete from authenticators where user_id = $1").bind(person.id).execute().await?;
+    passkeys::delete_all(change, person.id).await?;
+    change.query_unscoped("delete from recovery_codes where user_id = $1").bind(person.id).execute().await?;
     sessions::end_all(change, person.id, None).await?;
-    tell(change, &person, FactorChange::Reset, "factor.reset").await?;
+    notify(change, &person, FactorChange::Reset, "factor.reset").await?;
     Ok(Some(person))
 }

@@ -2,13 +2,13 @@
 use super::{Change, Scope, json};
 use crate::{
     db::List,
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     model::{
-        access::Entry,
-        grant::{Grant, Listed, Over, Role},
+        access::Access,
+        grant::{Grant, GrantLabel, GrantScope, Role, ScopedResource},
         id::{GrantId, InvitationId, MembershipId, ResourceId, RoleId},
         permission::Permissions,
-        role::{BuiltIn, Reaches},
+        role::{BuiltIn, ScopeKind},
         time::Time,
     },
 };
@@ -44,9 +44,9 @@ impl Listing {
             _ => return None,
         };
         let over = match self.scope.as_str() {
-            "account" => Over::Account,
-            "product" => Over::Product(self.product?),
-            _ => Over::Resources(listed(self.listed.as_deref())),
+            "account" => GrantScope::Account,
+            "product" => GrantScope::Product(self.product?),
+            _ => GrantScope::Resources(listed(self.listed.as_deref())),
         };
         Some(Grant { id: Some(self.id), role, over, allows, expires_at: self.expires_at })
     }
@@ -136,14 +136,14 @@ impl Joined {
 }
 
 /// A list of ids out of what `listed` holds: `hex product`, one for each resource.
-fn listed(json: Option<&str>) -> Vec<Listed> {
+fn listed(json: Option<&str>) -> Vec<ScopedResource> {
     let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
     let parse = |it: &String| {
         let (id, product) = it.split_once(' ')?;
         let id = ResourceId(id.parse::<Uuid>().ok()?);
-        Some(Listed { id, product: product.to_owned() })
+        Some(ScopedResource { id, product: product.to_owned() })
     };
-    let mut found: Vec<Listed> = all.iter().filter_map(parse).collect();
+    let mut found: Vec<ScopedResource> = all.iter().filter_map(parse).collect();
     // In the order in which a wish is read: the same list is the same grant.
     found.sort_by_key(|it| it.id);
     found
@@ -153,13 +153,13 @@ fn listed(json: Option<&str>) -> Vec<Listed> {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewGrant)]
-pub struct Wanted {
+pub struct GrantRequest {
     /// A built-in role's word, a custom role's id, or a label such as `video-developer`.
     #[schema(example = "developer")]
     pub role: String,
     /// Over what; the whole account if not said.
     #[serde(default)]
-    pub scope: Option<WantedScope>,
+    pub scope: Option<GrantScopeRequest>,
     /// Until when.
     #[serde(default)]
     pub expires_at: Option<Time>,
@@ -169,7 +169,7 @@ pub struct Wanted {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[schema(as = NewScope)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-pub enum WantedScope {
+pub enum GrantScopeRequest {
     /// The whole account.
     Account {},
     /// One product.
@@ -190,7 +190,7 @@ pub enum WantedScope {
 pub(super) const MOST: usize = 50;
 
 /// Reads what is asked for, against the account's roles, products and resources. Every fault is told, by its index.
-pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {
+pub async fn parse(scope: &mut Scope<Access>, wanted: &[GrantRequest]) -> Result<Vec<Grant>> {
     if wanted.is_empty() {
         return Err(Error::invalid("grants", "required", "Choose at least one role."));
     }
@@ -205,22 +205,22 @@ pub async fn parse(scope: &mut Scope, wanted: &[Wanted]) -> Result<Vec<Grant>> {
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(grants) } else { Err(Error::Invalid(faults)) }
+    if faults.is_empty() { Ok(grants) } else { Err(Error::Validation(faults)) }
 }
 
-async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Result<Grant, Fault>> {
+async fn parse_one(scope: &mut Scope<Access>, wanted: &GrantRequest, at: usize) -> Result<Result<Grant, FieldError>> {
     let fault =
-        |field: &str, code, detail: String| Ok(Err(Fault::new(format!("grants/{at}/{field}"), code, detail)));
-    let products: Vec<String> = scope.kit().catalog.products.iter().map(|it| it.id.clone()).collect();
-    let (word, product_of_label) = unlabel(&wanted.role, &products);
-    let admins_may_delete = scope.who().here.admins_may_delete;
+        |field: &str, code, detail: String| Ok(Err(FieldError::new(format!("grants/{at}/{field}"), code, detail)));
+    let products: Vec<String> = scope.context().catalog.products.iter().map(|it| it.id.clone()).collect();
+    let (word, product_of_label) = split_label(&wanted.role, &products);
+    let admins_may_delete = scope.access().account.admins_may_delete;
     let (role, allows, reaches) = match BuiltIn::parse(word) {
         Some(BuiltIn::Owner) => {
             return fault("role", "owner_is_not_granted", "Ownership is handed over, not granted.".into());
         }
-        Some(it) => (Role::BuiltIn(it), it.permissions(admins_may_delete), it.reaches()),
+        Some(it) => (Role::BuiltIn(it), it.permissions(admins_may_delete), it.scope_kind()),
         None => match find_custom(scope, word).await? {
-            Some((role, allows)) => (role, allows, Reaches::Anything),
+            Some((role, allows)) => (role, allows, ScopeKind::Anything),
             None => {
                 return fault(
                     "role",
@@ -231,18 +231,18 @@ async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Resu
         },
     };
     let asked = match (&wanted.scope, product_of_label) {
-        (None | Some(WantedScope::Account {}), None) => Over::Account,
-        (None, Some(product)) => Over::Product(product.to_owned()),
-        (Some(WantedScope::Product { product }), label) if label.is_none_or(|it| it == product) => {
+        (None | Some(GrantScopeRequest::Account {}), None) => GrantScope::Account,
+        (None, Some(product)) => GrantScope::Product(product.to_owned()),
+        (Some(GrantScopeRequest::Product { product }), label) if label.is_none_or(|it| it == product) => {
             if !products.contains(product) {
                 let detail =
                     format!("There is no product “{}”. There are: {}.", brief(product), products.join(", "));
                 return fault("scope/product", "unknown_product", detail);
             }
-            Over::Product(product.clone())
+            GrantScope::Product(product.clone())
         }
-        (Some(WantedScope::Resources { resources }), None) => match find_listed(scope, resources).await? {
-            Some(listed) => Over::Resources(listed),
+        (Some(GrantScopeRequest::Resources { resources }), None) => match find_listed(scope, resources).await? {
+            Some(listed) => GrantScope::Resources(listed),
             None => {
                 let detail = "At least one of these resources is not in this account.".into();
                 return fault("scope/resources", "unknown_resource", detail);
@@ -257,17 +257,17 @@ async fn parse_one(scope: &mut Scope, wanted: &Wanted, at: usize) -> Result<Resu
         }
     };
     let fits = match (&asked, reaches) {
-        (Over::Resources(listed), Reaches::Resources | Reaches::Anything) => !listed.is_empty(),
-        (Over::Account, it) => it != Reaches::Resources,
-        (Over::Product(_), it) => matches!(it, Reaches::Products | Reaches::Anything),
-        (Over::Resources(_), _) => false,
+        (GrantScope::Resources(listed), ScopeKind::Resources | ScopeKind::Anything) => !listed.is_empty(),
+        (GrantScope::Account, it) => it != ScopeKind::Resources,
+        (GrantScope::Product(_), it) => matches!(it, ScopeKind::Products | ScopeKind::Anything),
+        (GrantScope::Resources(_), _) => false,
     };
     if !fits {
         let detail = match reaches {
-            Reaches::Account => "This role is held over the whole account.",
-            Reaches::Products => "This role is held over the whole account or one product.",
-            Reaches::Resources => "This role needs a list of at least one resource.",
-            Reaches::Anything => "List at least one resource.",
+            ScopeKind::Account => "This role is held over the whole account.",
+            ScopeKind::Products => "This role is held over the whole account or one product.",
+            ScopeKind::Resources => "This role needs a list of at least one resource.",
+            ScopeKind::Anything => "List at least one resource.",
         };
         return fault("scope", "scope_not_allowed", detail.into());
     }
@@ -281,24 +281,24 @@ fn brief(text: &str) -> String {
     crate::model::text::shorten(text, 40)
 }
 
-/// `video-developer` is the developer of the product video.
-fn unlabel<'a>(role: &'a str, products: &'a [String]) -> (&'a str, Option<&'a str>) {
-    let split = products.iter().find_map(|it| {
-        let word = role.strip_prefix(it.as_str())?.strip_prefix('-')?;
-        Some((word, it.as_str()))
-    });
-    match split {
-        Some(("admin", product)) => (BuiltIn::ProductAdmin.word(), Some(product)),
-        Some((word @ ("developer" | "analyst"), product)) => (word, Some(product)),
+/// Splits `video-developer` into the role `developer` and the product `video`. Only roles that can be held over a product are
+/// written this way: everything else is returned as it is.
+fn split_label<'a>(role: &'a str, products: &[String]) -> (&'a str, Option<&'a str>) {
+    match GrantLabel::parse(role) {
+        Some(GrantLabel { role, product: Some(product) })
+            if role.scope_kind() == ScopeKind::Products && products.iter().any(|known| known == product) =>
+        {
+            (role.as_str(), Some(product))
+        }
         _ => (role, None),
     }
 }
 
-async fn find_custom(scope: &mut Scope, id: &str) -> Result<Option<(Role, Permissions)>> {
+async fn find_custom(scope: &mut Scope<Access>, id: &str) -> Result<Option<(Role, Permissions)>> {
     let Ok(id) = id.parse::<RoleId>() else { return Ok(None) };
-    let top = scope.who().here.top();
+    let top = scope.access().account.top();
     let found: Option<(String, String)> = scope
-        .sql("select name, permissions from roles where account_id = $1 and id = $2")
+        .query_unscoped("select name, permissions from roles where account_id = $1 and id = $2")
         .bind(top)
         .bind(id)
         .fetch_optional()
@@ -307,24 +307,24 @@ async fn find_custom(scope: &mut Scope, id: &str) -> Result<Option<(Role, Permis
 }
 
 /// All of them, or none if one is not of this account.
-pub(super) async fn find_listed(scope: &mut Scope, ids: &[Uuid]) -> Result<Option<Vec<Listed>>> {
+pub(super) async fn find_listed(scope: &mut Scope<Access>, ids: &[Uuid]) -> Result<Option<Vec<ScopedResource>>> {
     let mut ids = ids.to_vec();
     ids.sort();
     ids.dedup();
     if ids.len() > 1000 {
         return Ok(None);
     }
-    let (me, all) = (scope.who().person.id, scope.who().is_administrator());
+    let (me, all) = (scope.access().user_id(), scope.access().is_administrator());
     let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])
         and ($3 or visibility = 'shared' or created_by = $4) order by id";
-    let found: Vec<(ResourceId, String)> = scope.ask(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
+    let found: Vec<(ResourceId, String)> = scope.query_in_account(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
     let all = found.len() == ids.len();
-    Ok(all.then(|| found.into_iter().map(|(id, product)| Listed { id, product }).collect()))
+    Ok(all.then(|| found.into_iter().map(|(id, product)| ScopedResource { id, product }).collect()))
 }
 
 /// Nobody grants what they do not hold themselves over that scope.
-pub fn check(who: &Entry, grants: &[Grant]) -> Result<()> {
-    who.rights.cover_all(grants).map_err(Error::Forbidden)
+pub fn check(access: &Access, grants: &[Grant]) -> Result<()> {
+    access.rights.cover_all(grants).map_err(Error::MissingPermission)
 }
 
 /// Whose.
@@ -339,8 +339,8 @@ pub enum Of {
 }
 
 /// Writes grants.
-pub async fn insert<W: super::Who>(
-    change: &mut Change<W>,
+pub async fn insert<A>(
+    change: &mut Change<A>,
     account: crate::model::id::AccountId,
     of: Of,
     grants: &[Grant],
@@ -349,23 +349,23 @@ pub async fn insert<W: super::Who>(
         Of::Membership(it) | Of::Group(it) => (Some(it), None),
         Of::Invitation(it) => (None, Some(it)),
     };
-    let by = change.who().actor().id;
+    let by = change.actor().id();
     for grant in grants {
-        let id = change.kit().id();
+        let id = change.context().id();
         let now = change.now();
         let (word, role_id) = match &grant.role {
-            Role::BuiltIn(it) => (Some(it.word()), None),
+            Role::BuiltIn(it) => (Some(it.as_str()), None),
             Role::Custom(id, _) => (None, Some(*id)),
         };
         let (scope, product) = match &grant.over {
-            Over::Account => ("account", None),
-            Over::Product(it) => ("product", Some(it.clone())),
-            Over::Resources(_) => ("resources", None),
+            GrantScope::Account => ("account", None),
+            GrantScope::Product(it) => ("product", Some(it.clone())),
+            GrantScope::Resources(_) => ("resources", None),
         };
         change
-            .sql(
+            .query_unscoped(
                 "insert into grants (id, account_id, membership_id, invitation_id, role, role_id, scope, product, expires_at,
-                    granted_by, created_at, by_group) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                    granted_by, created_at, from_sso_group) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             )
             .bind(id)
             .bind(account)
@@ -381,10 +381,10 @@ pub async fn insert<W: super::Who>(
             .bind(matches!(of, Of::Group(_)))
             .execute()
             .await?;
-        if let Over::Resources(listed) = &grant.over {
+        if let GrantScope::Resources(listed) = &grant.over {
             for it in listed {
                 let sql = "insert into grant_resources (grant_id, resource_id) values ($1, $2)";
-                change.sql(sql).bind(id).bind(it.id).execute().await?;
+                change.query_unscoped(sql).bind(id).bind(it.id).execute().await?;
             }
         }
     }
@@ -420,8 +420,8 @@ macro_rules! grants {
 }
 
 /// The grants of these memberships or invitations, by whose they are. One statement for a page.
-pub(super) async fn of<W: super::Who>(
-    scope: &mut Scope<W>,
+pub(super) async fn of<A>(
+    scope: &mut Scope<A>,
     kind: Of,
     ids: &[Uuid],
     admins_may_delete: bool,
@@ -430,7 +430,7 @@ pub(super) async fn of<W: super::Who>(
         Of::Membership(_) | Of::Group(_) => grants!("membership_id"),
         Of::Invitation(_) => grants!("invitation_id"),
     };
-    let rows: Vec<Row> = scope.sql(sql).bind(List(ids)).fetch_all().await?;
+    let rows: Vec<Row> = scope.query_unscoped(sql).bind(List(ids)).fetch_all().await?;
     let grant = |it: Row| {
         let Row { of, id, role, role_id, role_name, permissions, scope, product, expires_at, listed } = it;
         let row = Listing { id, role, role_id, role_name, permissions, scope, product, listed, expires_at };

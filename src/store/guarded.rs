@@ -1,12 +1,12 @@
-//! What was found is not yet to be looked at: only `Scope::on` opens it, for what the visitor may do with it.
+//! What was loaded cannot be read before access to it is checked: `Scope::on` unwraps it.
 use super::Scope;
 use crate::{
     error::{Error, Result},
-    model::{permission::Needs, resource::Located},
+    model::{access::Access, permission::Needs, resource::HasTarget},
 };
 use std::{marker::PhantomData, ops::Deref};
 
-/// Loaded, but not yet to be looked at.
+/// Loaded from the database, but access to it is not checked yet.
 #[must_use]
 #[derive(Debug)]
 pub struct Guarded<T>(pub(super) T);
@@ -23,20 +23,20 @@ impl<P, T> Deref for Allowed<P, T> {
 }
 
 impl<P, T> Allowed<P, T> {
-    /// The thing, for who only looks.
+    /// Gives up the proof, for reading.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
-impl Scope {
-    /// Opens what was found. Not to be seen is not found; to be seen and not done is refused by name.
-    pub fn on<P: Needs, T: Located>(&self, Guarded(it): Guarded<T>) -> Result<Allowed<P, T>> {
+impl Scope<Access> {
+    /// Checks access. `NotFound` if the caller may not see it, `MissingPermission` if they may see it but lack `P`.
+    pub fn on<P: Needs, T: HasTarget>(&self, Guarded(value): Guarded<T>) -> Result<Allowed<P, T>> {
         for (needed, refusal) in [(T::See::PERMISSION, None), (P::PERMISSION, P::PERMISSION)] {
-            if needed.is_some_and(|needed| !self.who().may_on(needed, &it)) {
-                return Err(refusal.map_or(Error::NotFound, Error::Forbidden));
+            if needed.is_some_and(|needed| !self.access().may_on(needed, &value)) {
+                return Err(refusal.map_or(Error::NotFound, Error::MissingPermission));
             }
         }
-        Ok(Allowed(it, PhantomData))
+        Ok(Allowed(value, PhantomData))
     }
 }

@@ -1,12 +1,12 @@
-//! What was asked for with an `Idempotency-Key`, and what was answered: so that it is done once, however often it is sent.
+//! Requests with an `Idempotency-Key` and their responses, so that a repeated request is executed once.
 //!
-//! The claim stands before the act, and the act marks it as done in its own transaction: whatever dies when, nothing is done
-//! twice. What is lost at worst is the answer.
-use super::{Change, Host, Who};
+//! The claim is committed before the request is executed, and the request marks it as done in its own transaction: whichever
+//! process dies when, nothing is executed twice. At worst the response is lost.
+use super::{Change, System};
 use crate::{
-    context::Kit,
+    context::Context,
     crypto::secrets::hash,
-    db::Db,
+    db::{Conn, Db},
     error::{Error, Result},
     model::{
         id::KeyId,
@@ -17,161 +17,211 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long an answer is given again.
+/// How long a response is replayed.
 pub const TERM: Duration = DAY;
 
-/// How long a claim stands that is neither done nor answered: longer than any request may take. Who made it is dead by then.
+/// How long a claim blocks others that is neither done nor answered. Longer than any request may take: its process has died.
 pub const LEASE: Duration = MINUTE;
 
-/// The right to do what was asked for.
+/// The right to execute a request.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    key: KeyId,
-    word: Vec<u8>,
-    mark: Uuid,
+    api_key: KeyId,
+    key_hash: Vec<u8>,
+    id: Uuid,
 }
 
-/// An answer to be given again.
+/// A response to be replayed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Answer {
-    /// HTTP's number.
+pub struct StoredResponse {
     pub status: u16,
-    /// Fields that belong to it.
-    pub fields: Vec<(String, String)>,
-    /// As text.
+    #[serde(rename = "fields")]
+    pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 /// What a request with an `Idempotency-Key` finds.
 #[derive(Clone, Debug)]
-pub enum Found {
-    /// It is the first, or the first died before it did anything.
-    Mine(Claim),
-    /// It was done, and this was answered.
-    Answered(Answer),
-    /// Another does it now; it is over after so long at most.
+pub enum ClaimOutcome {
+    /// It is the first, or the first died before it changed anything.
+    Claimed(Claim),
+    /// It was executed, with this response.
+    Replay(StoredResponse),
+    /// Another request executes it, for at most this long.
     InFlight(Duration),
-    /// It was done, and the answer died with who did it.
-    Lost,
-    /// The word was used for another request.
-    Other,
+    /// It was executed, and the process died before it stored the response.
+    ResponseLost,
+    /// The key was used for another request.
+    KeyReused,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    request: Vec<u8>,
-    claim: Uuid,
+    request_hash: Vec<u8>,
+    claim_id: Uuid,
     claimed_at: Time,
     done: bool,
-    answer: Option<Vec<u8>>,
-    ends_at: Time,
+    response: Option<Vec<u8>>,
+    expires_at: Time,
 }
 
-fn place(key: KeyId, word: &[u8]) -> String {
-    let word: String = word.iter().map(|it| format!("{it:02x}")).collect();
-    format!("answer {key} {word}")
+/// Authenticated with the encrypted response, which thereby belongs to one row.
+fn row_name(api_key: KeyId, key_hash: &[u8]) -> String {
+    format!("answer {api_key} {}", hex::encode(key_hash))
 }
 
-/// Claims what is asked for: `word` is the `Idempotency-Key`, `request` all that makes it another request.
-pub async fn claim(db: &Db, kit: &Kit, key: KeyId, word: &str, request: &[u8]) -> Result<Found> {
-    let (word, now) = (hash(word), kit.now());
-    let mine = Claim { key, word: word.clone(), mark: kit.id() };
+/// Claims a request of an API key: `idempotency_key` is the header's value, `request_hash` covers all that makes it another request.
+pub async fn claim(
+    db: &Db,
+    context: &Context,
+    api_key: KeyId,
+    idempotency_key: &str,
+    request_hash: &[u8],
+) -> Result<ClaimOutcome> {
+    let claim = Claim { api_key, key_hash: hash(idempotency_key), id: context.id() };
+    let now = context.now();
     let mut conn = db.begin().await?;
-    let made = conn
-        .query(
-            "insert into answers (key_id, word, request, claim, claimed_at, done, ends_at) values ($1, $2, $3, $4, $5, $6, $7)
-             on conflict (key_id, word) do nothing",
-        )
-        .bind(key)
-        .bind(word.clone())
-        .bind(request)
-        .bind(mine.mark)
+    if insert(&mut conn, &claim, request_hash, now).await? {
+        conn.commit().await?;
+        return Ok(ClaimOutcome::Claimed(claim));
+    }
+    let sql = "select request_hash, claim_id, claimed_at, done, response, expires_at from idempotency_keys
+        where api_key_id = $1 and key_hash = $2 for update";
+    let row = conn.query(sql).bind(api_key).bind(claim.key_hash.clone()).fetch_optional::<Row>().await?;
+    let Some(row) = row else {
+        // Swept or released between the two statements: the next attempt inserts it.
+        return Ok(ClaimOutcome::InFlight(Duration::from_secs(1)));
+    };
+    let previous = row.claim_id;
+    if let Some(outcome) = existing(context, &claim, row, request_hash, now) {
+        return Ok(outcome);
+    }
+    take_over(&mut conn, &claim, request_hash, now, previous).await?;
+    conn.commit().await?;
+    Ok(ClaimOutcome::Claimed(claim))
+}
+
+async fn insert(conn: &mut Conn, claim: &Claim, request_hash: &[u8], now: Time) -> Result<bool> {
+    let sql = "insert into idempotency_keys (api_key_id, key_hash, request_hash, claim_id, claimed_at, done, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (api_key_id, key_hash) do nothing";
+    let inserted = conn
+        .query(sql)
+        .bind(claim.api_key)
+        .bind(claim.key_hash.clone())
+        .bind(request_hash)
+        .bind(claim.id)
         .bind(now)
         .bind(false)
         .bind(now.plus(TERM))
         .execute()
         .await?;
-    if made == 1 {
-        conn.commit().await?;
-        return Ok(Found::Mine(mine));
-    }
-    let sql = "select request, claim, claimed_at, done, answer, ends_at from answers where key_id = $1 and word = $2 for update";
-    let Some(had) = conn.query(sql).bind(key).bind(word.clone()).fetch_optional::<Row>().await? else {
-        // Swept or given back between the two statements: who asks again claims it.
-        return Ok(Found::InFlight(Duration::from_secs(1)));
-    };
-    let is_over = had.ends_at <= now;
-    if !is_over && had.request != request {
-        return Ok(Found::Other);
-    }
-    let left = LEASE.saturating_sub(now.since(had.claimed_at));
-    if !is_over {
-        let answer = had.answer.and_then(|it| kit.seal.open(&place(key, &word), &it));
-        match answer.and_then(|it| serde_json::from_slice(&it).ok()) {
-            Some(it) => return Ok(Found::Answered(it)),
-            None if !left.is_zero() => return Ok(Found::InFlight(left)),
-            None if had.done => return Ok(Found::Lost),
-            None => {}
-        }
-    }
-    conn.query(
-        "update answers set request = $3, claim = $4, claimed_at = $5, done = $6, answer = null, ends_at = $7
-         where key_id = $1 and word = $2 and claim = $8",
-    )
-    .bind(key)
-    .bind(word)
-    .bind(request)
-    .bind(mine.mark)
-    .bind(now)
-    .bind(false)
-    .bind(now.plus(TERM))
-    .bind(had.claim)
-    .execute()
-    .await?;
-    conn.commit().await?;
-    Ok(Found::Mine(mine))
+    Ok(inserted == 1)
 }
 
-/// Marks it as done, in the transaction that does it. A claim that passed to another undoes the transaction.
-pub async fn done<W: Who>(change: &mut Change<W>, it: &Claim) -> Result<()> {
-    let sql = "update answers set done = $4 where key_id = $1 and word = $2 and claim = $3";
-    let marked = change.sql(sql).bind(it.key).bind(it.word.clone()).bind(it.mark).bind(true).execute().await?;
+/// What an earlier request left. `None` if it is over, or died before it changed anything.
+fn existing(
+    context: &Context,
+    claim: &Claim,
+    row: Row,
+    request_hash: &[u8],
+    now: Time,
+) -> Option<ClaimOutcome> {
+    if row.expires_at <= now {
+        return None;
+    }
+    if row.request_hash != request_hash {
+        return Some(ClaimOutcome::KeyReused);
+    }
+    let name = row_name(claim.api_key, &claim.key_hash);
+    let response = row.response.and_then(|encrypted| context.secrets.decrypt(&name, &encrypted));
+    if let Some(stored) = response.and_then(|json| serde_json::from_slice(&json).ok()) {
+        return Some(ClaimOutcome::Replay(stored));
+    }
+    let left = LEASE.saturating_sub(now.since(row.claimed_at));
+    if !left.is_zero() {
+        return Some(ClaimOutcome::InFlight(left));
+    }
+    row.done.then_some(ClaimOutcome::ResponseLost)
+}
+
+async fn take_over(
+    conn: &mut Conn,
+    claim: &Claim,
+    request_hash: &[u8],
+    now: Time,
+    previous: Uuid,
+) -> Result<()> {
+    let sql = "update idempotency_keys
+        set request_hash = $3, claim_id = $4, claimed_at = $5, done = $6, response = null, expires_at = $7
+        where api_key_id = $1 and key_hash = $2 and claim_id = $8";
+    conn.query(sql)
+        .bind(claim.api_key)
+        .bind(claim.key_hash.clone())
+        .bind(request_hash)
+        .bind(claim.id)
+        .bind(now)
+        .bind(false)
+        .bind(now.plus(TERM))
+        .bind(previous)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Marks the request as done, in the transaction that executes it. If another request has taken the claim over, the transaction
+/// fails.
+pub async fn mark_done<A>(change: &mut Change<A>, claim: &Claim) -> Result<()> {
+    let sql =
+        "update idempotency_keys set done = $4 where api_key_id = $1 and key_hash = $2 and claim_id = $3";
+    let marked = change
+        .query_unscoped(sql)
+        .bind(claim.api_key)
+        .bind(claim.key_hash.clone())
+        .bind(claim.id)
+        .bind(true)
+        .execute()
+        .await?;
     if marked == 1 {
         return Ok(());
     }
     Err(Error::conflict("in_flight", "This took too long, and the same request is being done again now."))
 }
 
-/// Keeps the answer, sealed.
-pub async fn keep(db: &Db, kit: &Kit, it: &Claim, answer: &Answer) -> Result<()> {
-    let plain = serde_json::to_vec(answer).map_err(|it| Error::Internal(it.to_string()))?;
-    let sealed = kit.seal.close(&kit.chance, &place(it.key, &it.word), &plain);
+/// Stores the response, encrypted.
+pub async fn store_response(
+    db: &Db,
+    context: &Context,
+    claim: &Claim,
+    response: &StoredResponse,
+) -> Result<()> {
+    let json = serde_json::to_vec(response).map_err(|error| Error::Internal(error.to_string()))?;
+    let name = row_name(claim.api_key, &claim.key_hash);
+    let encrypted = context.secrets.encrypt(&context.random, &name, &json);
+    let sql =
+        "update idempotency_keys set response = $4 where api_key_id = $1 and key_hash = $2 and claim_id = $3";
     let mut conn = db.begin().await?;
-    conn.query("update answers set answer = $4 where key_id = $1 and word = $2 and claim = $3")
-        .bind(it.key)
-        .bind(it.word.clone())
-        .bind(it.mark)
-        .bind(sealed)
+    conn.query(sql)
+        .bind(claim.api_key)
+        .bind(claim.key_hash.clone())
+        .bind(claim.id)
+        .bind(encrypted)
         .execute()
         .await?;
     Ok(conn.commit().await?)
 }
 
-/// Gives the claim back: nothing was done, and the same request may be tried again at once.
-pub async fn release(db: &Db, it: &Claim) -> Result<()> {
+/// Gives up a claim of which nothing was done: the same request may be tried again at once.
+pub async fn release(db: &Db, claim: &Claim) -> Result<()> {
+    let sql =
+        "delete from idempotency_keys where api_key_id = $1 and key_hash = $2 and claim_id = $3 and not done";
     let mut conn = db.begin().await?;
-    conn.query("delete from answers where key_id = $1 and word = $2 and claim = $3 and not done")
-        .bind(it.key)
-        .bind(it.word.clone())
-        .bind(it.mark)
-        .execute()
-        .await?;
+    conn.query(sql).bind(claim.api_key).bind(claim.key_hash.clone()).bind(claim.id).execute().await?;
     Ok(conn.commit().await?)
 }
 
-/// Forgets what is over, and the secrets in it.
-pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
+/// Deletes what has expired, and the secrets in it.
+pub async fn sweep(change: &mut Change<System>) -> Result<()> {
     let now = change.now();
-    change.sql("delete from answers where ends_at <= $1").bind(now).execute().await?;
+    change.query_unscoped("delete from idempotency_keys where expires_at <= $1").bind(now).execute().await?;
     Ok(())
 }

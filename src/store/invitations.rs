@@ -1,17 +1,17 @@
-//! Invitations: made, listed, sent again, revoked; accepted or declined in `invitations::answer`.
+//! Invitations: create, list, resend, revoke. `invitations::answer` accepts and declines.
 mod answer;
 mod page;
 
 pub use answer::{
     Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, is_member, waiting,
 };
-pub use page::{Page, Turn, page};
+pub use page::{InvitationQuery, Page, page};
 
 use super::{
-    Change, Scope,
-    audit::{self, Did},
+    Change, Scope, access,
+    audit::{self, NewEvent},
     grants::{self, Of},
-    outbox, site,
+    mails, site,
 };
 use crate::{
     crypto::secrets::{hash, token},
@@ -19,18 +19,20 @@ use crate::{
     emails,
     error::{Error, Result},
     model::{
-        account::{Kind, LoginType},
+        access::Access,
+        account::{AccountRef, Kind, LoginType},
         grant::Grant,
-        id::{InvitationId, UserId},
+        id::{InvitationId, MembershipId, UserId},
         permission::Permission,
-        text::Email,
+        text::EmailAddress,
         time::{DAY, Time},
     },
 };
+use const_format::concatcp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// How long an invitation holds.
+/// How long an invitation is valid.
 pub const DAYS: u32 = 7;
 
 /// How many addresses are invited at once.
@@ -39,11 +41,9 @@ pub const MOST: usize = 200;
 /// An invitation as an administrator sees it.
 #[derive(Clone, Debug)]
 pub struct Invitation {
-    /// Its id.
     pub id: InvitationId,
-    /// Who is invited.
     pub email: String,
-    /// To what.
+    /// The roles that it grants.
     pub grants: Vec<Grant>,
     /// How they must sign in.
     pub login_type: LoginType,
@@ -53,18 +53,14 @@ pub struct Invitation {
     pub delivery: String,
     /// What the mail server said.
     pub delivery_detail: Option<String>,
-    /// By whom.
     pub invited_by: Option<(UserId, String)>,
-    /// When.
     pub created_at: Time,
-    /// When it was last mailed.
     pub sent_at: Time,
-    /// Until when it holds.
     pub expires_at: Time,
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct InvitationRow {
     id: InvitationId,
     email: String,
     login_type: LoginType,
@@ -78,7 +74,7 @@ struct Row {
     expires_at: Time,
 }
 
-/// What an invitation's stored status means now: a pending one expires by the clock alone.
+/// The current status: a pending invitation expires without being updated.
 fn status(stored: &str, expires_at: Time, now: Time) -> &'static str {
     match stored {
         "pending" if expires_at <= now => "expired",
@@ -89,7 +85,7 @@ fn status(stored: &str, expires_at: Time, now: Time) -> &'static str {
     }
 }
 
-impl Row {
+impl InvitationRow {
     fn invitation(self, grants: Vec<Grant>, now: Time) -> Invitation {
         let status = status(&self.status, self.expires_at, now);
         Invitation {
@@ -108,45 +104,38 @@ impl Row {
     }
 }
 
-/// What a page of invitations is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// `pending` (expired ones among them, for they can be sent again), or everything.
+    /// Pending and expired ones only; both can be sent again.
     pub open_only: bool,
-    /// Only what is older than this one.
+    /// Older than this.
     pub after: Option<InvitationId>,
-    /// How many.
     pub limit: i64,
 }
 
-macro_rules! invitation {
-    ($rest:literal) => {
-        concat!(
-            "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
-                i.created_at, i.sent_at, i.expires_at
-             from invitations i left join users u on u.id = i.invited_by ",
-            $rest
-        )
-    };
-}
+const COLUMNS: &str = "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
+                i.created_at, i.sent_at, i.expires_at";
+const TABLES: &str = " from invitations i left join users u on u.id = i.invited_by ";
+const INVITATIONS: &str = concatcp!(COLUMNS, TABLES);
 
 /// The account's invitations, newest first.
-pub async fn list(scope: &mut Scope, filter: &Filter) -> Result<Vec<Invitation>> {
+pub async fn list(scope: &mut Scope<Access>, filter: &Filter) -> Result<Vec<Invitation>> {
     let status = if filter.open_only { "open" } else { "" };
     list_by_status(scope, status, filter.after, filter.limit).await
 }
 
-/// The account's invitations of a status, newest first: `pending`, `accepted`, `declined`, `revoked`, `expired`; `open` for
-/// pending and expired ones, nothing for all.
+/// The account's invitations of a status, newest first: `pending`, `accepted`, `declined`, `revoked` or `expired`; `open` for
+/// pending and expired ones; empty for all.
 pub async fn list_by_status(
-    scope: &mut Scope,
+    scope: &mut Scope<Access>,
     status: &str,
     after: Option<InvitationId>,
     limit: i64,
 ) -> Result<Vec<Invitation>> {
     let now = scope.now();
-    let rows: Vec<Row> = scope
-        .ask(invitation!(
+    let rows: Vec<InvitationRow> = scope
+        .query_in_account(concatcp!(
+            INVITATIONS,
             "where i.account_id = $1 and i.id < $2 and ($3 = '' or $3 = case
                 when $3 <> 'open' and i.status = 'pending' and i.expires_at <= $4 then 'expired'
                 when $3 = 'open' and i.status = 'pending' then 'open' else i.status end)
@@ -161,57 +150,55 @@ pub async fn list_by_status(
     with_grants(scope, rows).await
 }
 
-/// One invitation of the account.
-pub async fn find(scope: &mut Scope, id: InvitationId) -> Result<Invitation> {
+pub async fn find(scope: &mut Scope<Access>, id: InvitationId) -> Result<Invitation> {
     find_all(scope, &[id]).await?.pop().ok_or(Error::NotFound)
 }
 
-/// Those of the account among these, in the order in which they were made.
-pub async fn find_all(scope: &mut Scope, ids: &[InvitationId]) -> Result<Vec<Invitation>> {
-    let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
-    let sql = invitation!("where i.account_id = $1 and i.id = any($2::uuid[]) order by i.id");
-    let rows: Vec<Row> = scope.ask(sql).bind(List(&ids)).fetch_all().await?;
+/// The account's invitations with these ids, oldest first.
+pub async fn find_all(scope: &mut Scope<Access>, ids: &[InvitationId]) -> Result<Vec<Invitation>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let sql = concatcp!(INVITATIONS, "where i.account_id = $1 and i.id = any($2::uuid[]) order by i.id");
+    let rows: Vec<InvitationRow> = scope.query_in_account(sql).bind(List(&ids)).fetch_all().await?;
     with_grants(scope, rows).await
 }
 
-async fn with_grants(scope: &mut Scope, rows: Vec<Row>) -> Result<Vec<Invitation>> {
-    let (now, admins_may_delete) = (scope.now(), scope.who().here.admins_may_delete);
-    let ids: Vec<Uuid> = rows.iter().map(|it| it.id.0).collect();
+async fn with_grants(scope: &mut Scope<Access>, rows: Vec<InvitationRow>) -> Result<Vec<Invitation>> {
+    let (now, admins_may_delete) = (scope.now(), scope.access().account.admins_may_delete);
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
     let grants =
         grants::of(scope, Of::Invitation(InvitationId(Uuid::nil())), &ids, admins_may_delete).await?;
-    let of = |id: Uuid| grants.iter().filter(|it| it.0 == id).map(|it| it.1.clone()).collect();
-    Ok(rows.into_iter().map(|it| (of(it.id.0), it)).map(|(grants, it)| it.invitation(grants, now)).collect())
+    let of = |id: Uuid| grants.iter().filter(|grant| grant.0 == id).map(|grant| grant.1.clone()).collect();
+    Ok(rows
+        .into_iter()
+        .map(|row| (of(row.id.0), row))
+        .map(|(grants, row)| row.invitation(grants, now))
+        .collect())
 }
 
-/// An address that was not invited, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// As it was typed.
+pub struct RejectedEmail {
+    /// As it was entered.
     pub email: String,
     /// Stable: `invalid`, `already_member`, `self`, …
     pub code: &'static str,
-    /// A sentence.
     pub detail: String,
 }
 
-/// What became of a list of addresses.
 #[derive(Debug, Default)]
-pub struct Made {
-    /// Invited.
+pub struct InviteResult {
     pub created: Vec<InvitationId>,
-    /// Not invited.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Vec<RejectedEmail>,
 }
 
-/// Invites addresses, all with the same grants. Bad ones are told, and keep nobody else from being invited. Inviting again
-/// replaces the old invitation.
+/// Invites addresses, all with the same grants. A bad address is reported and does not stop the others. A new invitation
+/// replaces a pending one for the same address.
 pub async fn invite(
-    change: &mut Change,
+    change: &mut Change<Access>,
     typed: &[String],
     grants: &[Grant],
     login_type: LoginType,
-) -> Result<Made> {
-    let here = change.who().here.clone();
+) -> Result<InviteResult> {
+    let here = change.access().account.clone();
     if here.kind == Kind::Personal {
         let detail = "A personal account has one member. Create an organization or a team to invite people.";
         return Err(Error::conflict("personal", detail));
@@ -223,44 +210,51 @@ pub async fn invite(
         let detail = format!("These are {} addresses. Invite at most {MOST} at once.", typed.len());
         return Err(Error::invalid("emails", "too_many", detail));
     }
-    grants::check(change.who(), grants)?;
-    let mut made = Made::default();
+    grants::check(change.access(), grants)?;
+    let mut made = InviteResult::default();
     let mut seen = std::collections::HashSet::new();
     for text in typed {
-        let email = match Email::parse(text) {
-            Ok(it) if seen.insert(it.key().to_owned()) => it,
+        let email = match EmailAddress::parse(text) {
+            Ok(email) if seen.insert(email.key().to_owned()) => email,
             Ok(_) => continue,
-            Err(it) => {
+            Err(error) => {
                 let email = crate::model::text::shorten(text, 100);
-                made.rejected.push(Rejected { email, code: it.code, detail: it.detail });
+                made.rejected.push(RejectedEmail { email, code: error.code, detail: error.detail });
                 continue;
             }
         };
         match invite_one(change, &email, grants, login_type).await? {
             Ok(id) => made.created.push(id),
-            Err(it) => made.rejected.push(it),
+            Err(rejected) => made.rejected.push(rejected),
         }
     }
     Ok(made)
 }
 
 async fn invite_one(
-    change: &mut Change,
-    email: &Email,
+    change: &mut Change<Access>,
+    email: &EmailAddress,
     grants: &[Grant],
     login_type: LoginType,
-) -> Result<Result<InvitationId, Rejected>> {
-    let here = change.who().here.clone();
-    let reject = |code, detail: String| Ok(Err(Rejected { email: email.as_str().to_owned(), code, detail }));
+) -> Result<Result<InvitationId, RejectedEmail>> {
+    let here = change.access().account.clone();
+    let reject =
+        |code, detail: String| Ok(Err(RejectedEmail { email: email.as_str().to_owned(), code, detail }));
     let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
-    if change.ask(sql).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some() {
+    if change.query_in_account(sql).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some() {
         return reject("already_member", format!("{email} is a member of {} already.", here.name));
     }
     let mut joins_parent = false;
     if let Some((parent, Kind::Organization)) = &here.parent {
         let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
-        let inside = change.sql(sql).bind(parent.id).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some();
-        if !inside && !may_invite_above(change, parent.id).await? {
+        let inside = change
+            .query_unscoped(sql)
+            .bind(parent.id)
+            .bind(email.key())
+            .fetch_optional::<(Uuid,)>()
+            .await?
+            .is_some();
+        if !inside && !may_invite_above(change, parent).await? {
             let detail = format!(
                 "{email} is not a member of {}. Only who may invite people there can bring somebody from outside.",
                 parent.name
@@ -269,14 +263,14 @@ async fn invite_one(
         }
         joins_parent = !inside;
     }
-    // The old invitation's grants and tokens go with it.
+    // Also deletes its grants and tokens.
     let sql = "delete from invitations where account_id = $1 and email_key = $2 and status = 'pending'";
-    change.ask(sql).bind(email.key()).execute().await?;
-    let (kit, now) = (change.kit().clone(), change.now());
-    let (id, secret, until) = (InvitationId(kit.id()), token(&kit.chance), now.plus(DAYS * DAY));
-    let by = change.who().person.id;
+    change.query_in_account(sql).bind(email.key()).execute().await?;
+    let (context, now) = (change.context().clone(), change.now());
+    let (id, secret, until) = (InvitationId(context.id()), token(&context.random), now.plus(DAYS * DAY));
+    let by = change.access().user_id();
     change
-        .ask(
+        .query_in_account(
             "insert into invitations (account_id, id, email, email_key, token_hash, login_type, joins_parent, invited_by, created_at,
                 sent_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
         )
@@ -291,39 +285,33 @@ async fn invite_one(
         .bind(until)
         .execute()
         .await?;
-    change.renews_at(email.as_str());
     grants::insert(change, here.id, Of::Invitation(id), grants).await?;
     mail(change, id, email.as_str(), grants, joins_parent, &secret, until).await?;
     let labels: Vec<String> = grants.iter().map(Grant::label).collect();
-    let did = Did::to("member.invited", "invitation", id, email);
-    audit::here(change, did.changed(Value::Null, json!({ "grants": labels, "login_type": login_type })))
+    let event = NewEvent::on("member.invited", "invitation", id, email);
+    audit::record(change, event.changed(Value::Null, json!({ "grants": labels, "login_type": login_type })))
         .await?;
     Ok(Ok(id))
 }
 
 /// Whether the visitor may invite people to the organization above the team as well.
-async fn may_invite_above(change: &mut Change, parent: crate::model::id::AccountId) -> Result<bool> {
-    let who = change.who().clone();
-    if who.rights.only.is_some_and(|only| !only.has(Permission::InviteMembers)) {
+/// Whether whoever acts may invite into the organization above a team as well.
+async fn may_invite_above(change: &mut Change<Access>, parent: &AccountRef) -> Result<bool> {
+    let access = change.access().clone();
+    if access.rights.only.is_some_and(|only| !only.has(Permission::InviteMembers)) {
         return Ok(false);
     }
+    let Some(user) = access.user_id() else { return Ok(true) };
+    let sql = "select id from memberships where account_id = $1 and user_id = $2";
+    let query = change.query_unscoped(sql).bind(parent.id).bind(user);
+    let Some((member,)) = query.fetch_optional::<(MembershipId,)>().await? else { return Ok(false) };
     let now = change.now();
-    let sql = "select m.is_owner, g.role, r.permissions from memberships m
-        left join grants g on g.membership_id = m.id and g.scope = 'account' and coalesce(g.expires_at, $3) >= $3
-        left join roles r on r.id = g.role_id
-        where m.account_id = $1 and m.user_id = $2 and m.suspended_at is null and coalesce(m.expires_at, $3 + 1) > $3";
-    let rows: Vec<(bool, Option<String>, Option<String>)> =
-        change.sql(sql).bind(parent).bind(who.person.id).bind(now).fetch_all().await?;
-    Ok(rows.iter().any(|(is_owner, role, permissions)| {
-        let custom = permissions.as_deref().map(crate::model::permission::Permissions::from_json);
-        *is_owner
-            || role.as_deref() == Some("admin")
-            || custom.is_some_and(|it| it.has(Permission::InviteMembers))
-    }))
+    let (_, above) = access::of_member(&mut change.conn, member, &parent.slug, now).await?;
+    Ok(above.is_ok_and(|above| above.may(Permission::InviteMembers)))
 }
 
 async fn mail(
-    change: &mut Change,
+    change: &mut Change<Access>,
     id: InvitationId,
     email: &str,
     grants: &[Grant],
@@ -331,16 +319,17 @@ async fn mail(
     secret: &str,
     until: Time,
 ) -> Result<()> {
-    let (kit, here, person) = (change.kit().clone(), change.who().here.clone(), change.who().person.clone());
-    let url = kit.url(&format!("/invitations/{secret}"));
+    let (context, here) = (change.context().clone(), change.access().account.clone());
+    let (sender_name, sender_email) = change.actor().sender();
+    let url = context.url(&format!("/invitations/{secret}"));
     let roles: Vec<String> = grants.iter().map(Grant::title).collect();
-    let may: Vec<String> = grants.iter().map(Grant::says).collect();
-    let organization = here.parent.as_ref().filter(|_| joins_parent).map(|(it, _)| it.name.as_str());
+    let may: Vec<String> = grants.iter().map(Grant::description).collect();
+    let organization = here.parent.as_ref().filter(|_| joins_parent).map(|(parent, _)| parent.name.as_str());
     let letter = emails::invitation(
-        &site(&kit),
+        &site(&context),
         email,
         &emails::Invitation {
-            inviter: emails::Person { name: &person.name, email: &person.email },
+            inviter: emails::Sender { name: &sender_name, email: &sender_email },
             account: &here.name,
             kind: here.kind.noun(),
             roles: &roles,
@@ -349,65 +338,64 @@ async fn mail(
             link: emails::Link { url: &url, until: &until.in_words() },
         },
     );
-    outbox::queue(change, &letter, Some(id)).await
+    mails::queue(change, &letter, Some(id)).await
 }
 
 /// Sends a pending or expired invitation again: a new token, seven more days. The old link stops working.
-pub async fn resend(change: &mut Change, id: InvitationId) -> Result<()> {
-    let it = find(change, id).await?;
-    if !["pending", "expired"].contains(&it.status) {
-        return Err(over(&it));
+pub async fn resend(change: &mut Change<Access>, id: InvitationId) -> Result<()> {
+    let invitation = find(change, id).await?;
+    if !["pending", "expired"].contains(&invitation.status) {
+        return Err(over(&invitation));
     }
-    grants::check(change.who(), &it.grants)?;
-    let (kit, now) = (change.kit().clone(), change.now());
-    let (secret, until) = (token(&kit.chance), now.plus(DAYS * DAY));
+    grants::check(change.access(), &invitation.grants)?;
+    let (context, now) = (change.context().clone(), change.now());
+    let (secret, until) = (token(&context.random), now.plus(DAYS * DAY));
     let sql = "update invitations set token_hash = $3, link_hash = null, delivery = 'queued', delivery_detail = null, sent_at = $4,
         expires_at = $5 where account_id = $1 and id = $2 and status = 'pending'";
-    change.ask(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).execute().await?;
-    change.renews_at(&it.email);
+    change.query_in_account(sql).bind(id).bind(hash(&secret)).bind(now).bind(until).execute().await?;
     let (joins_parent,): (bool,) = change
-        .ask("select joins_parent from invitations where account_id = $1 and id = $2")
+        .query_in_account("select joins_parent from invitations where account_id = $1 and id = $2")
         .bind(id)
         .fetch_one()
         .await?;
-    mail(change, id, &it.email, &it.grants, joins_parent, &secret, until).await?;
-    audit::here(change, Did::to("invitation.resent", "invitation", id, &it.email)).await
+    mail(change, id, &invitation.email, &invitation.grants, joins_parent, &secret, until).await?;
+    audit::record(change, NewEvent::on("invitation.resent", "invitation", id, &invitation.email)).await
 }
 
-fn over(it: &Invitation) -> Error {
+fn over(invitation: &Invitation) -> Error {
     Error::conflict(
         "invitation_over",
-        format!("This invitation is {} already. Invite {} anew.", it.status, it.email),
+        format!("This invitation is {} already. Invite {} anew.", invitation.status, invitation.email),
     )
 }
 
-/// Takes an invitation back: its links stop working.
-pub async fn revoke(change: &mut Change, id: InvitationId) -> Result<()> {
-    let it = find(change, id).await?;
-    if it.status == "revoked" {
+/// Revokes an invitation: its links stop working.
+pub async fn revoke(change: &mut Change<Access>, id: InvitationId) -> Result<()> {
+    let invitation = find(change, id).await?;
+    if invitation.status == "revoked" {
         return Ok(());
     }
-    if !["pending", "expired"].contains(&it.status) {
-        return Err(over(&it));
+    if !["pending", "expired"].contains(&invitation.status) {
+        return Err(over(&invitation));
     }
     let sql =
         "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
-    change.ask(sql).bind(id).execute().await?;
-    change.renews_at(&it.email);
-    audit::here(change, Did::to("invitation.revoked", "invitation", id, &it.email)).await
+    change.query_in_account(sql).bind(id).execute().await?;
+    audit::record(change, NewEvent::on("invitation.revoked", "invitation", id, &invitation.email)).await
 }
 
-/// Makes a link to pass on by hand. It proves nothing: who uses it must sign in as, or verify, the invited address. The
-/// link made before stops working.
-pub async fn copy_link(change: &mut Change, id: InvitationId) -> Result<String> {
-    let it = find(change, id).await?;
-    if it.status != "pending" {
-        return Err(over(&it));
+/// Makes a link to pass on by hand. It does not verify the address: whoever uses it must sign in with, or confirm, the invited
+/// address. A link that was made before stops working.
+pub async fn copy_link(change: &mut Change<Access>, id: InvitationId) -> Result<String> {
+    let invitation = find(change, id).await?;
+    if invitation.status != "pending" {
+        return Err(over(&invitation));
     }
-    let kit = change.kit().clone();
-    let secret = token(&kit.chance);
+    let context = change.context().clone();
+    let secret = token(&context.random);
     let sql = "update invitations set link_hash = $3 where account_id = $1 and id = $2";
-    change.ask(sql).bind(id).bind(hash(&secret)).execute().await?;
-    audit::here(change, Did::to("invitation.link_copied", "invitation", id, &it.email)).await?;
-    Ok(kit.url(&format!("/invitations/{secret}")))
+    change.query_in_account(sql).bind(id).bind(hash(&secret)).execute().await?;
+    audit::record(change, NewEvent::on("invitation.link_copied", "invitation", id, &invitation.email))
+        .await?;
+    Ok(context.url(&format!("/invitations/{secret}")))
 }

@@ -1,215 +1,145 @@
-//! The outbox: a letter is a row of the change that causes it, and is delivered after it, at least once.
-use super::{Change, Host, Scope, Who};
+//! The outbox: what is to be delivered to others (mails, charges, looks at cards) is a row of the change that causes it, and is
+//! delivered after the commit, at least once. A worker leases a row, so that no other replica takes it meanwhile; what fails
+//! is tried again after a longer and longer pause. What a delivery is about stands in `mails` and `charges`.
+use super::{Change, Scope, System};
 use crate::{
-    emails::Letter,
-    error::{Error, Result},
-    model::{
-        id::InvitationId,
-        time::{DAY, HOUR, MINUTE, Time},
-    },
+    error::Result,
+    model::time::{DAY, HOUR, MINUTE, Time},
 };
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Queues a letter in the change's own transaction. An invitation's delivery is told on the invitation.
-pub(super) async fn queue<W: Who>(
-    change: &mut Change<W>,
-    letter: &Letter,
-    invitation: Option<InvitationId>,
-) -> Result<()> {
-    let (id, now) = (change.kit().id(), change.now());
-    let body = serde_json::to_vec(letter).map_err(|it| Error::Internal(it.to_string()))?;
-    let kit = change.kit().clone();
-    let body = kit.seal.close(&kit.chance, &place(id), &body);
-    change
-        .sql(
-            "insert into mails (id, recipient, subject, body, invitation_id, created_at, next_at)
-             values ($1, $2, $3, $4, $5, $6, $6)",
-        )
-        .bind(id)
-        .bind(letter.to.clone())
-        .bind(letter.subject.clone())
-        .bind(body)
-        .bind(invitation)
-        .bind(now)
-        .execute()
-        .await?;
-    Ok(())
+/// What is delivered, and so by whom (`jobs/deliver`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryKind {
+    /// A mail, to the mail server.
+    Mail,
+    /// A charge, to the payment provider.
+    Charge,
+    /// The question to the payment provider which card an account has.
+    Card,
 }
 
-/// How many wait to be sent.
-pub async fn waiting<W: Who>(scope: &mut Scope<W>) -> Result<i64> {
-    let sql = "select count(*) from mails where sent_at is null and failed_at is null";
-    let (many,): (i64,) = scope.sql(sql).fetch_one().await?;
-    Ok(many)
+impl DeliveryKind {
+    pub const ALL: [DeliveryKind; 3] = [DeliveryKind::Mail, DeliveryKind::Charge, DeliveryKind::Card];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeliveryKind::Mail => "mail",
+            DeliveryKind::Charge => "charge",
+            DeliveryKind::Card => "card",
+        }
+    }
+    fn parse(text: &str) -> Option<DeliveryKind> {
+        DeliveryKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
-fn place(id: Uuid) -> String {
-    format!("mail {id}")
-}
-
-/// A letter that is due.
-pub struct Due {
-    /// Its id: also the Message-ID, so that a letter sent twice is known as one.
-    pub id: Uuid,
-    /// How often it was tried before.
+/// Something that a worker has leased.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    pub kind: DeliveryKind,
+    /// The mail, the charge, or the account whose card it is.
+    pub subject: Uuid,
+    /// How often it was taken, this time included.
     pub attempts: i64,
-    /// The letter; none if its body cannot be read any more.
-    pub letter: Option<Letter>,
 }
 
-/// How long a worker keeps a letter that it took, before another may take it.
+/// How long a worker has for one delivery, before another may take it.
 const LEASE: Duration = Duration::from_secs(120);
 
-/// Takes up to `most` letters that are due, so that no other replica takes them meanwhile.
-pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
+/// Puts something into the outbox, or moves forward what is there.
+pub(super) async fn enqueue<A>(
+    change: &mut Change<A>,
+    kind: DeliveryKind,
+    subject: Uuid,
+    at: Time,
+) -> Result<()> {
     let now = change.now();
-    let rows: Vec<(Uuid, i64, Option<Vec<u8>>)> = change
-        .sql(
-            "select id, attempts, body from mails
-             where sent_at is null and failed_at is null and next_at <= $1 order by next_at limit $2 for update skip locked",
-        )
-        .bind(now)
-        .bind(most)
-        .fetch_all()
-        .await?;
-    let mut due = vec![];
-    for (id, attempts, body) in rows {
-        change
-            .sql("update mails set next_at = $2 where id = $1")
-            .bind(id)
-            .bind(now.plus(LEASE))
-            .execute()
-            .await?;
-        let opened = body.and_then(|it| change.kit().seal.open(&place(id), &it));
-        let letter = opened.and_then(|it| serde_json::from_slice(&it).ok());
-        due.push(Due { id, attempts, letter });
+    let sql = "insert into outbox (kind, subject_id, created_at, next_at) values ($1, $2, $3, $4)
+        on conflict (kind, subject_id) do update set next_at = excluded.next_at, delivered_at = null, failed_at = null";
+    change.query_unscoped(sql).bind(kind.as_str()).bind(subject).bind(now).bind(at).execute().await?;
+    Ok(())
+}
+
+/// How many of a kind wait.
+pub async fn waiting<A>(scope: &mut Scope<A>, kind: DeliveryKind) -> Result<i64> {
+    let sql = "select count(*) from outbox where kind = $1 and next_at is not null";
+    let (count,): (i64,) = scope.query_unscoped(sql).bind(kind.as_str()).fetch_one().await?;
+    Ok(count)
+}
+
+/// When the earliest delivery is due. Looking needs no transaction, and mostly nothing waits.
+pub async fn next_due(scope: &mut Scope<System>) -> Result<Option<Time>> {
+    let sql = "select min(next_at) from outbox where next_at is not null";
+    Ok(scope.query_unscoped(sql).fetch_one::<(Option<Time>,)>().await?.0)
+}
+
+/// Leases up to `limit` deliveries that are due.
+pub async fn lease(change: &mut Change<System>, limit: i64) -> Result<Vec<Delivery>> {
+    let now = change.now();
+    let sql = "select kind, subject_id, attempts from outbox where next_at <= $1 order by next_at limit $2
+        for update skip locked";
+    let rows: Vec<(String, Uuid, i64)> =
+        change.query_unscoped(sql).bind(now).bind(limit).fetch_all().await?;
+    let mut leased = vec![];
+    for (kind, subject, attempts) in rows {
+        let sql = "update outbox set next_at = $3, attempts = attempts + 1 where kind = $1 and subject_id = $2";
+        let query = change.query_unscoped(sql).bind(kind.clone()).bind(subject);
+        query.bind(now.plus(LEASE)).execute().await?;
+        leased.extend(
+            DeliveryKind::parse(&kind).map(|kind| Delivery { kind, subject, attempts: attempts + 1 }),
+        );
     }
-    Ok(due)
+    Ok(leased)
 }
 
-/// When the earliest letter is due.
-pub async fn next(scope: &mut Scope<Host>) -> Result<Option<Time>> {
-    let sql = "select min(next_at) from mails where sent_at is null and failed_at is null";
-    Ok(scope.sql(sql).fetch_one::<(Option<Time>,)>().await?.0)
-}
-
-/// It was delivered: its body, which may hold a live token, is erased. A mailbox in the database keeps it for a day.
-pub async fn sent(change: &mut Change<Host>, id: Uuid, keep: bool) -> Result<()> {
+/// It arrived.
+pub(super) async fn delivered(change: &mut Change<System>, delivery: &Delivery) -> Result<()> {
     let now = change.now();
-    let sql = "update mails set sent_at = $2, error = null, attempts = attempts + 1,
-        body = case when $3 then body end where id = $1";
-    change.sql(sql).bind(id).bind(now).bind(keep).execute().await?;
-    let sql = "update invitations set delivery = 'sent', delivery_detail = null
-        where id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(id).execute().await?;
+    let sql = "update outbox set delivered_at = $3, next_at = null, error = null where kind = $1 and subject_id = $2";
+    let query = change.query_unscoped(sql).bind(delivery.kind.as_str()).bind(delivery.subject);
+    query.bind(now).execute().await?;
     Ok(())
 }
 
-/// The server was not there, or asked to come later.
-pub async fn retry(change: &mut Change<Host>, due: &Due, words: &str) -> Result<()> {
-    let next = change.now().plus(backoff(due.attempts));
-    change
-        .sql("update mails set attempts = attempts + 1, error = $2, next_at = $3 where id = $1")
-        .bind(due.id)
-        .bind(words)
-        .bind(next)
-        .execute()
-        .await?;
-    let sql = "update invitations set delivery_detail = $2
-        where delivery = 'queued' and id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(due.id).bind(words).execute().await?;
+/// It did not arrive, and may later.
+pub(super) async fn retry(change: &mut Change<System>, delivery: &Delivery, why: &str) -> Result<()> {
+    let next = change.now().plus(backoff(delivery.attempts));
+    let sql = "update outbox set next_at = $3, error = $4 where kind = $1 and subject_id = $2";
+    let query = change.query_unscoped(sql).bind(delivery.kind.as_str()).bind(delivery.subject);
+    query.bind(next).bind(why).execute().await?;
     Ok(())
 }
 
-/// It will never be delivered.
-pub async fn refused(change: &mut Change<Host>, id: Uuid, words: &str) -> Result<()> {
+/// Nothing failed, and there is more to ask after so long.
+pub(super) async fn again_after(
+    change: &mut Change<System>,
+    delivery: &Delivery,
+    pause: Duration,
+) -> Result<()> {
+    let next = change.now().plus(pause);
+    enqueue(change, delivery.kind, delivery.subject, next).await
+}
+
+/// It will never arrive.
+pub(super) async fn give_up(change: &mut Change<System>, delivery: &Delivery, why: &str) -> Result<()> {
     let now = change.now();
-    let sql =
-        "update mails set failed_at = $2, error = $3, attempts = attempts + 1, body = null where id = $1";
-    change.sql(sql).bind(id).bind(now).bind(words).execute().await?;
-    let sql = "update invitations set delivery = 'failed', delivery_detail = $2
-        where id = (select invitation_id from mails where id = $1)";
-    change.sql(sql).bind(id).bind(words).execute().await?;
+    let sql = "update outbox set failed_at = $3, next_at = null, error = $4 where kind = $1 and subject_id = $2";
+    let query = change.query_unscoped(sql).bind(delivery.kind.as_str()).bind(delivery.subject);
+    query.bind(now).bind(why).execute().await?;
     Ok(())
 }
 
-/// 1 minute, 5, 15, 1 hour, 3, 6, 12, 24.
+/// The pause after so many attempts: 1 minute, 5, 15, 1 hour, 3, 6, 12, 24.
 fn backoff(attempts: i64) -> Duration {
     match attempts {
-        0 => MINUTE,
-        1 => 5 * MINUTE,
-        2 => 15 * MINUTE,
-        3 => HOUR,
-        4 => 3 * HOUR,
-        5 => 6 * HOUR,
-        6 => 12 * HOUR,
+        ..=1 => MINUTE,
+        2 => 5 * MINUTE,
+        3 => 15 * MINUTE,
+        4 => HOUR,
+        5 => 3 * HOUR,
+        6 => 6 * HOUR,
+        7 => 12 * HOUR,
         _ => DAY,
     }
-}
-
-/// Gives up letters that are a day old, and erases what may hold a live token; forgets delivered ones after 30 days.
-pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
-    let now = change.now();
-    let words = "It could not be delivered within 24 hours.";
-    let sql = "update invitations set delivery = 'failed', delivery_detail = coalesce(delivery_detail, $2)
-        where delivery = 'queued' and id in (select invitation_id from mails
-            where sent_at is null and failed_at is null and created_at < $1)";
-    change.sql(sql).bind(now.minus(DAY)).bind(words).execute().await?;
-    let sql = "update mails set failed_at = $2, body = null where sent_at is null and failed_at is null and created_at < $1";
-    change.sql(sql).bind(now.minus(DAY)).bind(now).execute().await?;
-    let sql = "update mails set body = null where body is not null and created_at < $1";
-    change.sql(sql).bind(now.minus(DAY)).execute().await?;
-    change.sql("delete from mails where created_at < $1").bind(now.minus(30 * DAY)).execute().await?;
-    Ok(())
-}
-
-/// A letter in the mailbox of the database.
-pub struct Kept {
-    /// Its id.
-    pub id: Uuid,
-    /// When it was written.
-    pub at: Time,
-    /// The letter.
-    pub letter: Letter,
-}
-
-/// The newest letters of the mailbox, bodies included.
-pub async fn mailbox<W: Who>(scope: &mut Scope<W>, most: i64) -> Result<Vec<Kept>> {
-    let rows: Vec<(Uuid, Time, Vec<u8>)> = scope
-        .sql("select id, created_at, body from mails where body is not null order by created_at desc, id desc limit $1")
-        .bind(most)
-        .fetch_all()
-        .await?;
-    Ok(open(scope, rows))
-}
-
-/// The newest letters of the mailbox to one address, bodies included.
-pub async fn mailbox_of<W: Who>(scope: &mut Scope<W>, to: &str, most: i64) -> Result<Vec<Kept>> {
-    let rows: Vec<(Uuid, Time, Vec<u8>)> = scope
-        .sql(
-            "select id, created_at, body from mails where body is not null and lower(recipient) = $1
-             order by created_at desc, id desc limit $2",
-        )
-        .bind(to.to_lowercase())
-        .bind(most)
-        .fetch_all()
-        .await?;
-    Ok(open(scope, rows))
-}
-
-/// One letter of the mailbox.
-pub async fn kept<W: Who>(scope: &mut Scope<W>, id: Uuid) -> Result<Option<Kept>> {
-    let sql = "select id, created_at, body from mails where body is not null and id = $1";
-    let row: Option<(Uuid, Time, Vec<u8>)> = scope.sql(sql).bind(id).fetch_optional().await?;
-    Ok(open(scope, row).pop())
-}
-
-fn open<W: Who>(scope: &Scope<W>, rows: impl IntoIterator<Item = (Uuid, Time, Vec<u8>)>) -> Vec<Kept> {
-    let seal = scope.kit().seal.clone();
-    let open = |(id, at, body): (Uuid, Time, Vec<u8>)| {
-        let letter = serde_json::from_slice(&seal.open(&place(id), &body)?).ok()?;
-        Some(Kept { id, at, letter })
-    };
-    rows.into_iter().filter_map(open).collect()
 }

@@ -1,24 +1,10 @@
 //! Cards and payments by card. What is to be asked of the provider is a row; the worker asks outside of any transaction, and
 //! writes down the answer in one.
-use super::{
-    Change, Host, Scope, Who,
-    audit::{self, Chain, Did},
-    invoices, site,
-};
-use crate::{
-    emails,
-    error::{Error, Result},
-    model::{
-        id::{AccountId, ChargeId, InvoiceId},
-        invoice::Status,
-        time::{DAY, HOUR, MINUTE, Time},
-    },
-};
+use super::{Change, Scope, System, audit::{self, Chain, NewEvent}, invoices, outbox::{self, Delivery, DeliveryKind}, site};
+use crate::{emails, error::{Error, Result}, model::{access::Access, id::{AccountId, ChargeId, InvoiceId}, invoice::InvoiceStatus, time::{HOUR, MINUTE, Time}}};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long the worker has for one answer, before another may ask.
-const LEASE: Duration = Duration::from_secs(120);
 /// How often a payment that takes its time is looked at, if nobody says anything.
 const POLL: Duration = HOUR;
 /// After so long without any answer, a payment is given up.
@@ -47,13 +33,11 @@ pub struct Due {
     pub reference: Option<String>,
     /// When it was asked for.
     pub created_at: Time,
-    /// How often it was tried before.
-    pub attempts: i64,
 }
 
 /// What the provider said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Answer {
     /// The bank takes its time.
     Processing,
     /// The money is there.
@@ -61,43 +45,46 @@ pub enum Said {
     /// Nothing was taken, for this reason.
     Failed(String),
     /// Nothing: to be asked again.
-    Nothing(String),
+    None(String),
 }
 
 /// Who an account is to the provider, if it is known there.
-pub async fn customer(scope: &mut Scope) -> Result<Option<String>> {
+pub async fn customer(scope: &mut Scope<Access>) -> Result<Option<String>> {
     let found: Option<(String,)> =
-        scope.ask("select customer from cards where account_id = $1").fetch_optional().await?;
+        scope.query_in_account("select customer from cards where account_id = $1").fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
 /// Remembers who an account is to the provider, and to ask it soon which card it has. Who was remembered first stays.
-pub async fn set_customer(change: &mut Change, customer: &str) -> Result<String> {
+pub async fn set_customer(change: &mut Change<Access>, customer: &str) -> Result<String> {
     let soon = change.now().plus(5 * MINUTE);
-    let sql = "insert into cards (account_id, customer, look_at) values ($1, $2, $3)
-        on conflict (account_id) do update set look_at = excluded.look_at returning customer";
-    let (customer,): (String,) = change.ask(sql).bind(customer.to_owned()).bind(soon).fetch_one().await?;
+    let sql = "insert into cards (account_id, customer) values ($1, $2)
+        on conflict (account_id) do update set customer = cards.customer returning customer";
+    let (customer,): (String,) =
+        change.query_in_account(sql).bind(customer.to_owned()).fetch_one().await?;
+    let account = change.access().account.id;
+    outbox::enqueue(change, DeliveryKind::Card, account.0, soon).await?;
     Ok(customer)
 }
 
 /// Pays an invoice with the card on file, as soon as the worker comes to it.
-pub async fn ask(change: &mut Change, number: &str) -> Result<()> {
+pub async fn ask(change: &mut Change<Access>, number: &str) -> Result<()> {
     let found = invoices::find(change, number).await?;
     let it = invoices::take(change, found.id).await?;
-    if it.status != Status::Open {
+    if it.status != InvoiceStatus::Open {
         return Err(invoices::not_open(&it));
     }
     let sql = "select state from charges where invoice_id = $1 and state <> 'failed'";
-    if change.sql(sql).bind(it.id).fetch_optional::<(String,)>().await?.is_some() {
+    if change.query_unscoped(sql).bind(it.id).fetch_optional::<(String,)>().await?.is_some() {
         let detail = format!("The payment of {number} is under way already. It is charged once.");
         return Err(Error::conflict("payment_under_way", detail));
     }
-    let (id, now, by) = (ChargeId(change.kit().id()), change.now(), change.who().actor().name);
+    let (id, now, by) = (ChargeId(change.context().id()), change.now(), change.actor().name());
     let made = change
-        .ask(
-            "insert into charges (id, invoice_id, account_id, customer, method, amount, currency, state, next_at, by_name,
-                created_at, updated_at)
-             select $2, $3, account_id, customer, method, $4, $5, 'asked', $6, $7, $6, $6 from cards
+        .query_in_account(
+            "insert into charges (id, invoice_id, account_id, customer, method, amount, currency, state, by_name, created_at,
+                updated_at)
+             select $2, $3, account_id, customer, method, $4, $5, 'asked', $7, $6, $6 from cards
              where account_id = $1 and method is not null",
         )
         .bind(id)
@@ -112,79 +99,77 @@ pub async fn ask(change: &mut Change, number: &str) -> Result<()> {
         let detail = "There is no card yet. Add one first, or pay by hand as the invoice says.";
         return Err(Error::conflict("no_card", detail));
     }
-    let says = it.document.currency.says(it.total);
-    let did = Did::to("payment.asked", "invoice", it.id, number);
-    audit::here(change, did.changed(Value::Null, json!({ "amount": says }))).await
+    outbox::enqueue(change, DeliveryKind::Charge, id.0, now).await?;
+    let says = it.document.currency.format(it.total);
+    let event = NewEvent::on("payment.asked", "invoice", it.id, number);
+    audit::record(change, event.changed(Value::Null, json!({ "amount": says }))).await
 }
 
-/// A hint from the provider: a payment is looked at now.
-pub async fn look_at_payment<W: Who>(
-    change: &mut Change<W>,
+/// A hint from the provider: a payment is asked about now.
+pub async fn check_payment<A>(
+    change: &mut Change<A>,
     reference: &str,
     charge: Option<ChargeId>,
 ) -> Result<()> {
     let now = change.now();
-    let sql = "update charges set next_at = $3 where state = 'processing' and (reference = $1 or id = $2)";
+    let sql = "update outbox set next_at = $3 where kind = 'charge' and subject_id in (
+        select id from charges where state = 'processing' and (reference = $1 or id = $2))";
     let charge = charge.unwrap_or(ChargeId(uuid::Uuid::nil()));
-    change.sql(sql).bind(reference.to_owned()).bind(charge).bind(now).execute().await?;
+    change.query_unscoped(sql).bind(reference.to_owned()).bind(charge).bind(now).execute().await?;
     Ok(())
 }
 
-/// A hint from the provider: a customer's card is looked at now.
-pub async fn look_at_card<W: Who>(change: &mut Change<W>, customer: &str) -> Result<()> {
+/// A hint from the provider: a customer's card is asked about now.
+pub async fn check_card<A>(change: &mut Change<A>, customer: &str) -> Result<()> {
     let now = change.now();
-    let sql = "update cards set look_at = $2 where customer = $1";
-    change.sql(sql).bind(customer.to_owned()).bind(now).execute().await?;
+    let sql = "select account_id from cards where customer = $1";
+    let accounts: Vec<(AccountId,)> =
+        change.query_unscoped(sql).bind(customer.to_owned()).fetch_all().await?;
+    for (account,) in accounts {
+        outbox::enqueue(change, DeliveryKind::Card, account.0, now).await?;
+    }
     Ok(())
 }
 
-/// Whether anything is to be asked of the provider now.
-pub async fn is_due(scope: &mut Scope<Host>) -> Result<bool> {
-    let now = scope.now();
-    let sql = "select min(at) from (select min(next_at) as at from charges where next_at is not null
-        union all select min(look_at) as at from cards where look_at is not null) t";
-    let (next,): (Option<Time>,) = scope.sql(sql).fetch_one().await?;
-    Ok(next.is_some_and(|it| it <= now))
+/// A payment that is to be asked of the provider; none if it is over meanwhile.
+pub async fn charge(scope: &mut Scope<System>, id: ChargeId) -> Result<Option<Due>> {
+    let sql = "select c.id, c.account_id, c.invoice_id, i.number, c.customer, c.method, c.amount, c.currency, c.reference,
+            c.created_at from charges c join invoices i on i.id = c.invoice_id
+        where c.id = $1 and c.state in ('asked', 'processing')";
+    Ok(scope.query_unscoped(sql).bind(id).fetch_optional().await?)
 }
 
-/// Takes payments that are due, so that no other replica takes them meanwhile.
-pub async fn take(change: &mut Change<Host>, most: i64) -> Result<Vec<Due>> {
-    let now = change.now();
-    let sql = "select id from charges where next_at <= $1 order by next_at limit $2 for update skip locked";
-    let found: Vec<(ChargeId,)> = change.sql(sql).bind(now).bind(most).fetch_all().await?;
-    let mut due = vec![];
-    for (id,) in found {
-        let sql = "update charges set next_at = $2, attempts = attempts + 1 where id = $1";
-        change.sql(sql).bind(id).bind(now.plus(LEASE)).execute().await?;
-        let sql = "select c.id, c.account_id, c.invoice_id, i.number, c.customer, c.method, c.amount, c.currency, c.reference,
-                c.created_at, c.attempts from charges c join invoices i on i.id = c.invoice_id where c.id = $1";
-        due.extend(change.sql(sql).bind(id).fetch_optional::<Due>().await?);
-    }
-    Ok(due)
+/// The customer whose card is to be asked about.
+pub async fn customer_of(scope: &mut Scope<System>, account: AccountId) -> Result<Option<String>> {
+    let sql = "select customer from cards where account_id = $1";
+    let row: Option<(String,)> = scope.query_unscoped(sql).bind(account).fetch_optional().await?;
+    Ok(row.map(|(customer,)| customer))
 }
 
-/// Takes customers whose card is to be looked at.
-pub async fn take_cards(change: &mut Change<Host>, most: i64) -> Result<Vec<(AccountId, String)>> {
-    let now = change.now();
-    let sql = "select account_id, customer from cards where look_at <= $1 order by look_at limit $2 for update skip locked";
-    let found: Vec<(AccountId, String)> = change.sql(sql).bind(now).bind(most).fetch_all().await?;
-    for (id, _) in &found {
-        let sql = "update cards set look_at = $2 where account_id = $1";
-        change.sql(sql).bind(*id).bind(now.plus(LEASE)).execute().await?;
+/// The provider did not answer, or there is nothing to ask any more.
+pub async fn check_failed(
+    change: &mut Change<System>,
+    delivery: &Delivery,
+    why: Option<&str>,
+) -> Result<()> {
+    match why {
+        Some(why) => outbox::retry(change, delivery, why).await,
+        None => outbox::delivered(change, delivery).await,
     }
-    Ok(found)
 }
 
 /// Writes down which card a customer has: its id, brand, last digits and end.
 pub async fn set_card(
-    change: &mut Change<Host>,
-    account: AccountId,
+    change: &mut Change<System>,
+    delivery: &Delivery,
     card: Option<[String; 4]>,
 ) -> Result<()> {
+    outbox::delivered(change, delivery).await?;
+    let account = AccountId(delivery.subject);
     let name =
         "select a.name, c.method from cards c join accounts a on a.id = c.account_id where c.account_id = $1";
     let Some((name, before)): Option<(String, Option<String>)> =
-        change.sql(name).bind(account).fetch_optional().await?
+        change.query_unscoped(name).bind(account).fetch_optional().await?
     else {
         return Ok(());
     };
@@ -192,9 +177,9 @@ pub async fn set_card(
         Some([method, rest @ ..]) => (Some(method), rest),
         None => (None, [const { String::new() }; 3]),
     };
-    let sql = "update cards set method = $2, brand = $3, last4 = $4, expires = $5, look_at = null where account_id = $1";
+    let sql = "update cards set method = $2, brand = $3, last4 = $4, expires = $5 where account_id = $1";
     change
-        .sql(sql)
+        .query_unscoped(sql)
         .bind(account)
         .bind(method.clone())
         .bind(brand)
@@ -205,36 +190,42 @@ pub async fn set_card(
     if method == before {
         return Ok(());
     }
-    let did = Did::to("card.changed", "account", account, name);
-    audit::write(change, Chain::Account(account), did.changed(Value::Null, json!({ "last4": last4 }))).await
+    let event = NewEvent::on("card.changed", "account", account, name);
+    audit::record_in(change, Chain::Account(account), event.changed(Value::Null, json!({ "last4": last4 }))).await
 }
 
-/// Writes down what the provider said of a payment: once, whatever is said again or late.
-pub async fn note(change: &mut Change<Host>, due: &Due, reference: Option<&str>, said: &Said) -> Result<()> {
+/// Writes down what the provider answered about a payment: once, whatever is said again or late.
+pub async fn note(
+    change: &mut Change<System>,
+    delivery: &Delivery,
+    due: &Due,
+    reference: Option<&str>,
+    answer: &Answer,
+) -> Result<()> {
     let invoice = invoices::take(change, due.invoice_id).await?;
     let now = change.now();
-    let (state, detail, next) = match said {
-        Said::Succeeded => ("succeeded", String::new(), None),
-        Said::Failed(why) => ("failed", why.clone(), None),
-        Said::Processing => ("processing", String::new(), Some(now.plus(POLL))),
-        Said::Nothing(why) if now.since(due.created_at) > GIVE_UP && due.reference.is_none() => {
-            ("failed", why.clone(), None)
-        }
-        Said::Nothing(why) => {
-            let pause = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR];
-            let pause = pause[usize::try_from(due.attempts - 1).unwrap_or(0).min(pause.len() - 1)];
-            let state = if due.reference.is_some() { "processing" } else { "asked" };
-            (state, why.clone(), Some(now.plus(pause.min(DAY))))
-        }
+    let gives_up = now.since(due.created_at) > GIVE_UP && due.reference.is_none();
+    let (state, detail) = match answer {
+        Answer::Succeeded => ("succeeded", String::new()),
+        Answer::Failed(why) => ("failed", why.clone()),
+        Answer::None(why) if gives_up => ("failed", why.clone()),
+        Answer::Processing => ("processing", String::new()),
+        Answer::None(why) if due.reference.is_some() => ("processing", why.clone()),
+        Answer::None(why) => ("asked", why.clone()),
     };
-    let sql = "update charges set state = $2, detail = $3, next_at = $4, reference = coalesce($5, reference), updated_at = $6
+    match answer {
+        Answer::Processing => outbox::again_after(change, delivery, POLL).await?,
+        Answer::None(why) if !gives_up => outbox::retry(change, delivery, why).await?,
+        Answer::Succeeded => outbox::delivered(change, delivery).await?,
+        Answer::Failed(why) | Answer::None(why) => outbox::give_up(change, delivery, why).await?,
+    }
+    let sql = "update charges set state = $2, detail = $3, reference = coalesce($4, reference), updated_at = $5
         where id = $1 and state in ('asked', 'processing')";
     let touched = change
-        .sql(sql)
+        .query_unscoped(sql)
         .bind(due.id)
         .bind(state)
         .bind(detail.clone())
-        .bind(next)
         .bind(reference.map(str::to_owned))
         .bind(now)
         .execute()
@@ -243,7 +234,7 @@ pub async fn note(change: &mut Change<Host>, due: &Due, reference: Option<&str>,
         return Ok(());
     }
     match state {
-        "succeeded" if invoice.status == Status::Open => {
+        "succeeded" if invoice.status == InvoiceStatus::Open => {
             let said = reference.or(due.reference.as_deref()).unwrap_or("card");
             invoices::paid(change, &invoice, &format!("By card: {said}")).await
         }
@@ -252,24 +243,24 @@ pub async fn note(change: &mut Change<Host>, due: &Due, reference: Option<&str>,
     }
 }
 
-async fn failed(change: &mut Change<Host>, it: &invoices::Invoice, why: &str) -> Result<()> {
-    let did = Did::to("payment.failed", "invoice", it.id, &it.number);
-    audit::write(change, Chain::Account(it.account), did.changed(Value::Null, json!({ "detail": why })))
+async fn failed(change: &mut Change<System>, it: &invoices::Invoice, why: &str) -> Result<()> {
+    let event = NewEvent::on("payment.failed", "invoice", it.id, &it.number);
+    audit::record_in(change, Chain::Account(it.account), event.changed(Value::Null, json!({ "detail": why })))
         .await?;
     let sql = "select u.email, a.slug from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let Some((owner, slug)): Option<(String, String)> = change.sql(sql).bind(it.account).fetch_optional().await?
+    let Some((owner, slug)): Option<(String, String)> = change.query_unscoped(sql).bind(it.account).fetch_optional().await?
     else {
         return Ok(());
     };
     let to = Some(it.document.bill_to.email.clone()).filter(|it| !it.is_empty()).unwrap_or(owner);
-    let kit = change.kit().clone();
-    let letter = emails::Failure {
+    let context = change.context().clone();
+    let letter = emails::PaymentFailure {
         number: &it.number,
         account: &it.document.account,
-        total: &it.document.currency.says(it.total),
+        total: &it.document.currency.format(it.total),
         why,
-        link: &kit.url(&format!("/a/{slug}/invoices/{}", it.number)),
+        link: &context.url(&format!("/a/{slug}/invoices/{}", it.number)),
     };
-    let letter = emails::payment_failed(&site(&kit), &to, &letter);
-    change.post(&letter).await
+    let letter = emails::payment_failed(&site(&context), &to, &letter);
+    change.send(&letter).await
 }

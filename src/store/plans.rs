@@ -1,11 +1,12 @@
-//! The plan of who pays: changed at once or at the end of the period, and remembered, for a month's bill is made of it.
+//! Plans of accounts: changed at once or at the end of the period. Changes are stored, because bills depend on them.
 use super::{
-    Change, Host, Scope, Who,
-    audit::{self, Chain, Did},
+    Change, Scope, System,
+    audit::{self, Chain, NewEvent},
 };
 use crate::{
     error::{Error, Result},
     model::{
+        access::Access,
         bill::period_end,
         catalog::{Catalog, Plan},
         id::AccountId,
@@ -15,53 +16,55 @@ use crate::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// When a plan is to change.
+/// When a plan changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum PlanChangeTime {
     /// Now, pro rata.
     Now,
     /// At the first instant of the next month.
     PeriodEnd,
 }
 
-/// What a change did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// The plan is another one now.
+pub enum PlanChangeResult {
+    /// Changed at once.
     Now,
-    /// It will be, from this instant on.
+    /// Scheduled.
     At(Time),
-    /// What was to come was taken back; the plan stays.
+    /// A scheduled change was withdrawn; the plan stays.
     Withdrawn,
-    /// It was so already.
+    /// Nothing to change.
     Not,
 }
 
-/// A change that waits.
+/// A plan change that is not due yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scheduled {
-    /// To which plan.
+pub struct ScheduledPlan {
     pub plan: String,
-    /// From when on.
     pub at: Time,
-    /// Who wanted it.
+    /// The name of whoever asked for it.
     pub by: String,
 }
 
-/// Whether one plan is less than another: cheaper, or at the same price further up in the catalogue.
+/// Whether the change is to a cheaper plan, or at the same price to one further up in the catalogue.
 pub fn is_downgrade(catalog: &Catalog, from: &str, to: &str) -> bool {
-    let place =
-        |id: &str| catalog.plans.iter().position(|it| it.id == id).map(|at| (catalog.plans[at].price, at));
-    // What the catalogue no longer has is left by a step up.
+    let place = |id: &str| {
+        catalog.plans.iter().position(|plan| plan.id == id).map(|at| (catalog.plans[at].price, at))
+    };
+    // Leaving a plan that the catalogue no longer has is an upgrade.
     place(from).is_some_and(|from| place(to).is_some_and(|to| to < from))
 }
 
-/// Changes the plan of the account one is in. Without a wish, a step up is now and a step down at the period's end. The plan of
-/// now takes back what was to come.
-pub async fn change(change: &mut Change, plan: &str, when: Option<When>) -> Result<Changed> {
-    let here = change.who().here.clone();
-    let kit = change.kit().clone();
-    if kit.catalog.plan(plan).is_none() {
+/// Changes the plan of the current account. By default an upgrade takes effect now and a downgrade at the end of the period.
+/// Choosing the current plan withdraws a scheduled change.
+pub async fn change(
+    change: &mut Change<Access>,
+    plan: &str,
+    when: Option<PlanChangeTime>,
+) -> Result<PlanChangeResult> {
+    let here = change.access().account.clone();
+    let context = change.context().clone();
+    if context.catalog.plan(plan).is_none() {
         return Err(Error::invalid("plan", "unknown_plan", "Choose one of the plans."));
     }
     if let Some((parent, _)) = &here.parent {
@@ -71,43 +74,43 @@ pub async fn change(change: &mut Change, plan: &str, when: Option<When>) -> Resu
     let waiting = scheduled(change, here.id).await?;
     if plan == here.plan {
         return match waiting {
-            None => Ok(Changed::Not),
-            Some(it) => {
-                change.ask("delete from plan_schedules where account_id = $1").execute().await?;
-                let did = Did::to("plan.schedule_withdrawn", "account", here.id, &here.name);
-                let was = json!({ "plan": it.plan, "at": it.at });
-                audit::here(change, did.changed(was, Value::Null)).await?;
-                Ok(Changed::Withdrawn)
+            None => Ok(PlanChangeResult::Not),
+            Some(scheduled) => {
+                change.query_in_account("delete from plan_schedules where account_id = $1").execute().await?;
+                let event = NewEvent::on("plan.schedule_withdrawn", "account", here.id, &here.name);
+                let was = json!({ "plan": scheduled.plan, "at": scheduled.at });
+                audit::record(change, event.changed(was, Value::Null)).await?;
+                Ok(PlanChangeResult::Withdrawn)
             }
         };
     }
-    let down = is_downgrade(&kit.catalog, &here.plan, plan);
-    match when.unwrap_or(if down { When::PeriodEnd } else { When::Now }) {
-        When::Now => {
+    let down = is_downgrade(&context.catalog, &here.plan, plan);
+    match when.unwrap_or(if down { PlanChangeTime::PeriodEnd } else { PlanChangeTime::Now }) {
+        PlanChangeTime::Now => {
             let now = change.now();
             set(change, here.id, &here.name, (&here.plan, plan), now).await?;
-            Ok(Changed::Now)
+            Ok(PlanChangeResult::Now)
         }
-        When::PeriodEnd => {
-            let (now, at, by) = (change.now(), period_end(change.now()), change.who().actor().name);
-            if waiting.is_some_and(|it| it.plan == plan && it.at == at) {
-                return Ok(Changed::At(at));
+        PlanChangeTime::PeriodEnd => {
+            let (now, at, by) = (change.now(), period_end(change.now()), change.actor().name());
+            if waiting.is_some_and(|scheduled| scheduled.plan == plan && scheduled.at == at) {
+                return Ok(PlanChangeResult::At(at));
             }
             let sql = "insert into plan_schedules (account_id, plan, at, by_name, created_at) values ($1, $2, $3, $4, $5)
                 on conflict (account_id) do update set plan = excluded.plan, at = excluded.at, by_name = excluded.by_name,
                     created_at = excluded.created_at";
-            change.ask(sql).bind(plan.to_owned()).bind(at).bind(by).bind(now).execute().await?;
-            let did = Did::to("plan.scheduled", "account", here.id, &here.name);
-            let did = did.changed(json!({ "plan": here.plan }), json!({ "plan": plan, "at": at }));
-            audit::here(change, did).await?;
-            Ok(Changed::At(at))
+            change.query_in_account(sql).bind(plan.to_owned()).bind(at).bind(by).bind(now).execute().await?;
+            let event = NewEvent::on("plan.scheduled", "account", here.id, &here.name);
+            let event = event.changed(json!({ "plan": here.plan }), json!({ "plan": plan, "at": at }));
+            audit::record(change, event).await?;
+            Ok(PlanChangeResult::At(at))
         }
     }
 }
 
-/// Puts an account on a plan, from an instant on. What was to come is taken back by it.
-pub(super) async fn set<W: Who>(
-    change: &mut Change<W>,
+/// Changes an account's plan as of an instant, and withdraws a scheduled change.
+pub(super) async fn set<A>(
+    change: &mut Change<A>,
     account: AccountId,
     name: &str,
     (before, after): (&str, &str),
@@ -115,11 +118,11 @@ pub(super) async fn set<W: Who>(
 ) -> Result<()> {
     let now = change.now();
     let sql = "update accounts set plan = $2, updated_at = $3 where id = $1";
-    change.sql(sql).bind(account).bind(after.to_owned()).bind(now).execute().await?;
+    change.query_unscoped(sql).bind(account).bind(after.to_owned()).bind(now).execute().await?;
     let sql = "insert into plan_changes (id, account_id, at, before, after) values ($1, $2, $3, $4, $5)";
-    let id = change.kit().id();
+    let id = change.context().id();
     change
-        .sql(sql)
+        .query_unscoped(sql)
         .bind(id)
         .bind(account)
         .bind(at)
@@ -127,23 +130,24 @@ pub(super) async fn set<W: Who>(
         .bind(after.to_owned())
         .execute()
         .await?;
-    change.sql("delete from plan_schedules where account_id = $1").bind(account).execute().await?;
-    let did = Did::to("plan.changed", "account", account, name);
-    let did = did.changed(json!({ "plan": before }), json!({ "plan": after }));
-    audit::write(change, Chain::Account(account), did).await
+    change.query_unscoped("delete from plan_schedules where account_id = $1").bind(account).execute().await?;
+    let event = NewEvent::on("plan.changed", "account", account, name);
+    let event = event.changed(json!({ "plan": before }), json!({ "plan": after }));
+    audit::record_in(change, Chain::Account(account), event).await
 }
 
-/// What waits for the end of the period.
-pub async fn scheduled<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Option<Scheduled>> {
+/// The change that is scheduled for the end of the period.
+pub async fn scheduled<A>(scope: &mut Scope<A>, account: AccountId) -> Result<Option<ScheduledPlan>> {
     let sql = "select plan, at, by_name from plan_schedules where account_id = $1";
-    let found: Option<(String, Time, String)> = scope.sql(sql).bind(account).fetch_optional().await?;
-    Ok(found.map(|(plan, at, by)| Scheduled { plan, at, by }))
+    let found: Option<(String, Time, String)> =
+        scope.query_unscoped(sql).bind(account).fetch_optional().await?;
+    Ok(found.map(|(plan, at, by)| ScheduledPlan { plan, at, by }))
 }
 
-/// Makes the changes that are due. A plan that is gone from the catalogue by then is not taken: the account stays as it is.
-pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
+/// Makes the changes that are due. If the catalogue no longer has the plan, the account keeps its current one.
+pub async fn sweep(change: &mut Change<System>) -> Result<()> {
     #[derive(sqlx::FromRow)]
-    struct Due {
+    struct DueChange {
         account_id: AccountId,
         name: String,
         plan: String,
@@ -152,39 +156,51 @@ pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
     }
     let now = change.now();
     let sql = "select account_id from plan_schedules where at <= $1 order by account_id limit 100";
-    let found: Vec<(AccountId,)> = change.sql(sql).bind(now).fetch_all().await?;
+    let found: Vec<(AccountId,)> = change.query_unscoped(sql).bind(now).fetch_all().await?;
     for (id,) in found {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(id).execute().await?;
+        change.lock_account(id).await?;
         let sql = "select s.account_id, a.name, s.plan, a.plan as before, s.at from plan_schedules s
             join accounts a on a.id = s.account_id where s.account_id = $1 and s.at <= $2";
-        let Some(it): Option<Due> = change.sql(sql).bind(id).bind(now).fetch_optional().await? else { continue };
-        if change.kit().catalog.plan(&it.plan).is_some() && it.plan != it.before {
-            set(change, it.account_id, &it.name, (&it.before, &it.plan), it.at).await?;
+        let Some(due): Option<DueChange> =
+            change.query_unscoped(sql).bind(id).bind(now).fetch_optional().await?
+        else {
+            continue;
+        };
+        if change.context().catalog.plan(&due.plan).is_some() && due.plan != due.before {
+            set(change, due.account_id, &due.name, (&due.before, &due.plan), due.at).await?;
         } else {
-            change.sql("delete from plan_schedules where account_id = $1").bind(id).execute().await?;
+            change
+                .query_unscoped("delete from plan_schedules where account_id = $1")
+                .bind(id)
+                .execute()
+                .await?;
         }
     }
     Ok(())
 }
 
-/// Remembers the terms of the catalogue's plans, for the day on which it no longer has one of them.
-pub async fn keep(change: &mut Change<Host>) -> Result<()> {
-    let (now, catalog) = (change.now(), change.kit().catalog.clone());
+/// Stores snapshots of the catalogue's plans, for billing after one of them was removed from it.
+pub async fn keep(change: &mut Change<System>) -> Result<()> {
+    let (now, catalog) = (change.now(), change.context().catalog.clone());
     let kept = kept(change).await?;
     for plan in &catalog.plans {
         let terms = serde_json::to_string(plan).expect("a plan is JSON");
-        if kept.get(&plan.id).is_some_and(|it| serde_json::to_string(it).is_ok_and(|it| it == terms)) {
+        if kept
+            .get(&plan.id)
+            .is_some_and(|stored| serde_json::to_string(stored).is_ok_and(|json| json == terms))
+        {
             continue;
         }
-        let sql = "insert into kept_plans (id, terms, kept_at) values ($1, $2, $3)
-            on conflict (id) do update set terms = excluded.terms, kept_at = excluded.kept_at";
-        change.sql(sql).bind(plan.id.clone()).bind(terms).bind(now).execute().await?;
+        let sql = "insert into plan_snapshots (id, terms, saved_at) values ($1, $2, $3)
+            on conflict (id) do update set terms = excluded.terms, saved_at = excluded.saved_at";
+        change.query_unscoped(sql).bind(plan.id.clone()).bind(terms).bind(now).execute().await?;
     }
     Ok(())
 }
 
-/// The plans as the catalogue last had them.
-pub(super) async fn kept<W: Who>(scope: &mut Scope<W>) -> Result<BTreeMap<String, Plan>> {
-    let rows: Vec<(String, String)> = scope.sql("select id, terms from kept_plans limit 10000").fetch_all().await?;
+/// The stored snapshots of plans.
+pub(super) async fn kept<A>(scope: &mut Scope<A>) -> Result<BTreeMap<String, Plan>> {
+    let rows: Vec<(String, String)> =
+        scope.query_unscoped("select id, terms from plan_snapshots limit 10000").fetch_all().await?;
     Ok(rows.into_iter().filter_map(|(id, terms)| Some((id, serde_json::from_str(&terms).ok()?))).collect())
 }

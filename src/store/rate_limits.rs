@@ -1,6 +1,7 @@
-//! What was admitted under rate limits, by pieces of time: shared by replicas, and kept over a restart.
+//! What was admitted under rate limits, by slices of time: shared by the processes on one database, and kept over a restart. Also
+//! the statistics that the pages of the plan and of usage show.
 use crate::{
-    context::Kit,
+    context::Context,
     db::{Db, Dialect},
     error::Result,
     model::{
@@ -10,109 +11,113 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, time::Duration};
+use uuid::Uuid;
 
-/// So long hours are kept: two years can be compared.
-const YEARS: std::time::Duration = DAY.saturating_mul(2 * 366);
+/// How long hourly counts are kept: long enough to compare two years.
+const HOURS_KEPT: Duration = DAY.saturating_mul(2 * 366);
+/// A process that was not heard of for this long is gone.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The hour of UTC that an instant is in.
+/// The number of an hour of UTC since 1970.
 pub fn hour(at: Time) -> i64 {
     at.0.div_euclid(3_600_000_000)
 }
 
-/// A replica that was not heard of for so long is gone.
-const GONE: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// How much was admitted under a limit in one piece of time, by all replicas.
+/// How much all processes admitted, or leased, in one slice of time.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
-pub struct Piece {
-    /// The limit's window, in seconds.
-    pub span: i64,
-    /// Which piece.
-    pub piece: i64,
-    /// So much.
-    pub taken: i64,
+pub struct Slice {
+    /// The length of the limit's window.
+    pub window_seconds: i64,
+    /// Its number since 1970.
+    pub slice: i64,
+    pub admitted: i64,
 }
 
-/// More, or less if negative, in one piece.
+/// What to add to a slice.
 #[derive(Clone, Debug, Serialize)]
-pub struct Delta {
-    /// A limit, and whom it counts.
+pub struct SliceDelta {
     #[serde(rename = "s")]
     pub subject: String,
-    /// The limit's window, in seconds.
     #[serde(rename = "w")]
-    pub span: i64,
-    /// Which piece.
+    pub window_seconds: i64,
     #[serde(rename = "p")]
-    pub piece: i64,
-    /// So much.
+    pub slice: i64,
+    /// Negative for a lease that is given back.
     #[serde(rename = "t")]
-    pub taken: i64,
-    /// When it counts no more.
+    pub admitted: i64,
+    /// When the slice no longer counts, in microseconds.
     #[serde(rename = "u")]
-    pub until: i64,
-}
-impl Delta {
-    fn place(&self) -> (&str, i64, i64) {
-        (&self.subject, self.span, self.piece)
-    }
+    pub expires_at: i64,
 }
 
-/// The most that one window of a limit held on a day.
+/// The most that a window held on a day.
 #[derive(Clone, Debug, Serialize)]
-pub struct Busiest {
-    /// A limit, and whom it counts.
+pub struct Peak {
     #[serde(rename = "s")]
     pub subject: String,
-    /// The day.
+    /// Since 1970.
     #[serde(rename = "d")]
     pub day: i64,
-    /// The limit's window, in seconds.
     #[serde(rename = "w")]
-    pub span: i64,
-    /// So much.
+    pub window_seconds: i64,
     #[serde(rename = "m")]
-    pub most: i64,
-}
-impl Busiest {
-    fn place(&self) -> (&str, i64, i64) {
-        (&self.subject, self.day, self.span)
-    }
+    pub peak: i64,
 }
 
-/// How many requests were asked about in an hour, and how many of them were refused.
+/// The requests of an hour, each counted once, whatever its cost.
 #[derive(Clone, Debug, Serialize)]
-pub struct Tally {
-    /// A limit, and whom it counts.
+pub struct HourlyCount {
     #[serde(rename = "s")]
     pub subject: String,
-    /// Hours since 1970.
+    /// Since 1970.
     #[serde(rename = "h")]
     pub hour: i64,
-    /// So many were asked about.
+    /// Includes the refused ones.
     #[serde(rename = "a")]
-    pub asked: i64,
-    /// So many of them were refused.
+    pub requests: i64,
     #[serde(rename = "r")]
     pub refused: i64,
 }
-impl Tally {
-    fn place(&self) -> (&str, i64, i64) {
+
+/// A row that several processes may write at once.
+trait Row: Serialize {
+    /// The primary key.
+    fn key(&self) -> (&str, i64, i64);
+}
+impl Row for SliceDelta {
+    fn key(&self) -> (&str, i64, i64) {
+        (&self.subject, self.window_seconds, self.slice)
+    }
+}
+impl Row for Peak {
+    fn key(&self) -> (&str, i64, i64) {
+        (&self.subject, self.day, self.window_seconds)
+    }
+}
+impl Row for HourlyCount {
+    fn key(&self) -> (&str, i64, i64) {
         (&self.subject, self.hour, 0)
     }
 }
 
-/// A limit, and whom it counts.
+/// A JSON array in the order of the keys, so that processes which write the same rows cannot deadlock.
+fn to_json<T: Row>(rows: &[T]) -> String {
+    let mut sorted: Vec<&T> = rows.iter().collect();
+    sorted.sort_by(|a, b| a.key().cmp(&b.key()));
+    serde_json::to_string(&sorted).expect("texts and numbers are JSON")
+}
+
+/// Whose requests a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
-    /// The limits of the plan of an account that pays.
+    /// The limits of a plan: an account that pays, with its teams.
     Plan(AccountId),
-    /// Those of our own API, for an account.
+    /// The limits of our own API.
     Api(AccountId),
 }
 
-/// As it is written down.
+/// As the column `subject` has it.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,97 +127,96 @@ impl fmt::Display for Subject {
     }
 }
 
-const READ: &str = "select span, piece, taken from admissions where subject = $1 and until > $2";
-const ADD: &str = "insert into admissions (subject, span, piece, taken, until)
+const READ: &str =
+    "select window_seconds, slice, admitted from rate_limit_slices where subject = $1 and expires_at > $2";
+const ADD_SLICES: &str = "insert into rate_limit_slices (subject, window_seconds, slice, admitted, expires_at)
     select it.value->>'s', cast(it.value->>'w' as bigint), cast(it.value->>'p' as bigint), cast(it.value->>'t' as bigint),
         cast(it.value->>'u' as bigint)
     from json_array_elements(cast($1 as json)) as it(value) where true
-    on conflict (subject, span, piece) do update set taken = admissions.taken + excluded.taken";
-const RISE: &str = "insert into busiest (subject, day, span, most)
+    on conflict (subject, window_seconds, slice) do update set admitted = rate_limit_slices.admitted + excluded.admitted";
+const RAISE_PEAKS: &str = "insert into rate_limit_peaks (subject, day, window_seconds, peak)
     select it.value->>'s', cast(it.value->>'d' as bigint), cast(it.value->>'w' as bigint), cast(it.value->>'m' as bigint)
     from json_array_elements(cast($1 as json)) as it(value) where true
-    on conflict (subject, day, span) do update set most = excluded.most where excluded.most > busiest.most";
-
-const COUNT: &str = "insert into throttled (subject, hour, asked, refused)
+    on conflict (subject, day, window_seconds) do update set peak = excluded.peak where excluded.peak > rate_limit_peaks.peak";
+const ADD_HOURS: &str = "insert into rate_limit_hourly (subject, hour, requests, refused)
     select it.value->>'s', cast(it.value->>'h' as bigint), cast(it.value->>'a' as bigint), cast(it.value->>'r' as bigint)
     from json_array_elements(cast($1 as json)) as it(value) where true
-    on conflict (subject, hour) do update set asked = throttled.asked + excluded.asked, refused = throttled.refused + excluded.refused";
+    on conflict (subject, hour) do update
+        set requests = rate_limit_hourly.requests + excluded.requests, refused = rate_limit_hourly.refused + excluded.refused";
 
-/// What was admitted, by everybody who wrote it down.
-pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Piece>> {
+/// The slices that still count, as all processes wrote them.
+pub async fn read(db: &Db, subject: &str, now: Time) -> Result<Vec<Slice>> {
     Ok(db.read().await?.query(READ).bind(subject).bind(now).fetch_all().await?)
 }
 
-/// Writes down what was admitted, what was the most of a day, and how many were refused.
-pub async fn add(db: &Db, deltas: &[Delta], busiest: &[Busiest], tallies: &[Tally]) -> Result<()> {
-    if deltas.is_empty() && busiest.is_empty() && tallies.is_empty() {
+/// Adds to slices and hours, and raises peaks, in one transaction.
+pub async fn record(db: &Db, slices: &[SliceDelta], peaks: &[Peak], hours: &[HourlyCount]) -> Result<()> {
+    if slices.is_empty() && peaks.is_empty() && hours.is_empty() {
         return Ok(());
     }
     let mut conn = db.begin().await?;
-    if !deltas.is_empty() {
-        conn.query(ADD).bind(spell(deltas, Delta::place)).execute().await?;
+    if !slices.is_empty() {
+        conn.query(ADD_SLICES).bind(to_json(slices)).execute().await?;
     }
-    if !busiest.is_empty() {
-        conn.query(RISE).bind(spell(busiest, Busiest::place)).execute().await?;
+    if !peaks.is_empty() {
+        conn.query(RAISE_PEAKS).bind(to_json(peaks)).execute().await?;
     }
-    if !tallies.is_empty() {
-        conn.query(COUNT).bind(spell(tallies, Tally::place)).execute().await?;
+    if !hours.is_empty() {
+        conn.query(ADD_HOURS).bind(to_json(hours)).execute().await?;
     }
     Ok(conn.commit().await?)
 }
 
-/// Takes a share: `decide` is shown what all replicas took, alone with it, and says what more is taken.
-pub async fn share(
+/// Leases a part of a limit: under a lock for the subject, `decide` sees what all processes took and answers what to add.
+pub async fn lease(
     db: &Db,
     subject: &str,
     now: Time,
-    decide: impl FnOnce(&[Piece]) -> Vec<Delta>,
+    decide: impl FnOnce(&[Slice]) -> Vec<SliceDelta>,
 ) -> Result<()> {
     let mut conn = db.begin().await?;
+    // SQLite has one writer at a time anyway.
     if conn.dialect() == Dialect::Postgres {
-        let lock = "select 1 from (select pg_advisory_xact_lock(723648, hashtext($1))) it";
+        let lock = "select 1 from (select pg_advisory_xact_lock(723648, hashtext($1))) locked";
         conn.query(lock).bind(subject).execute().await?;
-        // A share that a crash of the server forgets is at most the last half second's.
+        // A crash of Postgres forgets the leases of the last half second at most: not worth a wait for the disk.
         conn.query("set local synchronous_commit = off").execute().await?;
     }
-    let pieces: Vec<Piece> = conn.query(READ).bind(subject).bind(now).fetch_all().await?;
-    let deltas = decide(&pieces);
+    let slices: Vec<Slice> = conn.query(READ).bind(subject).bind(now).fetch_all().await?;
+    let deltas = decide(&slices);
     if !deltas.is_empty() {
-        conn.query(ADD).bind(spell(&deltas, Delta::place)).execute().await?;
+        conn.query(ADD_SLICES).bind(to_json(&deltas)).execute().await?;
     }
     Ok(conn.commit().await?)
 }
 
-/// In one order, so that two who write do not wait for each other.
-fn spell<T: Serialize>(rows: &[T], place: impl Fn(&T) -> (&str, i64, i64)) -> String {
-    let mut sorted: Vec<&T> = rows.iter().collect();
-    sorted.sort_by(|a, b| place(a).cmp(&place(b)));
-    serde_json::to_string(&sorted).expect("words and numbers are JSON")
-}
-
-/// Says that this replica serves, and answers how many do.
-pub async fn attend(db: &Db, replica: uuid::Uuid, now: Time) -> Result<usize> {
+/// Notes that this process serves, and answers how many do.
+pub async fn heartbeat(db: &Db, replica: Uuid, now: Time) -> Result<usize> {
     let mut conn = db.begin().await?;
     let sql = "insert into replicas (id, seen_at) values ($1, $2) on conflict (id) do update set seen_at = excluded.seen_at";
     conn.query(sql).bind(replica).bind(now).execute().await?;
-    conn.query("delete from replicas where seen_at < $1").bind(now.minus(GONE)).execute().await?;
-    let (many,): (i64,) = conn.query("select count(*) from replicas").fetch_one().await?;
+    conn.query("delete from replicas where seen_at < $1").bind(now.minus(REPLICA_TIMEOUT)).execute().await?;
+    let (count,): (i64,) = conn.query("select count(*) from replicas").fetch_one().await?;
     conn.commit().await?;
-    Ok(usize::try_from(many).unwrap_or(1))
+    Ok(usize::try_from(count).unwrap_or(1))
 }
 
-/// This replica serves no more.
-pub async fn leave(db: &Db, replica: uuid::Uuid) -> Result<()> {
+/// This process no longer serves.
+pub async fn leave(db: &Db, replica: Uuid) -> Result<()> {
     let mut conn = db.begin().await?;
     conn.query("delete from replicas where id = $1").bind(replica).execute().await?;
     Ok(conn.commit().await?)
 }
 
-/// Forgets what counts no more.
-pub async fn sweep(db: &Db, kit: &Kit) -> Result<()> {
+/// Deletes slices that left their window, the peaks of past days and old hours.
+pub async fn sweep(db: &Db, context: &Context) -> Result<()> {
+    let now = context.now();
     let mut conn = db.begin().await?;
-    conn.query("delete from admissions where until <= $1").bind(kit.now()).execute().await?;
-    conn.query("delete from busiest where day < $1").bind(Day::of(kit.now())).execute().await?;
-    conn.query("delete from throttled where hour < $1").bind(hour(kit.now().minus(YEARS))).execute().await?;
+    conn.query("delete from rate_limit_slices where expires_at <= $1").bind(now).execute().await?;
+    conn.query("delete from rate_limit_peaks where day < $1").bind(Day::of(now)).execute().await?;
+    conn.query("delete from rate_limit_hourly where hour < $1")
+        .bind(hour(now.minus(HOURS_KEPT)))
+        .execute()
+        .await?;
     Ok(conn.commit().await?)
 }

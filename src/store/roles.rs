@@ -1,17 +1,17 @@
-//! Custom roles: owned by an organization, used by its teams too.
+//! Custom roles: they belong to an organization, and its teams use them too.
 mod edit;
 mod effect;
 mod held;
 
-pub use edit::{Edit, New, create, delete, may_change, update};
-pub use effect::{Changed, Effect, effect};
-pub use held::{Held, Holder, Which, holders, holders_of};
+pub use edit::{NewRole, RoleUpdate, create, delete, may_change, update};
+pub use effect::{PermissionChange, RoleChangeImpact, effect};
+pub use held::{HolderCount, RoleHolder, RoleRef, holders, holders_of};
 
 use super::Scope;
 use crate::{
     error::{Error, Result},
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
         id::RoleId,
         permission::{Permission, Permissions},
@@ -21,28 +21,23 @@ use crate::{
     },
 };
 
-/// A custom role.
 #[derive(Clone, Debug)]
 pub struct Role {
-    /// Its id.
     pub id: RoleId,
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub description: String,
-    /// What it allows.
     pub permissions: Permissions,
 }
 
-/// How many an organization may have: they are offered in one list.
+/// The most custom roles of an organization.
 pub const MOST: usize = 200;
 
 /// The custom roles that can be granted in the account, by name.
-pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
-    let top = scope.who().here.top();
+pub async fn list(scope: &mut Scope<Access>) -> Result<Vec<Role>> {
+    let top = scope.access().account.top();
     let sql =
         "select id, name, description, permissions from roles where account_id = $1 order by name limit 200";
-    let rows: Vec<(RoleId, String, String, String)> = scope.sql(sql).bind(top).fetch_all().await?;
+    let rows: Vec<(RoleId, String, String, String)> = scope.query_unscoped(sql).bind(top).fetch_all().await?;
     let role = |(id, name, description, permissions): (RoleId, String, String, String)| Role {
         id,
         name,
@@ -52,28 +47,23 @@ pub async fn list(scope: &mut Scope) -> Result<Vec<Role>> {
     Ok(rows.into_iter().map(role).collect())
 }
 
-/// What a role was made from.
 #[derive(Clone, Debug)]
-pub struct Base {
-    /// As people say it.
+pub struct BaseRole {
     pub name: String,
-    /// What it allows now.
     pub permissions: Permissions,
 }
 
-/// A custom role with what its editor needs.
 #[derive(Clone, Debug)]
-pub struct Custom {
-    /// The role.
+pub struct RoleDetail {
     pub role: Role,
-    /// What it was made from, if that is still there.
-    pub base: Option<Base>,
-    /// When it was saved last: who edits an older one is told.
+    /// The role that it was made from, if that still exists.
+    pub base: Option<BaseRole>,
+    /// When it was last saved; detects concurrent edits.
     pub version: Time,
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct RoleRow {
     name: String,
     description: String,
     permissions: String,
@@ -83,32 +73,31 @@ struct Row {
     base_permissions: Option<String>,
 }
 
-/// One custom role that can be granted in the account.
-pub async fn find(scope: &mut Scope, id: RoleId) -> Result<Custom> {
-    let (top, admins_may_delete) = (scope.who().here.top(), scope.who().here.admins_may_delete);
+pub async fn find(scope: &mut Scope<Access>, id: RoleId) -> Result<RoleDetail> {
+    let (top, admins_may_delete) = (scope.access().account.top(), scope.access().account.admins_may_delete);
     let sql = "select r.name, r.description, r.permissions, r.updated_at, r.base, b.name as base_name,
             b.permissions as base_permissions
         from roles r left join roles b on b.account_id = r.account_id and encode(uuid_send(b.id), 'hex') = r.base
         where r.account_id = $1 and r.id = $2";
-    let row: Option<Row> = scope.sql(sql).bind(top).bind(id).fetch_optional().await?;
+    let row: Option<RoleRow> = scope.query_unscoped(sql).bind(top).bind(id).fetch_optional().await?;
     let row = row.ok_or(Error::NotFound)?;
     let own = row.base_name.zip(row.base_permissions);
-    let own = own.map(|(name, it)| Base { name, permissions: Permissions::from_json(&it) });
-    let built_in = row.base.as_deref().and_then(BuiltIn::parse).map(|it| Base {
-        name: it.title().to_owned(),
-        permissions: it.permissions(admins_may_delete).without(NEVER),
+    let own = own.map(|(name, json)| BaseRole { name, permissions: Permissions::from_json(&json) });
+    let built_in = row.base.as_deref().and_then(BuiltIn::parse).map(|role| BaseRole {
+        name: role.label().to_owned(),
+        permissions: role.permissions(admins_may_delete).without(NEVER),
     });
     let permissions = Permissions::from_json(&row.permissions);
     let role = Role { id, name: row.name, description: row.description, permissions };
-    Ok(Custom { role, base: built_in.or(own), version: row.updated_at })
+    Ok(RoleDetail { role, base: built_in.or(own), version: row.updated_at })
 }
 
-/// What no custom role holds.
+/// Permissions that no custom role can have.
 pub const NEVER: Permissions = Permissions::of(&[Permission::TransferAccount]);
 
-/// Roles are made in the organization; its teams use them, and other accounts have none.
-pub fn are_made_here(who: &Entry) -> Result<()> {
-    let here = &who.here;
+/// Custom roles belong to organizations. Teams use those of their organization, other accounts have none.
+pub fn are_made_here(access: &Access) -> Result<()> {
+    let here = &access.account;
     match (here.kind, &here.parent) {
         (Kind::Organization, _) => Ok(()),
         (Kind::Team, Some((parent, Kind::Organization))) => {
@@ -120,12 +109,13 @@ pub fn are_made_here(who: &Entry) -> Result<()> {
     }
 }
 
-/// What roles there are to give, for `why`.
-pub async fn offer(scope: &mut Scope) -> Result<why::Offer> {
+/// The roles that can be granted, for `model::why`.
+pub async fn offer(scope: &mut Scope<Access>) -> Result<why::GrantableRoles> {
     let all = list(scope).await?;
-    let products = scope.kit().catalog.products.iter().map(|it| it.id.clone()).collect();
+    let products = scope.context().catalog.products.iter().map(|product| product.id.clone()).collect();
     let custom = all.into_iter();
-    let custom = custom.map(|it| why::Custom { id: it.id, name: it.name, permissions: it.permissions });
-    let admins_may_delete = scope.who().here.admins_may_delete;
-    Ok(why::Offer { products, custom: custom.collect(), admins_may_delete })
+    let custom =
+        custom.map(|role| why::CustomRole { id: role.id, name: role.name, permissions: role.permissions });
+    let admins_may_delete = scope.access().account.admins_may_delete;
+    Ok(why::GrantableRoles { products, custom: custom.collect(), admins_may_delete })
 }

@@ -1,39 +1,37 @@
-//! All ways by which the signed-in user gets in, in one statement: what proves who they are, their passkeys, and who they are
-//! elsewhere.
+//! How the signed-in user can sign in, in one statement: factors, passkeys, and linked accounts.
 use super::{
-    Me, Scope,
-    factors::{Ways, ways_sql},
+    Scope, SignedInUser,
+    factors::{self, AvailableFactors},
     identities::Identity,
     json,
-    passkeys::Listed,
+    passkeys::Passkey,
 };
 use crate::{
     error::Result,
     model::{id::PasskeyId, time::Time},
 };
+use const_format::concatcp;
 use serde::Deserialize;
 
-/// All of them.
 #[derive(Clone, Debug)]
-pub struct Doors {
-    /// By what they can prove who they are.
-    pub ways: Ways,
-    /// Their passkeys, in the order in which they were added.
-    pub passkeys: Vec<Listed>,
-    /// Who they are at Google and GitHub, and at the providers of organizations that they are in.
+pub struct SignInMethods {
+    pub ways: AvailableFactors,
+    /// Oldest first.
+    pub passkeys: Vec<Passkey>,
+    /// Google, GitHub, and the identity providers of their organizations.
     pub identities: Vec<Identity>,
 }
 
 #[derive(sqlx::FromRow)]
-struct Found {
+struct MethodsRow {
     #[sqlx(flatten)]
-    ways: Ways,
+    ways: AvailableFactors,
     passkeys_told: Option<String>,
     identities_told: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct ToldPasskey {
+struct PasskeyRow {
     id: PasskeyId,
     name: String,
     created_at: i64,
@@ -41,7 +39,7 @@ struct ToldPasskey {
 }
 
 #[derive(Deserialize)]
-struct ToldIdentity {
+struct IdentityRow {
     provider: String,
     organization: Option<String>,
     enforced: i32,
@@ -50,10 +48,10 @@ struct ToldIdentity {
     used_at: i64,
 }
 
-/// The signed-in user's.
-pub async fn list(scope: &mut Scope<Me>) -> Result<Doors> {
+pub async fn list(scope: &mut Scope<SignedInUser>) -> Result<SignInMethods> {
     let now = scope.now();
-    let sql = ways_sql!(
+    let sql = concatcp!(
+        factors::COLUMNS,
         ", (select cast(json_agg(json_build_object('id', encode(uuid_send(p.id), 'hex'), 'name', p.name,
                 'created_at', p.created_at, 'used_at', p.used_at)) as text)
             from (select id, name, created_at, used_at from passkeys where user_id = $1 order by id limit 100) p) as passkeys_told,
@@ -66,22 +64,23 @@ pub async fn list(scope: &mut Scope<Me>) -> Result<Doors> {
                     s.email, s.linked_at, s.used_at
                 from sso_identities s join accounts a on a.id = s.account_id join sso_connections c on c.account_id = a.id
                 where s.user_id = $1 and exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $1)
-                order by provider, organization limit 100) i) as identities_told"
+                order by provider, organization limit 100) i) as identities_told
+        from users u where u.id = $1"
     );
-    let found: Found = scope.ask(sql).bind(now).fetch_one().await?;
-    let passkeys = json::list::<ToldPasskey>(found.passkeys_told)?.into_iter().map(|it| Listed {
-        id: it.id,
-        name: it.name,
-        created_at: Time(it.created_at),
-        used_at: it.used_at.map(Time),
+    let found: MethodsRow = scope.query_of_user(sql).bind(now).fetch_one().await?;
+    let passkeys = json::list::<PasskeyRow>(found.passkeys_told)?.into_iter().map(|row| Passkey {
+        id: row.id,
+        name: row.name,
+        created_at: Time(row.created_at),
+        used_at: row.used_at.map(Time),
     });
-    let identities = json::list::<ToldIdentity>(found.identities_told)?.into_iter().map(|it| Identity {
-        provider: it.provider,
-        organization: it.organization,
-        enforced: it.enforced == 1,
-        label: it.label,
-        linked_at: Time(it.linked_at),
-        used_at: Time(it.used_at),
+    let identities = json::list::<IdentityRow>(found.identities_told)?.into_iter().map(|row| Identity {
+        provider: row.provider,
+        organization: row.organization,
+        enforced: row.enforced == 1,
+        label: row.label,
+        linked_at: Time(row.linked_at),
+        used_at: Time(row.used_at),
     });
-    Ok(Doors { ways: found.ways, passkeys: passkeys.collect(), identities: identities.collect() })
+    Ok(SignInMethods { ways: found.ways, passkeys: passkeys.collect(), identities: identities.collect() })
 }

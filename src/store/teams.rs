@@ -1,11 +1,12 @@
-//! Teams: accounts under a parent that pays.
+//! Teams: accounts with a parent that pays for them.
 use super::{
-    Change, Me, Scope, accounts,
-    audit::{self, Did},
+    Change, Scope, SignedInUser, accounts,
+    audit::{self, NewEvent},
 };
 use crate::{
     error::{Error, Result},
     model::{
+        access::Access,
         account::Kind,
         id::AccountId,
         permission::{Permission, Permissions},
@@ -16,32 +17,24 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// A team as its parent lists it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Team {
-    /// Its id.
     pub id: AccountId,
-    /// Its slug.
     pub slug: String,
-    /// Its name.
     pub name: String,
-    /// Who owns it.
     pub owner_name: String,
-    /// Their address.
     pub owner_email: String,
-    /// How many members it has.
     pub member_count: i64,
-    /// Since when.
     pub created_at: Time,
-    /// Whether the visitor is in it.
+    /// Whether the caller is a member.
     pub is_mine: bool,
 }
 
-/// The teams of the account, by name; of others than administrators, only their own.
-pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Result<Vec<Team>> {
-    let me = scope.who().person.id;
+/// The account's teams, by slug: all of them, or those that the caller is in.
+pub async fn list(scope: &mut Scope<Access>, all: bool, after: &str, limit: i64) -> Result<Vec<Team>> {
+    let me = scope.access().user_id();
     Ok(scope
-        .ask(
+        .query_in_account(
             "select * from (
                 select a.id, a.slug, a.name, u.name as owner_name, u.email as owner_email, a.member_count, a.created_at,
                     exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $2) as is_mine
@@ -56,11 +49,10 @@ pub async fn list(scope: &mut Scope, all: bool, after: &str, limit: i64) -> Resu
         .await?)
 }
 
-/// One team of the account.
-pub async fn find(scope: &mut Scope, slug: &str) -> Result<Team> {
-    let me = scope.who().person.id;
+pub async fn find(scope: &mut Scope<Access>, slug: &str) -> Result<Team> {
+    let me = scope.access().user_id();
     let found = scope
-        .ask(
+        .query_in_account(
             "select a.id, a.slug, a.name, u.name as owner_name, u.email as owner_email, a.member_count, a.created_at,
                 exists (select 1 from memberships m where m.account_id = a.id and m.user_id = $2) as is_mine
              from accounts a join users u on u.id = a.owner_id where a.parent_id = $1 and a.slug = $3",
@@ -72,19 +64,16 @@ pub async fn find(scope: &mut Scope, slug: &str) -> Result<Team> {
     found.ok_or(Error::NotFound)
 }
 
-/// An account that can be a team's parent.
 #[derive(Clone, Debug)]
-pub struct Parent {
-    /// Its slug.
+pub struct ParentAccount {
     pub slug: String,
-    /// Its name.
     pub name: String,
-    /// An organization, or one's personal account.
+    /// An organization or a personal account.
     pub kind: Kind,
 }
 
 #[derive(sqlx::FromRow)]
-struct Held {
+struct HeldRoleRow {
     slug: String,
     name: String,
     kind: Kind,
@@ -93,48 +82,48 @@ struct Held {
     permissions: Option<String>,
 }
 
-/// Where the signed-in user may open teams: organizations by name, their personal account last.
-pub async fn parents(scope: &mut Scope<Me>) -> Result<Vec<Parent>> {
-    let (now, method) = (scope.now(), scope.who().session.method.clone());
-    let rows: Vec<Held> = scope
-        .ask(
+/// The accounts in which the signed-in user may create teams: organizations by name, then their personal account.
+pub async fn parents(scope: &mut Scope<SignedInUser>) -> Result<Vec<ParentAccount>> {
+    let (now, method) = (scope.now(), scope.access().session.method.clone());
+    let rows: Vec<HeldRoleRow> = scope
+        .query_of_user(
             "select a.slug, a.name, a.kind, m.is_owner, g.role, r.permissions
              from memberships m join accounts a on a.id = m.account_id
-             left join grants g on g.membership_id = m.id and g.scope = 'account' and coalesce(g.expires_at, $2) >= $2
+             left join grants g on g.membership_id = m.id and g.scope = 'account' and in_force(g, $2)
              left join roles r on r.id = g.role_id
              where m.user_id = $1 and a.kind <> 'team' and m.login_type in ('any', $3)
-                and m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2
+                and active_member(m, $2)
              order by case when a.kind = 'personal' then 1 else 0 end, a.name, a.id limit 1000",
         )
         .bind(now)
         .bind(method)
         .fetch_all()
         .await?;
-    let mut parents: Vec<Parent> = vec![];
-    for Held { slug, name, kind, is_owner, role, permissions } in rows {
-        let built_in = role.as_deref().and_then(BuiltIn::parse).map(|it| it.permissions(false));
+    let mut parents: Vec<ParentAccount> = vec![];
+    for HeldRoleRow { slug, name, kind, is_owner, role, permissions } in rows {
+        let built_in = role.as_deref().and_then(BuiltIn::parse).map(|role| role.permissions(false));
         let held = built_in.or_else(|| permissions.as_deref().map(Permissions::from_json));
-        let may = is_owner || held.is_some_and(|it| it.has(Permission::CreateTeams));
-        if may && parents.last().is_none_or(|it| it.slug != slug) {
-            parents.push(Parent { slug, name, kind });
+        let may = is_owner || held.is_some_and(|permissions| permissions.has(Permission::CreateTeams));
+        if may && parents.last().is_none_or(|parent| parent.slug != slug) {
+            parents.push(ParentAccount { slug, name, kind });
         }
     }
     Ok(parents)
 }
 
-/// Opens a team in the account one is in: an organization, or one's personal account. Who opens it owns it.
-pub async fn open(change: &mut Change, name: &Name, slug: Option<&Slug>) -> Result<String> {
-    let (here, person) = (change.who().here.clone(), change.who().person.clone());
+/// Creates a team in the current account, an organization or a personal account. Its creator owns it.
+pub async fn open(change: &mut Change<Access>, name: &Name, slug: Option<&Slug>) -> Result<String> {
+    let (here, person) = (change.access().account.clone(), change.acting_user()?);
     if here.kind == Kind::Team {
         return Err(Error::conflict(
             "team_in_team",
             "A team has no teams of its own. Open it in the organization.",
         ));
     }
-    if change.who().membership.is_none() {
+    if change.access().membership.is_none() {
         return Err(Error::conflict("not_a_member", "Only members of the organization open teams in it."));
     }
-    let new = accounts::New {
+    let new = accounts::NewAccount {
         kind: Kind::Team,
         name: name.as_str(),
         slug,
@@ -143,8 +132,8 @@ pub async fn open(change: &mut Change, name: &Name, slug: Option<&Slug>) -> Resu
     };
     let id = accounts::open(change, &person, &new).await?;
     accounts::remember(change, person.id, id).await?;
-    let did =
-        Did::to("team.created", "account", id, name).changed(Value::Null, json!({ "owner": person.email }));
-    audit::here(change, did).await?;
+    let event = NewEvent::on("team.created", "account", id, name)
+        .changed(Value::Null, json!({ "owner": person.email }));
+    audit::record(change, event).await?;
     accounts::slug_of(change, id).await
 }

@@ -1,4 +1,4 @@
-//! Usage: what is taken in, what pages read of it, what is billed.
+//! Usage: ingestion, reading, billing.
 mod billable;
 mod daily;
 mod ingest;
@@ -6,9 +6,9 @@ mod read;
 mod retention;
 
 pub use billable::{Billable, billable, close, closed_through, payers};
-pub use daily::{Days, Throttled, days};
-pub(super) use ingest::Place;
-pub use ingest::{Taken, take};
-pub use read::{Filter, Slice, Slices, Sum, slices, sums};
-pub(super) use read::{seen, sighted};
-pub use retention::{Difference, rebuild, sweep, whole_days};
+pub use daily::{DailyUsage, ThrottledDay, days};
+pub(super) use ingest::UsageKey;
+pub use ingest::{IngestResult, take};
+pub use read::{Breakdown, BreakdownLine, Filter, UsageSum, slices, sums};
+pub(super) use read::{OF_ACCOUNT, OF_ORGANIZATION, sighted};
+pub use retention::{SumDifference, rebuild, sweep, whole_days};

@@ -1,4 +1,5 @@
-//! What a gateway's questions need to know of a key, a member and a resource: each in one statement, kept in memory above.
+//! What the verification of API keys reads: a key with its account and member, or a resource, in one statement each. `gateway`
+//! caches it.
 use super::{
     access::{EVERYDAY, NOT_PERSONAL},
     grants::Joined,
@@ -8,14 +9,13 @@ use crate::{
     error::Result,
     model::{
         account::Kind,
-        brief::Brief,
         calendar::Month,
         grant::{Grant, Rights},
         id::{AccountId, KeyId, MembershipId, UserId},
         permission::Permissions,
         role::BuiltIn,
         time::Time,
-        verdict::{Home, Known, Named, Seat, Spot, Term},
+        verdict::{CachedKey, KeyAccount, KeyMember, MembershipTerm, ResourceFacts, ResourceRef},
     },
 };
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 const KEY: &str = "select k.id, k.revoked_at, k.expires_at as key_expires_at, k.permissions as key_permissions, k.resources as key_resources,
         u.id as user_id, u.email, a.id as account_id, a.kind, a.slug, coalesce(p.plan, a.plan) as plan, a.admins_may_delete,
         p.id as parent_id, p.kind as parent_kind, m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at,
-        q.id as top_id, q.suspended_at as top_suspended_at, q.expires_at as top_expires_at,
+        q.id as parent_membership_id, q.suspended_at as parent_suspended_at, q.expires_at as parent_expires_at,
         g.id as grant_id, g.role, g.scope, g.product, g.expires_at as grant_expires_at,
         r.id as role_id, r.name as role_name, r.permissions as role_permissions,
         case when g.scope = 'resources' then (
@@ -43,7 +43,7 @@ const KEY: &str = "select k.id, k.revoked_at, k.expires_at as key_expires_at, k.
     where k.hash = $1 order by g.id";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct KeyRow {
     id: KeyId,
     revoked_at: Option<Time>,
     key_expires_at: Option<Time>,
@@ -62,35 +62,37 @@ struct Row {
     is_owner: Option<bool>,
     suspended_at: Option<Time>,
     expires_at: Option<Time>,
-    top_id: Option<MembershipId>,
-    top_suspended_at: Option<Time>,
-    top_expires_at: Option<Time>,
+    parent_membership_id: Option<MembershipId>,
+    parent_suspended_at: Option<Time>,
+    parent_expires_at: Option<Time>,
     #[sqlx(flatten)]
     grant: Joined,
     spent_month: Option<Month>,
 }
 
-/// The key whose secret has this hash, whatever became of it.
-pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<Known>> {
-    let rows: Vec<Row> = conn.query(KEY).bind(hash).fetch_all().await?;
+/// The key with this hash, even if it is revoked or expired. One row for each grant of its member.
+pub async fn key(conn: &mut Conn, hash: &[u8]) -> Result<Option<CachedKey>> {
+    let rows: Vec<KeyRow> = conn.query(KEY).bind(hash).fetch_all().await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    Ok(Some(Known {
+    Ok(Some(CachedKey {
         id: first.id,
         is_revoked: first.revoked_at.is_some(),
         expires_at: first.key_expires_at,
-        spent_until: first.spent_month.map(|it| it.next().first().start()),
-        seat: first.seat(rights(&rows, first)),
+        spent_until: first.spent_month.map(|month| month.next().first().start()),
+        member: first.member(rights(&rows, first)),
     }))
 }
 
-impl Row {
-    fn seat(&self, rights: Rights) -> Seat {
-        let term = |id: Option<MembershipId>, suspended: Option<Time>, end: Option<Time>| {
-            id.map(
-                |_| if suspended.is_some() { Term::Suspended } else { end.map_or(Term::Open, Term::Until) },
-            )
+impl KeyRow {
+    fn member(&self, rights: Rights) -> KeyMember {
+        let term = |id: Option<MembershipId>, suspended_at: Option<Time>, end: Option<Time>| {
+            id.map(|_| match (suspended_at, end) {
+                (Some(_), _) => MembershipTerm::Suspended,
+                (None, Some(end)) => MembershipTerm::Until(end),
+                (None, None) => MembershipTerm::Open,
+            })
         };
-        let home = Home {
+        let account = KeyAccount {
             id: self.account_id,
             slug: self.slug.clone(),
             kind: self.kind,
@@ -98,47 +100,58 @@ impl Row {
             payer: self.parent_id.unwrap_or(self.account_id),
             is_under_organization: self.parent_kind == Some(Kind::Organization),
         };
-        Seat {
-            home: Arc::new(home),
-            user: self.user_id.zip(self.email.as_deref().map(Brief::from)),
-            own: term(self.membership_id, self.suspended_at, self.expires_at),
-            above: term(self.top_id, self.top_suspended_at, self.top_expires_at),
+        KeyMember {
+            account: Arc::new(account),
+            user: self.user_id.zip(self.email.as_deref().map(Arc::from)),
+            membership: term(self.membership_id, self.suspended_at, self.expires_at),
+            parent_membership: term(
+                self.parent_membership_id,
+                self.parent_suspended_at,
+                self.parent_expires_at,
+            ),
             rights: Arc::new(rights),
         }
     }
 }
 
-/// As at the console's own gate, but for grants whose time is over: they are left to who asks. Which grant it is does not
-/// matter: who may do the same shares what is remembered of it.
-fn rights(rows: &[Row], first: &Row) -> Rights {
+/// As `access::find` has them, but with grants that are over: whoever asks judges by the time. The grants have no ids, so that keys
+/// which may do the same have equal rights, and the cache holds them once.
+fn rights(rows: &[KeyRow], first: &KeyRow) -> Rights {
     let mut grants: Vec<Grant> = if first.is_owner == Some(true) {
         vec![Grant::whole(BuiltIn::Owner, true)]
     } else {
-        let all = rows.iter().filter_map(|it| it.grant.grant(it.admins_may_delete));
-        all.map(|it| Grant { id: None, ..it }).collect()
+        let grants = rows.iter().filter_map(|row| row.grant.grant(row.admins_may_delete));
+        grants.map(|grant| Grant { id: None, ..grant }).collect()
     };
     if first.kind == Kind::Personal {
-        for it in &mut grants {
-            it.allows = it.allows.without(NOT_PERSONAL);
+        for grant in &mut grants {
+            grant.allows = grant.allows.without(NOT_PERSONAL);
         }
     }
     Rights {
         grants,
         only: Some(first.key_permissions.as_deref().map_or(EVERYDAY, Permissions::from_json)),
-        only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
+        only_resources: first
+            .key_resources
+            .as_deref()
+            .map(|ids| serde_json::from_str(ids).unwrap_or_default()),
     }
 }
 
-/// Where a resource of the account is, by one of its names.
-pub async fn spot(conn: &mut Conn, account: AccountId, named: &Named) -> Result<Option<Spot>> {
+/// A resource of the account.
+pub async fn resource(
+    conn: &mut Conn,
+    account: AccountId,
+    named: &ResourceRef,
+) -> Result<Option<ResourceFacts>> {
     let found = match named {
-        Named::Nothing => None,
-        Named::Id(id) => {
+        ResourceRef::Nothing => None,
+        ResourceRef::Id(id) => {
             let sql =
                 "select id, product, visibility, created_by from resources where account_id = $1 and id = $2";
             conn.query(sql).bind(account).bind(*id).fetch_optional().await?
         }
-        Named::External { product, kind, external_id } => {
+        ResourceRef::External { product, kind, external_id } => {
             let sql = "select id, product, visibility, created_by from resources
                 where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
             let query = conn.query(sql).bind(account).bind(product).bind(kind);

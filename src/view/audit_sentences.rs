@@ -1,11 +1,11 @@
-//! What an event of the audit log says to people. The actor stands before the sentence.
+//! Events of the audit log as sentences. The actor's name stands before each.
 use crate::{
-    model::{account::Kind, role::BuiltIn, time::Time},
+    model::{account::Kind, grant::GrantLabel, time::Time},
     store::audit::Event,
 };
 use serde_json::Value;
 
-/// What was done, as it reads behind the actor's name: `invited bob@x.test as Video developer`.
+/// What was done, to be read behind the actor's name: `invited bob@x.test as Video developer`.
 #[expect(clippy::too_many_lines, reason = "one line an action, in one list")]
 pub fn sentence(event: &Event) -> String {
     let changes: Value = serde_json::from_str(&event.changes).unwrap_or_default();
@@ -23,18 +23,18 @@ pub fn sentence(event: &Event) -> String {
             Some(at) => format!("set the plan to change to {} on {}", text(after, "plan"), at.in_words()),
             None => format!("set the plan to change to {}", text(after, "plan")),
         },
-        "plan.schedule_withdrawn" => format!("took back the change of the plan to {}", text(before, "plan")),
+        "plan.schedule_withdrawn" => format!("withdrew the change of the plan to {}", text(before, "plan")),
         "billing.details_changed" => "changed the billing details".to_owned(),
         "invoice.issued" => format!("made {name} for {}: {}", text(after, "month"), text(after, "total")),
         "invoice.paid" => format!("marked {name} as paid ({})", text(after, "note")),
         "invoice.voided" => format!("voided {name}: {}", text(after, "reason")),
         "invoice.credited" => format!("took {name} back: {}", text(after, "reason")),
         "invoice.adjusted" => format!("put {} on the next invoice: {name}", text(after, "amount")),
-        "payment.asked" => format!("asked to charge the card with {} for {name}", text(after, "amount")),
+        "payment.asked" => format!("asked to charge {} to the card for {name}", text(after, "amount")),
         "payment.failed" => format!("could not charge the card for {name}: {}", text(after, "detail")),
         "card.changed" => match after["last4"].as_str() {
-            Some("") | None => "saw that there is no card any more".to_owned(),
-            Some(last4) => format!("took up the card that ends in {last4}"),
+            Some("") | None => "recorded that there is no card any more".to_owned(),
+            Some(last4) => format!("recorded the card that ends in {last4}"),
         },
         "member.invited" => format!("invited {name} as {}", roles(&after["grants"])),
         "member.joined" => joined(&name, after),
@@ -79,7 +79,7 @@ pub fn sentence(event: &Event) -> String {
         "role.duplicated" => format!("made the role “{name}” from {}", text(after, "from")),
         "role.changed" => format!("changed the role “{name}”"),
         "role.deleted" => match after["replacement"].as_str() {
-            Some(label) => format!("deleted the role “{name}”: who held it is {} now", title(label)),
+            Some(label) => format!("deleted the role “{name}”: its holders are {} now", title(label)),
             None => format!("deleted the role “{name}”"),
         },
         "access.requested" => format!("asked for the permission {}", text(after, "permission")),
@@ -144,7 +144,7 @@ pub fn sentence(event: &Event) -> String {
 fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Option<String> {
     Some(match action {
         "sso.saved" => format!("set up single sign-on with {}", text(after, "issuer")),
-        "sso.removed" => "took single sign-on away".to_owned(),
+        "sso.removed" => "removed single sign-on".to_owned(),
         "sso.tested" if after["ok"] == true => "tested single sign-on: it works".to_owned(),
         "sso.tested" => "tested single sign-on: it does not work".to_owned(),
         "sso.linked" => format!("linked {name} to {} at {}", text(after, "email"), text(after, "issuer")),
@@ -163,7 +163,7 @@ fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Op
             format!("asked {} members to sign in with single sign-on", after["count"])
         }
         "sso.codes_made" => "made new break-glass codes".to_owned(),
-        "sso.code_used" => "went in with a break-glass code".to_owned(),
+        "sso.code_used" => "signed in with a break-glass code".to_owned(),
         "domain.added" => format!("claimed the domain {name}"),
         "domain.verified" if after["vouched"] == true => format!("vouched for the domain {name}"),
         "domain.verified" => format!("verified the domain {name}"),
@@ -175,7 +175,7 @@ fn single_sign_on(action: &str, name: &str, before: &Value, after: &Value) -> Op
             _ => "let people at verified domains join by invitation only".to_owned(),
         },
         "join.requested" => "asked to join".to_owned(),
-        "join.declined" => format!("declined that {name} joins"),
+        "join.declined" => format!("declined the request of {name} to join"),
         "member.groups_changed" => format!(
             "changed what {name} holds by their groups: {} added, {} taken",
             count(&after["grants"]),
@@ -189,13 +189,13 @@ fn count(list: &Value) -> usize {
     list.as_array().map_or(0, Vec::len)
 }
 
-fn text<'a>(it: &'a Value, key: &str) -> &'a str {
-    it[key].as_str().unwrap_or("?")
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or("?")
 }
 
-fn kind(word: &Value) -> &'static str {
-    let all = [Kind::Personal, Kind::Organization, Kind::Team];
-    all.into_iter().find(|it| word == it.word()).map_or("account", Kind::noun)
+fn kind(value: &Value) -> &'static str {
+    let kinds = [Kind::Personal, Kind::Organization, Kind::Team];
+    kinds.into_iter().find(|kind| value == kind.as_str()).map_or("account", Kind::noun)
 }
 
 fn joined(name: &str, after: &Value) -> String {
@@ -206,80 +206,62 @@ fn joined(name: &str, after: &Value) -> String {
 }
 
 fn updated(before: &Value, after: &Value) -> String {
-    let mut said = vec![];
+    let mut parts = vec![];
     if let (Some(old), Some(new)) = (before["name"].as_str(), after["name"].as_str()) {
-        said.push(format!("renamed the account from “{old}” to “{new}”"));
+        parts.push(format!("renamed the account from “{old}” to “{new}”"));
     }
     if let (Some(old), Some(new)) = (before["slug"].as_str(), after["slug"].as_str()) {
-        said.push(format!("changed the address from {old} to {new}"));
+        parts.push(format!("changed the address from {old} to {new}"));
     }
     match after["admins_may_delete"].as_bool() {
-        Some(true) => said.push("let administrators delete the account".to_owned()),
-        Some(false) => said.push("kept administrators from deleting the account".to_owned()),
+        Some(true) => parts.push("let administrators delete the account".to_owned()),
+        Some(false) => parts.push("kept administrators from deleting the account".to_owned()),
         None => {}
     }
     match after["requires_second_factor"].as_bool() {
-        Some(true) => said.push("asked every member for a second factor".to_owned()),
-        Some(false) => said.push("stopped asking members for a second factor".to_owned()),
+        Some(true) => parts.push("asked every member for a second factor".to_owned()),
+        Some(false) => parts.push("stopped asking members for a second factor".to_owned()),
         None => {}
     }
-    if said.is_empty() { "changed the settings".to_owned() } else { said.join(", ") }
+    if parts.is_empty() { "changed the settings".to_owned() } else { parts.join(", ") }
 }
 
 fn resource_updated(name: &str, before: &Value, after: &Value) -> String {
-    let mut said = vec![];
+    let mut parts = vec![];
     if let Some(new) = after["name"].as_str() {
-        said.push(format!("renamed “{}” to “{new}”", text(before, "name")));
+        parts.push(format!("renamed “{}” to “{new}”", text(before, "name")));
     }
     if let Some(new) = after["external_id"].as_str() {
         let old = text(before, "external_id");
-        said.push(format!("changed the external id of “{name}” from {old} to {new}"));
+        parts.push(format!("changed the external id of “{name}” from {old} to {new}"));
     }
     if let Some(new) = after["visibility"].as_str() {
-        said.push(format!("made “{name}” {new}"));
+        parts.push(format!("made “{name}” {new}"));
     }
     if !after["credentials"].is_null() {
-        said.push(format!("replaced the credentials of “{name}”"));
+        parts.push(format!("replaced the credentials of “{name}”"));
     }
-    if said.is_empty() { format!("changed “{name}”") } else { said.join(", ") }
+    if parts.is_empty() { format!("changed “{name}”") } else { parts.join(", ") }
 }
 
-/// The titles of roles out of their labels, which are written bare or as `{label, expires_at}`.
+/// The titles of roles, from labels that are bare or in `{label, expires_at}`.
 fn roles(grants: &Value) -> String {
-    let label = |it: &Value| it.as_str().or_else(|| it["label"].as_str()).map(title);
-    let all: Vec<String> = grants.as_array().into_iter().flatten().filter_map(label).collect();
-    if all.is_empty() { "no role".to_owned() } else { all.join(", ") }
+    let label = |grant: &Value| grant.as_str().or_else(|| grant["label"].as_str()).map(title);
+    let titles: Vec<String> = grants.as_array().into_iter().flatten().filter_map(label).collect();
+    if titles.is_empty() { "no role".to_owned() } else { titles.join(", ") }
 }
 
-/// A role's label as people say it: `video-developer` is the built-in role `Video developer`; what is no built-in role
-/// keeps the name that it was given.
+/// The title of a role by its label: `Video developer` for `video-developer`. A custom role keeps its name.
 pub fn title(label: &str) -> String {
-    if let Some(role) = BuiltIn::parse(label) {
-        return role.title().to_owned();
-    }
-    let in_product = |(word, says): &(&str, &str)| {
-        let product = label.strip_suffix(word)?.strip_suffix('-')?;
-        let first = product.chars().next()?.to_uppercase();
-        Some(format!("{first}{} {says}", product.chars().skip(1).collect::<String>()))
-    };
-    IN_PRODUCTS.iter().find_map(in_product).unwrap_or_else(|| label.to_owned())
+    GrantLabel::parse(label).map_or_else(|| label.to_owned(), |label| label.title())
 }
-
-/// How the roles that are held over one product end, and how that is said.
-const IN_PRODUCTS: &[(&str, &str)] = &[
-    ("product-admin", "admin"),
-    ("admin", "admin"),
-    ("developer", "developer"),
-    ("analyst", "analyst"),
-    ("source-specific", "source-specific"),
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(action: &str, name: &str, before: &Value, after: &Value) -> String {
+    fn sentence_of(action: &str, name: &str, before: &Value, after: &Value) -> String {
         sentence(&Event {
             id: uuid::Uuid::nil(),
             seq: 1,
@@ -296,37 +278,45 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_in_words() {
+    fn events_become_sentences() {
         let none = Value::Null;
         let grants = json!({ "grants": ["video-developer", "Clip reviewer", "image-admin"] });
         assert_eq!(
-            said("member.invited", "bob@x.test", &none, &grants),
+            sentence_of("member.invited", "bob@x.test", &none, &grants),
             "invited bob@x.test as Video developer, Clip reviewer, Image admin"
         );
-        let labels = |it: &str| json!([{ "label": it, "expires_at": null }]);
+        let labels = |label: &str| json!([{ "label": label, "expires_at": null }]);
         assert_eq!(
-            said("member.role_changed", "bob@x.test", &labels("member"), &labels("video-source-specific")),
+            sentence_of(
+                "member.role_changed",
+                "bob@x.test",
+                &labels("member"),
+                &labels("video-source-specific")
+            ),
             "changed bob@x.test from Member to Video source-specific"
         );
         let (old, new) = (json!({ "name": "A", "slug": "a" }), json!({ "name": "B", "slug": "b" }));
         assert_eq!(
-            said("account.updated", "A", &old, &new),
+            sentence_of("account.updated", "A", &old, &new),
             "renamed the account from “A” to “B”, changed the address from a to b"
         );
         let until = json!({ "expires_at": "2026-11-30T22:59:59Z" });
         assert_eq!(
-            said("member.expiry_changed", "bob@x.test", &none, &until),
+            sentence_of("member.expiry_changed", "bob@x.test", &none, &until),
             "set the membership of bob@x.test to end on November 30, 2026, 22:59 (UTC)"
         );
-        assert_eq!(said("comet.seen_twice", "X", &none, &none), "comet seen twice · X");
+        assert_eq!(sentence_of("comet.seen_twice", "X", &none, &none), "comet seen twice · X");
     }
 
     #[test]
-    fn a_role_is_called_what_it_is_called_elsewhere() {
-        use crate::model::grant::{Grant, Over};
+    fn a_role_has_the_same_title_as_elsewhere() {
+        use crate::model::{
+            grant::{Grant, GrantScope},
+            role::BuiltIn,
+        };
         let over_video =
-            |it: &BuiltIn| Grant { over: Over::Product("video".into()), ..Grant::whole(*it, true) };
-        let whole = BuiltIn::GRANTABLE.iter().map(|it| Grant::whole(*it, true));
+            |role: &BuiltIn| Grant { over: GrantScope::Product("video".into()), ..Grant::whole(*role, true) };
+        let whole = BuiltIn::GRANTABLE.iter().map(|role| Grant::whole(*role, true));
         let in_products =
             [BuiltIn::Developer, BuiltIn::Analyst, BuiltIn::ProductAdmin, BuiltIn::SourceSpecific];
         for grant in whole.chain(in_products.iter().map(over_video)) {

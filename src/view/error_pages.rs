@@ -1,4 +1,4 @@
-//! What a visitor reads when a page cannot be shown. Each says what is true and what to do next, and no more.
+//! Error pages. Each says what is wrong and what to do next, and no more.
 use askama::Template;
 
 use super::shell::{Frame, draw};
@@ -7,44 +7,40 @@ use super::shell::{Frame, draw};
 #[derive(Template)]
 #[template(path = "error/forbidden.html")]
 pub struct Forbidden {
-    /// What was asked for, such as "see Plan & billing": it follows "You may not".
+    /// Follows "You may not", such as "see Plan & billing".
     pub act: String,
-    /// Its name.
     pub account: String,
-    /// The permission that is missing, as the API calls it.
+    /// The key of the missing permission.
     pub permission: String,
-    /// Labels of the roles held there.
+    /// The labels of the roles that the user holds.
     pub roles: Vec<String>,
-    /// Names of those who can give it.
+    /// The names of people who can grant it.
     pub givers: Vec<String>,
-    /// The page that explains the answer, if the visitor may open it.
+    /// The access check, if the user may open it.
     pub why: Option<String>,
-    /// Where they may ask for it, if they are a member.
+    /// Where a member can request it.
     pub ask: Option<String>,
-    /// The id of the resource that it is about; empty for none.
+    /// The id of the resource concerned; empty for none.
     pub resource: String,
 }
 
 impl Forbidden {
-    /// Its HTML.
     pub fn body(&self) -> String {
         draw(self)
     }
 }
 
-/// 403 for who signed in another way than is asked for.
+/// 403 for a session that was signed in in another way than the account requires.
 #[derive(Template)]
-#[template(path = "error/detour.html")]
-pub struct Detour {
-    /// Why.
+#[template(path = "error/sign_in_required.html")]
+pub struct SignInRequired {
     pub sentence: String,
-    /// To the sign-in that opens it.
     pub go: Link,
-    /// Whether it is one's own, which one may not have yet.
+    /// Whether the required sign-in is the user's own, which they may not have set up yet.
     pub own: bool,
 }
 
-/// 404: the same for what does not exist and for what belongs to somebody else.
+/// 404: the same for what does not exist and for what the user may not see.
 pub fn not_found(frame: &Frame, home: &Link) -> String {
     draw(&NotFound { frame, home })
 }
@@ -55,28 +51,25 @@ pub fn unavailable(frame: &Frame, retry_after: u64) -> String {
     draw(&Unavailable { frame, wait })
 }
 
-/// 429: too many tries.
+/// 429.
 pub fn too_many(frame: &Frame, retry_after: u64) -> String {
     let wait = &in_words(retry_after);
     draw(&TooMany { frame, wait })
 }
 
-/// 403: the account opens only to who signed in with a second factor. `step` is where one shows it, or sets one up.
+/// 403: the account requires a second factor. `step` is where the user enters it, or sets one up.
 pub fn second_factor(frame: &Frame, sentence: &str, step: &str) -> String {
     draw(&SecondFactor { frame, sentence, step })
 }
 
-/// Any other failure. With a reference, it is ours and in the log; without, the sentence says what was wrong with
-/// the request.
+/// Any other error. With a reference it is an internal one that the log has; without, the sentence tells what is wrong with the
+/// request.
 pub fn failed(frame: &Frame, status: u16, title: &str, sentence: &str, reference: Option<&str>) -> String {
     draw(&Failed { frame, status, title, sentence, reference })
 }
 
-/// A way on.
 pub struct Link {
-    /// Such as "Go to Northlight Studios".
     pub label: String,
-    /// Where it leads.
     pub href: String,
 }
 

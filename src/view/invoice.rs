@@ -1,5 +1,4 @@
-//! An invoice as a document: as people read it on a page, as CSV, as PDF. All three are made of the same cells. Many of them as
-//! one ZIP file.
+//! An invoice for people: on a page, as CSV, as PDF, all made from the same lines; and many invoices as one ZIP file.
 mod pdf;
 
 pub use pdf::pdf;
@@ -8,7 +7,7 @@ use super::csv;
 use crate::{
     error::{Error, Result},
     model::{
-        invoice::{Document, Line, Status},
+        invoice::{Document, InvoiceStatus, Line},
         time::Time,
     },
     store::invoices::Invoice,
@@ -18,41 +17,31 @@ use jiff::tz::TimeZone;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// An invoice, or what would be one if the month ended now.
-pub struct Sheet<'a> {
-    /// What stands on it.
+pub struct InvoiceView<'a> {
     pub document: &'a Document,
-    /// Its number; none for what is not one yet.
+    /// `None` for the estimate, like `status`.
     pub number: Option<&'a str>,
-    /// Where it stands; none for what is not one yet.
-    pub status: Option<Status>,
-    /// When it was made.
+    pub status: Option<InvoiceStatus>,
     pub issued_at: Time,
-    /// Until when it is to be paid.
     pub due_at: Time,
-    /// When it was paid.
     pub paid_at: Option<Time>,
 }
 
-/// One line, in words.
-pub struct Cells {
-    /// What for.
+/// One line as text.
+pub struct LineView {
     pub description: String,
-    /// The team; empty for the account itself.
+    /// Empty for the account itself.
     pub team: String,
-    /// How much.
     pub quantity: String,
-    /// What one costs.
     pub unit_price: String,
-    /// What it costs.
     pub amount: String,
 }
 
-impl<'a> Sheet<'a> {
-    /// Of an invoice.
-    pub fn of(it: &'a Invoice) -> Sheet<'a> {
-        let Invoice { document, number, status, issued_at, due_at, paid_at, .. } = it;
+impl<'a> InvoiceView<'a> {
+    pub fn of(invoice: &'a Invoice) -> InvoiceView<'a> {
+        let Invoice { document, number, status, issued_at, due_at, paid_at, .. } = invoice;
         let (issued_at, due_at, paid_at) = (*issued_at, *due_at, *paid_at);
-        Sheet { document, number: Some(number), status: Some(*status), issued_at, due_at, paid_at }
+        InvoiceView { document, number: Some(number), status: Some(*status), issued_at, due_at, paid_at }
     }
     /// `Invoice GH-2026-0011`, `Credit note GH-2026-0012`, `Upcoming invoice`.
     pub fn title(&self) -> String {
@@ -62,36 +51,36 @@ impl<'a> Sheet<'a> {
             (Some(number), Some(_)) => format!("Credit note {number}"),
         }
     }
-    /// An amount in words.
-    pub fn says(&self, minor: i64) -> String {
-        self.document.currency.says(minor)
+    /// In the currency of the invoice.
+    pub fn format(&self, minor: i64) -> String {
+        self.document.currency.format(minor)
     }
     /// The lines, without tax.
-    pub fn lines(&self) -> Vec<Cells> {
-        self.document.charges().map(|it| self.cells(it)).collect()
+    pub fn lines(&self) -> Vec<LineView> {
+        self.document.charges().map(|line| self.line(line)).collect()
     }
-    fn cells(&self, it: &Line) -> Cells {
-        Cells {
-            description: it.description.clone(),
-            team: it.team.as_ref().map(|it| it.name.clone()).unwrap_or_default(),
-            quantity: it.quantity.grouped(),
-            unit_price: self.document.currency.says_price(it.unit_price),
-            amount: self.says(it.amount),
+    fn line(&self, line: &Line) -> LineView {
+        LineView {
+            description: line.description.clone(),
+            team: line.team.as_ref().map(|team| team.name.clone()).unwrap_or_default(),
+            quantity: line.quantity.grouped(),
+            unit_price: self.document.currency.format_price(line.unit_price),
+            amount: self.format(line.amount),
         }
     }
-    /// Net, tax and total: a label and an amount each; the total alone where there is no tax.
+    /// Labels and amounts: net, tax and total, or the total alone if there is no tax.
     pub fn sums(&self) -> Vec<(String, String)> {
-        let total = ("Total".to_owned(), self.says(self.document.total()));
+        let total = ("Total".to_owned(), self.format(self.document.total()));
         match self.document.tax() {
             None => vec![total],
             Some(tax) => vec![
-                ("Net".to_owned(), self.says(self.document.net())),
-                (tax.description.clone(), self.says(tax.amount)),
+                ("Net".to_owned(), self.format(self.document.net())),
+                (tax.description.clone(), self.format(tax.amount)),
                 total,
             ],
         }
     }
-    /// What stands beside the addresses: a label and a value each. Days are those of UTC.
+    /// Labels and values beside the addresses. Days are in UTC.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let day = |at: Time| at.day(&TimeZone::UTC);
         let mut facts = vec![("Month", self.document.month.in_words())];
@@ -100,10 +89,10 @@ impl<'a> Sheet<'a> {
         }
         match (self.status, self.paid_at, &self.document.credits) {
             (_, _, Some(number)) => facts.push(("Takes back", number.clone())),
-            (Some(Status::Open), ..) => facts.push(("Due", day(self.due_at))),
-            (Some(Status::Paid), Some(at), _) => facts.push(("Paid", day(at))),
-            (Some(Status::Void), ..) => facts.push(("Status", "Void".to_owned())),
-            (Some(Status::Credited), ..) => facts.push(("Status", "Credited".to_owned())),
+            (Some(InvoiceStatus::Open), ..) => facts.push(("Due", day(self.due_at))),
+            (Some(InvoiceStatus::Paid), Some(at), _) => facts.push(("Paid", day(at))),
+            (Some(InvoiceStatus::Void), ..) => facts.push(("Status", "Void".to_owned())),
+            (Some(InvoiceStatus::Credited), ..) => facts.push(("Status", "Credited".to_owned())),
             _ => {}
         }
         let to = &self.document.bill_to;
@@ -112,28 +101,33 @@ impl<'a> Sheet<'a> {
         }
         facts
     }
-    /// Who sells, a line each.
+    /// The seller, one element a line.
     pub fn seller(&self) -> Vec<String> {
-        let it = &self.document.seller;
-        let tax = Some(format!("Tax ID {}", it.tax_id)).filter(|_| !it.tax_id.is_empty());
-        let email = Some(it.email.clone()).filter(|it| !it.is_empty());
-        [it.name.clone()].into_iter().chain(it.address.iter().cloned()).chain(tax).chain(email).collect()
+        let seller = &self.document.seller;
+        let tax = Some(format!("Tax ID {}", seller.tax_id)).filter(|_| !seller.tax_id.is_empty());
+        let email = Some(seller.email.clone()).filter(|email| !email.is_empty());
+        [seller.name.clone()]
+            .into_iter()
+            .chain(seller.address.iter().cloned())
+            .chain(tax)
+            .chain(email)
+            .collect()
     }
-    /// Who is billed, a line each.
+    /// The buyer, one element a line.
     pub fn buyer(&self) -> Vec<String> {
-        let it = &self.document.bill_to;
-        let tax = Some(format!("Tax ID {}", it.tax_id)).filter(|_| !it.tax_id.is_empty());
-        let address = it.address.lines().map(str::to_owned);
+        let buyer = &self.document.bill_to;
+        let tax = Some(format!("Tax ID {}", buyer.tax_id)).filter(|_| !buyer.tax_id.is_empty());
+        let address = buyer.address.lines().map(str::to_owned);
         [self.document.buyer().to_owned()].into_iter().chain(address).chain(tax).collect()
     }
-    /// How to pay it, if it is to be paid by hand.
+    /// How to pay it by bank transfer; empty unless it is open.
     pub fn pay_to(&self) -> &[String] {
         match (self.status, self.number) {
-            (Some(Status::Open), Some(_)) => &self.document.seller.pay_to,
+            (Some(InvoiceStatus::Open), Some(_)) => &self.document.seller.pay_to,
             _ => &[],
         }
     }
-    /// As CSV: exact decimals in the currency, a row for each line, tax among them.
+    /// A row for each line, tax among them, with exact decimals in the currency.
     pub fn csv(&self) -> String {
         let currency = self.document.currency;
         let exact = |minor: i64| crate::model::money::Price::minor(minor).in_currency(currency);
@@ -150,42 +144,39 @@ impl<'a> Sheet<'a> {
             "Amount",
             "Currency",
         ]);
-        for it in &self.document.lines {
-            let team = it.team.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+        for line in &self.document.lines {
+            let team = line.team.as_ref().map(|team| team.name.as_str()).unwrap_or_default();
             let (quantity, price, amount) =
-                (it.quantity.to_string(), it.unit_price.in_currency(currency), exact(it.amount));
-            // Numbers are written as such: a credit begins with a minus, and is no formula.
-            let words =
-                csv::line([number, &month, &it.description, team, it.meter.as_deref().unwrap_or_default()]);
-            let words = words.trim_end();
-            let line = format!("{words},{quantity},{price},{amount},{currency}\r\n");
-            text.push_str(&line);
+                (line.quantity.to_string(), line.unit_price.in_currency(currency), exact(line.amount));
+            let meter = line.meter.as_deref().unwrap_or_default();
+            let numbers = [quantity.as_str(), &price, &amount, &currency.to_string()];
+            text += &csv::line_with_numbers([number, &month, &line.description, team, meter], numbers);
         }
         text
     }
 }
 
-/// The most invoices of one file: ten years of them, with some taken back.
-pub const MOST_IN_ZIP: usize = 150;
-/// How many such files are made at a time: each is a good deal of work.
+/// The most invoices in one file: ten years of them, and some credit notes.
+pub const ZIP_LIMIT: usize = 150;
+/// How many ZIP files are made at a time: each takes a lot of CPU.
 static ZIPS: Semaphore = Semaphore::const_new(2);
 
-/// Invoices as one ZIP file: each as PDF and as CSV. Made off the async threads.
+/// A ZIP file with each invoice as PDF and as CSV. Made off the async threads.
 pub async fn zip(invoices: Vec<Invoice>) -> Result<Vec<u8>> {
-    let _turn = ZIPS.acquire().await.map_err(|it| Error::Internal(it.to_string()))?;
-    let made = spawn_blocking(move || {
+    let _permit = ZIPS.acquire().await.map_err(|error| Error::Internal(error.to_string()))?;
+    let task = spawn_blocking(move || {
         let mut zip = Zip::default();
-        for it in &invoices {
-            let sheet = Sheet::of(it);
-            zip.add(&file(sheet.number, "pdf"), it.issued_at, &pdf(&sheet)?)?;
-            zip.add(&file(sheet.number, "csv"), it.issued_at, sheet.csv().as_bytes())?;
+        for invoice in &invoices {
+            let view = InvoiceView::of(invoice);
+            zip.add(&file_name(view.number, "pdf"), invoice.issued_at, &pdf(&view)?)?;
+            zip.add(&file_name(view.number, "csv"), invoice.issued_at, view.csv().as_bytes())?;
         }
         zip.finish()
     });
-    made.await.map_err(|it| Error::Internal(it.to_string()))?
+    task.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// What a file of it is called: `GH-2026-0011.pdf`.
-pub fn file(number: Option<&str>, ending: &str) -> String {
-    format!("{}.{ending}", number.unwrap_or("upcoming-invoice"))
+/// `GH-2026-0011.pdf`, or `upcoming-invoice.pdf` for the estimate.
+pub fn file_name(number: Option<&str>, extension: &str) -> String {
+    format!("{}.{extension}", number.unwrap_or("upcoming-invoice"))
 }

@@ -1,32 +1,29 @@
-//! All permissions as a table: rows are things, columns what is done to them.
+//! All permissions as a table: a row for each kind of thing, a column for each action.
 use crate::model::permission::{
     Permission::{self, *},
     Permissions,
 };
 
-/// A heading with its rows.
-pub struct Group {
+pub struct PermissionGroup {
     pub title: &'static str,
     pub icon: &'static str,
-    pub rows: Vec<Row>,
+    pub rows: Vec<PermissionRow>,
 }
 
-/// A thing, with a cell for each column.
-pub struct Row {
+pub struct PermissionRow {
     pub name: &'static str,
     pub hint: &'static str,
-    pub cells: Vec<Option<Cell>>,
+    pub cells: Vec<Option<PermissionCell>>,
 }
 
-/// One permission.
-pub struct Cell {
+pub struct PermissionCell {
     pub key: &'static str,
     /// `Members: view`.
     pub label: String,
     pub checked: bool,
-    /// Not as it is saved.
+    /// Differs from what is saved.
     pub changed: bool,
-    /// Its editor does not hold it.
+    /// The editor does not hold it, so they cannot change it.
     pub locked: bool,
 }
 
@@ -92,20 +89,23 @@ const GROUPS: &[(&str, &str, Things)] = &[
     ),
 ];
 
-/// With what is ticked, what is saved, and what its editor may tick.
-pub fn groups(ticked: Permissions, saved: Permissions, open: Permissions) -> Vec<Group> {
-    let cell = |name: &str, column: &str, it: Permission| Cell {
-        key: it.key(),
+/// `grantable` is what the editor may tick.
+pub fn groups(ticked: Permissions, saved: Permissions, grantable: Permissions) -> Vec<PermissionGroup> {
+    let cell = |name: &str, column: &str, permission: Permission| PermissionCell {
+        key: permission.key(),
         label: format!("{name}: {column}"),
-        checked: ticked.has(it),
-        changed: ticked.has(it) != saved.has(it),
-        locked: !open.has(it),
+        checked: ticked.has(permission),
+        changed: ticked.has(permission) != saved.has(permission),
+        locked: !grantable.has(permission),
     };
     let row = |(name, hint, all): &(&'static str, &'static str, [Option<Permission>; 5])| {
-        let cells = all.iter().zip(COLUMNS).map(|(it, column)| it.map(|it| cell(name, column, it)));
-        Row { name, hint, cells: cells.collect() }
+        let cells = all
+            .iter()
+            .zip(COLUMNS)
+            .map(|(permission, column)| permission.map(|permission| cell(name, column, permission)));
+        PermissionRow { name, hint, cells: cells.collect() }
     };
-    let group = |(title, icon, things): &(&'static str, &'static str, Things)| Group {
+    let group = |(title, icon, things): &(&'static str, &'static str, Things)| PermissionGroup {
         title,
         icon,
         rows: things.iter().map(row).collect(),
@@ -114,13 +114,13 @@ pub fn groups(ticked: Permissions, saved: Permissions, open: Permissions) -> Vec
 }
 
 /// `Members: view`.
-pub fn label(it: Permission) -> String {
-    let mut all = GROUPS.iter().flat_map(|it| it.2);
+pub fn label(permission: Permission) -> String {
+    let mut all = GROUPS.iter().flat_map(|group| group.2);
     let found = all.find_map(|(name, _, cells)| {
-        let at = cells.iter().position(|cell| *cell == Some(it))?;
-        Some(format!("{name}: {}", COLUMNS[at]))
+        let column = cells.iter().position(|cell| *cell == Some(permission))?;
+        Some(format!("{name}: {}", COLUMNS[column]))
     });
-    found.unwrap_or_else(|| it.key().to_owned())
+    found.unwrap_or_else(|| permission.key().to_owned())
 }
 
 #[cfg(test)]
@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn every_permission_but_the_owners_has_its_box() {
-        let cells = GROUPS.iter().flat_map(|it| it.2).flat_map(|it| it.2).flatten();
+        let cells = GROUPS.iter().flat_map(|group| group.2).flat_map(|row| row.2).flatten();
         let mut there: Vec<Permission> = cells.collect();
         there.sort_unstable();
         let all: Vec<Permission> =
-            Permission::ALL.iter().copied().filter(|it| *it != TransferAccount).collect();
+            Permission::ALL.iter().copied().filter(|permission| *permission != TransferAccount).collect();
         assert_eq!(there, all);
         assert_eq!(label(RemoveMembers), "Members: delete");
     }

@@ -1,255 +1,246 @@
-//! Roles as forms ask for them: pairs of `role` and `product` in their order, a grant each; and roles over chosen resources,
-//! `listed_role` with its ticks in `listed`. Grants that neither can say (with an end) are kept by `keep`, their id.
+//! Form fields for roles: pairs of `role` and `product`, one for each grant; and roles over chosen resources, `listed_role` with
+//! the ticked resources in `listed`. Grants that neither can express (those that expire) stay through `keep`, their id.
 use crate::{
     error::{Error, Result},
     model::{
-        access::Entry,
+        access::Access,
         catalog::Catalog,
-        grant::{Grant, Listed, Over, Role},
+        grant::{Grant, GrantScope, Role, ScopedResource},
         id::GrantId,
         permission::Permission,
-        role::{BuiltIn, Reaches},
+        role::{BuiltIn, ScopeKind},
     },
     store::{
         Scope,
-        grants::{self, Wanted, WantedScope},
+        grants::{self, GrantRequest, GrantScopeRequest},
         roles,
-        scopable_resources::{MOST, Source},
+        scopable_resources::{MOST, ScopableResource},
     },
-    view::page::Faults,
+    view::form_errors::FormErrors,
 };
 use uuid::Uuid;
 
-/// A role's mark: its title, coloured by product.
+/// The title of a grant, coloured by product.
 #[derive(Clone, Debug)]
 pub struct Badge {
     /// `Video developer`.
     pub label: String,
     /// A tone of `ui::badge` and `ui::tile`; empty for none.
     pub tone: &'static str,
-    /// Its glyph.
-    pub icon: &'static str,
+    /// An id of `static/icons.svg`; empty for none.
+    pub icon: String,
 }
 
 impl Badge {
-    /// Of a grant.
-    pub fn of(grant: &Grant) -> Badge {
+    pub fn of(grant: &Grant, catalog: &Catalog) -> Badge {
         let (tone, icon) = match (&grant.role, grant.product()) {
             (Role::BuiltIn(BuiltIn::Owner), _) => ("owner", "crown"),
-            (_, Some("video")) => ("video", "film"),
-            (_, Some("image")) => ("image", "image"),
-            _ => ("", ""),
+            (_, Some(product)) => (catalog.product_tone(product), catalog.product_icon(product)),
+            (_, None) => ("", ""),
         };
-        Badge { label: grant.title(), tone, icon }
+        Badge { label: grant.title(), tone, icon: icon.to_owned() }
     }
 }
 
-/// A role that can be chosen.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct RoleOption {
     /// The value of `role`.
     pub value: String,
-    /// As people say it.
     pub title: String,
-    /// What it gives, in a sentence.
-    pub says: String,
+    pub description: String,
 }
 
-/// One pair of selects.
+/// A pair of selects.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// What is chosen; empty for nothing.
+pub struct RoleLine {
+    /// Empty for no role.
     pub role: String,
-    /// A product's word; empty for all.
+    /// A product's id; empty for all.
     pub product: String,
-    /// What is wrong with it.
     pub error: String,
 }
 
 /// A role over chosen resources.
 #[derive(Clone, Debug, Default)]
-pub struct Chosen {
-    /// What is chosen; empty for nothing.
+pub struct ResourceRoleLine {
+    /// Empty for no role.
     pub role: String,
-    /// What can be ticked.
-    pub sources: Vec<Offered>,
-    /// What is wrong with it.
+    pub sources: Vec<ResourceOption>,
     pub error: String,
 }
 
-impl Chosen {
+impl ResourceRoleLine {
     fn is_begun(&self) -> bool {
-        !self.role.is_empty() || self.sources.iter().any(|it| it.chosen)
+        !self.role.is_empty() || self.sources.iter().any(|source| source.chosen)
     }
 }
 
-/// A resource that can be ticked.
 #[derive(Clone, Debug)]
-pub struct Offered {
-    /// Its id.
+pub struct ResourceOption {
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// Its kind, in words.
+    /// The name of its kind.
     pub kind: String,
-    /// Whether it is ticked.
     pub chosen: bool,
 }
 
 /// A grant that stays unless it is unticked.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct KeptGrant {
     /// The value of `keep`.
     pub id: String,
     /// `Video source-specific`.
     pub title: String,
-    /// Whether it is ticked.
     pub checked: bool,
 }
 
-/// The fields of a form. Its template includes `role_picker/lines.html`, and has it as `picker`.
+/// The fields of a form. A template has it as `picker` and includes `role_picker/lines.html`.
 #[derive(Clone, Debug, Default)]
 pub struct RolePicker {
-    /// Built-in roles that the viewer may give.
-    pub built_in: Vec<Choice>,
-    /// Custom roles that the viewer may give.
-    pub custom: Vec<Choice>,
-    /// Words and names of the products.
+    /// Built-in roles that the user may give.
+    pub built_in: Vec<RoleOption>,
+    /// Custom roles that the user may give.
+    pub custom: Vec<RoleOption>,
+    /// Ids and names of the products.
     pub products: Vec<(String, String)>,
-    /// As many as the form asks for.
-    pub lines: Vec<Line>,
-    /// Roles that can be held over chosen resources.
-    pub listable: Vec<Choice>,
-    /// Those that are held so, and one more.
-    pub lists: Vec<Chosen>,
-    /// Which of `lists` is the one more.
+    pub lines: Vec<RoleLine>,
+    /// Roles that can be given over chosen resources.
+    pub listable: Vec<RoleOption>,
+    /// The roles held over chosen resources, and an empty line.
+    pub lists: Vec<ResourceRoleLine>,
+    /// The index of the empty line in `lists`.
     pub new_list: usize,
-    /// What was searched for.
+    /// The search for a resource.
     pub find: String,
     /// Whether there are more resources than are offered.
     pub more_sources: bool,
-    /// Where a search is sent.
-    pub look: String,
-    /// What neither can say.
-    pub kept: Vec<Kept>,
-    /// What is wrong with all of it.
+    /// Where the search is sent; empty if there is none.
+    pub search_path: String,
+    /// Grants that neither kind of line can express.
+    pub kept: Vec<KeptGrant>,
     pub error: String,
-    sources: Vec<Offered>,
+    sources: Vec<ResourceOption>,
 }
 
-/// So many held lists can be changed; the others are kept or not.
-const LISTS: usize = 3;
+/// The most lists that the form can change; further ones can only be kept or dropped.
+const MAX_LISTS: usize = 3;
 
 impl RolePicker {
-    /// What the viewer may give, over these resources among others, and one empty line.
+    /// The roles that the user may give, and one empty line. `sources` are resources that can be ticked.
     pub fn offer(
-        who: &Entry,
+        access: &Access,
         catalog: &Catalog,
         custom: &[roles::Role],
-        sources: &[Source],
-        look: String,
+        sources: &[ScopableResource],
+        search_path: String,
     ) -> RolePicker {
-        let products: Vec<_> = catalog.products.iter().map(|it| (it.id.clone(), it.name.clone())).collect();
+        let products: Vec<_> =
+            catalog.products.iter().map(|product| (product.id.clone(), product.name.clone())).collect();
         let may_give = |grant: Grant| {
             let over = |over| Grant { over, ..grant.clone() };
-            let partly = grant.may_reach() != Reaches::Account
-                && products.iter().any(|it| who.rights.cover(&over(Over::Product(it.0.clone()))).is_ok());
-            partly || who.rights.cover(&grant).is_ok()
+            let partly = grant.scope_kind() != ScopeKind::Account
+                && products.iter().any(|product| {
+                    access.rights.cover(&over(GrantScope::Product(product.0.clone()))).is_ok()
+                });
+            partly || access.rights.cover(&grant).is_ok()
         };
         let may_list = |grant: Grant| {
-            let one = |it: &Source| vec![Listed { id: it.id, product: it.product.clone() }];
-            let over = |it| Grant { over: Over::Resources(one(it)), ..grant.clone() };
-            sources.iter().any(|it| who.rights.cover(&over(it)).is_ok())
+            let scoped_resource = |source: &ScopableResource| {
+                vec![ScopedResource { id: source.id, product: source.product.clone() }]
+            };
+            let over =
+                |source| Grant { over: GrantScope::Resources(scoped_resource(source)), ..grant.clone() };
+            sources.iter().any(|source| access.rights.cover(&over(source)).is_ok())
         };
-        let whole_of = |it: &BuiltIn| Grant::whole(*it, who.here.admins_may_delete);
-        let choice = |it: &BuiltIn| Choice {
-            value: it.word().into(),
-            title: it.title().into(),
-            says: it.says().into(),
+        let whole_of = |role: &BuiltIn| Grant::whole(*role, access.account.admins_may_delete);
+        let choice = |role: &BuiltIn| RoleOption {
+            value: role.as_str().into(),
+            title: role.label().into(),
+            description: role.description().into(),
         };
-        let is_listed = |it: &&BuiltIn| it.reaches() == Reaches::Resources;
-        let built_in = BuiltIn::GRANTABLE.iter().filter(|it| !is_listed(it) && may_give(whole_of(it)));
-        let listed = BuiltIn::GRANTABLE.iter().filter(|it| is_listed(it) && may_list(whole_of(it)));
-        let listed_custom = custom.iter().filter(|it| may_list(whole(it))).map(custom_choice);
-        let offered = |it: &Source| Offered {
-            id: it.id.to_string(),
-            name: it.name.clone(),
-            kind: catalog.kind_name(&it.kind).to_owned(),
+        let is_listed = |role: &&BuiltIn| role.scope_kind() == ScopeKind::Resources;
+        let built_in = BuiltIn::GRANTABLE.iter().filter(|role| !is_listed(role) && may_give(whole_of(role)));
+        let listed = BuiltIn::GRANTABLE.iter().filter(|role| is_listed(role) && may_list(whole_of(role)));
+        let listed_custom = custom.iter().filter(|role| may_list(whole_account(role))).map(custom_choice);
+        let offered = |source: &ScopableResource| ResourceOption {
+            id: source.id.to_string(),
+            name: source.name.clone(),
+            kind: catalog.kind_name(&source.kind).to_owned(),
             chosen: false,
         };
         RolePicker {
             built_in: built_in.map(choice).collect(),
-            custom: custom.iter().filter(|it| may_give(whole(it))).map(custom_choice).collect(),
+            custom: custom.iter().filter(|role| may_give(whole_account(role))).map(custom_choice).collect(),
             products,
-            lines: vec![Line::default()],
+            lines: vec![RoleLine::default()],
             listable: listed.map(choice).chain(listed_custom).collect(),
             more_sources: sources.len() > MOST,
             sources: sources.iter().take(MOST).map(offered).collect(),
-            look,
+            search_path,
             ..RolePicker::default()
         }
         .with_lists(vec![])
     }
     /// All roles on offer, each once.
-    pub fn offered(&self) -> impl Iterator<Item = &Choice> {
-        let once = |it: &&Choice| self.custom.iter().all(|had| had.value != it.value);
+    pub fn offered(&self) -> impl Iterator<Item = &RoleOption> {
+        let once = |option: &&RoleOption| self.custom.iter().all(|custom| custom.value != option.value);
         self.built_in.iter().chain(self.listable.iter().filter(once)).chain(&self.custom)
     }
     /// Whether roles over chosen resources are held, or being chosen.
     pub fn has_lists(&self) -> bool {
-        self.lists.len() > 1 || !self.find.is_empty() || self.lists.iter().any(Chosen::is_begun)
+        self.lists.len() > 1 || !self.find.is_empty() || self.lists.iter().any(ResourceRoleLine::is_begun)
     }
-    /// Whether a list is the empty one after others.
+    /// Whether this is the empty list after others.
     pub fn is_spare(&self, at: &usize) -> bool {
         *at > 0 && *at == self.new_list && !self.lists[*at].is_begun()
     }
-    /// With what somebody holds, and one more line.
+    /// Filled with what a member holds, and one empty line.
     #[must_use]
     pub fn holding(mut self, held: &[Grant]) -> RolePicker {
         let lists = self.editable(held);
-        let is_list = |it: &Grant| it.id.is_some_and(|id| lists.contains(&id));
-        let lines = held.iter().filter(|it| self.can_say(it)).map(line);
-        let lines: Vec<Line> = lines.chain([Line::default()]).collect();
-        let kept = held.iter().filter(|it| !self.can_say(it) && !is_list(it));
-        self.kept = kept.filter_map(|it| Self::kept(it, true)).collect();
+        let is_list = |grant: &Grant| grant.id.is_some_and(|id| lists.contains(&id));
+        let lines = held.iter().filter(|grant| self.can_express(grant)).map(line);
+        let lines: Vec<RoleLine> = lines.chain([RoleLine::default()]).collect();
+        let kept = held.iter().filter(|grant| !self.can_express(grant) && !is_list(grant));
+        self.kept = kept.filter_map(|grant| Self::kept(grant, true)).collect();
         self.lines = lines;
-        let chosen = |it: &Grant| Chosen {
-            role: value(it),
-            sources: self.ticked(&listed_of(it)),
+        let chosen = |grant: &Grant| ResourceRoleLine {
+            role: value(grant),
+            sources: self.ticked(&listed_of(grant)),
             error: String::new(),
         };
-        let lists = held.iter().filter(|it| is_list(it)).map(chosen).collect();
+        let lists = held.iter().filter(|grant| is_list(grant)).map(chosen).collect();
         self.with_lists(lists)
     }
-    /// With what was typed, and what is wrong with it.
+    /// Filled with what was typed, and its errors.
     #[must_use]
-    pub fn typed(mut self, typed: &Typed, held: &[Grant], faults: &Faults) -> RolePicker {
-        let error = |place: String| {
-            let of_place = |it: &&crate::error::Fault| it.field.starts_with(&place);
-            faults.0.iter().find(of_place).map(|it| it.detail.clone()).unwrap_or_default()
+    pub fn typed(mut self, typed: &RolePickerForm, held: &[Grant], errors: &FormErrors) -> RolePicker {
+        let error = |position: String| {
+            let of_place = |error: &&crate::error::FieldError| error.field.starts_with(&position);
+            errors.0.iter().find(of_place).map(|error| error.detail.clone()).unwrap_or_default()
         };
-        let lines = typed.lines().enumerate().map(|(at, (role, product))| Line {
+        let lines = typed.lines().enumerate().map(|(at, (role, product))| RoleLine {
             role: role.to_owned(),
             product: product.to_owned(),
             error: error(format!("grants/{at}/")),
         });
         self.lines = lines.collect();
-        if self.lines.last().is_none_or(|it| !it.role.is_empty()) {
-            self.lines.push(Line::default());
+        if self.lines.last().is_none_or(|line| !line.role.is_empty()) {
+            self.lines.push(RoleLine::default());
         }
         let lists = self.editable(held);
-        let is_list = |it: &Grant| it.id.is_some_and(|id| lists.contains(&id));
-        let kept = held.iter().filter(|it| !self.can_say(it) && !is_list(it));
-        let ticked = |it: &Grant| it.id.is_some_and(|id| typed.keep.contains(&id.to_string()));
-        self.kept = kept.filter_map(|it| Self::kept(it, ticked(it))).collect();
-        faults.of("grants").clone_into(&mut self.error);
+        let is_list = |grant: &Grant| grant.id.is_some_and(|id| lists.contains(&id));
+        let kept = held.iter().filter(|grant| !self.can_express(grant) && !is_list(grant));
+        let ticked = |grant: &Grant| grant.id.is_some_and(|id| typed.keep.contains(&id.to_string()));
+        self.kept = kept.filter_map(|grant| Self::kept(grant, ticked(grant))).collect();
+        errors.of("grants").clone_into(&mut self.error);
         self.find.clone_from(&typed.find);
-        let chosen = |(at, role): (usize, &String)| Chosen {
+        let chosen = |(at, role): (usize, &String)| ResourceRoleLine {
             role: role.clone(),
             sources: self.ticked(&typed.listed_at(at).map(str::to_owned).collect::<Vec<_>>()),
             error: error(format!("lists/{at}/")),
         };
-        let lists = typed.listed_role.iter().take(LISTS + 1).enumerate().map(chosen).collect::<Vec<_>>();
+        let lists = typed.listed_role.iter().take(MAX_LISTS + 1).enumerate().map(chosen).collect::<Vec<_>>();
         let new = typed.listed_new.parse().unwrap_or(usize::MAX);
         if new < lists.len() {
             self.lists = lists;
@@ -258,103 +249,103 @@ impl RolePicker {
         }
         self.with_lists(lists)
     }
-    fn with_lists(mut self, mut lists: Vec<Chosen>) -> RolePicker {
+    fn with_lists(mut self, mut lists: Vec<ResourceRoleLine>) -> RolePicker {
         self.new_list = lists.len();
-        lists.push(Chosen { sources: self.sources.clone(), ..Chosen::default() });
+        lists.push(ResourceRoleLine { sources: self.sources.clone(), ..ResourceRoleLine::default() });
         self.lists = lists;
         self
     }
-    fn ticked(&self, ids: &[String]) -> Vec<Offered> {
-        let tick = |it: &Offered| Offered { chosen: ids.contains(&it.id), ..it.clone() };
-        let mut all: Vec<Offered> = self.sources.iter().map(tick).collect();
-        all.sort_by_key(|it| !it.chosen);
+    fn ticked(&self, ids: &[String]) -> Vec<ResourceOption> {
+        let tick = |resource: &ResourceOption| ResourceOption {
+            chosen: ids.contains(&resource.id),
+            ..resource.clone()
+        };
+        let mut all: Vec<ResourceOption> = self.sources.iter().map(tick).collect();
+        all.sort_by_key(|resource| !resource.chosen);
         all
     }
-    /// The held grants over resources that can be changed here: all that they list is offered.
+    /// The held grants over resources that the form can change: those whose resources are all offered.
     fn editable(&self, held: &[Grant]) -> Vec<GrantId> {
-        let is_editable = |it: &&Grant| {
-            matches!(it.over, Over::Resources(_))
-                && it.expires_at.is_none()
-                && self.listable.iter().any(|choice| choice.value == value(it))
-                && listed_of(it).iter().all(|id| self.sources.iter().any(|it| it.id == *id))
+        let is_editable = |grant: &&Grant| {
+            matches!(grant.over, GrantScope::Resources(_))
+                && grant.expires_at.is_none()
+                && self.listable.iter().any(|choice| choice.value == value(grant))
+                && listed_of(grant).iter().all(|id| self.sources.iter().any(|resource| resource.id == *id))
         };
-        held.iter().filter(is_editable).filter_map(|it| it.id).take(LISTS).collect()
+        held.iter().filter(is_editable).filter_map(|grant| grant.id).take(MAX_LISTS).collect()
     }
-    fn kept(grant: &Grant, checked: bool) -> Option<Kept> {
-        Some(Kept { id: grant.id?.to_string(), title: grant.title(), checked })
+    fn kept(grant: &Grant, checked: bool) -> Option<KeptGrant> {
+        Some(KeptGrant { id: grant.id?.to_string(), title: grant.title(), checked })
     }
-    /// Whether a role and a product say all of it.
-    fn can_say(&self, grant: &Grant) -> bool {
+    /// Whether a role and a product express the whole grant.
+    fn can_express(&self, grant: &Grant) -> bool {
         let role = value(grant);
-        let is_offered = self.built_in.iter().chain(&self.custom).any(|it| it.value == role);
+        let is_offered = self.built_in.iter().chain(&self.custom).any(|choice| choice.value == role);
         let is_product_here = match &grant.over {
-            Over::Account => true,
-            Over::Product(it) => self.products.iter().any(|(id, _)| id == it),
-            Over::Resources(_) => false,
+            GrantScope::Account => true,
+            GrantScope::Product(product) => self.products.iter().any(|(id, _)| id == product),
+            GrantScope::Resources(_) => false,
         };
         is_offered && is_product_here && grant.expires_at.is_none()
     }
 }
 
 fn listed_of(grant: &Grant) -> Vec<String> {
-    let Over::Resources(listed) = &grant.over else { return vec![] };
-    listed.iter().map(|it| it.id.to_string()).collect()
+    let GrantScope::Resources(listed) = &grant.over else { return vec![] };
+    listed.iter().map(|resource| resource.id.to_string()).collect()
 }
 
 fn value(grant: &Grant) -> String {
     match &grant.role {
-        Role::BuiltIn(it) => it.word().to_owned(),
+        Role::BuiltIn(role) => role.as_str().to_owned(),
         Role::Custom(id, _) => id.to_string(),
     }
 }
 
-fn line(grant: &Grant) -> Line {
+fn line(grant: &Grant) -> RoleLine {
     let product = grant.product().unwrap_or_default().to_owned();
-    Line { role: value(grant), product, error: String::new() }
+    RoleLine { role: value(grant), product, error: String::new() }
 }
 
-fn whole(it: &roles::Role) -> Grant {
-    let role = Role::Custom(it.id, it.name.clone());
-    Grant { id: None, role, over: Over::Account, allows: it.permissions, expires_at: None }
+fn whole_account(custom: &roles::Role) -> Grant {
+    let role = Role::Custom(custom.id, custom.name.clone());
+    Grant { id: None, role, over: GrantScope::Account, allows: custom.permissions, expires_at: None }
 }
 
-fn custom_choice(it: &roles::Role) -> Choice {
-    let says = if it.description.is_empty() {
-        let all: Vec<&str> = it.permissions.iter().map(Permission::says).collect();
+fn custom_choice(role: &roles::Role) -> RoleOption {
+    let description = if role.description.is_empty() {
+        let all: Vec<&str> = role.permissions.iter().map(Permission::description).collect();
         format!("{}.", all.join("; "))
     } else {
-        it.description.clone()
+        role.description.clone()
     };
-    Choice { value: it.id.to_string(), title: it.name.clone(), says }
+    RoleOption { value: role.id.to_string(), title: role.name.clone(), description }
 }
 
-/// What a form sends.
 #[derive(Clone, Debug, Default)]
-pub struct Typed {
-    /// `role`, as often as there are lines.
+pub struct RolePickerForm {
+    /// One for each line.
     pub role: Vec<String>,
-    /// `product`, likewise.
+    /// One for each line.
     pub product: Vec<String>,
-    /// `keep`: the ids of grants that stay.
+    /// The ids of grants that stay.
     pub keep: Vec<String>,
-    /// `listed_role`, as often as there are lists of resources.
+    /// One for each list of resources.
     pub listed_role: Vec<String>,
-    /// `listed`: what is ticked, as the list's number, a colon, the resource's id.
+    /// The ticked resources, each as `<index of the list>:<id of the resource>`.
     pub listed: Vec<String>,
-    /// Which of the lists was an empty one.
+    /// The index of the list that was empty.
     pub listed_new: String,
-    /// What resource is searched for.
     pub find: String,
 }
 
-impl Typed {
-    /// Whether there is anything in it.
+impl RolePickerForm {
     pub fn is_empty(&self) -> bool {
         self.role.is_empty() && self.listed_role.is_empty() && self.find.is_empty()
     }
-    /// All that is ticked.
+    /// The ticked resources of all lists.
     pub fn ticked(&self) -> Vec<Uuid> {
-        let id = |it: &String| it.split_once(':')?.1.parse().ok();
+        let id = |text: &String| text.split_once(':')?.1.parse().ok();
         self.listed.iter().filter_map(id).collect()
     }
     fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -362,66 +353,69 @@ impl Typed {
         self.role.iter().map(String::as_str).zip(products)
     }
     fn listed_at(&self, at: usize) -> impl Iterator<Item = &str> {
-        let of = move |it: &'_ &String| it.split_once(':').is_some_and(|(list, _)| list == at.to_string());
-        self.listed.iter().filter(of).filter_map(|it| Some(it.split_once(':')?.1))
+        let of =
+            move |tick: &'_ &String| tick.split_once(':').is_some_and(|(list, _)| list == at.to_string());
+        self.listed.iter().filter(of).filter_map(|tick| Some(tick.split_once(':')?.1))
     }
-    /// The grants that it says, for somebody who holds `held`. Faults are numbered by line and by list.
-    pub async fn grants(&self, scope: &mut Scope, held: &[Grant]) -> Result<Vec<Grant>> {
-        let stays = |it: &&Grant| it.id.is_some_and(|id| self.keep.contains(&id.to_string()));
-        let kept: Vec<Grant> = held.iter().filter(stays).cloned().collect();
+    /// The chosen grants, for a member who holds `held`. Errors are numbered by line and by list.
+    pub async fn grants(&self, scope: &mut Scope<Access>, held: &[Grant]) -> Result<Vec<Grant>> {
+        let is_kept = |grant: &&Grant| grant.id.is_some_and(|id| self.keep.contains(&id.to_string()));
+        let kept: Vec<Grant> = held.iter().filter(is_kept).cloned().collect();
         if kept.len() < self.keep.len() {
             let detail = "The roles were changed by somebody else in the meantime. Look again, then save.";
             return Err(Error::conflict("changed_meanwhile", detail));
         }
         let filled = self.lines().enumerate().filter(|(_, (role, _))| !role.is_empty());
-        let (mut places, mut wishes): (Vec<String>, Vec<Wanted>) =
-            filled.map(|(at, it)| (format!("grants/{at}"), wanted(it))).unzip();
+        let (mut positions, mut requests): (Vec<String>, Vec<GrantRequest>) =
+            filled.map(|(at, line)| (format!("grants/{at}"), grant_request(line))).unzip();
         for (at, role) in self.listed_role.iter().enumerate() {
-            if let Some(wish) = self.list(at, role)? {
-                places.push(format!("lists/{at}"));
-                wishes.push(wish);
+            if let Some(request) = self.list(at, role)? {
+                positions.push(format!("lists/{at}"));
+                requests.push(request);
             }
         }
-        if wishes.is_empty() && !kept.is_empty() {
+        if requests.is_empty() && !kept.is_empty() {
             return Ok(kept);
         }
-        let mut grants = grants::parse(scope, &wishes).await.map_err(|it| by_place(it, &places))?;
+        let mut grants =
+            grants::parse(scope, &requests).await.map_err(|error| by_form_position(error, &positions))?;
         grants.extend(kept);
         Ok(grants)
     }
-    fn list(&self, at: usize, role: &str) -> Result<Option<Wanted>> {
-        let fault = |code, detail: &str| Err(Error::invalid(format!("lists/{at}/resources"), code, detail));
+    fn list(&self, at: usize, role: &str) -> Result<Option<GrantRequest>> {
+        let error = |code, detail: &str| Err(Error::invalid(format!("lists/{at}/resources"), code, detail));
         let Ok(resources) = self.listed_at(at).map(str::parse).collect::<Result<Vec<Uuid>, _>>() else {
-            return fault("unknown_resource", "At least one of these resources is not in this account.");
+            return error("unknown_resource", "At least one of these resources is not in this account.");
         };
         if !role.is_empty() {
-            let scope = Some(WantedScope::Resources { resources });
-            return Ok(Some(Wanted { role: role.to_owned(), scope, expires_at: None }));
+            let scope = Some(GrantScopeRequest::Resources { resources });
+            return Ok(Some(GrantRequest { role: role.to_owned(), scope, expires_at: None }));
         }
-        // A list that was held, and has no role any more, goes with its ticks.
+        // A list that was held before loses its grant when its role is cleared, ticks or not.
         if !resources.is_empty() && self.listed_new == at.to_string() {
-            return fault("required", "Choose the role that is held over what is ticked, or untick it.");
+            return error("required", "Choose the role that is held over what is ticked, or untick it.");
         }
         Ok(None)
     }
 }
 
-fn wanted((role, product): (&str, &str)) -> Wanted {
-    let over = |product: &str| WantedScope::Product { product: product.to_owned() };
+fn grant_request((role, product): (&str, &str)) -> GrantRequest {
+    let over = |product: &str| GrantScopeRequest::Product { product: product.to_owned() };
     let scope = (!product.is_empty()).then(|| over(product));
-    Wanted { role: role.to_owned(), scope, expires_at: None }
+    GrantRequest { role: role.to_owned(), scope, expires_at: None }
 }
 
-/// What is empty is not parsed, and yet has its place in the form.
-fn by_place(error: Error, places: &[String]) -> Error {
-    let Error::Invalid(mut faults) = error else { return error };
-    for fault in &mut faults {
-        let Some((at, field)) = fault.field.strip_prefix("grants/").and_then(|it| it.split_once('/')) else {
+/// Empty lines are not parsed, so the positions of errors are those among the filled lines: this maps them to the form's.
+fn by_form_position(error: Error, positions: &[String]) -> Error {
+    let Error::Validation(mut errors) = error else { return error };
+    for error in &mut errors {
+        let Some((at, field)) = error.field.strip_prefix("grants/").and_then(|rest| rest.split_once('/'))
+        else {
             continue;
         };
-        if let Some(place) = at.parse().ok().and_then(|at: usize| places.get(at)) {
-            fault.field = format!("{place}/{field}");
+        if let Some(position) = at.parse().ok().and_then(|at: usize| positions.get(at)) {
+            error.field = format!("{position}/{field}");
         }
     }
-    Error::Invalid(faults)
+    Error::Validation(errors)
 }

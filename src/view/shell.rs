@@ -1,23 +1,20 @@
-//! The frame around every page: who is signed in, where they are and where they can go. It reads no database.
+//! The frame around every page: the user, the current account and the navigation. It reads no database.
 use askama::Template;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// What every page has, signed in or not.
+/// The parts of a page that do not depend on the user.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
-    /// Of the page alone; the product's name is added.
+    /// Without the product's name.
     pub title: String,
-    /// From the cookie.
     pub theme: Theme,
-    /// What was just done, if anything.
     pub toast: Option<Toast>,
-    /// Mails are kept in the database instead of sent, and a banner says so.
+    /// Mails are kept in the database instead of sent; a banner says so.
     pub mailbox: bool,
 }
 
 impl Frame {
-    /// A frame with a title and nothing else.
     pub fn titled(title: impl Into<String>) -> Self {
         Frame { title: title.into(), ..Frame::default() }
     }
@@ -26,17 +23,15 @@ impl Frame {
 /// The colours that the viewer chose, kept in the cookie `theme`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Theme {
-    /// Always light.
     Light,
-    /// Always dark.
     Dark,
-    /// As the device says.
+    /// The preference of the device.
     #[default]
     System,
 }
 
 impl Theme {
-    /// Anything unknown is the system's theme.
+    /// Falls back to the system's theme.
     pub fn from_cookie(value: &str) -> Self {
         match value {
             "light" => Theme::Light,
@@ -45,8 +40,8 @@ impl Theme {
         }
     }
 
-    /// The word in the cookie, in the form and on the page's root.
-    pub fn word(self) -> &'static str {
+    /// The value in the cookie, in the form and in `data-theme`.
+    pub fn as_str(self) -> &'static str {
         match self {
             Theme::Light => "light",
             Theme::Dark => "dark",
@@ -55,21 +50,18 @@ impl Theme {
     }
 }
 
-/// One sentence about what was just done, shown once.
+/// A message about what was just done, shown once.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Toast {
-    /// The sentence, as text.
     pub text: String,
-    /// It did not work: the toast is red and stays.
+    /// A failure: the toast is red and stays.
     pub bad: bool,
-    /// A way back, if there is one.
     pub undo: Option<Undo>,
 }
 
-/// A button in a toast that takes back what was done.
+/// A button in a toast that reverts what was done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undo {
-    /// Its word, as a rule "Undo".
     pub label: String,
     /// Where its form is posted.
     pub action: String,
@@ -78,128 +70,107 @@ pub struct Undo {
 /// The frame of a signed-in page.
 #[derive(Clone, Debug, Default)]
 pub struct Shell {
-    /// Who is signed in.
-    pub user: Person,
-    /// The account that the page belongs to; none on the user's own pages and on the operator's.
-    pub here: Option<Place>,
+    pub user: ShellUser,
+    /// The account that the page belongs to; `None` on the user's own pages and on the operator's.
+    pub current: Option<SwitcherAccount>,
     /// The page is the operator's.
     pub installation: bool,
-    /// The account that every user has.
-    pub personal: Place,
-    /// Each with those of its teams that the user is in.
-    pub organizations: Vec<(Place, Vec<Place>)>,
+    pub personal: SwitcherAccount,
+    /// Each with the user's teams in it.
+    pub organizations: Vec<(SwitcherAccount, Vec<SwitcherAccount>)>,
     /// Teams of organizations that the user is not in.
-    pub teams_elsewhere: Vec<Place>,
-    /// The side bar: only what this user may open.
-    pub nav: Vec<Section>,
-    /// Where the palette searches people: only if the side bar offers the list of members.
+    pub teams_elsewhere: Vec<SwitcherAccount>,
+    /// The side bar: only pages that the user may open.
+    pub nav: Vec<NavSection>,
+    /// Where the palette searches members, if the user may list them.
     pub people: Option<String>,
-    /// What can be done in this account, for the palette.
-    pub actions: Vec<Item>,
-    /// How many wait for this user's answer.
+    /// Actions in this account, for the palette.
+    pub actions: Vec<NavItem>,
+    /// The number of invitations that wait for the user's answer.
     pub invitations: i64,
-    /// The user runs the installation.
+    /// The user operates the installation.
     pub operator: bool,
-    /// Here, or in some account of theirs.
     pub may_create_team: bool,
-    /// They own fewer than the limit.
     pub may_create_organization: bool,
 }
 
 impl Shell {
-    /// Everywhere else, for the palette.
-    fn elsewhere(&self) -> impl Iterator<Item = &Place> {
+    /// All accounts but the current one, for the palette.
+    fn elsewhere(&self) -> impl Iterator<Item = &SwitcherAccount> {
         let organizations = self.organizations.iter();
         let within =
             organizations.flat_map(|(organization, teams)| std::iter::once(organization).chain(teams));
         std::iter::once(&self.personal)
             .chain(within)
             .chain(&self.teams_elsewhere)
-            .filter(|place| !place.current)
+            .filter(|account| !account.current)
     }
 }
 
-/// The user who is signed in.
 #[derive(Clone, Debug, Default)]
-pub struct Person {
-    /// As they wrote it.
+pub struct ShellUser {
     pub name: String,
-    /// Their primary address.
     pub email: String,
 }
 
 /// An account in the switcher.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
-    /// Its part of the address.
+pub struct SwitcherAccount {
     pub slug: String,
-    /// As people call it.
     pub name: String,
-    /// The shape of its avatar.
-    pub kind: Kind,
+    pub shape: AvatarShape,
     /// Such as "Owner · Free · 48 members".
     pub note: String,
-    /// It is where the user is now.
     pub current: bool,
 }
 
-impl Place {
-    /// Its first page.
+impl SwitcherAccount {
     pub fn href(&self) -> String {
         format!("/a/{}/overview", self.slug)
     }
 }
 
-/// Shape has meaning: a person is a circle, an organization a filled tile, a team an outlined tile.
+/// A person is a circle, an organization a filled tile, a team an outlined tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// One person's own.
+pub enum AvatarShape {
     #[default]
     Personal,
-    /// Of several people.
     Organization,
-    /// Paid by another account.
     Team,
 }
 
-impl Kind {
-    /// The class of its avatar.
+impl AvatarShape {
     pub fn class(self) -> &'static str {
         match self {
-            Kind::Personal => "",
-            Kind::Organization => "org",
-            Kind::Team => "team",
+            AvatarShape::Personal => "",
+            AvatarShape::Organization => "org",
+            AvatarShape::Team => "team",
         }
     }
 }
 
 /// A titled group in the side bar.
 #[derive(Clone, Debug, Default)]
-pub struct Section {
-    /// Its heading.
+pub struct NavSection {
     pub title: &'static str,
-    /// Its links.
-    pub items: Vec<Item>,
+    pub items: Vec<NavItem>,
 }
 
 /// A link in the side bar or in the palette.
 #[derive(Clone, Debug, Default)]
-pub struct Item {
-    /// What it is called.
+pub struct NavItem {
     pub label: &'static str,
-    /// A glyph of `static/icons.svg`.
+    /// An id of `static/icons.svg`.
     pub icon: &'static str,
-    /// Where it leads.
     pub href: String,
-    /// The page shown belongs to it.
+    /// The shown page belongs to it.
     pub current: bool,
-    /// How many there are, if worth saying.
     pub count: Option<i64>,
 }
 
 /// One or two letters that stand for a name: of its first and last word, or the first two of a single word.
 pub fn initials(name: &str) -> String {
-    // Most names need no look at how their letters are put together.
+    // ASCII needs no normalization.
     if name.is_ascii() {
         return ascii_initials(name);
     }
@@ -235,8 +206,8 @@ pub fn tint(id: &str) -> u8 {
 
 /// A whole signed-in page.
 pub fn page(frame: &Frame, shell: &Shell, body: &str) -> String {
-    let mut text = String::with_capacity(body.len() + ROOM / 2);
-    Layout { frame, shell, body }.render_into(&mut text).expect(PLAIN);
+    let mut text = String::with_capacity(body.len() + PAGE_CAPACITY / 2);
+    Layout { frame, shell, body }.render_into(&mut text).expect(RENDERS);
     text
 }
 
@@ -251,17 +222,17 @@ pub fn plain(frame: &Frame, body: &str) -> String {
 }
 
 /// A whole page with one card on it, for one question to somebody who may be signed in.
-pub fn solo(frame: &Frame, user: Option<&Person>, body: &str) -> String {
+pub fn solo(frame: &Frame, user: Option<&ShellUser>, body: &str) -> String {
     draw(&Solo { frame, user, body })
 }
 
-const PLAIN: &str = "templates of the frame hold plain values, which always render";
-/// A page is written into so much room at once, rather than into a little that is doubled again and again.
-pub const ROOM: usize = 48 << 10;
+const RENDERS: &str = "templates of the frame hold plain values, which always render";
+/// The initial capacity for a page, which saves growing the buffer.
+pub const PAGE_CAPACITY: usize = 48 << 10;
 
 pub(super) fn draw(template: &impl Template) -> String {
-    let mut text = String::with_capacity(ROOM);
-    template.render_into(&mut text).expect(PLAIN);
+    let mut text = String::with_capacity(PAGE_CAPACITY);
+    template.render_into(&mut text).expect(RENDERS);
     text
 }
 
@@ -296,7 +267,7 @@ struct Plain<'a> {
 #[template(path = "shell/solo.html")]
 struct Solo<'a> {
     frame: &'a Frame,
-    user: Option<&'a Person>,
+    user: Option<&'a ShellUser>,
     body: &'a str,
 }
 

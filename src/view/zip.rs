@@ -1,4 +1,4 @@
-//! ZIP files (APPNOTE 6.3), whose entries are stored as they are: what goes into them here is small, or compressed already.
+//! ZIP files (APPNOTE 6.3) with uncompressed entries: what goes into them here is small, or compressed already.
 use crate::{
     error::{Error, Result},
     model::time::Time,
@@ -12,41 +12,39 @@ const UTF8: u16 = 1 << 11;
 /// Neither compressed nor encrypted.
 const STORED: u16 = 0;
 
-/// A ZIP file in the making.
 #[derive(Default)]
 pub struct Zip {
-    /// The entries, each behind a head of its own.
+    /// The entries, each behind its local file header.
     body: Vec<u8>,
-    /// Where they are: what programs read first, at the end of the file.
+    /// The central directory: written behind the entries.
     directory: Vec<u8>,
     count: usize,
 }
 
 impl Zip {
-    /// Adds a file, last changed at `at`.
-    pub fn add(&mut self, name: &str, at: Time, content: &[u8]) -> Result<()> {
+    pub fn add(&mut self, name: &str, modified: Time, content: &[u8]) -> Result<()> {
         let offset = size(self.body.len())?;
         let (length, name_length) = (size(content.len())?, short(name.len())?);
-        let (time, date) = stamp(at);
-        let mut facts = vec![];
-        for it in [VERSION, UTF8, STORED, time, date] {
-            facts.extend(it.to_le_bytes());
+        let (time, date) = dos_time(modified);
+        let mut header = vec![];
+        for number in [VERSION, UTF8, STORED, time, date] {
+            header.extend(number.to_le_bytes());
         }
-        for it in [crc32fast::hash(content), length, length] {
-            facts.extend(it.to_le_bytes());
+        for number in [crc32fast::hash(content), length, length] {
+            header.extend(number.to_le_bytes());
         }
-        facts.extend(name_length.to_le_bytes());
+        header.extend(name_length.to_le_bytes());
         // No extra fields.
-        facts.extend([0; 2]);
+        header.extend([0; 2]);
 
         self.body.extend(b"PK\x03\x04");
-        self.body.extend(&facts);
+        self.body.extend(&header);
         self.body.extend(name.as_bytes());
         self.body.extend(content);
 
         self.directory.extend(b"PK\x01\x02");
         self.directory.extend(VERSION.to_le_bytes());
-        self.directory.extend(&facts);
+        self.directory.extend(&header);
         // No comment, the first disk, no attributes.
         self.directory.extend([0; 10]);
         self.directory.extend(offset.to_le_bytes());
@@ -54,7 +52,6 @@ impl Zip {
         self.count += 1;
         Ok(())
     }
-    /// The whole file.
     pub fn finish(self) -> Result<Vec<u8>> {
         let Zip { mut body, directory, count } = self;
         let (offset, length, count) = (size(body.len())?, size(directory.len())?, short(count)?);
@@ -62,11 +59,11 @@ impl Zip {
         body.extend(b"PK\x05\x06");
         // One disk.
         body.extend([0; 4]);
-        for it in [count, count] {
-            body.extend(it.to_le_bytes());
+        for number in [count, count] {
+            body.extend(number.to_le_bytes());
         }
-        for it in [length, offset] {
-            body.extend(it.to_le_bytes());
+        for number in [length, offset] {
+            body.extend(number.to_le_bytes());
         }
         // No comment.
         body.extend([0; 2]);
@@ -74,19 +71,19 @@ impl Zip {
     }
 }
 
-fn size(it: usize) -> Result<u32> {
-    u32::try_from(it).map_err(|_| Error::Internal("a ZIP file of more than 4 GiB".into()))
+fn size(number: usize) -> Result<u32> {
+    u32::try_from(number).map_err(|_| Error::Internal("a ZIP file of more than 4 GiB".into()))
 }
 
-fn short(it: usize) -> Result<u16> {
-    u16::try_from(it).map_err(|_| Error::Internal("a ZIP file of more than 65,535 entries".into()))
+fn short(number: usize) -> Result<u16> {
+    u16::try_from(number).map_err(|_| Error::Internal("a ZIP file of more than 65,535 entries".into()))
 }
 
-/// Time and date as MS-DOS kept them, by two seconds from 1980 on; ours are UTC.
-fn stamp(at: Time) -> (u16, u16) {
+/// Time and date in the format of MS-DOS: steps of two seconds, from 1980 on. Ours are in UTC.
+fn dos_time(at: Time) -> (u16, u16) {
     let at = Timestamp::from_microsecond(at.0).unwrap_or_default().to_zoned(TimeZone::UTC);
-    let part = |it: i16| u16::try_from(it).unwrap_or(0);
-    let part8 = |it: i8| part(i16::from(it));
+    let part = |number: i16| u16::try_from(number).unwrap_or(0);
+    let part8 = |number: i8| part(i16::from(number));
     let years = part(at.year() - 1980).min(127);
     let date = years << 9 | part8(at.month()) << 5 | part8(at.day());
     let time = part8(at.hour()) << 11 | part8(at.minute()) << 5 | (part8(at.second()) / 2);
@@ -99,12 +96,12 @@ mod tests {
 
     /// As Python's `zipfile` writes the same files, and marks their names as UTF-8.
     #[test]
-    fn it_is_as_other_programs_write_it() {
+    fn files_are_as_other_programs_write_them() {
         let at = Time::parse("2026-11-01T12:34:56Z").expect("an instant");
         let mut zip = Zip::default();
         zip.add("a.csv", at, b"1,2\r\n").expect("room");
         zip.add("ü.txt", at, b"").expect("room");
-        let hex: String = zip.finish().expect("a file").iter().map(|it| format!("{it:02x}")).collect();
+        let hex: String = zip.finish().expect("a file").iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, GOLDEN);
     }
     const GOLDEN: &str = "504b03041400000800005c64615d00d013c2050000000500000005000000612e637376312c320d0a504b030414000008\
@@ -115,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_day_out_of_range_is_the_nearest_one_it_can_say() {
-        let of = |text| stamp(Time::parse(text).expect("an instant"));
+        let of = |text| dos_time(Time::parse(text).expect("an instant"));
         assert_eq!(of("1980-01-01T00:00:00Z"), (0, 0x21));
         assert_eq!(of("2026-11-01T12:34:56Z"), (0x645c, 0x5d61));
         assert_eq!(of("1970-01-01T00:00:00Z").1 >> 9, 0);

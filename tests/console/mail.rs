@@ -1,16 +1,17 @@
-//! Letters by real SMTP: delivered once, tried again, given up, erased; no slow recipient delays another.
-use crate::harness::{House, each};
+//! The outbox over real SMTP: delivered once, retried with backoff, given up, erased; a slow recipient
+//! delays nobody else.
+use crate::harness::{TestApp, on_each_db, scaled};
 use guildhall::{
-    letters::{self, Link, Site},
-    mail::Postman,
+    clients::smtp::SmtpMailer,
+    emails::{self, Link, Site},
+    jobs::Worker,
     model::{
+        access::Access,
         account::LoginType,
-        entry::Entry,
         text::Name,
         time::{DAY, HOUR, MINUTE},
     },
-    store::{Change, Client, accounts, entry::Credential, grants, invitations, keys},
-    worker::Worker,
+    store::{Change, Client, access::Credential, accounts, grants, invitations, keys},
 };
 use serde_json::Value;
 use std::{
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The mail server of `servers/smtp.py`, which keeps what it takes in a directory.
+/// The mail server of `servers/smtp.py`: it stores each email as a JSON file.
 pub struct Server {
     dir: tempfile::TempDir,
     child: Child,
@@ -42,26 +43,30 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut word = |name: &str| lines.next().unwrap().strip_prefix(name).unwrap().to_owned();
-        let (port, ca) = (word("PORT="), word("CA="));
+        let mut value = |name: &str| lines.next().unwrap().strip_prefix(name).unwrap().to_owned();
+        let (port, ca) = (value("PORT="), value("CA="));
         Server { dir, child, port, ca }
     }
-    /// Its address, as the program takes it.
+    /// The value of the SMTP setting for this server.
     pub fn url(&self) -> String {
         format!("smtp://guildhall:a%20secret@localhost:{}?tls=required&ca={}", self.port, self.ca)
     }
-    fn postman(&self) -> Postman {
-        Postman::new(&self.url(), "Guildhall <no-reply@acme.test>").unwrap()
+    fn postman(&self) -> SmtpMailer {
+        SmtpMailer::new(&self.url(), "Guildhall <no-reply@acme.test>").unwrap()
     }
-    fn taken(&self) -> Vec<Value> {
-        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|it| it.unwrap().path());
-        let mut files: Vec<_> = files.filter(|it| it.extension().is_some_and(|it| it == "json")).collect();
+    fn delivered(&self) -> Vec<Value> {
+        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
         files.sort();
-        files.iter().map(|it| serde_json::from_str(&std::fs::read_to_string(it).unwrap()).unwrap()).collect()
+        files
+            .iter()
+            .map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+            .collect()
     }
-    /// To whom it was, oldest first.
-    pub fn to(&self) -> Vec<String> {
-        self.taken().iter().map(|it| it["to"][0].as_str().unwrap().to_owned()).collect()
+    /// The recipients, oldest first.
+    pub fn recipients(&self) -> Vec<String> {
+        self.delivered().iter().map(|email| email["to"][0].as_str().unwrap().to_owned()).collect()
     }
 }
 impl Drop for Server {
@@ -71,190 +76,190 @@ impl Drop for Server {
     }
 }
 
-fn worker(house: &House, server: &Server) -> Worker {
-    Worker::new(house.db.clone(), house.kit.clone(), Some(server.postman()))
+fn worker(app: &TestApp, server: &Server) -> Worker {
+    Worker::new(app.db.clone(), app.kit.clone(), Some(server.postman()))
 }
 
-async fn write(house: &House, to: &str) {
+async fn write(app: &TestApp, to: &str) {
     let site = Site { host: "here", base_url: "http://here" };
-    let letter =
-        letters::reset_password(&site, to, &Link { url: "http://here/reset-password/t", until: "noon" });
-    house.host(async |change| change.post(&letter).await.unwrap()).await;
+    let email =
+        emails::reset_password(&site, to, &Link { url: "http://here/reset-password/t", until: "noon" });
+    app.as_system(async |change| change.post(&email).await.unwrap()).await;
 }
 
-/// Ada invites an address to Acme; answers a way to look at what became of it.
-async fn invite(house: &House, to: &str) {
-    let ada = house.user("Ada Byron", "ada@acme.test").await;
-    let slug = house.organization(&ada, "Acme").await;
-    let membership = house.membership(&slug, &ada).await;
+/// Ada invites an address to Acme.
+async fn invite(app: &TestApp, to: &str) {
+    let ada = app.user("Ada Byron", "ada@acme.test").await;
+    let slug = app.organization(&ada, "Acme").await;
+    let membership = app.membership(&slug, &ada).await;
     let name = Name::parse("Test").unwrap();
-    let secret = house
-        .host(async |change| {
+    let secret = app
+        .as_system(async |change| {
             let account = accounts::by_slug(change, &slug).await.unwrap().unwrap().id;
             keys::create_for(change, account, membership, ada.id, &name, None).await.unwrap().1
         })
         .await;
-    let by = Credential::key(&secret);
+    let credential = Credential::key(&secret);
     let mut change =
-        Change::<Entry>::begin(&house.db, &by, &slug, &house.kit, &Client::default()).await.unwrap();
-    let wanted = grants::Wanted { role: "member".into(), scope: None, expires_at: None };
-    let grants = grants::parse(&mut change, &[wanted]).await.unwrap();
-    let made = invitations::invite(&mut change, &[to.into()], &grants, LoginType::Any).await.unwrap();
-    assert_eq!(made.rejected, []);
+        Change::<Access>::begin(&app.db, &credential, &slug, &app.kit, &Client::default()).await.unwrap();
+    let grant = grants::GrantRequest { role: "member".into(), scope: None, expires_at: None };
+    let grants = grants::parse(&mut change, &[grant]).await.unwrap();
+    let outcome = invitations::invite(&mut change, &[to.into()], &grants, LoginType::Any).await.unwrap();
+    assert_eq!(outcome.rejected, []);
     change.commit().await.unwrap();
 }
 
-async fn told(house: &House) -> (String, Option<String>) {
-    let mut conn = house.db.read().await.unwrap();
-    conn.query("select delivery, delivery_detail from invitations").one().await.unwrap()
+async fn invitation_delivery(app: &TestApp) -> (String, Option<String>) {
+    let mut conn = app.db.read().await.unwrap();
+    conn.query("select delivery, delivery_detail from invitations").fetch_one().await.unwrap()
 }
 
-const WAITING: &str = "select count(*) from mails where sent_at is null and failed_at is null";
+const WAITING: &str = "select count(*) from outbox where kind = 'mail' and next_at is not null";
 const BODIES: &str = "select count(*) from mails where body is not null";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_arrives_once_encrypted_and_its_body_is_erased() {
-    each(async |house| {
+async fn an_email_is_delivered_once_over_tls_and_its_body_is_erased() {
+    on_each_db(async |app| {
         let server = Server::start();
-        invite(house, "bob@acme.test").await;
-        assert_eq!(told(house).await.0, "queued");
-        let worker = worker(house, &server);
-        worker.tick().await.unwrap();
-        worker.tick().await.unwrap();
-        let taken = server.taken();
-        assert_eq!(taken.len(), 1);
-        assert_eq!((&taken[0]["encrypted"], &taken[0]["user"]), (&true.into(), &"guildhall".into()));
-        assert!(taken[0]["text"].as_str().unwrap().contains("/invitations/"));
-        assert_eq!(told(house).await, ("sent".into(), None));
-        assert_eq!(house.count(BODIES).await, 0);
+        invite(app, "bob@acme.test").await;
+        assert_eq!(invitation_delivery(app).await.0, "queued");
+        let worker = worker(app, &server);
+        worker.run_once().await.unwrap();
+        worker.run_once().await.unwrap();
+        let emails = server.delivered();
+        assert_eq!(emails.len(), 1);
+        assert_eq!((&emails[0]["encrypted"], &emails[0]["user"]), (&true.into(), &"guildhall".into()));
+        assert!(emails[0]["text"].as_str().unwrap().contains("/invitations/"));
+        assert_eq!(invitation_delivery(app).await, ("sent".into(), None));
+        assert_eq!(app.count(BODIES).await, 0);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_puts_us_off_is_asked_less_and_less_often() {
-    each(async |house| {
+async fn a_temporary_error_is_retried_with_backoff() {
+    on_each_db(async |app| {
         let server = Server::start();
-        invite(house, "busy-451@acme.test").await;
-        let worker = worker(house, &server);
-        let tries = "select attempts from mails where subject is not null";
+        invite(app, "busy-451@acme.test").await;
+        let worker = worker(app, &server);
+        let attempts = "select attempts from outbox where kind = 'mail'";
         for (n, wait) in (1..).zip([MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR]) {
-            worker.tick().await.unwrap();
-            assert_eq!(house.count(tries).await, n);
-            house.later(wait.saturating_sub(Duration::from_secs(20)));
-            worker.tick().await.unwrap();
-            assert_eq!(house.count(tries).await, n, "tried again before {wait:?}");
-            house.later(Duration::from_secs(30));
+            worker.run_once().await.unwrap();
+            assert_eq!(app.count(attempts).await, n);
+            app.advance(wait.saturating_sub(Duration::from_secs(20)));
+            worker.run_once().await.unwrap();
+            assert_eq!(app.count(attempts).await, n, "tried again before {wait:?}");
+            app.advance(Duration::from_secs(30));
         }
-        let (delivery, words) = told(house).await;
-        assert_eq!((delivery.as_str(), words.unwrap().contains("451 4.3.0")), ("queued", true));
-        // After a day nobody waits for it any more.
-        house.later(DAY);
-        worker.tick().await.unwrap();
-        assert_eq!(told(house).await.0, "failed");
-        assert_eq!((house.count(WAITING).await, house.count(BODIES).await), (0, 0));
+        let (delivery, detail) = invitation_delivery(app).await;
+        assert_eq!((delivery.as_str(), detail.unwrap().contains("451 4.3.0")), ("queued", true));
+        // After a day it is given up.
+        app.advance(DAY);
+        worker.run_once().await.unwrap();
+        assert_eq!(invitation_delivery(app).await.0, "failed");
+        assert_eq!((app.count(WAITING).await, app.count(BODIES).await), (0, 0));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_told_on_the_invitation_in_the_servers_words() {
-    each(async |house| {
+async fn a_rejected_email_shows_the_servers_message_on_the_invitation() {
+    on_each_db(async |app| {
         let server = Server::start();
-        invite(house, "gone-550@acme.test").await;
-        worker(house, &server).tick().await.unwrap();
-        let (delivery, words) = told(house).await;
+        invite(app, "gone-550@acme.test").await;
+        worker(app, &server).run_once().await.unwrap();
+        let (delivery, detail) = invitation_delivery(app).await;
         assert_eq!(delivery, "failed");
-        assert!(words.unwrap().contains("550 5.1.1 no such mailbox here"));
-        assert_eq!((house.count(WAITING).await, house.count(BODIES).await), (0, 0));
+        assert!(detail.unwrap().contains("550 5.1.1 no such mailbox here"));
+        assert_eq!((app.count(WAITING).await, app.count(BODIES).await), (0, 0));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_connection_and_a_passing_fault_are_tried_again() {
-    each(async |house| {
+async fn dropped_connections_and_transient_failures_are_retried() {
+    on_each_db(async |app| {
         let server = Server::start();
-        write(house, "drop@acme.test").await;
-        write(house, "flaky@acme.test").await;
-        let worker = worker(house, &server);
-        worker.tick().await.unwrap();
-        assert_eq!((server.to().len(), house.count(WAITING).await), (0, 2));
-        house.later(2 * MINUTE);
-        worker.tick().await.unwrap();
-        assert_eq!((server.to(), house.count(WAITING).await), (vec!["flaky@acme.test".into()], 1));
+        write(app, "drop@acme.test").await;
+        write(app, "flaky@acme.test").await;
+        let worker = worker(app, &server);
+        worker.run_once().await.unwrap();
+        assert_eq!((server.recipients().len(), app.count(WAITING).await), (0, 2));
+        app.advance(2 * MINUTE);
+        worker.run_once().await.unwrap();
+        assert_eq!((server.recipients(), app.count(WAITING).await), (vec!["flaky@acme.test".into()], 1));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_recipient_delays_nobody() {
-    each(async |house| {
+async fn a_slow_recipient_delays_no_other_email() {
+    on_each_db(async |app| {
         let server = Server::start();
         for to in ["slow+1@acme.test", "slow+2@acme.test", "a@acme.test", "b@acme.test", "c@acme.test"] {
-            write(house, to).await;
+            write(app, to).await;
         }
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let running = tokio::spawn(worker(house, &server).run(async { drop(stopped.await) }));
-        let began = Instant::now();
-        while server.to().len() < 3 {
-            assert!(began.elapsed() < Duration::from_secs(4), "{:?}", server.to());
+        let running = tokio::spawn(worker(app, &server).run(async { drop(stopped.await) }));
+        let started = Instant::now();
+        while server.recipients().len() < 3 {
+            assert!(started.elapsed() < scaled(Duration::from_secs(4)), "{:?}", server.recipients());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(server.to().iter().all(|it| !it.starts_with("slow")));
-        // Told to stop, it finishes what is on its way.
+        assert!(server.recipients().iter().all(|recipient| !recipient.starts_with("slow")));
+        // On shutdown the worker finishes the deliveries in progress.
         stop.send(()).unwrap();
         running.await.unwrap();
-        assert_eq!((server.to().len(), house.count(WAITING).await), (5, 0));
+        assert_eq!((server.recipients().len(), app.count(WAITING).await), (5, 0));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_down_gets_the_letters_later() {
-    each(async |house| {
-        let gone = Server::start();
-        let nobody = worker(house, &gone);
-        drop(gone);
-        write(house, "bob@acme.test").await;
-        nobody.tick().await.unwrap();
-        assert_eq!(house.count(WAITING).await, 1);
+async fn emails_are_delivered_once_the_server_is_back() {
+    on_each_db(async |app| {
+        let stopped = Server::start();
+        let early_worker = worker(app, &stopped);
+        drop(stopped);
+        write(app, "bob@acme.test").await;
+        early_worker.run_once().await.unwrap();
+        assert_eq!(app.count(WAITING).await, 1);
         let server = Server::start();
-        house.later(2 * MINUTE);
-        worker(house, &server).tick().await.unwrap();
-        assert_eq!((server.to(), house.count(WAITING).await), (vec!["bob@acme.test".into()], 0));
+        app.advance(2 * MINUTE);
+        worker(app, &server).run_once().await.unwrap();
+        assert_eq!((server.recipients(), app.count(WAITING).await), (vec!["bob@acme.test".into()], 0));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_deliver_each_letter_once() {
-    each(async |house| {
+async fn two_workers_deliver_each_email_once() {
+    on_each_db(async |app| {
         let server = Server::start();
         for n in 0..20 {
-            write(house, &format!("p{n}@acme.test")).await;
+            write(app, &format!("p{n}@acme.test")).await;
         }
-        let (one, two) = (worker(house, &server), worker(house, &server));
-        let (a, b) = tokio::join!(one.tick(), two.tick());
+        let (first, second) = (worker(app, &server), worker(app, &server));
+        let (a, b) = tokio::join!(first.tick(), second.tick());
         a.and(b).unwrap();
-        let mut to = server.to();
-        to.sort();
-        to.dedup();
-        assert_eq!((server.taken().len(), to.len()), (20, 20));
+        let mut recipients = server.recipients();
+        recipients.sort();
+        recipients.dedup();
+        assert_eq!((server.delivered().len(), recipients.len()), (20, 20));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_server_the_mailbox_keeps_letters_for_a_day() {
-    each(async |house| {
-        write(house, "bob@acme.test").await;
-        let worker = Worker::new(house.db.clone(), house.kit.clone(), None);
-        worker.tick().await.unwrap();
-        assert_eq!((house.count(WAITING).await, house.count(BODIES).await), (0, 1));
-        house.later(DAY + MINUTE);
-        worker.tick().await.unwrap();
-        assert_eq!(house.count(BODIES).await, 0);
+async fn without_a_mail_server_the_mailbox_keeps_emails_for_a_day() {
+    on_each_db(async |app| {
+        write(app, "bob@acme.test").await;
+        let worker = Worker::new(app.db.clone(), app.kit.clone(), None);
+        worker.run_once().await.unwrap();
+        assert_eq!((app.count(WAITING).await, app.count(BODIES).await), (0, 1));
+        app.advance(DAY + MINUTE);
+        worker.run_once().await.unwrap();
+        assert_eq!(app.count(BODIES).await, 0);
     })
     .await;
 }

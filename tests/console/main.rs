@@ -1,48 +1,53 @@
-//! The one test binary: it tells stories of people, through the real router, on both engines.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+//! The single test binary. Most tests are user journeys through the real router, run on SQLite and on Postgres.
+#![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test and names its line")]
 
+mod access_explanation;
+mod access_requests;
 mod api;
 mod audit;
-mod auth;
+mod authorization;
 mod billing;
 mod browser {
     mod driver;
-    mod factors;
+    mod journey;
     pub mod pages;
     mod sso;
-    mod story;
+    mod two_factor;
 }
 mod commands;
-mod departure;
+mod csrf;
 mod docs;
-mod factors;
-mod faults;
-mod floors;
-mod garbage;
-mod gates;
+mod fault_injection;
 mod gateway;
 mod harness;
+mod hostile_input;
+mod idempotency;
 mod invariants;
 mod invitations;
 mod invoices;
+mod jobs;
 mod keys;
+mod layering;
 mod mail;
 mod me;
+mod member_removal;
 mod members;
 mod operator;
 mod overview;
 mod payments;
 mod permissions;
-mod requests;
+mod query_count;
+mod rate_limit;
 mod resources;
 mod roles;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod social_login;
 mod sso;
-mod statements;
 mod teams;
 mod transfer;
+mod two_factor;
+mod upgrade;
 mod usage;
 mod verify;
-mod why;

@@ -1,232 +1,275 @@
-//! Payments by card, against a real server that speaks Stripe: once, whatever is sent again, late, or in another order.
-mod server;
+//! Card payments against a server that speaks the Stripe API: an invoice is charged once, whatever is
+//! repeated, late or out of order.
+mod stripe_server;
 
 use crate::{
-    harness::{House, each, each_paid_by, machine::Machine},
+    harness::{TestApp, on_each_db, on_each_db_with_payments, process::Machine, scaled},
     invoices::{begin, close},
 };
 use axum::{body::Body, http::Method};
 use guildhall::{
+    jobs::Worker,
     model::time::MINUTE,
-    store::{Change, Host, payments},
-    worker::Worker,
+    store::{Change, System, payments},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
-use server::Server;
 use std::time::Duration;
+use stripe_server::Server;
 
-const SIGNS: &str = "whsec_test";
+const WEBHOOK_SECRET: &str = "whsec_test";
 
-fn worker(house: &House) -> Worker {
-    Worker::new(house.db.clone(), house.kit.clone(), None).paid_by(house.app.till().clone())
+fn worker(app: &TestApp) -> Worker {
+    Worker::new(app.db.clone(), app.kit.clone(), None).paid_by(app.state.payment_provider().clone())
 }
 
-/// Works until something is so.
-async fn work_until(house: &House, what: &str, is_so: impl AsyncFn() -> bool) {
+/// Runs the worker until the condition holds.
+async fn work_until(app: &TestApp, what: &str, is_done: impl AsyncFn() -> bool) {
     for _ in 0..100 {
-        worker(house).tick().await.unwrap();
-        if is_so().await {
+        worker(app).run_once().await.unwrap();
+        if is_done().await {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(scaled(Duration::from_millis(100))).await;
     }
-    panic!("not in time: {what}");
+    panic!("timed out waiting until {what}");
 }
 
-fn signed(at: i64, body: &str) -> String {
-    let mut key = Hmac::<sha2::Sha256>::new_from_slice(SIGNS.as_bytes()).unwrap();
-    key.update(format!("{at}.{body}").as_bytes());
-    let hex: String = key.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
-    format!("t={at},v1={hex}")
+fn signed(time: i64, body: &str) -> String {
+    let mut key = Hmac::<sha2::Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
+    key.update(format!("{time}.{body}").as_bytes());
+    let hex: String = key.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={time},v1={hex}")
 }
 
-async fn card(house: &House, server: &Server, ada: &crate::harness::Person, number: &str) {
-    let page = ada.post("/a/acme/billing/card", &[]).await.is(200).says("Enter the card");
-    let at = page.body.find(&format!("{}/checkout/", server.url)).unwrap();
-    let url: String = page.body[at..].chars().take_while(|it| *it != '"').collect();
+async fn card(app: &TestApp, server: &Server, ada: &crate::harness::TestUser, number: &str) {
+    let page =
+        ada.post("/a/acme/billing/card", &[]).await.assert_status(200).assert_contains("Enter the card");
+    let url = page.attr_of(&format!("a[href^='{}/checkout/']", server.url), "href");
     server.post(&url, &[("card", number)]).await;
-    house.later(6 * MINUTE);
+    app.advance(6 * MINUTE);
     let digits = number[12..].to_owned();
-    work_until(house, "the card is known", async || {
-        ada.get("/a/acme/billing").await.is(200).text().contains(&format!("•••• {digits}"))
+    work_until(app, "the card is known", async || {
+        ada.get("/a/acme/billing").await.assert_status(200).text().contains(&format!("•••• {digits}"))
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invoice_is_paid_by_card_once() {
+async fn an_invoice_is_charged_once() {
     let server = Server::start();
-    each_paid_by(
+    on_each_db_with_payments(
         || server.till(),
-        async |house| {
-            let hook = house.url("/webhooks/stripe");
+        async |app| {
+            let webhook = app.url("/webhooks/stripe");
             server
-                .post(&format!("{}/_config/webhooks/us", server.url), &[("url", &hook), ("secret", SIGNS)])
+                .post(
+                    &format!("{}/_config/webhooks/us", server.url),
+                    &[("url", &webhook), ("secret", WEBHOOK_SECRET)],
+                )
                 .await;
-            let (ada, month) = begin(house).await;
-            // What Stripe sends bears the time of the machine: ours is that of the story, so it is told by a poll.
-            let key = house.key("acme", &ada).await;
-            let first = key.get("/api/v1/accounts/acme/invoices").await.is(200).json()["items"][0].clone();
+            let (ada, month) = begin(app).await;
+            // Webhooks carry the time of the machine, but the test moves the clock: the payment is found by
+            // polling.
+            let key = app.api_key("acme", &ada).await;
+            let first =
+                key.get("/api/v1/accounts/acme/invoices").await.assert_status(200).json()["items"][0].clone();
             let number = first["number"].as_str().unwrap().to_owned();
             let pay = format!("/a/acme/invoices/{number}/pay");
-            ada.post(&pay, &[]).await.is(409).says("There is no card yet");
-            ada.post("/a/acme/billing/card", &[]).await.is(200);
-            card(house, &server, &ada, "4242424242424242").await;
+            ada.post(&pay, &[]).await.assert_status(409).assert_contains("There is no card yet");
+            ada.post("/a/acme/billing/card", &[]).await.assert_status(200);
+            card(app, &server, &ada, "4242424242424242").await;
 
-            // Asked twice at once, charged once.
+            // Two concurrent requests charge once.
             let before = server.seen().await.len();
             let (a, b) = tokio::join!(ada.post(&pay, &[]), ada.post(&pay, &[]));
             let mut statuses = [a.status, b.status];
             statuses.sort_unstable();
             assert_eq!(statuses, [303, 409]);
-            work_until(house, "it is paid", async || {
-                house.count("select count(*) from invoices where status = 'paid'").await == 1
+            work_until(app, "the invoice is paid", async || {
+                app.count("select count(*) from invoices where status = 'paid'").await == 1
             })
             .await;
-            ada.post(&pay, &[]).await.is(409).says("paid already");
-            worker(house).tick().await.unwrap();
+            ada.post(&pay, &[]).await.assert_status(409).assert_contains("paid already");
+            worker(app).run_once().await.unwrap();
             assert_eq!(server.seen().await.len() - before, 1);
-            let it = key.get(&format!("/api/v1/accounts/acme/invoices/{number}")).await.is(200).json();
-            assert_eq!(it["status"], "paid");
+            let invoice =
+                key.get(&format!("/api/v1/accounts/acme/invoices/{number}")).await.assert_status(200).json();
+            assert_eq!(invoice["status"], "paid");
             key.call(Method::POST, &format!("/api/v1/accounts/acme/invoices/{number}/pay"), &json!({}))
                 .await
-                .is(409);
+                .assert_status(409);
 
-            // The next one is charged on the day it is made; a card that is declined is told.
-            house.until(month.next().first().start().plus(MINUTE));
-            close(house, month).await;
-            work_until(house, "both are paid", async || {
-                house.count("select count(*) from invoices where status = 'paid'").await == 2
+            // The next invoice is charged when it is issued; a declined card sends an email.
+            app.advance_to(month.next().first().start().plus(MINUTE));
+            close(app, month).await;
+            work_until(app, "both are paid", async || {
+                app.count("select count(*) from invoices where status = 'paid'").await == 2
             })
             .await;
-            let ada = house.again(&ada).await;
-            ada.post("/a/acme/billing/card", &[]).await.is(200);
-            card(house, &server, &ada, "4000000000000341").await;
-            house.until(month.next().next().first().start().plus(MINUTE));
-            close(house, month.next()).await;
+            let ada = app.second_browser(&ada).await;
+            ada.post("/a/acme/billing/card", &[]).await.assert_status(200);
+            card(app, &server, &ada, "4000000000000341").await;
+            app.advance_to(month.next().next().first().start().plus(MINUTE));
+            close(app, month.next()).await;
             let failed = "select count(*) from charges where state = 'failed'";
-            work_until(house, "it failed", async || house.count(failed).await == 1).await;
-            let ada = house.again(&ada).await;
-            let letter =
-                house.letters("ada@acme.test").await.into_iter().find(|it| it.0.subject.contains("failed"));
-            let at = letter.expect("a letter").link("/a/acme/invoices/");
-            ada.get(&at).await.is(200).says("The card was not charged").says("Open");
-            // And can be tried again.
-            ada.post(&format!("{at}/pay"), &[]).await.is(303);
-            work_until(house, "it failed again", async || house.count(failed).await == 2).await;
+            work_until(app, "the charge failed", async || app.count(failed).await == 1).await;
+            let ada = app.second_browser(&ada).await;
+            let email = app
+                .emails("ada@acme.test")
+                .await
+                .into_iter()
+                .find(|email| email.0.subject.contains("failed"));
+            let path = email.expect("an email").link("/a/acme/invoices/");
+            ada.get(&path)
+                .await
+                .assert_status(200)
+                .assert_contains("The card was not charged")
+                .assert_contains("Open");
+            // The charge can be retried.
+            ada.post(&format!("{path}/pay"), &[]).await.assert_status(303);
+            work_until(app, "the charge failed again", async || app.count(failed).await == 2).await;
         },
     )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_signed_is_heard_and_it_is_only_a_hint() {
+async fn webhooks_must_be_signed_and_are_only_hints() {
     let server = Server::start();
-    each_paid_by(|| server.till(), async |house| {
-        let stripe = house.visitor();
-        let now = house.kit.now().0 / 1_000_000;
-        let body = json!({ "type": "payment_intent.succeeded", "data": { "object": { "id": "pi_forged", "status": "succeeded" } } });
-        let body = body.to_string();
-        let send = async |signature: String, body: String| {
-            let fields = [("stripe-signature", signature.as_str()), ("content-type", "application/json")];
-            stripe.send(Method::POST, "/webhooks/stripe", &fields, Body::from(body)).await
-        };
-        send(signed(now, &body), body.clone()).await.is(204);
-        send(signed(now, &body), body.clone()).await.is(204);
-        for bad in [String::new(), "t=1,v1=00".into(), signed(now - 1000, &body), signed(now, "other")] {
-            let said = send(bad, body.clone()).await.is(400);
-            assert_eq!(said.field("content-type"), "application/problem+json");
-        }
-        // It said “paid” of a payment that is not: the provider itself is asked.
-        let (ada, _) = begin(house).await;
-        ada.post("/a/acme/billing/card", &[]).await.is(200);
-        house.tamper("update cards set method = 'pm_card_visa', look_at = null").await;
-        let number = "select count(*) from invoices where status = 'open'";
-        assert_eq!(house.count(number).await, 1);
-        let open: (String,) = house.db.read().await.unwrap().query("select number from invoices").one().await.unwrap();
-        ada.post(&format!("/a/acme/invoices/{}/pay", open.0), &[]).await.is(303);
-        house.tamper("update charges set state = 'processing', reference = 'pi_forged', next_at = null").await;
-        let now = house.kit.now().0 / 1_000_000;
-        send(signed(now, &body), body.clone()).await.is(204);
-        worker(house).tick().await.unwrap();
-        assert_eq!(house.count(number).await, 1, "nobody paid");
-        let waits = "select count(*) from charges where state = 'processing' and next_at is not null";
-        assert_eq!(house.count(waits).await, 1);
-    })
+    on_each_db_with_payments(
+        || server.till(),
+        async |app| {
+            let stripe = app.visitor();
+            let now = app.kit.now().0 / 1_000_000;
+            let body = json!({
+                "type": "payment_intent.succeeded",
+                "data": { "object": { "id": "pi_forged", "status": "succeeded" } },
+            });
+            let body = body.to_string();
+            let send = async |signature: String, body: String| {
+                let fields = [("stripe-signature", signature.as_str()), ("content-type", "application/json")];
+                stripe.send(Method::POST, "/webhooks/stripe", &fields, Body::from(body)).await
+            };
+            send(signed(now, &body), body.clone()).await.assert_status(204);
+            send(signed(now, &body), body.clone()).await.assert_status(204);
+            for signature in
+                [String::new(), "t=1,v1=00".into(), signed(now - 1000, &body), signed(now, "other")]
+            {
+                let response = send(signature, body.clone()).await.assert_status(400);
+                assert_eq!(response.header("content-type"), "application/problem+json");
+            }
+            // The webhook claims “paid” for a payment that is not: the provider is asked.
+            let (ada, _) = begin(app).await;
+            ada.post("/a/acme/billing/card", &[]).await.assert_status(200);
+            app.raw_sql("update cards set method = 'pm_card_visa'").await;
+            let open_invoices = "select count(*) from invoices where status = 'open'";
+            assert_eq!(app.count(open_invoices).await, 1);
+            let open: (String,) =
+                app.db.read().await.unwrap().query("select number from invoices").fetch_one().await.unwrap();
+            ada.post(&format!("/a/acme/invoices/{}/pay", open.0), &[]).await.assert_status(303);
+            app.raw_sql("update charges set state = 'processing', reference = 'pi_forged'").await;
+            app.raw_sql("update outbox set next_at = null where kind = 'charge'").await;
+            let now = app.kit.now().0 / 1_000_000;
+            send(signed(now, &body), body.clone()).await.assert_status(204);
+            worker(app).run_once().await.unwrap();
+            assert_eq!(app.count(open_invoices).await, 1, "the invoice is still unpaid");
+            let scheduled = "select count(*) from outbox o join charges c on c.id = o.subject_id \
+                where c.state = 'processing' and o.next_at is not null";
+            assert_eq!(app.count(scheduled).await, 1);
+        },
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_late_or_again_changes_nothing() {
-    each(async |house| {
-        let (ada, month) = begin(house).await;
-        house.until(month.next().first().start().plus(MINUTE));
-        close(house, month).await;
-        let ada = house.again(&ada).await;
-        let account = crate::invoices::account_id(house, "acme").await;
-        ada.get("/a/acme/billing").await.is(200);
-        let mut conn = house.db.begin().await.unwrap();
+async fn late_and_repeated_payment_reports_change_nothing() {
+    on_each_db(async |app| {
+        let (ada, month) = begin(app).await;
+        app.advance_to(month.next().first().start().plus(MINUTE));
+        close(app, month).await;
+        let ada = app.second_browser(&ada).await;
+        let account = crate::invoices::account_id(app, "acme").await;
+        ada.get("/a/acme/billing").await.assert_status(200);
+        let mut conn = app.db.begin().await.unwrap();
         let sql = "insert into cards (account_id, customer, method) values ($1, 'cus_1', 'pm_1')";
-        conn.query(sql).bind(account.parse::<uuid::Uuid>().unwrap()).run().await.unwrap();
+        conn.query(sql).bind(account.parse::<uuid::Uuid>().unwrap()).execute().await.unwrap();
         conn.commit().await.unwrap();
-        let number: (String,) = house
+        let number: (String,) = app
             .db
             .read()
             .await
             .unwrap()
             .query("select number from invoices order by id desc limit 1")
-            .one()
+            .fetch_one()
             .await
             .unwrap();
-        ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.is(303);
-        let due = house
-            .host(async |change: &mut Change<Host>| payments::take(change, 8).await.unwrap())
+        ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.assert_status(303);
+        let due = app
+            .as_system(async |change: &mut Change<System>| payments::take(change, 8).await.unwrap())
             .await
             .remove(0);
         assert!(
-            house.host(async |change| payments::take(change, 8).await.unwrap()).await.is_empty(),
+            app.as_system(async |change| payments::take(change, 8).await.unwrap()).await.is_empty(),
             "taken once"
         );
-        let note = async |reference: &str, said: payments::Said| {
-            house
-                .host(async |change| payments::note(change, &due, Some(reference), &said).await.unwrap())
-                .await;
+        let report = async |reference: &str, outcome: payments::Said| {
+            app.as_system(async |change| {
+                payments::note(change, &due, Some(reference), &outcome).await.unwrap()
+            })
+            .await;
         };
-        note("pi_1", payments::Said::Processing).await;
-        note("pi_1", payments::Said::Succeeded).await;
-        note("pi_1", payments::Said::Succeeded).await;
-        note("pi_1", payments::Said::Failed("late".into())).await;
-        note("pi_1", payments::Said::Processing).await;
+        report("pi_1", payments::Said::Processing).await;
+        report("pi_1", payments::Said::Succeeded).await;
+        report("pi_1", payments::Said::Succeeded).await;
+        report("pi_1", payments::Said::Failed("late".into())).await;
+        report("pi_1", payments::Said::Processing).await;
         let state: (String,) =
-            house.db.read().await.unwrap().query("select state from charges").one().await.unwrap();
+            app.db.read().await.unwrap().query("select state from charges").fetch_one().await.unwrap();
         assert_eq!(state.0, "succeeded");
         let paid = "select count(*) from audit_events where action = 'invoice.paid'";
-        assert_eq!(house.count(paid).await, 1);
-        ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.is(409);
+        assert_eq!(app.count(paid).await, 1);
+        ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.assert_status(409);
     })
     .await;
 }
 
 #[test]
-fn check_says_whether_stripe_takes_our_key() {
-    let (server, it) = (Server::start(), Machine::lite());
+fn the_check_command_reports_whether_stripe_accepts_our_key() {
+    let (server, machine) = (Server::start(), Machine::sqlite());
     let key = ("GUILDHALL_STRIPE_SECRET_KEY", "sk_test_1");
-    let hook = ("GUILDHALL_STRIPE_WEBHOOK_SECRET", SIGNS);
-    assert!(it.run(&["check"]).out.contains("ok     payments: by hand"));
-    let whole = it.run_with(&[key, hook, ("GUILDHALL_STRIPE_URL", &server.url)], &["check"], "");
-    assert_eq!(whole.code, 0, "{}{}", whole.out, whole.err);
-    assert!(whole.out.contains(&format!("ok     payments: {} takes our key", server.url)), "{}", whole.out);
-    assert!(whole.out.contains("/webhooks/stripe"), "{}", whole.out);
-    let away = it.run_with(&[key, hook, ("GUILDHALL_STRIPE_URL", "http://127.0.0.1:1")], &["check"], "");
-    assert_eq!(away.code, 1);
+    let webhook_secret = ("GUILDHALL_STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET);
+    assert!(machine.run(&["check"]).out.contains("ok     payments: by hand"));
+    let complete =
+        machine.run_with(&[key, webhook_secret, ("GUILDHALL_STRIPE_URL", &server.url)], &["check"], "");
+    assert_eq!(complete.code, 0, "{}{}", complete.out, complete.err);
     assert!(
-        away.out.contains("WRONG  payments: http://127.0.0.1:1: Stripe cannot be reached"),
+        complete.out.contains(&format!("ok     payments: {} accepts our key", server.url)),
         "{}",
-        away.out
+        complete.out
     );
-    let half = it.run_with(&[key], &["check"], "");
-    assert!(half.code != 0 && half.err.contains("GUILDHALL_STRIPE_WEBHOOK_SECRET"), "{}", half.err);
-    let half = it.run_with(&[hook], &["check"], "");
-    assert!(half.code != 0 && half.err.contains("GUILDHALL_STRIPE_SECRET_KEY"), "{}", half.err);
+    assert!(complete.out.contains("/webhooks/stripe"), "{}", complete.out);
+    let unreachable = machine.run_with(
+        &[key, webhook_secret, ("GUILDHALL_STRIPE_URL", "http://127.0.0.1:1")],
+        &["check"],
+        "",
+    );
+    assert_eq!(unreachable.code, 1);
+    assert!(
+        unreachable.out.contains("WRONG  payments: http://127.0.0.1:1: Stripe cannot be reached"),
+        "{}",
+        unreachable.out
+    );
+    let incomplete = machine.run_with(&[key], &["check"], "");
+    assert!(
+        incomplete.code != 0 && incomplete.err.contains("GUILDHALL_STRIPE_WEBHOOK_SECRET"),
+        "{}",
+        incomplete.err
+    );
+    let incomplete = machine.run_with(&[webhook_secret], &["check"], "");
+    assert!(
+        incomplete.code != 0 && incomplete.err.contains("GUILDHALL_STRIPE_SECRET_KEY"),
+        "{}",
+        incomplete.err
+    );
 }

@@ -1,6 +1,6 @@
-//! The table of the documentation, written down here once more, word by word: every built-in role, every permission, every
-//! place, asked of `can`, of the calls and of the pages.
-use crate::harness::{House, Person, Program, each};
+//! The table of roles in the documentation, repeated here on purpose: every built-in role and every
+//! permission, checked against `can`, the API and the pages.
+use crate::harness::{ApiClient, TestApp, TestUser, on_each_db};
 use axum::http::Method;
 use guildhall::model::permission::Permission;
 use serde_json::{Value, json};
@@ -38,9 +38,10 @@ const TABLE: &str = "
     resources.run    xxx.x.xxx
     analytics.view   xx...xxxx";
 
-/// What somebody holds; the column of the table; whether it reaches, in this order: what is of the product video, of the
-/// product image, listed, not listed, somebody else's private one, another account's.
-const CAST: &[(&str, usize, &str)] = &[
+/// A role; its column in the table; whether it reaches these resources, in order: one of the product video,
+/// one of the product image, a listed one, one not listed, somebody else's private one, and one of another
+/// account.
+const ROLES: &[(&str, usize, &str)] = &[
     ("owner", 0, "xxxxx."),
     ("admin", 1, "xxxxx."),
     ("member", 2, "xxxx.."),
@@ -57,9 +58,9 @@ const CAST: &[(&str, usize, &str)] = &[
     ("product-admin-all", 8, "xxxx.."),
 ];
 
-fn table(permission: &str, column: usize) -> bool {
-    let words: Vec<&str> = TABLE.split_whitespace().collect();
-    let row = words.chunks(2).find(|it| it[0] == permission).expect("a row for each permission");
+fn role_has(permission: &str, column: usize) -> bool {
+    let cells: Vec<&str> = TABLE.split_whitespace().collect();
+    let row = cells.chunks(2).find(|row| row[0] == permission).expect("a row for each permission");
     row[1].as_bytes()[column] == b'x'
 }
 
@@ -67,100 +68,113 @@ fn is_of_resources(permission: &str) -> bool {
     permission.starts_with("resources.") || permission == "analytics.view"
 }
 
-/// Somebody who holds one role, and where things are.
+/// A member who holds one role, and the resources to try.
 #[derive(Clone)]
-struct Actor {
+struct RoleHolder {
     role: &'static str,
     column: usize,
     reach: &'static str,
-    person: Person,
-    key: Program,
-    /// In the order of `CAST`.
-    places: Vec<String>,
+    person: TestUser,
+    key: ApiClient,
+    /// In the order of the last column of `ROLES`.
+    resources: Vec<String>,
 }
 
-impl Actor {
+impl RoleHolder {
     fn holds(&self, permission: &str) -> bool {
-        table(permission, self.column)
+        role_has(permission, self.column)
     }
-    fn reaches(&self, place: usize) -> bool {
-        self.reach.as_bytes()[place] == b'x'
+    fn reaches(&self, n: usize) -> bool {
+        self.reach.as_bytes()[n] == b'x'
     }
-    fn may(&self, permission: &str, place: usize) -> bool {
-        self.holds(permission) && self.reaches(place)
+    fn may(&self, permission: &str, n: usize) -> bool {
+        self.holds(permission) && self.reaches(n)
     }
-    /// Not held is 403; held and not to be seen is 404; seen and not done is 403.
-    fn status(&self, permission: &str, place: usize) -> u16 {
-        match (self.holds(permission), self.may("resources.view", place)) {
+    /// 403 without the permission, 404 for a resource that the member cannot see.
+    fn status(&self, permission: &str, n: usize) -> u16 {
+        match (self.holds(permission), self.may("resources.view", n)) {
             (false, _) => 403,
             (true, false) => 404,
             (true, true) => 200,
         }
     }
 
-    async fn asks_can(&self) {
+    async fn check_can(&self) {
         for permission in Permission::ALL {
             let permission = permission.key();
-            let said = self.key.get(&format!("{API}/can?permission={permission}")).await.is(200).json();
-            assert_eq!(said["allowed"], self.holds(permission), "{}: {permission}", self.role);
-            for (place, id) in self.places.iter().enumerate() {
-                let said = self.key.get(&format!("{API}/can?permission={permission}&resource={id}")).await;
-                if place == 5 {
-                    assert_eq!(said.is(422).json()["errors"][0]["code"], "unknown_resource");
+            let response =
+                self.key.get(&format!("{API}/can?permission={permission}")).await.assert_status(200).json();
+            assert_eq!(response["allowed"], self.holds(permission), "{}: {permission}", self.role);
+            for (n, id) in self.resources.iter().enumerate() {
+                let response =
+                    self.key.get(&format!("{API}/can?permission={permission}&resource={id}")).await;
+                if n == 5 {
+                    assert_eq!(response.assert_status(422).json()["errors"][0]["code"], "unknown_resource");
                     continue;
                 }
-                let it = said.is(200).json();
+                let answer = response.assert_status(200).json();
                 let may = match is_of_resources(permission) {
-                    true => self.may(permission, place),
+                    true => self.may(permission, n),
                     false => self.holds(permission),
                 };
-                assert_eq!(it["allowed"], may, "{}: {permission} at place {place}: {it}", self.role);
-                assert_eq!((it["because"].is_null(), it["missing"].is_null()), (!may, may), "{it}");
+                assert_eq!(answer["allowed"], may, "{}: {permission} at resource {n}: {answer}", self.role);
+                assert_eq!(
+                    (answer["because"].is_null(), answer["missing"].is_null()),
+                    (!may, may),
+                    "{answer}"
+                );
             }
         }
     }
 
-    async fn opens_resources(&self) {
-        for (place, id) in self.places.iter().enumerate() {
+    async fn check_resources(&self) {
+        for (n, id) in self.resources.iter().enumerate() {
             let calls = [("view", ""), ("update", "/edit"), ("delete", "/delete"), ("delete", "/move")];
-            for (word, page) in calls {
+            for (action, page) in calls {
                 let (permission, path) =
-                    (format!("resources.{word}"), format!("/a/acme/resources/{id}{page}"));
-                let said = self.person.get(&path).await;
-                let wanted = self.status(&permission, place);
-                assert_eq!(said.status, wanted, "{}: {permission} of place {place}, as a page", self.role);
-                if wanted == 403 {
-                    said.says(&permission);
+                    (format!("resources.{action}"), format!("/a/acme/resources/{id}{page}"));
+                let response = self.person.get(&path).await;
+                let expected = self.status(&permission, n);
+                assert_eq!(
+                    response.status, expected,
+                    "{}: {permission} of resource {n}, as a page",
+                    self.role
+                );
+                if expected == 403 {
+                    response.assert_contains(&permission);
                 }
             }
             let path = format!("{API}/resources/{id}");
-            // A version that it never had: allowed, and not done.
+            // A version that never existed: 412 if allowed, and nothing changes.
             let old = [("content-type", "application/json"), ("if-match", "\"0\"")];
-            for (word, method) in
+            for (action, method) in
                 [("view", Method::GET), ("update", Method::PATCH), ("delete", Method::DELETE)]
             {
-                let permission = format!("resources.{word}");
+                let permission = format!("resources.{action}");
                 let body = (method == Method::PATCH).then(|| "{}".to_owned());
-                let said = self.key.send(method.clone(), &path, &old, body).await;
-                let wanted = match self.status(&permission, place) {
-                    200 if word != "view" => 412,
+                let response = self.key.send(method.clone(), &path, &old, body).await;
+                let expected = match self.status(&permission, n) {
+                    200 if action != "view" => 412,
                     other => other,
                 };
-                assert_eq!(said.status, wanted, "{}: {method} of place {place}", self.role);
-                if wanted == 403 {
-                    assert_eq!(said.json()["permission"], permission);
+                assert_eq!(response.status, expected, "{}: {method} of resource {n}", self.role);
+                if expected == 403 {
+                    assert_eq!(response.json()["permission"], permission);
                 }
             }
         }
-        for (product, place) in [("video", 0), ("image", 1)] {
-            let body = json!({ "product": product, "kind": "s3_integration", "name": "New", "external_id": format!("{}-{product}", self.role) });
-            let made = self.key.call(Method::POST, &format!("{API}/resources"), &body).await;
-            let wanted = if self.may("resources.create", place) { 201 } else { 403 };
-            assert_eq!(made.status, wanted, "{}: create in {product}", self.role);
+        for (product, n) in [("video", 0), ("image", 1)] {
+            let body = json!({
+                "product": product, "kind": "s3_integration", "name": "New",
+                "external_id": format!("{}-{product}", self.role),
+            });
+            let response = self.key.call(Method::POST, &format!("{API}/resources"), &body).await;
+            let expected = if self.may("resources.create", n) { 201 } else { 403 };
+            assert_eq!(response.status, expected, "{}: create in {product}", self.role);
         }
     }
 
-    async fn opens_the_account(&self) {
+    async fn check_account(&self) {
         let nil = uuid::Uuid::nil();
         let pages = [
             ("account.view", "overview".to_owned()),
@@ -177,18 +191,18 @@ impl Actor {
             ("resources.create", "resources/new".to_owned()),
         ];
         for (permission, page) in pages {
-            let said = self.person.get(&format!("/a/acme/{page}")).await;
+            let response = self.person.get(&format!("/a/acme/{page}")).await;
             assert_eq!(
-                said.status == 403,
+                response.status == 403,
                 !self.holds(permission),
                 "{}: {page} says {}",
                 self.role,
-                said.status
+                response.status
             );
-            if said.status == 403 {
-                let said = said.says(permission).says("Why?");
-                // Ownership is handed over, and not to be asked for.
-                assert_eq!(said.text().contains("Ask for it"), permission != "account.transfer");
+            if response.status == 403 {
+                let response = response.assert_contains(permission).assert_contains("Why?");
+                // Ownership cannot be requested.
+                assert_eq!(response.text().contains("Ask for it"), permission != "account.transfer");
             }
         }
         let calls = [
@@ -203,113 +217,127 @@ impl Actor {
             ("audit.view", Method::GET, "/audit".to_owned()),
         ];
         for (permission, method, path) in calls {
-            let said = self.key.call(method.clone(), &format!("{API}{path}"), &json!({})).await;
+            let response = self.key.call(method.clone(), &format!("{API}{path}"), &json!({})).await;
             assert_eq!(
-                said.status == 403,
+                response.status == 403,
                 !self.holds(permission),
                 "{}: {method} {path} says {}",
                 self.role,
-                said.status
+                response.status
             );
-            if said.status == 403 {
-                assert_eq!(said.json()["permission"], permission);
+            if response.status == 403 {
+                assert_eq!(response.json()["permission"], permission);
             }
         }
         let team = [("parent", "acme"), ("name", "")];
-        let said = self.person.post("/new/team", &team).await.status;
-        assert_eq!(said, 422, "no name, and nothing is opened");
-        // Another account: it does not exist for them.
-        self.key.get("/api/v1/accounts/other").await.is(404);
-        self.key.get("/api/v1/accounts/other/can?permission=account.view").await.is(404);
-        self.person.get("/a/other/overview").await.is(404);
-        self.person.get(&format!("/a/other/resources/{}", self.places[5])).await.is(404);
+        let response = self.person.post("/new/team", &team).await.status;
+        assert_eq!(response, 422, "no name, and nothing is opened");
+        // Another account is not found.
+        self.key.get("/api/v1/accounts/other").await.assert_status(404);
+        self.key.get("/api/v1/accounts/other/can?permission=account.view").await.assert_status(404);
+        self.person.get("/a/other/overview").await.assert_status(404);
+        self.person.get(&format!("/a/other/resources/{}", self.resources[5])).await.assert_status(404);
     }
 }
 
-async fn register(key: &Program, slug: &str, what: [&str; 3], visibility: &str) -> String {
-    let [product, kind, name] = what;
-    let body = json!({ "product": product, "kind": kind, "name": name, "external_id": name, "visibility": visibility });
-    let made = key.call(Method::POST, &format!("/api/v1/accounts/{slug}/resources"), &body).await.is(201);
-    made.json()["id"].as_str().unwrap().to_owned()
+async fn register(key: &ApiClient, slug: &str, resource: [&str; 3], visibility: &str) -> String {
+    let [product, kind, name] = resource;
+    let body = json!({
+        "product": product, "kind": kind, "name": name, "external_id": name, "visibility": visibility,
+    });
+    let response =
+        key.call(Method::POST, &format!("/api/v1/accounts/{slug}/resources"), &body).await.assert_status(201);
+    response.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn cast(house: &House) -> Vec<Actor> {
-    let ada = house.user("Ada", "owner@acme.test").await;
-    house.organization(&ada, "Acme").await;
-    let admin = house.key("acme", &ada).await;
-    let eve = house.user("Eve", "eve@other.test").await;
-    house.organization(&eve, "Other").await;
-    let others = house.key("other", &eve).await;
-    // Who made the private one is none of the cast.
-    let zoe = house.user("Zoe", "zoe@acme.test").await;
-    house.join(&ada, "acme", &zoe, &["member"]).await;
-    let zoes = house.key("acme", &zoe).await;
-    let places = vec![
-        register(&admin, "acme", ["video", "index", "Own"], "shared").await,
-        register(&admin, "acme", ["image", "image_source", "Stills"], "shared").await,
-        register(&admin, "acme", ["video", "video_collection", "Listed"], "shared").await,
-        register(&admin, "acme", ["video", "video_collection", "Unlisted"], "shared").await,
-        register(&zoes, "acme", ["video", "video", "Secret"], "private").await,
-        register(&others, "other", ["video", "index", "Foreign"], "shared").await,
+async fn cast(app: &TestApp) -> Vec<RoleHolder> {
+    let ada = app.user("Ada", "owner@acme.test").await;
+    app.organization(&ada, "Acme").await;
+    let admin_key = app.api_key("acme", &ada).await;
+    let eve = app.user("Eve", "eve@other.test").await;
+    app.organization(&eve, "Other").await;
+    let eve_key = app.api_key("other", &eve).await;
+    // The creator of the private resource has none of the roles under test.
+    let zoe = app.user("Zoe", "zoe@acme.test").await;
+    app.add_member(&ada, "acme", &zoe, &["member"]).await;
+    let zoe_key = app.api_key("acme", &zoe).await;
+    let resources = vec![
+        register(&admin_key, "acme", ["video", "index", "Own"], "shared").await,
+        register(&admin_key, "acme", ["image", "image_source", "Stills"], "shared").await,
+        register(&admin_key, "acme", ["video", "video_collection", "Listed"], "shared").await,
+        register(&admin_key, "acme", ["video", "video_collection", "Unlisted"], "shared").await,
+        register(&zoe_key, "acme", ["video", "video", "Secret"], "private").await,
+        register(&eve_key, "other", ["video", "index", "Foreign"], "shared").await,
     ];
     let mut cast = vec![];
-    for (role, column, reach) in CAST {
+    for (role, column, reach) in ROLES {
         let (person, key) = if *role == "owner" {
-            (ada.clone(), admin.clone())
+            (ada.clone(), admin_key.clone())
         } else {
-            let it = house.user(role, &format!("{role}@acme.test")).await;
-            let seat = house.join(&ada, "acme", &it, &["member"]).await;
-            let listed = json!({ "type": "resources", "resources": [places[2]] });
+            let user = app.user(role, &format!("{role}@acme.test")).await;
+            let membership = app.add_member(&ada, "acme", &user, &["member"]).await;
+            let listed = json!({ "type": "resources", "resources": [resources[2]] });
             let grant = match *role {
                 "source-specific" => json!({ "role": role, "scope": listed }),
                 _ => json!({ "role": role }),
             };
             let body = json!({ "grants": [grant] });
-            let said =
-                admin.call(Method::PATCH, &format!("{API}/members/{seat}"), &body).await.is(200).json();
+            let response = admin_key
+                .call(Method::PATCH, &format!("{API}/members/{membership}"), &body)
+                .await
+                .assert_status(200)
+                .json();
             let label = if *role == "source-specific" { "video-source-specific" } else { *role };
-            assert_eq!(said["grants"][0]["label"], label);
-            let key = house.key("acme", &it).await;
-            (it, key)
+            assert_eq!(response["grants"][0]["label"], label);
+            let key = app.api_key("acme", &user).await;
+            (user, key)
         };
-        cast.push(Actor { role, column: *column, reach, person, key, places: places.clone() });
+        cast.push(RoleHolder { role, column: *column, reach, person, key, resources: resources.clone() });
     }
     cast
 }
 
 #[test]
-fn every_permission_has_its_row() {
+fn every_permission_has_a_row() {
     let rows: Vec<&str> = TABLE.split_whitespace().step_by(2).collect();
-    let all: Vec<&str> = Permission::ALL.iter().map(|it| it.key()).collect();
+    let all: Vec<&str> = Permission::ALL.iter().map(|permission| permission.key()).collect();
     assert_eq!(rows, all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_may_what_the_table_says_and_nothing_else() {
-    each(async |house| {
-        let cast = cast(house).await;
+async fn every_role_is_allowed_exactly_what_the_table_says() {
+    on_each_db(async |app| {
+        let cast = cast(app).await;
         let owner = cast[0].clone();
-        let mut all = JoinSet::new();
-        for it in cast {
-            all.spawn(async move {
-                it.asks_can().await;
-                it.opens_the_account().await;
-                it.opens_resources().await;
-                it
+        let mut tasks = JoinSet::new();
+        for holder in cast {
+            tasks.spawn(async move {
+                holder.check_can().await;
+                holder.check_account().await;
+                holder.check_resources().await;
+                holder
             });
         }
-        let cast = all.join_all().await;
-        assert_eq!(cast.len(), CAST.len());
+        let cast = tasks.join_all().await;
+        assert_eq!(cast.len(), ROLES.len());
 
-        // The policy of the account: admins do not delete it, the owner does.
-        owner.person.post("/a/acme/settings/policies", &[]).await.is(303);
-        for it in &cast {
-            let said = it.key.get(&format!("{API}/can?permission=account.delete")).await.is(200).json();
-            assert_eq!(said["allowed"], it.role == "owner", "{}", it.role);
-            assert_eq!(it.person.get("/a/acme/settings/delete").await.status == 403, it.role != "owner");
+        // With the policy of the account switched off, only the owner may delete it.
+        owner.person.post("/a/acme/settings/policies", &[]).await.assert_status(303);
+        for holder in &cast {
+            let response = holder
+                .key
+                .get(&format!("{API}/can?permission=account.delete"))
+                .await
+                .assert_status(200)
+                .json();
+            assert_eq!(response["allowed"], holder.role == "owner", "{}", holder.role);
+            assert_eq!(
+                holder.person.get("/a/acme/settings/delete").await.status == 403,
+                holder.role != "owner"
+            );
         }
-        let why: Value = owner.key.get(&format!("{API}/can?permission=account.delete")).await.json();
-        assert_eq!(why["granted_by"], json!(["owner"]));
+        let answer: Value = owner.key.get(&format!("{API}/can?permission=account.delete")).await.json();
+        assert_eq!(answer["granted_by"], json!(["owner"]));
     })
     .await;
 }

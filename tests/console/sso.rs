@@ -1,195 +1,236 @@
-//! Single sign-on with a real provider: who it lets in, what that opens, and every fault that it refuses.
+//! Single sign-on with a real provider: who can sign in, what that gives access to, and every fault that is refused.
+mod api;
 mod domains;
-mod enforce;
-mod faults;
-mod kept;
-mod programs;
+mod enforcement;
+mod provider_errors;
 mod settings;
+mod unlisted_grants;
 
-use crate::harness::{House, PASSWORD, Person, Provider, Said, each};
+use crate::harness::{PASSWORD, Provider, TestApp, TestResponse, TestUser, on_each_db};
 use serde_json::json;
 
-/// Acme with its provider, and its owner.
-pub async fn acme(house: &House, provider: &Provider) -> Person {
-    let ada = house.user("Ada Byron", "ada@acme.test").await;
-    house.organization(&ada, "Acme").await;
-    provider.connect(house, &ada, "acme", "acme.test").await;
+/// Creates Acme and connects its provider; answers the owner.
+pub async fn acme(app: &TestApp, provider: &Provider) -> TestUser {
+    let ada = app.user("Ada Byron", "ada@acme.test").await;
+    app.organization(&ada, "Acme").await;
+    provider.connect(app, &ada, "acme", "acme.test").await;
     ada
 }
 
 /// The break-glass codes that a page shows.
-pub fn codes(page: &Said) -> Vec<String> {
-    let all: Vec<String> = page
-        .body
-        .split("<code>")
-        .filter_map(|it| it.split("</code>").next())
-        .filter(|it| it.len() == 19)
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(all.len(), 8, "{}", page.body);
-    all
+pub fn codes(page: &TestResponse) -> Vec<String> {
+    let texts = page.select("code").into_iter().map(|element| element.text);
+    let codes: Vec<String> = texts.filter(|text| text.len() == 19).collect();
+    assert_eq!(codes.len(), 8, "{}", page.body);
+    codes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_new_becomes_a_member_and_sees_nothing_else() {
+async fn a_new_user_becomes_a_member_and_has_access_to_nothing_else() {
     let provider = Provider::start();
-    each(async |house| {
-        let ada = acme(house, &provider).await;
-        let cy = house.visitor();
-        provider.enter(&cy, "/sso/acme?next=/a/acme/keys", "cy@acme.test").await.is(303).to("/a/acme/keys");
-        cy.get("/a/acme/keys").await.is(200);
-        cy.get("/").await.is(303).to("/a/acme/overview");
-        ada.get("/a/acme/members").await.is(200).says("cy@acme.test");
-        // What a provider says opens its organization alone.
-        for path in ["/me", "/me/security", "/a/cy/overview", "/new/organization"] {
-            let said = cy.get(path).await.is(403).says("needs your own sign-in");
-            assert!(said.body.contains(&format!("/sign-in?own=1&#38;next={path}")), "{}", said.body);
-        }
-        cy.post("/me", &[("name", "Eve")]).await.is(403);
-        // Their own proof opens the rest, and what the provider said still holds.
-        let set = [("email", "cy@acme.test")];
-        house.visitor().post("/forgot-password", &set).await;
-        house.set_password("cy@acme.test", PASSWORD).await;
-        cy.get("/sign-in?own=1&next=/me/security").await.is(200).says("Password");
-        let own = [("email", "cy@acme.test"), ("password", PASSWORD), ("next", "/me/security")];
-        cy.post("/sign-in", &own).await.is(303).to("/me/security");
-        cy.get("/me/security").await.is(200);
-        cy.get("/a/acme/keys").await.is(200);
-        assert_eq!(house.count("select count(*) from sso_proofs").await, 1);
-        // The second time they are known.
-        let again = house.visitor();
-        provider.enter(&again, "/sso/acme", "cy@acme.test").await.is(303).to("/a/acme/overview");
-        assert_eq!(house.count("select count(*) from users").await, 2);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_existing_user_is_linked_once_they_signed_in_as_themselves() {
-    let provider = Provider::start();
-    each(async |house| {
-        let ada = acme(house, &provider).await;
-        let bob = house.user("Bob", "bob@acme.test").await;
-        house.join(&ada, "acme", &bob, &["developer"]).await;
-        let browser = house.visitor();
+    on_each_db(async |app| {
+        let ada = acme(app, &provider).await;
+        let cy = app.visitor();
         provider
-            .enter(&browser, "/sso/acme?next=/a/acme/resources", "bob@acme.test")
+            .sign_in_through(&cy, "/sso/acme?next=/a/acme/keys", "cy@acme.test")
             .await
-            .is(303)
-            .to("/sso/link");
-        browser.get("/a/acme/overview").await.is(303).to("/sign-in?next=/a/acme/overview");
-        browser.get("/sso/link").await.is(200).says("Is this you?").says("Sign in as yourself");
-        browser.post("/sso/link", &[]).await.is(303).to("/sign-in");
-        let own = [("email", "bob@acme.test"), ("password", PASSWORD), ("next", "/sso/link")];
-        browser.post("/sign-in", &own).await.is(303).to("/sso/link");
-        browser.get("/sso/link").await.is(200).says("You are signed in as bob@acme.test");
-        browser.post("/sso/link", &[]).await.is(303).to("/a/acme/resources");
-        assert!(house.letter("bob@acme.test").await.0.subject.contains("single sign-on"));
-        browser.get("/sso/link").await.is(404);
-        let page = browser.get("/me/security").await.is(200).says("Acme SSO").says("bob@acme.test · linked");
-        page.hides("Required by Acme");
-
-        let next_day = house.visitor();
-        provider.enter(&next_day, "/sso/acme", "bob@acme.test").await.is(303).to("/a/acme/overview");
-        next_day.get("/a/acme/resources").await.is(200);
-        assert_eq!(house.count("select count(*) from users").await, 2);
-
-        // Somebody else who is signed in here is not joined to it.
-        let eve = house.user("Eve", "eve@other.test").await;
-        house.user("Dan", "dan@acme.test").await;
-        provider.enter(&eve, "/sso/acme", "dan@acme.test").await.is(303).to("/sso/link");
-        eve.post("/sso/link", &[]).await.is(409).says("you are signed in as eve@other.test");
-        // The same address under another name of the provider's is another person.
-        provider.knows("impostor", json!({ "sub": "other", "email": "bob@acme.test" })).await;
-        let impostor = house.visitor();
-        provider.enter(&impostor, "/sso/acme", "impostor").await.is(303).to("/sso/link");
-        impostor.get("/a/acme/overview").await.is(303);
+            .assert_status(303)
+            .assert_redirect("/a/acme/keys");
+        cy.get("/a/acme/keys").await.assert_status(200);
+        cy.get("/").await.assert_status(303).assert_redirect("/a/acme/overview");
+        ada.get("/a/acme/members").await.assert_status(200).assert_contains("cy@acme.test");
+        // A sign-in through the provider gives access to its organization only.
+        for path in ["/me", "/me/security", "/a/cy/overview", "/new/organization"] {
+            let response = cy.get(path).await.assert_status(403).assert_contains("needs your own sign-in");
+            let link = format!("/sign-in?own=1&next={path}");
+            assert!(
+                response.select("a[href]").iter().any(|a| a.attr("href").contains(&link)),
+                "{}",
+                response.body
+            );
+        }
+        cy.post("/me", &[("name", "Eve")]).await.assert_status(403);
+        // Their own sign-in gives access to the rest, and the one through the provider still counts.
+        let set = [("email", "cy@acme.test")];
+        app.visitor().post("/forgot-password", &set).await;
+        app.set_password("cy@acme.test", PASSWORD).await;
+        cy.get("/sign-in?own=1&next=/me/security").await.assert_status(200).assert_contains("Password");
+        let own = [("email", "cy@acme.test"), ("password", PASSWORD), ("next", "/me/security")];
+        cy.post("/sign-in", &own).await.assert_status(303).assert_redirect("/me/security");
+        cy.get("/me/security").await.assert_status(200);
+        cy.get("/a/acme/keys").await.assert_status(200);
+        assert_eq!(app.count("select count(*) from sso_proofs").await, 1);
+        // The second time, the user exists.
+        let again = app.visitor();
+        provider
+            .sign_in_through(&again, "/sso/acme", "cy@acme.test")
+            .await
+            .assert_status(303)
+            .assert_redirect("/a/acme/overview");
+        assert_eq!(app.count("select count(*) from users").await, 2);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_give_roles_and_take_them() {
+async fn an_existing_user_is_linked_after_their_own_sign_in() {
     let provider = Provider::start();
-    each(async |house| {
-        let ada = acme(house, &provider).await;
+    on_each_db(async |app| {
+        let ada = acme(app, &provider).await;
+        let bob = app.user("Bob", "bob@acme.test").await;
+        app.add_member(&ada, "acme", &bob, &["developer"]).await;
+        let browser = app.visitor();
+        provider
+            .sign_in_through(&browser, "/sso/acme?next=/a/acme/resources", "bob@acme.test")
+            .await
+            .assert_status(303)
+            .assert_redirect("/sso/link");
+        browser
+            .get("/a/acme/overview")
+            .await
+            .assert_status(303)
+            .assert_redirect("/sign-in?next=/a/acme/overview");
+        browser
+            .get("/sso/link")
+            .await
+            .assert_status(200)
+            .assert_contains("Is this you?")
+            .assert_contains("Sign in as yourself");
+        browser.post("/sso/link", &[]).await.assert_status(303).assert_redirect("/sign-in");
+        let own = [("email", "bob@acme.test"), ("password", PASSWORD), ("next", "/sso/link")];
+        browser.post("/sign-in", &own).await.assert_status(303).assert_redirect("/sso/link");
+        browser
+            .get("/sso/link")
+            .await
+            .assert_status(200)
+            .assert_contains("You are signed in as bob@acme.test");
+        browser.post("/sso/link", &[]).await.assert_status(303).assert_redirect("/a/acme/resources");
+        assert!(app.email("bob@acme.test").await.0.subject.contains("single sign-on"));
+        browser.get("/sso/link").await.assert_status(404);
+        let page = browser
+            .get("/me/security")
+            .await
+            .assert_status(200)
+            .assert_contains("Acme SSO")
+            .assert_contains("bob@acme.test · linked");
+        page.assert_not_contains("Required by Acme");
+
+        let next_day = app.visitor();
+        provider
+            .sign_in_through(&next_day, "/sso/acme", "bob@acme.test")
+            .await
+            .assert_status(303)
+            .assert_redirect("/a/acme/overview");
+        next_day.get("/a/acme/resources").await.assert_status(200);
+        assert_eq!(app.count("select count(*) from users").await, 2);
+
+        // The identity is not linked with another user who is signed in.
+        let eve = app.user("Eve", "eve@other.test").await;
+        app.user("Dan", "dan@acme.test").await;
+        provider
+            .sign_in_through(&eve, "/sso/acme", "dan@acme.test")
+            .await
+            .assert_status(303)
+            .assert_redirect("/sso/link");
+        eve.post("/sso/link", &[])
+            .await
+            .assert_status(409)
+            .assert_contains("you are signed in as eve@other.test");
+        // Another subject with the same address is another user.
+        provider.set_user("impostor", json!({ "sub": "other", "email": "bob@acme.test" })).await;
+        let impostor = app.visitor();
+        provider
+            .sign_in_through(&impostor, "/sso/acme", "impostor")
+            .await
+            .assert_status(303)
+            .assert_redirect("/sso/link");
+        impostor.get("/a/acme/overview").await.assert_status(303);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_grant_roles_and_revoke_them() {
+    let provider = Provider::start();
+    on_each_db(async |app| {
+        let ada = acme(app, &provider).await;
         let form = [
             ("issuer", provider.issuer.as_str()),
             ("client_id", "guildhall"),
             ("role", "member"),
             ("groups", "video = video-developer, analyst\nbooks = accountant"),
         ];
-        ada.post("/a/acme/sso", &form).await.is(303);
-        ada.get("/a/acme/sso").await.is(200).says("books = accountant");
-        provider.knows("cy@acme.test", json!({ "groups": ["video", "staff"] })).await;
-        let cy = house.visitor();
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
-        let key = house.key("acme", &ada).await;
-        let held = async || {
-            let said = key.get("/api/v1/accounts/acme/members").await.is(200).json();
-            let all = said["items"].as_array().unwrap().clone();
-            let cy = all.iter().find(|it| it["user"]["email"] == "cy@acme.test").unwrap().clone();
+        ada.post("/a/acme/sso", &form).await.assert_status(303);
+        ada.get("/a/acme/sso").await.assert_status(200).assert_contains("books = accountant");
+        provider.set_user("cy@acme.test", json!({ "groups": ["video", "staff"] })).await;
+        let cy = app.visitor();
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
+        let key = app.api_key("acme", &ada).await;
+        let labels = async || {
+            let response = key.get("/api/v1/accounts/acme/members").await.assert_status(200).json();
+            let members = response["items"].as_array().unwrap();
+            let cy = members.iter().find(|member| member["user"]["email"] == "cy@acme.test").unwrap();
             let mut labels: Vec<String> = cy["grants"]
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|it| it["label"].as_str().unwrap().to_owned())
+                .map(|grant| grant["label"].as_str().unwrap().to_owned())
                 .collect();
             labels.sort();
             labels
         };
-        assert_eq!(held().await, ["analyst", "member", "video-developer"]);
-        provider.knows("cy@acme.test", json!({ "groups": ["books"] })).await;
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
-        assert_eq!(held().await, ["accountant", "member"]);
-        provider.knows("cy@acme.test", json!({ "groups": [] })).await;
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
-        assert_eq!(held().await, ["member"]);
-        // Who may not give a role cannot let groups give it.
+        assert_eq!(labels().await, ["analyst", "member", "video-developer"]);
+        provider.set_user("cy@acme.test", json!({ "groups": ["books"] })).await;
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
+        assert_eq!(labels().await, ["accountant", "member"]);
+        provider.set_user("cy@acme.test", json!({ "groups": [] })).await;
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
+        assert_eq!(labels().await, ["member"]);
+        // A group cannot grant a role that does not exist.
         let bad = [("groups", "video = no-such-role")];
         ada.post("/a/acme/sso", &[&form[..3], &bad].concat())
             .await
-            .is(422)
-            .says("There is no role “no-such-role”");
+            .assert_status(422)
+            .assert_contains("There is no role “no-such-role”");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_removed_does_not_come_back_by_themselves() {
+async fn a_removed_member_does_not_rejoin_by_signing_in() {
     let provider = Provider::start();
-    each(async |house| {
-        let ada = acme(house, &provider).await;
-        let cy = house.visitor();
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
+    on_each_db(async |app| {
+        let ada = acme(app, &provider).await;
+        let cy = app.visitor();
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
         let sql = "select m.id from memberships m join users u on u.id = m.user_id join accounts a on a.id = m.account_id
             where a.slug = 'acme' and u.email_key = 'cy@acme.test'";
-        let (seat,): (uuid::Uuid,) = house.db.read().await.unwrap().query(sql).one().await.unwrap();
-        ada.post(&format!("/a/acme/members/{seat}/remove"), &[("confirm", "on")]).await.is(303);
-        cy.get("/a/acme/overview").await.is(404);
+        let (membership,): (uuid::Uuid,) = app.db.read().await.unwrap().query(sql).fetch_one().await.unwrap();
+        ada.post(&format!("/a/acme/members/{membership}/remove"), &[("confirm", "on")]).await.assert_status(303);
+        cy.get("/a/acme/overview").await.assert_status(404);
         provider
-            .enter(&cy, "/sso/acme", "cy@acme.test")
+            .sign_in_through(&cy, "/sso/acme", "cy@acme.test")
             .await
-            .is(403)
-            .says("not a member of this organization any more");
-        cy.get("/a/acme/overview").await.is(404);
+            .assert_status(403)
+            .assert_contains("not a member of this organization any more");
+        cy.get("/a/acme/overview").await.assert_status(404);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_there_signs_out_here() {
+async fn a_logout_at_the_provider_ends_the_session_here() {
     let provider = Provider::start();
-    each(async |house| {
-        acme(house, &provider).await;
-        let cy = house.visitor();
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
-        let told = async |token: &str| {
+    on_each_db(async |app| {
+        acme(app, &provider).await;
+        let cy = app.visitor();
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
+        let log_out = async |token: &str| {
             let form = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("logout_token", token)
                 .finish();
-            let fields = [("content-type", "application/x-www-form-urlencoded")];
-            house.visitor().send(axum::http::Method::POST, "/sso/backchannel", &fields, form.into()).await
+            let headers = [("content-type", "application/x-www-form-urlencoded")];
+            app.visitor().send(axum::http::Method::POST, "/sso/backchannel", &headers, form.into()).await
         };
         for (fault, words) in [
             ("events", "its events do not say so"),
@@ -200,76 +241,79 @@ async fn signing_out_there_signs_out_here() {
             ("signature", "signature"),
             ("no-subject", "neither a person nor a session"),
         ] {
-            told(&provider.logout_token("cy@acme.test", fault).await).await.is(400).says(words);
+            log_out(&provider.logout_token("cy@acme.test", fault).await)
+                .await
+                .assert_status(400)
+                .assert_contains(words);
         }
-        told("").await.is(400);
-        told("a.b.c").await.is(400);
-        cy.get("/a/acme/overview").await.is(200);
+        log_out("").await.assert_status(400);
+        log_out("a.b.c").await.assert_status(400);
+        cy.get("/a/acme/overview").await.assert_status(200);
         let token = provider.logout_token("cy@acme.test", "").await;
-        told(&token).await.is(200);
-        cy.get("/a/acme/overview").await.is(303).to("/sign-in?next=/a/acme/overview");
-        told(&token).await.is(400).says("taken already");
+        log_out(&token).await.assert_status(200);
+        cy.get("/a/acme/overview").await.assert_status(303).assert_redirect("/sign-in?next=/a/acme/overview");
+        log_out(&token).await.assert_status(400).assert_contains("taken already");
 
-        provider.enter(&cy, "/sso/acme", "cy@acme.test").await.is(303);
-        let out = cy.post("/sign-out", &[]).await.is(200).says("Sign out there too");
+        provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
+        let out = cy.post("/sign-out", &[]).await.assert_status(200).assert_contains("Sign out there too");
         assert!(
             out.body.contains(&format!("{}/session/end?client_id=guildhall", provider.issuer)),
             "{}",
             out.body
         );
-        cy.get("/a/acme/overview").await.is(303);
+        cy.get("/a/acme/overview").await.assert_status(303);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_type_holds() {
+async fn a_login_type_is_enforced() {
     let provider = Provider::start();
-    each(async |house| {
-        let ada = acme(house, &provider).await;
-        let bob = house.user("Bob", "bob@acme.test").await;
-        let seat = house.join(&ada, "acme", &bob, &["developer"]).await;
-        let demand = async |login_type: &str| {
-            ada.post(&format!("/a/acme/members/{seat}/login-type"), &[("login_type", login_type)])
+    on_each_db(async |app| {
+        let ada = acme(app, &provider).await;
+        let bob = app.user("Bob", "bob@acme.test").await;
+        let membership = app.add_member(&ada, "acme", &bob, &["developer"]).await;
+        let set_login_type = async |login_type: &str| {
+            ada.post(&format!("/a/acme/members/{membership}/login-type"), &[("login_type", login_type)])
                 .await
-                .is(303);
+                .assert_status(303);
         };
-        demand("sso").await;
-        let said = bob
+        set_login_type("sso").await;
+        let response = bob
             .get("/a/acme/resources?q=x")
             .await
-            .is(403)
-            .says("opens for you only when you sign in with SSO");
-        assert!(said.body.contains("/sso/acme?next=/a/acme/resources%3Fq%3Dx"), "{}", said.body);
-        bob.get("/me").await.is(200);
+            .assert_status(403)
+            .assert_contains("opens for you only when you sign in with SSO");
+        assert!(response.body.contains("/sso/acme?next=/a/acme/resources%3Fq%3Dx"), "{}", response.body);
+        bob.get("/me").await.assert_status(200);
         provider
-            .enter(&bob, "/sso/acme?next=/a/acme/resources", "bob@acme.test")
+            .sign_in_through(&bob, "/sso/acme?next=/a/acme/resources", "bob@acme.test")
             .await
-            .is(303)
-            .to("/sso/link");
-        bob.post("/sso/link", &[]).await.is(303).to("/a/acme/resources");
-        bob.get("/a/acme/resources").await.is(200);
-        bob.get("/me").await.is(200);
-        for (word, way) in [
+            .assert_status(303)
+            .assert_redirect("/sso/link");
+        bob.post("/sso/link", &[]).await.assert_status(303).assert_redirect("/a/acme/resources");
+        bob.get("/a/acme/resources").await.assert_status(200);
+        bob.get("/me").await.assert_status(200);
+        for (login_type, link) in [
             ("google", "/auth/google?next="),
             ("github", "/auth/github?next="),
             ("password", "/sign-in?own=1"),
         ] {
-            demand(word).await;
-            let said = bob.get("/a/acme/overview").await;
-            if word == "password" {
-                said.is(200);
+            set_login_type(login_type).await;
+            let response = bob.get("/a/acme/overview").await;
+            if login_type == "password" {
+                response.assert_status(200);
             } else {
-                assert!(said.is(403).body.contains(way));
+                assert!(response.assert_status(403).body.contains(link));
             }
         }
-        let through = house.visitor();
-        provider.enter(&through, "/sso/acme", "bob@acme.test").await.is(303);
-        let said = through.get("/a/acme/overview").await.is(403).says("Password");
-        assert!(said.body.contains("/sign-in?own=1&#38;next=/a/acme/overview"), "{}", said.body);
+        let through = app.visitor();
+        provider.sign_in_through(&through, "/sso/acme", "bob@acme.test").await.assert_status(303);
+        let response = through.get("/a/acme/overview").await.assert_status(403).assert_contains("Password");
+        assert!(response.body.contains("/sign-in?own=1&#38;next=/a/acme/overview"), "{}", response.body);
         let own = [("email", "bob@acme.test"), ("password", PASSWORD), ("next", "/a/acme/overview")];
-        through.post("/sign-in", &own).await.is(303).to("/a/acme/overview");
-        through.get("/a/acme/overview").await.is(200);
+        through.post("/sign-in", &own).await.assert_status(303).assert_redirect("/a/acme/overview");
+        through.get("/a/acme/overview").await.assert_status(200);
     })
     .await;
 }

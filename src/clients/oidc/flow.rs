@@ -1,6 +1,9 @@
-//! The way to a provider and back: authorization code with PKCE, state and nonce.
-use super::{Claims, Client, Found, Oidc, Refusal};
-use crate::{context::Chance, model::time::Time};
+//! The authorization code flow, with PKCE, state and nonce.
+use super::{Claims, Client, Discovery, Oidc, OidcError};
+use crate::{
+    crypto::random::Random,
+    model::{text::shorten, time::Time},
+};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -14,17 +17,17 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use url::Url;
 
-/// The token's answer, with the ID token as it came.
+/// The part of a token response that OpenID Connect adds to OAuth 2.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-struct WithIdToken {
+struct IdTokenField {
     #[serde(default)]
     id_token: Option<String>,
 }
-impl ExtraTokenFields for WithIdToken {}
+impl ExtraTokenFields for IdTokenField {}
 
 type OAuth = oauth2::Client<
     BasicErrorResponse,
-    StandardTokenResponse<WithIdToken, BasicTokenType>,
+    StandardTokenResponse<IdTokenField, BasicTokenType>,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -35,32 +38,32 @@ type OAuth = oauth2::Client<
     EndpointSet,
 >;
 
-/// What is asked of the provider.
+/// Options of an authorization request.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    /// Where it sends people back to.
+pub struct StartOptions<'a> {
+    /// Our redirect URI.
     pub redirect: &'a str,
-    /// Whether the person is to show anew who they are.
-    pub fresh: bool,
-    /// Who it probably is.
-    pub hint: Option<&'a str>,
+    /// Whether people must authenticate again even if the provider has a session of theirs.
+    pub force_login: bool,
+    /// The address of the person, if it is known.
+    pub login_hint: Option<&'a str>,
 }
 
-/// What is kept of a sign-in under way.
+/// The state of a sign-in under way, which the browser keeps. The names of the fields are its serialized format.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flow {
-    /// Comes back.
+    /// Returned by the provider: it finds this flow again.
     pub state: String,
     nonce: String,
     verifier: String,
-    fresh: bool,
+    #[serde(rename = "fresh")]
+    force_login: bool,
 }
 
-/// What came back.
+/// The query of the callback.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Answer {
-    /// Ours, if it is an answer to us.
+pub struct CallbackQuery {
     pub state: String,
     pub(in crate::clients) code: String,
     iss: Option<String>,
@@ -68,30 +71,33 @@ pub struct Answer {
     pub(in crate::clients) error_description: Option<String>,
 }
 
-/// A sign-in that came to its end.
+/// A successful sign-in.
 #[derive(Clone, Debug)]
-pub struct Came {
-    /// Who came.
+pub struct CompletedSignIn {
     pub claims: Claims,
-    /// The token, to sign out with.
+    /// The ID token, which is needed to sign out at the provider.
     pub token: String,
 }
 
-/// A provider, found, and who we are to it.
+/// A provider with its discovery document, and our registration there.
 #[derive(Debug)]
-pub struct Round {
+pub struct DiscoveredProvider {
     client: Client,
-    found: Arc<Found>,
+    discovery: Arc<Discovery>,
 }
 
-impl Round {
-    fn oauth(&self, redirect: &str) -> Result<OAuth, Refusal> {
-        let invalid = |it: oauth2::url::ParseError| {
-            Refusal::new("discovery_invalid", format!("The discovery document names no address ({it})."))
+impl DiscoveredProvider {
+    fn oauth(&self, redirect: &str) -> Result<OAuth, OidcError> {
+        let invalid = |error: oauth2::url::ParseError| {
+            OidcError::new(
+                "discovery_invalid",
+                format!("The discovery document has an invalid address ({error})."),
+            )
         };
-        let Found { metadata, .. } = &*self.found;
+        let Discovery { metadata, .. } = &*self.discovery;
         let methods = metadata.token_endpoint_auth_methods_supported.as_ref();
-        let basic = methods.is_none_or(|it| it.iter().any(|it| it == "client_secret_basic"));
+        let basic =
+            methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
         let client = oauth2::Client::new(ClientId::new(self.client.id.clone()))
             .set_client_secret(ClientSecret::new(self.client.secret.clone()))
             .set_auth_type(if basic { AuthType::BasicAuth } else { AuthType::RequestBody })
@@ -100,113 +106,113 @@ impl Round {
             .set_redirect_uri(RedirectUrl::new(redirect.to_owned()).map_err(invalid)?);
         Ok(client)
     }
-    /// Where the person goes, and what is kept until they are back.
-    pub fn start(&self, chance: &Chance, start: Start<'_>) -> Result<(Url, Flow), Refusal> {
-        let word = || BASE64_URL_SAFE_NO_PAD.encode(chance.bytes::<32>());
-        let (state, nonce, verifier) = (word(), word(), PkceCodeVerifier::new(word()));
+    /// The address to redirect to, and the state to keep until the callback.
+    pub fn start(&self, random: &Random, options: StartOptions<'_>) -> Result<(Url, Flow), OidcError> {
+        let token = || BASE64_URL_SAFE_NO_PAD.encode(random.bytes::<32>());
+        let (state, nonce, verifier) = (token(), token(), PkceCodeVerifier::new(token()));
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
-        let client = self.oauth(start.redirect)?;
+        let client = self.oauth(options.redirect)?;
         let mut request = client
             .authorize_url(|| CsrfToken::new(state.clone()))
             .add_extra_param("nonce", nonce.clone())
             .set_pkce_challenge(challenge)
-            .add_scopes(["openid", "email", "profile"].map(|it| Scope::new(it.to_owned())));
-        // Where groups are a scope of their own, they are not told without it.
-        if self.found.metadata.scopes_supported.iter().any(|it| it == "groups") {
+            .add_scopes(["openid", "email", "profile"].map(|scope| Scope::new(scope.to_owned())));
+        // Some providers include groups only with a scope of their own.
+        if self.discovery.metadata.scopes_supported.iter().any(|scope| scope == "groups") {
             request = request.add_scope(Scope::new("groups".to_owned()));
         }
-        if start.fresh {
+        if options.force_login {
             request = request.add_extra_param("prompt", "login").add_extra_param("max_age", "0");
         }
-        if let Some(hint) = start.hint {
+        if let Some(hint) = options.login_hint {
             request = request.add_extra_param("login_hint", hint.to_owned());
         }
         let (url, _) = request.url();
         let verifier = verifier.into_secret();
-        Ok((url, Flow { state, nonce, verifier, fresh: start.fresh }))
+        Ok((url, Flow { state, nonce, verifier, force_login: options.force_login }))
     }
 }
 
 impl Oidc {
-    /// A provider that can be asked.
-    pub async fn round(&self, client: Client) -> Result<Round, Refusal> {
-        let found = self.find(&client.issuer).await?;
-        Ok(Round { client, found })
+    pub async fn provider(&self, client: Client) -> Result<DiscoveredProvider, OidcError> {
+        let discovery = self.discovery(&client.issuer).await?;
+        Ok(DiscoveredProvider { client, discovery })
     }
-    /// Ends a sign-in: changes the code for a token, and checks it.
+    /// Checks the callback, exchanges the code for an ID token, and checks that.
     pub async fn finish(
         &self,
-        round: &Round,
+        provider: &DiscoveredProvider,
         flow: Flow,
-        answer: Answer,
+        query: CallbackQuery,
         redirect: &str,
         now: Time,
-    ) -> Result<Came, Refusal> {
-        let Round { client, found } = round;
-        if answer.state != flow.state {
-            return Err(Refusal::new(
+    ) -> Result<CompletedSignIn, OidcError> {
+        let DiscoveredProvider { client, discovery } = provider;
+        if query.state != flow.state {
+            return Err(OidcError::new(
                 "state",
-                "This answer belongs to no sign-in of this browser. Sign in again.",
+                "This response does not belong to a sign-in that this browser started. Sign in again.",
             ));
         }
-        let told = answer.iss.as_ref();
-        if told.is_some_and(|it| *it != client.issuer)
-            || (told.is_none() && found.metadata.authorization_response_iss_parameter_supported)
+        // RFC 9207: the issuer identification protects against mix-up attacks.
+        let issuer = query.iss.as_ref();
+        if issuer.is_some_and(|issuer| *issuer != client.issuer)
+            || (issuer.is_none() && discovery.metadata.authorization_response_iss_parameter_supported)
         {
-            let detail = "The answer comes from another issuer than the one that was asked.";
-            return Err(Refusal::new("response_issuer", detail));
+            let detail = "The response comes from another issuer than the one that was asked.";
+            return Err(OidcError::new("response_issuer", detail));
         }
-        if let Some(error) = answer.error {
-            let said = answer.error_description.unwrap_or(error);
-            let detail =
-                format!("The provider did not sign you in: {}", crate::model::text::shorten(&said, 300));
-            return Err(Refusal::new("denied", detail));
+        if let Some(error) = query.error {
+            let description = query.error_description.unwrap_or(error);
+            let detail = format!("The provider did not sign you in: {}", shorten(&description, 300));
+            return Err(OidcError::new("denied", detail));
         }
-        let token = self.exchange(round, answer.code, flow.verifier, redirect).await?;
-        let claims = self.id_token(client, found, &token, &flow.nonce, now).await?;
-        let stale = |at: i64| now.0 / 1_000_000 - at > 600;
-        if flow.fresh && claims.auth_time.is_some_and(stale) {
-            let detail = "The provider did not ask you again who you are.";
-            return Err(Refusal::new("not_fresh", detail));
+        let token = self.exchange(provider, query.code, flow.verifier, redirect).await?;
+        let claims = self.id_token(client, discovery, &token, &flow.nonce, now).await?;
+        let is_old = |seconds: i64| now.0 / 1_000_000 - seconds > 600;
+        if flow.force_login && claims.auth_time.is_some_and(is_old) {
+            let detail = "The provider did not ask you to sign in again.";
+            return Err(OidcError::new("not_fresh", detail));
         }
-        Ok(Came { claims, token })
+        Ok(CompletedSignIn { claims, token })
     }
     async fn exchange(
         &self,
-        round: &Round,
+        provider: &DiscoveredProvider,
         code: String,
         verifier: String,
         redirect: &str,
-    ) -> Result<String, Refusal> {
-        let (client, http) = (round.oauth(redirect)?, self.outgoing.client());
-        let asked = client
+    ) -> Result<String, OidcError> {
+        let (client, http) = (provider.oauth(redirect)?, self.outgoing.oauth2_client());
+        let result = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
             .request_async(&http)
             .await;
-        let answer = asked.map_err(|it| match it {
-            RequestTokenError::ServerResponse(it) => {
-                let said = it.error_description().cloned().unwrap_or_else(|| it.error().to_string());
-                let said = crate::model::text::shorten(&said, 300);
+        let response = result.map_err(|error| match error {
+            RequestTokenError::ServerResponse(response) => {
+                let description =
+                    response.error_description().cloned().unwrap_or_else(|| response.error().to_string());
+                let description = shorten(&description, 300);
                 let detail = format!(
-                    "The provider did not take our code or our client secret: {said}. Sign in again."
+                    "The provider did not accept our code or our client secret: {description}. Sign in again."
                 );
-                Refusal::new("code_refused", detail)
+                OidcError::new("code_refused", detail)
             }
-            RequestTokenError::Request(it) => {
-                let detail = format!("The identity provider did not answer: {it} Try again later.");
-                Refusal::new("token_unreachable", detail)
+            RequestTokenError::Request(error) => {
+                let detail = format!("The identity provider did not answer: {error} Try again later.");
+                OidcError::new("token_unreachable", detail)
             }
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                let detail = "The provider answered with no token that could be read. Try again later.";
-                Refusal::new("token_invalid", detail)
+                let detail = "The provider answered without a readable token. Try again later.";
+                OidcError::new("token_invalid", detail)
             }
         })?;
-        let token = answer.extra_fields().id_token.clone();
+        let token = response.extra_fields().id_token.clone();
         token.ok_or_else(|| {
-            Refusal::new(
+            OidcError::new(
                 "no_id_token",
-                "The provider gave no ID token. Register us as an OpenID Connect application.",
+                "The provider gave no ID token. Register us there as an OpenID Connect application.",
             )
         })
     }

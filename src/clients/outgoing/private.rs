@@ -1,4 +1,4 @@
-//! Which addresses are nobody's but ours.
+//! Which addresses are not of the public internet.
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,13 +9,13 @@ const fn v6(a: u16, b: u16, bits: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), bits))
 }
 
-/// What is not of the open internet (IANA's registries of special addresses), and what clouds answer on besides.
-const CLOSED: [IpNet; 19] = [
+/// The special-purpose addresses of IANA's registries, and one of a cloud.
+const PRIVATE: [IpNet; 19] = [
     v4(0, 0, 0, 0, 8),
     v4(10, 0, 0, 0, 8),
     v4(100, 64, 0, 0, 10),
     v4(127, 0, 0, 0, 8),
-    // A cloud's own server, reached from inside it alone.
+    // Azure's platform services, which answer its virtual machines alone.
     v4(168, 63, 129, 16, 32),
     v4(169, 254, 0, 0, 16),
     v4(172, 16, 0, 0, 12),
@@ -35,10 +35,9 @@ const CLOSED: [IpNet; 19] = [
     v6(0x3fff, 0, 20),
 ];
 
-/// The open internet of IPv6. Loopback, unique local, link-local, multicast, mapped and translated (NAT64) IPv4 lie outside.
-const OPEN: IpNet = v6(0x2000, 0, 3);
+/// Global unicast of IPv6. Loopback, unique local, link-local, multicast, mapped and translated (NAT64) IPv4 lie outside.
+const GLOBAL_V6: IpNet = v6(0x2000, 0, 3);
 
-/// Whether an address is on this machine, in a private network, or otherwise not of the open internet.
 pub fn is_private(ip: IpAddr) -> bool {
-    (ip.is_ipv6() && !OPEN.contains(&ip)) || CLOSED.iter().any(|it| it.contains(&ip))
+    (ip.is_ipv6() && !GLOBAL_V6.contains(&ip)) || PRIVATE.iter().any(|net| net.contains(&ip))
 }

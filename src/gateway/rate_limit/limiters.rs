@@ -1,176 +1,212 @@
-//! Who is counted: a meter for each, on shelves, so that those who ask at the same time seldom wait for each other.
-use super::{
-    Report,
-    window_limiter::{Rate, Try},
-};
+//! The counters of all accounts, in shards, so that concurrent requests seldom wait for each other. This is not a cache: to drop a
+//! counter is to forget what it counted and did not write yet, so the longest unused one goes first.
+use super::{Mode, Report, window_limiter::WindowLimiter};
 use crate::{
     model::{catalog::RateLimit, time::Time},
-    store::rate_limits::{Subject, Tally},
+    store::rate_limits::{HourlyCount, Peak, SliceDelta, Subject, hour},
 };
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-const SHELVES: usize = 64;
-/// So many are counted in memory on each shelf, 100,000 in all: those that were asked for longest ago are read again.
-const MOST: usize = 1_563;
+const SHARDS: usize = 64;
+/// 100,000 in all.
+const MAX_PER_SHARD: usize = 1_563;
 
-/// What counts for one subject.
+/// Counts what is admitted for one subject.
 #[derive(Default)]
-pub struct Meter {
-    pub state: Mutex<State>,
-    /// Who talks to the database about it.
-    pub turn: tokio::sync::Mutex<()>,
-    /// When it was asked for last.
-    used: AtomicI64,
+pub struct AccountLimiter {
+    /// Held for the arithmetic only, never while waiting for the database.
+    state: Mutex<LimiterState>,
+    /// Held by whoever reads or writes its rows in the database.
+    pub db_lock: tokio::sync::Mutex<()>,
+    used_at: AtomicI64,
 }
 
-impl Meter {
-    /// It is asked for now.
-    pub fn is_used(&self, now: Time) {
-        self.used.store(now.0, Relaxed);
+impl AccountLimiter {
+    pub fn state(&self) -> MutexGuard<'_, LimiterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn touch(&self, now: Time) {
+        self.used_at.store(now.0, Relaxed);
     }
 }
 
-/// What a meter knows.
 #[derive(Default)]
-pub struct State {
-    pub rates: Vec<Rate>,
-    /// As of which epoch it knows what others admitted.
+pub struct LimiterState {
+    /// One for each dimension of the limit.
+    pub windows: Vec<WindowLimiter>,
+    /// The epoch of the `RateLimiter` in which it read what others admitted; 0 if it did not.
     pub epoch: u64,
-    /// By hour, how many were asked about and refused that are not written down yet.
-    tallies: Vec<(i64, i64, i64)>,
+    /// Requests that are not written yet, oldest hour first.
+    hours: Vec<Hour>,
 }
 
-type Shelf = HashMap<Subject, Arc<Meter>>;
+#[derive(Clone, Copy)]
+struct Hour {
+    /// Since 1970.
+    number: i64,
+    requests: i64,
+    refused: i64,
+}
 
-/// All meters.
-pub struct Meters {
-    shelves: Box<[RwLock<Shelf>]>,
+/// What was taken out of a limiter to be written to the database.
+#[derive(Default)]
+pub struct Unwritten {
+    pub slices: Vec<SliceDelta>,
+    pub peaks: Vec<Peak>,
+    pub hours: Vec<HourlyCount>,
+}
+
+type Shard = HashMap<Subject, Arc<AccountLimiter>>;
+
+pub struct Limiters {
+    shards: Box<[RwLock<Shard>]>,
     hasher: RandomState,
 }
 
-impl Default for Meters {
-    fn default() -> Meters {
-        let shelves = std::iter::repeat_with(RwLock::default).take(SHELVES).collect();
-        Meters { shelves, hasher: RandomState::new() }
+impl Default for Limiters {
+    fn default() -> Limiters {
+        let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
+        Limiters { shards, hasher: RandomState::new() }
     }
 }
 
-impl Meters {
-    fn shelf(&self, whom: Subject) -> &RwLock<Shelf> {
-        let hash = usize::try_from(self.hasher.hash_one(whom) % SHELVES as u64).unwrap_or(0);
-        &self.shelves[hash]
+fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Limiters {
+    fn shard(&self, subject: Subject) -> &RwLock<Shard> {
+        let index = usize::try_from(self.hasher.hash_one(subject) % SHARDS as u64).unwrap_or(0);
+        &self.shards[index]
     }
-    /// What is asked of a meter, if there is one.
-    pub fn with<T>(&self, whom: Subject, ask: impl FnOnce(&Arc<Meter>) -> T) -> Option<T> {
-        let shelf = self.shelf(whom).read().unwrap_or_else(PoisonError::into_inner);
-        shelf.get(&whom).map(ask)
+    /// Calls `ask` with the limiter of the subject, if there is one.
+    pub fn with<T>(&self, subject: Subject, ask: impl FnOnce(&Arc<AccountLimiter>) -> T) -> Option<T> {
+        read(self.shard(subject)).get(&subject).map(ask)
     }
-    /// A meter, if there is one.
-    pub fn get(&self, whom: Subject) -> Option<Arc<Meter>> {
-        self.with(whom, Arc::clone)
+    pub fn get(&self, subject: Subject) -> Option<Arc<AccountLimiter>> {
+        self.with(subject, Arc::clone)
     }
-    /// A meter, made if there is none.
-    pub fn make(&self, whom: Subject, now: Time) -> Arc<Meter> {
-        let mut shelf = self.shelf(whom).write().unwrap_or_else(PoisonError::into_inner);
-        if shelf.len() >= MOST && !shelf.contains_key(&whom) {
-            let oldest = shelf.iter().min_by_key(|it| it.1.used.load(Relaxed)).map(|it| *it.0);
-            oldest.and_then(|it| shelf.remove(&it));
+    pub fn get_or_create(&self, subject: Subject, now: Time) -> Arc<AccountLimiter> {
+        let mut shard = write(self.shard(subject));
+        if shard.len() >= MAX_PER_SHARD && !shard.contains_key(&subject) {
+            let oldest = shard.iter().min_by_key(|entry| entry.1.used_at.load(Relaxed)).map(|entry| *entry.0);
+            oldest.and_then(|oldest| shard.remove(&oldest));
         }
-        let meter = shelf.entry(whom).or_default().clone();
-        meter.is_used(now);
-        meter
+        let limiter = shard.entry(subject).or_default().clone();
+        limiter.touch(now);
+        limiter
     }
-    /// Who is counted.
-    pub fn all(&self) -> Vec<Subject> {
-        let of = |it: &RwLock<Shelf>| {
-            it.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect::<Vec<_>>()
-        };
-        self.shelves.iter().flat_map(of).collect()
+    pub fn subjects(&self) -> Vec<Subject> {
+        self.shards.iter().flat_map(|shard| read(shard).keys().copied().collect::<Vec<_>>()).collect()
     }
-    /// Forgets those that nobody asked for since.
+    /// Drops those that were not used since.
     pub fn sweep(&self, since: Time) {
-        for it in &self.shelves {
-            it.write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .retain(|_, meter| meter.used.load(Relaxed) >= since.0);
+        for shard in &self.shards {
+            write(shard).retain(|_, limiter| limiter.used_at.load(Relaxed) >= since.0);
         }
     }
 }
 
-impl State {
-    /// The plan may be another than last time: what was admitted still counts.
-    pub fn fit(&mut self, limits: &[RateLimit]) {
-        let is_same =
-            self.rates.len() == limits.len() && self.rates.iter().zip(limits).all(|(had, it)| had.is_of(it));
+impl LimiterState {
+    /// Adopts the limits of a plan, which may have changed: windows of the same length keep what they counted.
+    pub fn set_limits(&mut self, limits: &[RateLimit]) {
+        let is_same = self.windows.len() == limits.len()
+            && self.windows.iter().zip(limits).all(|(window, limit)| window.is_for(limit));
         if is_same {
             return;
         }
-        let mut had = std::mem::take(&mut self.rates);
-        for it in limits {
-            let at = had.iter().position(|rate| rate.seconds() == it.seconds);
-            // A window that is new here may have been counted before, or elsewhere.
-            self.epoch = if at.is_none() { 0 } else { self.epoch };
-            let rate = at.map(|at| had.swap_remove(at));
-            self.rates.push(rate.map_or_else(|| Rate::new(it), |rate| rate.named(it)));
+        let mut old = std::mem::take(&mut self.windows);
+        for limit in limits {
+            let index = old.iter().position(|window| window.seconds() == limit.seconds);
+            let window = index.map(|index| old.swap_remove(index));
+            if window.is_none() {
+                // A window that is new here may have been counted before a restart, or by another replica.
+                self.epoch = 0;
+            }
+            self.windows
+                .push(window.map_or_else(|| WindowLimiter::new(limit), |window| window.with_limit(limit)));
         }
     }
-    /// Admits all or nothing; none: the database must be asked first.
-    pub fn admit(&mut self, cost: u64, now: Time, how: Try) -> Option<Report> {
+    /// Admits the cost in all dimensions or in none. `None`: the database must be asked first.
+    pub fn admit(&mut self, cost: u64, now: Time, mode: Mode) -> Option<Report> {
         let mut admitted = true;
-        for it in &mut self.rates {
-            admitted &= it.fits(cost, now, how)?;
+        for window in &mut self.windows {
+            admitted &= window.fits(cost, now, mode)?;
         }
         if admitted {
-            self.rates.iter_mut().for_each(|it| it.take(cost, now, how));
+            self.windows.iter_mut().for_each(|window| window.take(cost, now, mode));
         }
         Some(self.report(admitted, cost, now))
     }
     pub fn report(&mut self, admitted: bool, cost: u64, now: Time) -> Report {
         let wanted = if admitted { 0 } else { cost };
-        let (mut retry, mut tightest) = (Duration::ZERO, None);
-        for (place, rate) in self.rates.iter_mut().enumerate() {
-            let (seconds, it, lacks) = rate.dimension(place, wanted, now);
-            if lacks {
-                retry = retry.max(it.reset);
+        let (mut retry_after, mut tightest) = (Duration::ZERO, None);
+        for (index, window) in self.windows.iter_mut().enumerate() {
+            let (dimension, fits) = window.dimension(index, wanted, now);
+            if !fits {
+                retry_after = retry_after.max(dimension.reset);
             }
-            let order = (it.remaining, seconds);
-            if tightest.as_ref().is_none_or(|(had, _)| order < *had) {
-                tightest = Some((order, it));
+            let order = (dimension.remaining, window.seconds());
+            if tightest.as_ref().is_none_or(|(lowest, _)| order < *lowest) {
+                tightest = Some((order, dimension));
             }
         }
-        let tightest = tightest.expect("a limit has a dimension").1;
-        Report { admitted, tightest, retry }
+        let (_, tightest) = tightest.expect("a limit has a dimension");
+        Report { admitted, tightest, retry_after }
     }
-    /// One more was asked about in an hour. True if it is the first since they were written down.
-    pub fn count(&mut self, hour: i64, admitted: bool) -> bool {
-        let is_first = self.tallies.is_empty();
-        let tally = match self.tallies.last_mut() {
-            Some(last) if last.0 == hour => last,
-            _ => {
-                self.tallies.push((hour, 0, 0));
-                self.tallies.last_mut().expect("it was just put there")
+    /// Counts a request. Answers whether it is the first since the counts were written.
+    pub fn count(&mut self, now: Time, admitted: bool) -> bool {
+        let (number, is_first) = (hour(now), self.hours.is_empty());
+        let refused = i64::from(!admitted);
+        match self.hours.last_mut().filter(|last| last.number == number) {
+            Some(last) => {
+                last.requests += 1;
+                last.refused += refused;
             }
-        };
-        tally.1 += 1;
-        tally.2 += i64::from(!admitted);
+            None => self.hours.push(Hour { number, requests: 1, refused }),
+        }
         is_first
     }
-    /// What was counted, to be written down.
-    pub fn counted(&mut self, subject: &str) -> Vec<Tally> {
-        let all = std::mem::take(&mut self.tallies).into_iter();
-        all.map(|(hour, asked, refused)| Tally { subject: subject.to_owned(), hour, asked, refused })
-            .collect()
+    /// Takes out what is to be written now; see `WindowLimiter::take_unwritten` for `all` and `shared`.
+    pub fn take_unwritten(&mut self, subject: &str, all: bool, shared: bool, now: Time) -> Unwritten {
+        let windows = self.windows.iter_mut();
+        let slices = windows.flat_map(|window| window.take_unwritten(subject, all, shared, now)).collect();
+        let peaks = self.windows.iter_mut().filter_map(|window| window.take_peak(subject)).collect();
+        let hours = std::mem::take(&mut self.hours).into_iter();
+        let hours = hours.map(|Hour { number, requests, refused }| HourlyCount {
+            subject: subject.to_owned(),
+            hour: number,
+            requests,
+            refused,
+        });
+        Unwritten { slices, peaks, hours: hours.collect() }
     }
-    /// It could not be written down.
-    pub fn count_again<'a>(&mut self, tallies: impl Iterator<Item = &'a Tally>) {
-        self.tallies.splice(0..0, tallies.map(|it| (it.hour, it.asked, it.refused)));
+    /// Notes that all of it was written, or puts it back if it was not.
+    pub fn settle(&mut self, taken: &Unwritten, is_written: bool, now: Time) {
+        if !taken.slices.is_empty() {
+            self.windows.iter_mut().for_each(|window| window.settle(&taken.slices, is_written, now));
+        }
+        if is_written {
+            return;
+        }
+        if !taken.peaks.is_empty() {
+            self.windows.iter_mut().for_each(WindowLimiter::restore_peak);
+        }
+        let hours = taken.hours.iter();
+        let hours =
+            hours.map(|count| Hour { number: count.hour, requests: count.requests, refused: count.refused });
+        self.hours.splice(0..0, hours);
     }
 }

@@ -1,19 +1,20 @@
-//! Into an account: of a signed-in member, or of an API key.
+//! The gate of an account: for a signed-in member, or for an API key.
 use super::{Gate, bearer, param, sealed};
 use crate::{
-    context::Kit,
+    context::Context,
     crypto::secrets::KeyKind,
-    error::{Asked, Detour, Error, Result, Way},
+    error::{Error, Result, SignInMethod, SignInReason, SignInRequired},
     http::{
         App,
         client::client,
         error_response,
-        idempotency::Once,
-        reauth::{Given, Proof, Prover, provider_of},
+        idempotency::IdempotentRequest,
+        reauth::{ReauthForm, ReauthInput, Reauthenticator, provider_of},
         return_to,
     },
     model::{
-        access::{By, Entry, Fresh},
+        access::Access,
+        actor::{Actor, RecentAuth, UserSummary},
         permission::{Needs, Permission},
     },
     store::{
@@ -27,29 +28,37 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use std::{marker::PhantomData, sync::Arc};
 use tower_sessions::Session;
 
-/// Proof that the visitor may do `P` in the account of `/a/{slug}/…`, by session or by key.
-pub struct Door<P, V> {
+/// Shows that the caller may do `P` in the account of `/a/{slug}/…`, by session or by API key.
+pub struct AccountGate<P, C> {
     app: App,
-    by: Credential,
+    credential: Credential,
     slug: String,
-    entry: Arc<Entry>,
+    actor: Arc<Actor>,
+    access: Arc<Access>,
     client: Client,
     claim: Option<idempotency::Claim>,
     session: Option<Session>,
-    back: String,
-    proof: PhantomData<(P, V)>,
+    return_to: String,
+    permission: PhantomData<(P, C)>,
 }
-/// A signed-in member.
-pub type Can<P> = Door<P, Browser>;
-/// An API key.
-pub type Key<P> = Door<P, Bearer>;
+/// A signed-in member who holds `P`.
+pub type Can<P> = AccountGate<P, Browser>;
+/// An API key that holds `P`.
+pub type Key<P> = AccountGate<P, Bearer>;
 
-impl<P: Needs, V: Via> Door<P, V> {
-    /// Who this is, where, and what they may do.
-    pub fn me(&self) -> &Entry {
-        &self.entry
+impl<P: Needs, C: CredentialKind> AccountGate<P, C> {
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
-    /// The running program.
+    /// In which account, with which rights.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+    /// The user who acts, by their session or by their key.
+    pub fn user(&self) -> &UserSummary {
+        self.actor.user().expect("sessions and keys are a user's")
+    }
     pub fn app(&self) -> &App {
         &self.app
     }
@@ -61,84 +70,89 @@ impl<P: Needs, V: Via> Door<P, V> {
     pub fn path(&self, rest: &str) -> String {
         format!("/a/{}/{rest}", self.slug)
     }
-    /// The clock, the rules and the rest.
-    pub fn kit(&self) -> &Kit {
-        self.app.kit()
+    pub fn context(&self) -> &Context {
+        self.app.context()
     }
     /// For reading.
-    pub fn read(&self) -> Scope {
-        Scope::read(&self.app.0.db, self.entry.clone(), self.kit(), &self.client)
+    pub fn read(&self) -> Scope<Access> {
+        Scope::read(&self.app.0.db, self.actor.clone(), self.access.clone(), self.context(), &self.client)
     }
-    /// One transaction: kept if the story ends well, undone if not. It cannot be left open or uncommitted.
-    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change) -> Result<T>) -> Result<T> {
-        let mut change =
-            Change::<Entry>::begin(&self.app.0.db, &self.by, &self.slug, self.kit(), &self.client).await?;
-        change.who().meets::<P>().map_err(Error::Forbidden)?;
-        let told = story(&mut change).await?;
+    /// One transaction: committed if `work` ends well, rolled back if not. It cannot be left open.
+    pub async fn change<T>(&self, work: impl AsyncFnOnce(&mut Change<Access>) -> Result<T>) -> Result<T> {
+        let mut change = self.begin().await?;
+        let done = work(&mut change).await?;
         self.finish(change).await?;
-        Ok(told)
+        Ok(done)
     }
-    /// The same, taking another account of the family too: for what moves there. Tells who this is there.
+    async fn begin(&self) -> Result<Change<Access>> {
+        let (db, context) = (&self.app.0.db, self.context());
+        let begun = Change::begin_in_account(db, &self.credential, &self.slug, context, &self.client);
+        let change = Box::pin(begun).await?;
+        change.access().meets::<P>().map_err(Error::MissingPermission)?;
+        Ok(change)
+    }
+    /// The same, locking another account of the family too: for what moves there. Passes the access to that one as well.
     pub async fn change_with<T>(
         &self,
         other: &str,
-        story: impl AsyncFnOnce(&mut Change, &Entry) -> Result<T>,
+        work: impl AsyncFnOnce(&mut Change<Access>, &Access) -> Result<T>,
     ) -> Result<T> {
         let both = [self.slug.as_str(), other];
-        let begun = Change::<Entry>::begin_both(&self.app.0.db, &self.by, both, self.kit(), &self.client);
-        let (mut change, there) = begun.await?;
-        change.who().meets::<P>().map_err(Error::Forbidden)?;
-        let told = story(&mut change, &there).await?;
+        let (db, context) = (&self.app.0.db, self.context());
+        let begun = Change::begin_in_both(db, &self.credential, both, context, &self.client);
+        let (mut change, target) = Box::pin(begun).await?;
+        change.access().meets::<P>().map_err(Error::MissingPermission)?;
+        let done = work(&mut change, &target).await?;
         self.finish(change).await?;
-        Ok(told)
+        Ok(done)
     }
-    /// Keeps what was done, and in the same transaction that it was done.
-    async fn finish(&self, mut change: Change) -> Result<()> {
+    /// Commits, and marks the request's idempotency key as used in the same transaction.
+    async fn finish(&self, mut change: Change<Access>) -> Result<()> {
         if let Some(claim) = &self.claim {
-            idempotency::done(&mut change, claim).await?;
+            idempotency::mark_done(&mut change, claim).await?;
         }
-        change.commit().await
+        Box::pin(change.commit()).await
     }
-    /// What a form for a dangerous act asks for.
-    pub async fn proof(&self) -> Result<Proof> {
-        if self.entry.by.fresh(self.kit().now()).is_some() {
-            return Ok(Proof::fresh());
+    /// What the form of a dangerous act asks for: nothing while the last proof is recent.
+    pub async fn reauth_form(&self) -> Result<ReauthForm> {
+        if self.actor.recent_auth(self.context().now()).is_some() {
+            return Ok(ReauthForm::not_needed());
         }
-        if self.entry.only_within().is_some() {
-            return Ok(Proof::of_provider(&self.entry, &self.back));
+        if self.actor.is_by_provider() {
+            return Ok(ReauthForm::of_provider(&self.access, &self.return_to));
         }
-        Proof::of(&self.app, &mut self.read(), self.entry.person.id, &self.back).await
+        ReauthForm::of(&self.app, &mut self.read(), self.user().id, &self.return_to).await
     }
-    /// Proof for a dangerous act: a fresh one, or by what came with the form.
-    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
-        if let Some(fresh) = self.entry.by.fresh(self.kit().now()) {
-            return Ok(fresh);
+    /// The proof for a dangerous act: a recent one, or by what came with the form.
+    pub async fn reauthenticate(&self, input: impl Into<ReauthInput>) -> Result<RecentAuth> {
+        if let Some(recent) = self.actor.recent_auth(self.context().now()) {
+            return Ok(recent);
         }
-        let (Credential::Session(hash), Some(session)) = (&self.by, &self.session) else {
-            return Err(Error::Stale);
+        let (Credential::Session(hash), Some(session)) = (&self.credential, &self.session) else {
+            return Err(Error::ReauthRequired);
         };
         // Who came through a provider proves it there; they may have nothing else.
-        if self.entry.only_within().is_some() {
-            let ((name, slug), way, why) = (provider_of(&self.entry), Way::Sso, Asked::Stale);
-            return Err(Error::Detour(Box::new(Detour { name, slug, way, why })));
+        if self.actor.is_by_provider() {
+            let ((name, slug), way, why) =
+                (provider_of(&self.access), SignInMethod::Sso, SignInReason::Stale);
+            return Err(Error::SignInRequired(Box::new(SignInRequired { name, slug, way, why })));
         }
-        Prover { app: &self.app, hash, session, client: &self.client }.prove(given.into()).await
+        Reauthenticator { app: &self.app, hash, session, client: &self.client }.verify(input.into()).await
     }
 }
 
-/// How a visitor proves who they are.
-pub trait Via: Send + Sync {
-    /// Under which every path of such a gate lies.
+/// What a caller presents to say who they are.
+pub trait CredentialKind: Send + Sync {
+    /// The prefix of every path with this gate.
     const ROOT: &str;
     /// For the route table.
     const NAME: &str;
-    /// What they present.
     fn credential(parts: &Parts) -> Option<Credential>;
 }
 
-/// By the session's cookie.
+/// The session's cookie.
 pub struct Browser;
-impl Via for Browser {
+impl CredentialKind for Browser {
     const ROOT: &str = "/a/{slug}";
     const NAME: &str = "member";
     fn credential(parts: &Parts) -> Option<Credential> {
@@ -147,53 +161,83 @@ impl Via for Browser {
     }
 }
 
-/// By an API key.
+/// An API key.
 pub struct Bearer;
-impl Via for Bearer {
+impl CredentialKind for Bearer {
     const ROOT: &str = "/api/v1/accounts/{slug}";
     const NAME: &str = "key";
     fn credential(parts: &Parts) -> Option<Credential> {
-        bearer(KeyKind::Key, &parts.headers).map(|it| Credential::Key(it.to_vec()))
+        bearer(KeyKind::Key, &parts.headers).map(|hash| Credential::Key(hash.to_vec()))
     }
 }
 
-impl<P: Needs, V: Via> FromRequestParts<App> for Door<P, V> {
-    type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let slug = param(parts, "slug").await?;
-        let by = V::credential(parts).ok_or(Error::SignedOut)?;
-        // A key that nobody made costs no look-up.
-        if let Credential::Key(hash) = &by
-            && app.kit().stale.is_unknown(hash)
-        {
-            return Err(Error::SignedOut);
-        }
-        // The connection goes back before the body is read: a slow upload must not hold one.
-        let entry = access::recalled(&app.0.db, app.kit(), &by, &slug).await?;
-        match &entry.by {
-            By::Session(session) => app.touch(session.id, Some(entry.here.id)),
-            By::Key { id, .. } => {
-                app.use_key(*id);
-                if let Some(report) = app.call(entry.here.id).await? {
-                    error_response::limited(parts, report)?;
-                }
+/// What every gate of this kind finds out, whatever its permission: compiled once.
+struct Entered {
+    credential: Credential,
+    slug: String,
+    actor: Actor,
+    access: Access,
+}
+
+async fn enter(parts: &mut Parts, app: &App, credential: Option<Credential>) -> Result<Entered> {
+    let slug = param(parts, "slug").await?;
+    let credential = credential.ok_or(Error::Unauthenticated)?;
+    // A key that nobody made costs no look-up.
+    if let Credential::Key(hash) = &credential
+        && app.context().invalidations.is_unknown(hash)
+    {
+        return Err(Error::Unauthenticated);
+    }
+    // The connection goes back before the body is read: a slow upload must not hold one.
+    let mut conn = app.0.db.read().await?;
+    let (actor, access) = access::find(&mut conn, &credential, &slug, app.context().now()).await?;
+    drop(conn);
+    match &actor {
+        Actor::User { session, .. } => app.touch_session(session.id, Some(access.account.id)),
+        Actor::ApiKey { id, .. } => {
+            app.gateway().touch_key(*id);
+            if let Some(report) = app.gateway().count_api_call(access.account.id).await? {
+                error_response::rate_limited(parts, report)?;
             }
         }
-        entry.meets::<P>().map_err(Error::Forbidden)?;
-        let claim = match (&entry.by, parts.extensions.get::<Once>()) {
-            (By::Key { id, .. }, Some(once)) => Some(once.claim(app, *id).await?),
-            _ => None,
-        };
-        let (client, session) = (client(parts, app), parts.extensions.get::<Session>().cloned());
-        let back = return_to::address(parts, app);
-        Ok(Door { app: app.clone(), by, slug, entry, client, session, claim, back, proof: PhantomData })
+        _ => {}
+    }
+    Ok(Entered { credential, slug, actor, access })
+}
+
+async fn claim(parts: &Parts, app: &App, actor: &Actor) -> Result<Option<idempotency::Claim>> {
+    match (actor, parts.extensions.get::<IdempotentRequest>()) {
+        (Actor::ApiKey { id, .. }, Some(request)) => Ok(Some(request.claim(app, *id).await?)),
+        _ => Ok(None),
     }
 }
 
-impl<P, V> sealed::Sealed for Door<P, V> {}
-impl<P: Needs, V: Via> Gate for Door<P, V> {
+impl<P: Needs, C: CredentialKind> FromRequestParts<App> for AccountGate<P, C> {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let presented = C::credential(parts);
+        let entered = Box::pin(enter(parts, app, presented)).await?;
+        let Entered { credential, slug, actor, access } = entered;
+        access.meets::<P>().map_err(Error::MissingPermission)?;
+        Ok(AccountGate {
+            claim: Box::pin(claim(parts, app, &actor)).await?,
+            app: app.clone(),
+            credential,
+            slug,
+            actor: Arc::new(actor),
+            access: Arc::new(access),
+            client: client(parts, app),
+            session: parts.extensions.get::<Session>().cloned(),
+            return_to: return_to::address(parts, app),
+            permission: PhantomData,
+        })
+    }
+}
+
+impl<P, C> sealed::Sealed for AccountGate<P, C> {}
+impl<P: Needs, C: CredentialKind> Gate for AccountGate<P, C> {
     const NEEDS: Option<Permission> = P::PERMISSION;
-    const OR: &'static [Permission] = P::OR;
-    const ROOT: &str = V::ROOT;
-    const NAME: &'static str = V::NAME;
+    const ALTERNATIVES: &'static [Permission] = P::ALTERNATIVES;
+    const ROOT: &str = C::ROOT;
+    const NAME: &'static str = C::NAME;
 }

@@ -1,45 +1,41 @@
-//! The door of public pages.
+//! The gate of public pages.
 use super::{Gate, SignedIn, sealed, signed_in::change_in};
 use crate::{
-    context::Kit,
+    context::Context,
     error::{Error, Result},
     http::{App, client::client, return_to},
-    model::permission::Permission,
-    store::{Change, Client, Me, Scope, Visitor, access, sessions::secret_hash},
+    model::{access::Access, permission::Permission},
+    store::{Anonymous, Change, Client, Scope, SignedInUser, access, sessions::secret_hash},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tower_sessions::Session;
 
-/// Anybody: a public page. Says who is signed in, if somebody is.
+/// Lets everybody in. Knows who is signed in, if somebody is.
 #[derive(Clone)]
 pub struct Anyone {
     pub(super) app: App,
-    pub(super) me: Option<(Vec<u8>, Me)>,
+    pub(super) user: Option<(Vec<u8>, SignedInUser)>,
     pub(super) client: Client,
     pub(super) session: Session,
-    pub(super) back: String,
+    pub(super) return_to: String,
 }
 
 impl Anyone {
-    /// Who is signed in, if somebody is.
-    pub fn me(&self) -> Option<&Me> {
-        self.me.as_ref().map(|it| &it.1)
+    pub fn signed_in_user(&self) -> Option<&SignedInUser> {
+        self.user.as_ref().map(|(_, user)| user)
     }
-    /// The signed-in user, as a gate of their own: not who is known by an organization's provider alone.
+    /// The signed-in user as a gate; not a session through an organization's provider, which opens that organization only.
     pub fn signed_in(&self) -> Option<SignedIn> {
-        let (hash, me) = self.me.clone().filter(|it| it.1.session.is_own())?;
-        let Anyone { app, client, session, back, .. } = self.clone();
-        Some(SignedIn { app, hash, me, client, session, back })
+        let (hash, user) = self.user.clone().filter(|(_, user)| user.session.is_own())?;
+        let Anyone { app, client, session, return_to, .. } = self.clone();
+        Some(SignedIn { app, hash, user, client, session, return_to })
     }
-    /// The running program.
     pub fn app(&self) -> &App {
         &self.app
     }
-    /// The clock, the rules and the rest.
-    pub fn kit(&self) -> &Kit {
-        self.app.kit()
+    pub fn context(&self) -> &Context {
+        self.app.context()
     }
-    /// Where they come from.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -48,25 +44,27 @@ impl Anyone {
         &self.session
     }
     /// For reading.
-    pub fn read(&self) -> Scope<Visitor> {
-        Scope::read(&self.app.0.db, Visitor, self.kit(), &self.client)
+    pub fn read(&self) -> Scope<Anonymous> {
+        Scope::anonymous(&self.app.0.db, self.context(), &self.client)
     }
-    /// One transaction: kept if the story ends well, undone if not.
-    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Visitor>) -> Result<T>) -> Result<T> {
-        let mut change = Change::<Visitor>::begin(&self.app.0.db, self.kit(), &self.client).await?;
-        let told = story(&mut change).await?;
-        change.commit().await?;
-        Ok(told)
+    /// One transaction: committed if `work` ends well, rolled back if not.
+    pub async fn change<T>(&self, work: impl AsyncFnOnce(&mut Change<Anonymous>) -> Result<T>) -> Result<T> {
+        let begun = Change::begin_anonymous(&self.app.0.db, self.context(), &self.client);
+        let mut change = Box::pin(begun).await?;
+        let done = work(&mut change).await?;
+        Box::pin(change.commit()).await?;
+        Ok(done)
     }
-    /// One transaction in an account of the signed-in user's, in which they must hold `permission`: for what ends outside of it.
+    /// One transaction in an account of the signed-in user, where they must hold `permission`: for pages outside of the account that
+    /// change it.
     pub async fn change_in<T>(
         &self,
         slug: &str,
         permission: Permission,
-        story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+        work: impl AsyncFnOnce(&mut Change<Access>) -> Result<T>,
     ) -> Result<T> {
-        let (hash, _) = self.me.as_ref().ok_or(Error::SignedOut)?;
-        change_in(&self.app, hash, &self.client, slug, permission, story).await
+        let (hash, _) = self.user.as_ref().ok_or(Error::Unauthenticated)?;
+        change_in(&self.app, hash, &self.client, slug, permission, work).await
     }
 }
 impl sealed::Sealed for Anyone {}
@@ -80,13 +78,14 @@ impl FromRequestParts<App> for Anyone {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let session = parts.extensions.get::<Session>().cloned();
         let session = session.ok_or_else(|| Error::Internal("no session layer".into()))?;
-        let mut me = None;
+        let mut user = None;
         if let Some(id) = session.id() {
             let hash = secret_hash(id);
-            let found = access::me(&mut app.0.db.read().await?, &hash, app.kit().now()).await?;
-            me = found.map(|it| (hash, it));
+            let mut conn = app.0.db.read().await?;
+            let found = access::signed_in_user(&mut conn, &hash, app.context().now()).await?;
+            user = found.map(|user| (hash, user));
         }
-        let back = return_to::address(parts, app);
-        Ok(Anyone { app: app.clone(), me, client: client(parts, app), session, back })
+        let return_to = return_to::address(parts, app);
+        Ok(Anyone { app: app.clone(), user, client: client(parts, app), session, return_to })
     }
 }

@@ -1,17 +1,18 @@
-//! A user's own door, outside of any account; and the operator's.
+//! A signed-in user, outside of any account; and the operator.
 use super::{Anyone, Gate, sealed};
 use crate::{
-    context::Kit,
-    error::{Asked, Detour, Error, Result, Way},
+    context::Context,
+    error::{Error, Result, SignInMethod, SignInReason, SignInRequired},
     http::{
         App,
-        reauth::{Given, Proof, Prover},
+        reauth::{ReauthForm, ReauthInput, Reauthenticator},
     },
     model::{
-        access::{By, Entry, Fresh},
+        access::Access,
+        actor::{RecentAuth, UserSummary},
         permission::Permission,
     },
-    store::{Change, Client, Me, Scope, access::Credential},
+    store::{Change, Client, Scope, SignedInUser, access::Credential},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tower_sessions::Session;
@@ -20,26 +21,26 @@ use tower_sessions::Session;
 pub struct SignedIn {
     pub(super) app: App,
     pub(super) hash: Vec<u8>,
-    pub(super) me: Me,
+    pub(super) user: SignedInUser,
     pub(super) client: Client,
     pub(super) session: Session,
-    pub(super) back: String,
+    pub(super) return_to: String,
 }
 
 impl SignedIn {
-    /// Who.
-    pub fn me(&self) -> &Me {
-        &self.me
+    pub fn user(&self) -> &UserSummary {
+        &self.user.user
     }
-    /// The running program.
+    /// The user with their session and what they chose.
+    pub fn signed_in_user(&self) -> &SignedInUser {
+        &self.user
+    }
     pub fn app(&self) -> &App {
         &self.app
     }
-    /// The clock, the rules and the rest.
-    pub fn kit(&self) -> &Kit {
-        self.app.kit()
+    pub fn context(&self) -> &Context {
+        self.app.context()
     }
-    /// Where it comes from.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -48,47 +49,52 @@ impl SignedIn {
         &self.session
     }
     /// For reading.
-    pub fn read(&self) -> Scope<Me> {
-        Scope::read(&self.app.0.db, self.me.clone(), self.kit(), &self.client)
+    pub fn read(&self) -> Scope<SignedInUser> {
+        let actor = self.user.actor();
+        Scope::read(&self.app.0.db, actor, self.user.clone(), self.context(), &self.client)
     }
-    /// One transaction: kept if the story ends well, undone if not.
-    pub async fn change<T>(&self, story: impl AsyncFnOnce(&mut Change<Me>) -> Result<T>) -> Result<T> {
-        let mut change = Change::<Me>::begin(&self.app.0.db, &self.hash, self.kit(), &self.client).await?;
-        let told = story(&mut change).await?;
-        change.commit().await?;
-        Ok(told)
+    /// One transaction: committed if `work` ends well, rolled back if not.
+    pub async fn change<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Change<SignedInUser>) -> Result<T>,
+    ) -> Result<T> {
+        let begun = Change::begin_as_user(&self.app.0.db, &self.hash, self.context(), &self.client);
+        let mut change = Box::pin(begun).await?;
+        let done = work(&mut change).await?;
+        Box::pin(change.commit()).await?;
+        Ok(done)
     }
     /// One transaction in an account of theirs, in which they must hold `permission`: for what begins outside of it.
     pub async fn change_in<T>(
         &self,
         slug: &str,
         permission: Permission,
-        story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+        work: impl AsyncFnOnce(&mut Change<Access>) -> Result<T>,
     ) -> Result<T> {
-        change_in(&self.app, &self.hash, &self.client, slug, permission, story).await
+        change_in(&self.app, &self.hash, &self.client, slug, permission, work).await
     }
-    /// Whether a dangerous act needs a proof again: then the form asks for it.
-    pub fn is_stale(&self) -> bool {
-        By::Session(self.me.session.clone()).fresh(self.kit().now()).is_none()
+    /// Whether a dangerous act needs a proof again: then its form asks for one.
+    pub fn needs_reauth(&self) -> bool {
+        self.user.session.recent_auth(self.context().now()).is_none()
     }
-    /// What a form for a dangerous act asks for.
-    pub async fn proof(&self) -> Result<Proof> {
-        if !self.is_stale() {
-            return Ok(Proof::fresh());
+    /// What the form of a dangerous act asks for.
+    pub async fn reauth_form(&self) -> Result<ReauthForm> {
+        if !self.needs_reauth() {
+            return Ok(ReauthForm::not_needed());
         }
-        Proof::of(&self.app, &mut self.read(), self.me.person.id, &self.back).await
+        ReauthForm::of(&self.app, &mut self.read(), self.user().id, &self.return_to).await
     }
-    /// Proof for a dangerous act: a fresh one, or by what came with the form.
-    pub async fn prove(&self, given: impl Into<Given>) -> Result<Fresh> {
-        if let Some(fresh) = By::Session(self.me.session.clone()).fresh(self.kit().now()) {
-            return Ok(fresh);
+    /// The proof for a dangerous act: a recent one, or by what came with the form.
+    pub async fn reauthenticate(&self, input: impl Into<ReauthInput>) -> Result<RecentAuth> {
+        if let Some(recent) = self.user.session.recent_auth(self.context().now()) {
+            return Ok(recent);
         }
-        self.prove_anew(given.into()).await
+        self.reauthenticate_now(input.into()).await
     }
-    /// Proof by what came with the form, however fresh the last one is.
-    pub async fn prove_anew(&self, given: Given) -> Result<Fresh> {
+    /// The proof by what came with the form, however recent the last one is.
+    pub async fn reauthenticate_now(&self, input: ReauthInput) -> Result<RecentAuth> {
         let (app, hash, session, client) = (&self.app, &self.hash, &self.session, &self.client);
-        Prover { app, hash, session, client }.prove(given).await
+        Reauthenticator { app, hash, session, client }.verify(input).await
     }
 }
 impl sealed::Sealed for SignedIn {}
@@ -101,18 +107,19 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let anyone = Anyone::from_request_parts(parts, app).await?;
-        let Anyone { app, me, client, session, back } = anyone;
-        let (hash, me) = me.ok_or(Error::SignedOut)?;
-        if !me.session.is_own() {
+        let Anyone { app, user, client, session, return_to } = anyone;
+        let (hash, user) = user.ok_or(Error::Unauthenticated)?;
+        if !user.session.is_own() {
             let (name, slug) = ("This page".to_owned(), String::new());
-            return Err(Error::Detour(Box::new(Detour { name, slug, way: Way::Own, why: Asked::Own })));
+            let (way, why) = (SignInMethod::Own, SignInReason::Own);
+            return Err(Error::SignInRequired(Box::new(SignInRequired { name, slug, way, why })));
         }
-        app.touch(me.session.id, None);
-        Ok(SignedIn { app, hash, me, client, session, back })
+        app.touch_session(user.session.id, None);
+        Ok(SignedIn { app, hash, user, client, session, return_to })
     }
 }
 
-/// Who runs the installation. To everybody else, there is nothing here.
+/// The operator, who runs the installation. For everybody else there is nothing here.
 pub struct Operator(SignedIn);
 impl std::ops::Deref for Operator {
     type Target = SignedIn;
@@ -130,7 +137,7 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let signed_in = SignedIn::from_request_parts(parts, app).await?;
-        if signed_in.me.operator { Ok(Operator(signed_in)) } else { Err(Error::NotFound) }
+        if signed_in.user.operator { Ok(Operator(signed_in)) } else { Err(Error::NotFound) }
     }
 }
 
@@ -141,14 +148,15 @@ pub(super) async fn change_in<T>(
     client: &Client,
     slug: &str,
     permission: Permission,
-    story: impl AsyncFnOnce(&mut Change) -> Result<T>,
+    work: impl AsyncFnOnce(&mut Change<Access>) -> Result<T>,
 ) -> Result<T> {
-    let by = Credential::Session(session.to_vec());
-    let mut change = Change::<Entry>::begin(&app.0.db, &by, slug, app.kit(), client).await?;
-    if !change.who().may(permission) {
-        return Err(Error::Forbidden(permission));
+    let credential = Credential::Session(session.to_vec());
+    let begun = Change::begin_in_account(&app.0.db, &credential, slug, app.context(), client);
+    let mut change = Box::pin(begun).await?;
+    if !change.access().may(permission) {
+        return Err(Error::MissingPermission(permission));
     }
-    let told = story(&mut change).await?;
-    change.commit().await?;
-    Ok(told)
+    let done = work(&mut change).await?;
+    Box::pin(change.commit()).await?;
+    Ok(done)
 }

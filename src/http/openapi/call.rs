@@ -1,41 +1,38 @@
-//! A call of the API in words and shapes, told where its route is. From that and from its gate comes the OpenAPI document.
+//! The description of an API call, beside its route. The OpenAPI document is made from it and from the route's gate.
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What a call is for, what it takes, what it gives. What its gate says is not said again.
+/// What a call does, takes and returns. What its gate says is not repeated.
 #[derive(Default)]
 pub struct Call {
     /// Such as "List members".
     pub title: &'static str,
-    /// What it does, and what is worth knowing before.
-    pub says: &'static str,
+    pub description: &'static str,
     /// The query string: each property of the shape is a parameter.
     pub query: Option<Shape>,
     /// The JSON body.
     pub body: Option<Shape>,
-    /// The body in other forms, by content type.
-    pub bodies: Vec<(&'static str, Shape)>,
-    /// What it gives when it goes well.
-    pub answers: Vec<Answer>,
-    /// Problems besides those that every call with its gate can have, by code.
+    /// The body in other formats, by content type.
+    pub other_bodies: Vec<(&'static str, Shape)>,
+    /// The successful responses.
+    pub responses: Vec<CallResponse>,
+    /// Codes of problems besides those that every call with its gate can have.
     pub problems: Vec<&'static str>,
-    /// What `{id}` is, if it is no UUID: a pattern.
-    pub word: Option<&'static str>,
-    /// It answers with an `ETag`, or honours `If-Match`.
-    pub tagged: bool,
-    /// It answers page by page.
-    pub paged: bool,
+    /// The pattern of `{id}`, if that is no UUID.
+    pub id_pattern: Option<&'static str>,
+    /// Whether it answers with an `ETag`, or honours `If-Match`.
+    pub has_etag: bool,
+    /// Whether it answers page by page.
+    pub is_paged: bool,
 }
 
-/// What a call gives when it goes well.
-pub struct Answer {
-    /// HTTP's number.
+/// A successful response.
+pub struct CallResponse {
     pub status: u16,
-    /// Its shape; none for nothing.
+    /// `None` for an empty body.
     pub shape: Option<Shape>,
-    /// Its content type.
-    pub media: &'static str,
+    pub content_type: &'static str,
 }
 
 /// A table as CSV (RFC 4180).
@@ -48,92 +45,89 @@ pub struct Csv(pub String);
 #[schema(value_type = String, format = Binary, example = "%PDF-1.7 …")]
 pub struct Pdf(pub String);
 
-/// A shape, and those that it is made of.
+/// A schema, and those that it refers to.
 pub struct Shape {
-    /// Its name, under which the document holds it.
+    /// Its name in the document.
     pub name: String,
-    /// It and those it names.
-    pub parts: BTreeMap<String, Value>,
+    /// All of them, by name.
+    pub schemas: BTreeMap<String, Value>,
 }
 
 impl Shape {
-    /// Of a type.
     pub fn of<T: ToSchema>() -> Shape {
-        let mut found = vec![];
-        T::schemas(&mut found);
-        found.push((T::name().into_owned(), T::schema()));
-        let json = |it| serde_json::to_value(it).unwrap_or_default();
-        let parts = found.into_iter().map(|(name, it)| (name, json(it))).collect();
-        Shape { name: T::name().into_owned(), parts }
+        let mut schemas = vec![];
+        T::schemas(&mut schemas);
+        schemas.push((T::name().into_owned(), T::schema()));
+        let to_json = |schema| serde_json::to_value(schema).unwrap_or_default();
+        let schemas = schemas.into_iter().map(|(name, schema)| (name, to_json(schema))).collect();
+        Shape { name: T::name().into_owned(), schemas }
     }
 }
 
 impl Call {
-    /// Its title, and what it does.
     #[must_use]
-    pub fn says(self, title: &'static str, says: &'static str) -> Call {
-        Call { title, says, ..self }
+    pub fn summary(self, title: &'static str, description: &'static str) -> Call {
+        Call { title, description, ..self }
     }
-    /// Takes these in the query string.
     #[must_use]
-    pub fn asks<T: ToSchema>(self) -> Call {
+    pub fn query<T: ToSchema>(self) -> Call {
         Call { query: Some(Shape::of::<T>()), ..self }
     }
-    /// Takes this as its JSON body.
+    /// Takes a JSON body.
     #[must_use]
-    pub fn takes<T: ToSchema>(self) -> Call {
+    pub fn body<T: ToSchema>(self) -> Call {
         Call { body: Some(Shape::of::<T>()), ..self }
     }
-    /// Or takes this, in another form.
+    /// Takes the body in another format too.
     #[must_use]
-    pub fn takes_as<T: ToSchema>(mut self, media: &'static str) -> Call {
-        self.bodies.push((media, Shape::of::<T>()));
+    pub fn body_as<T: ToSchema>(mut self, content_type: &'static str) -> Call {
+        self.other_bodies.push((content_type, Shape::of::<T>()));
         self
     }
-    /// Gives this as JSON.
+    /// Returns JSON.
     #[must_use]
-    pub fn gives<T: ToSchema>(self, status: u16) -> Call {
-        self.answer(status, Some(Shape::of::<T>()), "application/json")
+    pub fn returns<T: ToSchema>(self, status: u16) -> Call {
+        self.response(status, Some(Shape::of::<T>()), "application/json")
     }
-    /// Gives this in another form.
+    /// Returns another format.
     #[must_use]
-    pub fn gives_as<T: ToSchema>(self, status: u16, media: &'static str) -> Call {
-        self.answer(status, Some(Shape::of::<T>()), media)
+    pub fn returns_as<T: ToSchema>(self, status: u16, content_type: &'static str) -> Call {
+        self.response(status, Some(Shape::of::<T>()), content_type)
     }
-    /// Gives nothing: 204.
+    /// Returns 204.
     #[must_use]
-    pub fn gives_nothing(self) -> Call {
-        self.answer(204, None, "")
+    pub fn no_content(self) -> Call {
+        self.response(204, None, "")
     }
-    /// Will do it soon, and gives nothing: 202.
+    /// Returns 202 without a body: it is done soon.
     #[must_use]
-    pub fn gives_later(self) -> Call {
-        self.answer(202, None, "")
+    pub fn accepted(self) -> Call {
+        self.response(202, None, "")
     }
-    /// Gives a list, page by page: takes `limit` and `after`, tells `next` and `Link`.
+    /// Returns a list page by page: takes `limit` and `after`, returns `next` and `Link`.
     #[must_use]
-    pub fn lists<T: ToSchema>(mut self) -> Call {
-        self.paged = true;
-        self.answer(200, Some(Shape::of::<T>()), "application/json")
+    pub fn returns_list<T: ToSchema>(mut self) -> Call {
+        self.is_paged = true;
+        self.response(200, Some(Shape::of::<T>()), "application/json")
     }
-    /// Two people may edit it: it has an `ETag`, and a change honours `If-Match`.
+    /// Has an `ETag`; a change honours `If-Match`.
     #[must_use]
-    pub fn tagged(self) -> Call {
-        Call { tagged: true, ..self }
+    pub fn with_etag(self) -> Call {
+        Call { has_etag: true, ..self }
     }
-    /// Can fail with these problems, by code, besides those of every call. `app::problems` says what they are.
+    /// Adds codes of problems to those that every call with its gate can have. `http::problems` describes them.
     #[must_use]
-    pub fn fails(mut self, codes: &[&'static str]) -> Call {
+    pub fn errors(mut self, codes: &[&'static str]) -> Call {
         self.problems.extend_from_slice(codes);
         self
     }
-    /// Its `{id}` is no UUID, but what this pattern describes.
+    /// For an `{id}` that is no UUID.
     #[must_use]
-    pub fn named(self, pattern: &'static str) -> Call {
-        Call { word: Some(pattern), ..self }
+    pub fn id_pattern(self, pattern: &'static str) -> Call {
+        Call { id_pattern: Some(pattern), ..self }
     }
-    fn answer(mut self, status: u16, shape: Option<Shape>, media: &'static str) -> Call {
-        self.answers.push(Answer { status, shape, media });
+    fn response(mut self, status: u16, shape: Option<Shape>, content_type: &'static str) -> Call {
+        self.responses.push(CallResponse { status, shape, content_type });
         self
     }
 }

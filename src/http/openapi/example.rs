@@ -1,56 +1,62 @@
-//! Examples, made of those of the parts: no example can be of another shape than it shows.
+//! Examples for bodies and responses, assembled from those of their fields: they cannot differ from the schema.
 use serde_json::{Map, Value, json};
 
-/// How deep shapes are followed.
-const DEPTH: usize = 12;
+/// How deep references are followed.
+const MAX_DEPTH: usize = 12;
 
 /// An example of a schema of this document.
 pub fn example(document: &Value, schema: &Value) -> Value {
-    made(document, schema, DEPTH)
+    build(document, schema, MAX_DEPTH)
 }
 
-fn made(document: &Value, schema: &Value, depth: usize) -> Value {
+fn build(document: &Value, schema: &Value, depth: usize) -> Value {
     let Some(depth) = depth.checked_sub(1) else { return Value::Null };
-    // Said by hand: it is usually not there.
+    // An explicit null marks a value that is usually absent.
     if schema.get("example").is_some_and(Value::is_null) {
         return Value::Null;
     }
-    for word in ["example", "const", "default"] {
-        if let Some(it) = schema.get(word).filter(|it| !it.is_null()) {
-            return it.clone();
+    for key in ["example", "const", "default"] {
+        if let Some(value) = schema.get(key).filter(|value| !value.is_null()) {
+            return value.clone();
         }
     }
-    if let Some(it) =
-        ["examples", "enum"].iter().find_map(|it| schema[it].as_array()?.iter().find(|it| !it.is_null()))
-    {
-        return it.clone();
+    let first = |key: &&str| schema[key].as_array()?.iter().find(|value| !value.is_null());
+    if let Some(value) = ["examples", "enum"].iter().find_map(first) {
+        return value.clone();
     }
     if let Some(name) = schema["$ref"].as_str() {
-        return made(document, document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null), depth);
+        return build(
+            document,
+            document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null),
+            depth,
+        );
     }
     if let Some(all) = schema["allOf"].as_array() {
-        let parts = all.iter().map(|it| made(document, it, depth));
-        return parts.filter_map(|it| it.as_object().cloned()).flatten().collect::<Map<_, _>>().into();
+        let parts = all.iter().map(|part| build(document, part, depth));
+        return parts.filter_map(|part| part.as_object().cloned()).flatten().collect::<Map<_, _>>().into();
     }
-    if let Some(one) =
-        ["oneOf", "anyOf"].iter().find_map(|it| schema[it].as_array()?.iter().find(|it| it["type"] != "null"))
-    {
-        return made(document, one, depth);
+    let variant = |key: &&str| schema[key].as_array()?.iter().find(|variant| variant["type"] != "null");
+    if let Some(variant) = ["oneOf", "anyOf"].iter().find_map(variant) {
+        return build(document, variant, depth);
     }
+    by_type(document, schema, depth)
+}
+
+fn by_type(document: &Value, schema: &Value, depth: usize) -> Value {
     let kind = match &schema["type"] {
-        Value::Array(all) => all.iter().find(|it| *it != "null").and_then(Value::as_str),
-        it => it.as_str(),
+        Value::Array(kinds) => kinds.iter().find(|kind| *kind != "null").and_then(Value::as_str),
+        kind => kind.as_str(),
     };
     match kind {
         Some("object") => {
             let properties = schema["properties"].as_object().into_iter().flatten();
-            let all = properties.map(|(name, it)| (name.clone(), made(document, it, depth)));
-            let is_needed = |it: &str| {
-                schema["required"].as_array().is_some_and(|all| all.iter().any(|name| *name == it))
+            let all = properties.map(|(name, property)| (name.clone(), build(document, property, depth)));
+            let is_required = |wanted: &str| {
+                schema["required"].as_array().is_some_and(|names| names.iter().any(|name| *name == wanted))
             };
-            all.filter(|(name, it)| !it.is_null() || is_needed(name)).collect::<Map<_, _>>().into()
+            all.filter(|(name, value)| !value.is_null() || is_required(name)).collect::<Map<_, _>>().into()
         }
-        Some("array") => json!([made(document, &schema["items"], depth)]),
+        Some("array") => json!([build(document, &schema["items"], depth)]),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(3)),
         Some("boolean") => json!(true),
         Some("string") => json!(match schema["format"].as_str() {
@@ -65,28 +71,29 @@ fn made(document: &Value, schema: &Value, depth: usize) -> Value {
     }
 }
 
-/// Gives every body and every answer of the document its example.
+/// Adds an example to every body and every response.
 pub fn fill(document: &mut Value) {
-    let read = document.clone();
+    let original = document.clone();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for operation in paths.flat_map(|(_, it)| it.as_object_mut().into_iter().flatten()).map(|(_, it)| it) {
+    let operations = paths.flat_map(|(_, methods)| methods.as_object_mut().into_iter().flatten());
+    for (_, operation) in operations {
         if let Some(body) = operation.get_mut("requestBody") {
-            show(&read, body);
+            add_example(&original, body);
         }
         for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
-            show(&read, response);
+            add_example(&original, response);
         }
     }
 }
 
-fn show(document: &Value, holder: &mut Value) {
+fn add_example(document: &Value, holder: &mut Value) {
     let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
-    for (_, media) in content.iter_mut().filter(|(_, it)| it.get("examples").is_none()) {
+    for (_, media) in content.iter_mut().filter(|(_, media)| media.get("examples").is_none()) {
         media["example"] = example(document, &media["schema"]);
     }
 }
 
-/// What a problem of a status is called.
+/// The title of a problem with this status.
 pub fn title_of(status: u16) -> &'static str {
     match status {
         400 => "The request could not be read",

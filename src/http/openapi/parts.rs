@@ -1,7 +1,7 @@
-//! What many calls share: the words at the top, parameters, headers, security, the problem document.
+//! What many calls share: the introduction, parameters, headers, security, the problem document.
 use serde_json::{Value, json};
 
-/// What is true of every call.
+/// The introduction.
 pub const ABOUT: &str = "\
 The API of an organization console: accounts, members, roles, invitations, resources, API keys, usage and bills.
 
@@ -14,7 +14,7 @@ field that is not known is refused, never ignored.
 **Lists** come page by page: `limit` says how many, `after` where to begin; `next` in the body is the cursor for the next page, \
 and `Link` its address.
 
-**Doing something once.** Send an `Idempotency-Key` with a change, and it is done once, however often you send it: for 24 hours \
+**Idempotency.** Send an `Idempotency-Key` with a change, and it is executed once, however often you send it: for 24 hours \
 the first answer is given again. A second request while the first is being done gets 409, the same key with another request 422.
 
 **Two at once.** What two people edit has an `ETag`. Send it back as `If-Match`, and a change meant for another version is \
@@ -52,7 +52,7 @@ pub fn parameters() -> Value {
 
 /// Headers of many answers.
 pub fn headers() -> Value {
-    let text = |says: &str, example: &str| json!({ "description": says, "schema": { "type": "string" }, "example": example });
+    let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
     json!({
         "ETag": text("The version, for `If-Match`.", "\"5c0f1b6e2a9d4f37\""),
         "Link": text("The address of the next page, if there is one.",

@@ -1,77 +1,80 @@
-//! Which plan was in force on which day.
+//! The plans of an account by day.
 use crate::model::{
     calendar::{Day, Month},
     time::Time,
 };
 
-/// A plan that took the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// When.
+pub struct PlanChange {
     pub at: Time,
-    /// Which was in force until then.
     pub before: String,
-    /// Which is in force from then on.
     pub after: String,
 }
 
-/// The plans of an account.
+/// The plans that an account has had.
 #[derive(Clone, Debug)]
-pub struct Past {
+pub struct PlanHistory {
     /// The day on which the account was opened.
     pub opened: Day,
-    /// The plan that is in force now.
-    pub now: String,
-    changes: Vec<Change>,
+    pub current: String,
+    changes: Vec<PlanChange>,
 }
 
 /// A run of days on one plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Its first day.
+pub struct PlanSpan {
     pub from: Day,
-    /// The day after its last.
+    /// Exclusive.
     pub to: Day,
-    /// Which plan.
     pub plan: String,
 }
 
-impl Past {
-    /// Of an account: when it was opened, its plan now, and its changes in any order.
-    pub fn new(opened: Time, now: String, changes: impl IntoIterator<Item = (Time, String, String)>) -> Past {
-        let mut changes: Vec<Change> =
-            changes.into_iter().map(|(at, before, after)| Change { at, before, after }).collect();
-        changes.sort_by_key(|it| it.at);
-        Past { opened: Day::of(opened), now, changes }
+impl PlanHistory {
+    /// Takes changes in any order, each as its time and the plans before and after.
+    pub fn new(
+        opened: Time,
+        current: String,
+        changes: impl IntoIterator<Item = (Time, String, String)>,
+    ) -> PlanHistory {
+        let mut changes: Vec<PlanChange> =
+            changes.into_iter().map(|(at, before, after)| PlanChange { at, before, after }).collect();
+        changes.sort_by_key(|change| change.at);
+        PlanHistory { opened: Day::of(opened), current, changes }
     }
-    /// What a plan change at some instant ahead would make of it.
+    /// What it would be after a plan change in the future.
     #[must_use]
-    pub fn with(&self, at: Time, after: &str) -> Past {
-        let mut past = self.clone();
-        past.changes.push(Change { at, before: past.now.clone(), after: after.to_owned() });
-        past.now = after.to_owned();
-        past
+    pub fn with(&self, at: Time, after: &str) -> PlanHistory {
+        let mut history = self.clone();
+        history.changes.push(PlanChange { at, before: history.current.clone(), after: after.to_owned() });
+        history.current = after.to_owned();
+        history
     }
-    /// The days of a month, by the plan that counts on each: the dearest that was in force at any time of it. A day before the
-    /// account was opened is as its first one.
-    pub fn spans(&self, month: Month, price: impl Fn(&str) -> i64) -> Vec<Span> {
-        let mut spans: Vec<Span> = vec![];
+    /// The days of a month by plan. Of several plans on one day, the most expensive counts. Days before the account was opened have the
+    /// plan of its first day.
+    pub fn spans(&self, month: Month, price: impl Fn(&str) -> i64) -> Vec<PlanSpan> {
+        let mut spans: Vec<PlanSpan> = vec![];
         for day in month.first().0..month.next().first().0 {
             let day = Day(day);
-            let plan = self.on(day.max(self.opened), &price);
+            let plan = self.plan_on(day.max(self.opened), &price);
             match spans.last_mut() {
                 Some(last) if last.plan == plan && (day != self.opened) => last.to = day.plus(1),
-                _ => spans.push(Span { from: day, to: day.plus(1), plan: plan.to_owned() }),
+                _ => spans.push(PlanSpan { from: day, to: day.plus(1), plan: plan.to_owned() }),
             }
         }
         spans
     }
-    fn on(&self, day: Day, price: &impl Fn(&str) -> i64) -> &str {
+    fn plan_on(&self, day: Day, price: &impl Fn(&str) -> i64) -> &str {
         let (start, end) = (day.start(), day.plus(1).start());
-        let at_start =
-            self.changes.iter().find(|it| it.at > start).map_or(self.now.as_str(), |it| &it.before);
-        let during =
-            self.changes.iter().filter(|it| it.at > start && it.at < end).map(|it| it.after.as_str());
-        during.fold(at_start, |dearest, it| if price(it) >= price(dearest) { it } else { dearest })
+        let at_start = self
+            .changes
+            .iter()
+            .find(|change| change.at > start)
+            .map_or(self.current.as_str(), |change| &change.before);
+        let during = self
+            .changes
+            .iter()
+            .filter(|change| change.at > start && change.at < end)
+            .map(|change| change.after.as_str());
+        during.fold(at_start, |highest, plan| if price(plan) >= price(highest) { plan } else { highest })
     }
 }

@@ -1,6 +1,6 @@
-//! A card: entered on the payment provider's own page, and never here.
+//! A card is entered on the payment provider's own page, never account.
 use crate::{
-    clients::payments::Failure,
+    clients::payments::PaymentError,
     error::{Error, Result},
     http::{gate::Can, routes::Routes},
     model::permission::ManageBilling,
@@ -10,53 +10,52 @@ use crate::{
 use askama::Template;
 use axum::response::Response;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
-    Routes::default().post("/a/{slug}/billing/card", go)
+    Routes::default().post("/a/{slug}/billing/card", start)
 }
 
-/// A link, for a form of ours leads nowhere else.
+/// A link: our own content security policy lets no form lead to another site.
 #[derive(Template)]
 #[template(path = "billing/card.html")]
-struct Index {
+struct CardPage {
     slug: String,
     url: String,
 }
 
-async fn go(can: Can<ManageBilling>, page: Page) -> Result<Response> {
-    let here = &can.me().here;
-    if here.parent.is_some() {
+async fn start(can: Can<ManageBilling>, page: Page) -> Result<Response> {
+    let account = &can.access().account;
+    if account.parent.is_some() {
         return Err(Error::conflict("parent_pays", "A team has no bills of its own."));
     }
-    let till = can.app().till().clone();
-    let back = can.kit().url(&can.path("billing"));
+    let till = can.app().payment_provider().clone();
+    let back = can.context().url(&can.path("billing"));
     let (known, facts) = {
         let mut scope = can.read();
-        (payments::customer(&mut scope).await?, billing::facts(&mut scope, here.id, None, 0).await?)
+        (payments::customer(&mut scope).await?, billing::facts(&mut scope, account.id, None, 0).await?)
     };
-    // The provider is asked outside of any transaction.
-    let asked = async {
+    // The provider is called outside of any transaction.
+    let set_up = async {
         let customer = match known {
-            Some(it) => it,
+            Some(customer) => customer,
             None => {
                 let email = &facts.details.email;
                 let email = if email.is_empty() { &facts.owner_email } else { email };
-                till.customer(here.id, &facts.name, email).await?
+                till.create_customer(account.id, &facts.name, email).await?
             }
         };
-        let url = till.card_page(&customer, &back).await?;
-        Ok::<_, Failure>((customer, url))
+        let url = till.card_setup_url(&customer, &back).await?;
+        Ok::<_, PaymentError>((customer, url))
     };
-    let (customer, url) = match asked.await {
-        Ok(it) => it,
+    let (customer, url) = match set_up.await {
+        Ok(found) => found,
         Err(failure) => {
-            tracing::warn!(%failure, "no page for a card");
-            let said =
+            tracing::warn!(%failure, "the payment provider gave no page for a card");
+            let message =
                 "The payment provider could not be reached. Nothing was changed. Try again in a minute.";
-            return Ok(page.failed(&can.path("billing"), said));
+            return Ok(page.failed(&can.path("billing"), message));
         }
     };
     can.change(async |change| payments::set_customer(change, &customer).await).await?;
-    let index = Index { slug: here.slug.clone(), url };
-    page.show(&mut can.read(), "Card", index).await
+    let card_page = CardPage { slug: account.slug.clone(), url };
+    page.show(&mut can.read(), "Card", card_page).await
 }

@@ -1,16 +1,15 @@
-//! Who is billed.
+//! Billing details: who is billed.
 use crate::{
     error::Result,
     http::{form::Form, gate::Can, routes::Routes},
-    model::{invoice::Details, permission::ManageBilling},
+    model::{invoice::BillingDetails, permission::ManageBilling},
     store::billing,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     let path = "/a/{slug}/billing/details";
     Routes::default().get(path, show).post(path, save)
@@ -18,7 +17,7 @@ pub fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct DetailsForm {
     company: String,
     address: String,
     tax_id: String,
@@ -28,37 +27,43 @@ struct Typed {
 
 #[derive(Template)]
 #[template(path = "billing/details.html")]
-struct Index {
+struct DetailsPage {
     slug: String,
     account: String,
-    typed: Details,
-    faults: Faults,
+    form: BillingDetails,
+    errors: FormErrors,
 }
 
 async fn show(can: Can<ManageBilling>, page: Page) -> Result<Response> {
     let mut scope = can.read();
-    let typed = billing::details(&mut scope).await?;
+    let details = billing::details(&mut scope).await?;
     drop(scope);
-    ask(&can, &page, typed, Faults::default()).await
+    show_form(&can, &page, details, FormErrors::default()).await
 }
 
-async fn ask(can: &Can<ManageBilling>, page: &Page, typed: Details, faults: Faults) -> Result<Response> {
-    let here = &can.me().here;
-    let index = Index { slug: here.slug.clone(), account: here.name.clone(), typed, faults };
-    page.show(&mut can.read(), "Billing details", index).await
+async fn show_form(
+    can: &Can<ManageBilling>,
+    page: &Page,
+    form: BillingDetails,
+    errors: FormErrors,
+) -> Result<Response> {
+    let account = &can.access().account;
+    let details_page =
+        DetailsPage { slug: account.slug.clone(), account: account.name.clone(), form, errors };
+    page.show(&mut can.read(), "Billing details", details_page).await
 }
 
-async fn save(can: Can<ManageBilling>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let Typed { company, address, tax_id, email, po_number } = it;
-    let typed = Details { company, address, tax_id, email, po_number };
-    let saved = can.change(async |change| billing::set_details(change, typed.clone()).await).await;
+async fn save(can: Can<ManageBilling>, page: Page, Form(form): Form<DetailsForm>) -> Result<Response> {
+    let DetailsForm { company, address, tax_id, email, po_number } = form;
+    let details = BillingDetails { company, address, tax_id, email, po_number };
+    let saved = can.change(async |change| billing::set_details(change, details.clone()).await).await;
     match saved {
         Ok(_) => {
             Ok(page.done(&can.path("billing"), "The billing details are saved. The next invoice has them."))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), typed, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(&can, &page.with(status), details, errors).await
         }
     }
 }

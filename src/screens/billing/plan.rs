@@ -1,4 +1,4 @@
-//! The plan is changed here: what that changes is said first.
+//! Changing the plan, after a page that says what the change means.
 use super::terms;
 use crate::{
     error::Result,
@@ -8,24 +8,23 @@ use crate::{
         routes::Routes,
     },
     model::{
-        bill::{Used, period_end},
+        bill::{MeterUsage, period_end},
         catalog::{Catalog, Plan},
         permission::ChangePlan,
         quantity::Quantity,
         text::counted,
     },
     store::{
-        billing::{self, Facts},
-        plans::{self, Changed, When},
+        billing::{self, BillingFacts},
+        plans::{self, PlanChangeResult, PlanChangeTime},
     },
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     let path = "/a/{slug}/billing/plan";
     Routes::default().get(path, show).post(path, change).post("/a/{slug}/billing/plan/keep", keep)
@@ -33,35 +32,34 @@ pub fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct PlanForm {
     plan: String,
     when: String,
 }
 
 #[derive(Template)]
 #[template(path = "billing/plan.html")]
-struct Index {
+struct PlansPage {
     slug: String,
     now: String,
-    offers: Vec<Offer>,
-    faults: Faults,
+    offers: Vec<PlanOffer>,
+    errors: FormErrors,
 }
 
-/// A plan, as it is offered.
-struct Offer {
+struct PlanOffer {
     id: String,
     name: String,
     price: String,
-    is_mine: bool,
+    is_current: bool,
     is_next: bool,
-    /// The next dearer one.
+    /// The next more expensive one.
     is_step_up: bool,
     points: Vec<String>,
 }
 
 #[derive(Template)]
 #[template(path = "billing/confirm.html")]
-struct Confirm {
+struct ConfirmPlanPage {
     slug: String,
     account: String,
     from: String,
@@ -72,142 +70,153 @@ struct Confirm {
     over: Vec<String>,
     is_down: bool,
     period_end: String,
-    now_says: String,
-    faults: Faults,
+    now_description: String,
+    errors: FormErrors,
 }
 
-/// What a plan has, a line each.
+/// What a plan includes, a line each.
 fn points(plan: &Plan, catalog: &Catalog) -> Vec<String> {
-    let mut all = vec![plan.limits_in_words()];
+    let mut points = vec![plan.limits_in_words()];
     for meter in &catalog.meters {
         let included = plan.included(&meter.id);
         if !included.is_zero() {
-            all.push(format!("{} {} a month included", included.grouped(), meter.name.to_lowercase()));
+            points.push(format!("{} {} a month included", included.grouped(), meter.name.to_lowercase()));
         }
         if let Some(price) = plan.overage(&meter.id, catalog.currency) {
-            all.push(format!("{} for each {} beyond", catalog.currency.says_price(price), unit(meter)));
+            points.push(format!("{} for each {} beyond", catalog.currency.format_price(price), unit(meter)));
         }
     }
-    all.push(plan.seats_in_words());
-    all.extend(plan.features.iter().cloned());
-    all
+    points.push(plan.seats_in_words());
+    points.extend(plan.features.iter().cloned());
+    points
 }
 
 fn unit(meter: &crate::model::catalog::Meter) -> &str {
     if meter.unit.is_empty() { "unit" } else { &meter.unit }
 }
 
-async fn show(can: Can<ChangePlan>, page: Page, Query(it): Query<Typed>) -> Result<Response> {
-    ask(&can, &page, &it.plan, Faults::default()).await
+async fn show(can: Can<ChangePlan>, page: Page, Query(query): Query<PlanForm>) -> Result<Response> {
+    show_choice(&can, &page, &query.plan, FormErrors::default()).await
 }
 
-/// The plans, or what the one that was chosen changes.
-async fn ask(can: &Can<ChangePlan>, page: &Page, chosen: &str, faults: Faults) -> Result<Response> {
-    let me = can.me();
-    let catalog = can.kit().catalog.clone();
+/// All plans, or what changes with the chosen one.
+async fn show_choice(
+    can: &Can<ChangePlan>,
+    page: &Page,
+    chosen: &str,
+    errors: FormErrors,
+) -> Result<Response> {
+    let access = can.access();
+    let catalog = can.context().catalog.clone();
     let mut scope = can.read();
-    let top = me.here.top();
+    let top = access.account.top();
     let facts = billing::facts(&mut scope, top, None, 0).await?;
-    let to = catalog.plan(chosen).filter(|it| it.id != facts.past.now && me.here.parent.is_none());
+    let to =
+        catalog.plan(chosen).filter(|plan| plan.id != facts.past.current && access.account.parent.is_none());
     let Some(to) = to else {
-        let next = facts.scheduled.as_ref().map(|it| it.plan.as_str());
-        let mine = catalog.plans.iter().position(|it| it.id == facts.past.now);
-        let offer = |(at, it): (usize, &Plan)| Offer {
-            id: it.id.clone(),
-            name: it.name.clone(),
-            price: catalog.currency.says(it.price),
-            is_mine: it.id == facts.past.now,
-            is_next: next == Some(it.id.as_str()),
-            is_step_up: mine.is_some_and(|mine| at == mine + 1),
-            points: points(it, &catalog),
+        let next = facts.scheduled.as_ref().map(|change| change.plan.as_str());
+        let current = catalog.plans.iter().position(|plan| plan.id == facts.past.current);
+        let offer = |(position, plan): (usize, &Plan)| PlanOffer {
+            id: plan.id.clone(),
+            name: plan.name.clone(),
+            price: catalog.currency.format(plan.price),
+            is_current: plan.id == facts.past.current,
+            is_next: next == Some(plan.id.as_str()),
+            is_step_up: current.is_some_and(|current| position == current + 1),
+            points: points(plan, &catalog),
         };
-        let index = Index {
-            slug: me.here.slug.clone(),
-            now: terms(&facts, &catalog, &facts.past.now).name,
+        let plans_page = PlansPage {
+            slug: access.account.slug.clone(),
+            now: terms(&facts, &catalog, &facts.past.current).name,
             offers: catalog.plans.iter().enumerate().map(offer).collect(),
-            faults,
+            errors,
         };
-        return page.show(&mut scope, "Plans", index).await;
+        return page.show(&mut scope, "Plans", plans_page).await;
     };
     let used = billing::used(&mut scope, top, facts.period).await?;
-    let confirm = confirm(can, &facts, &catalog, to, &used, faults);
+    let confirm = confirm(can, &facts, &catalog, to, &used, errors);
     page.show(&mut scope, &format!("Change to {}", to.name), confirm).await
 }
 
 fn confirm(
     can: &Can<ChangePlan>,
-    facts: &Facts,
+    facts: &BillingFacts,
     catalog: &Catalog,
     to: &Plan,
-    used: &[Used],
-    faults: Faults,
-) -> Confirm {
-    let (currency, now) = (catalog.currency, can.kit().now());
-    let from = terms(facts, catalog, &facts.past.now);
+    used: &[MeterUsage],
+    errors: FormErrors,
+) -> ConfirmPlanPage {
+    let (currency, now) = (catalog.currency, can.context().now());
+    let from = terms(facts, catalog, &facts.past.current);
     let mut rows = vec![
-        ("Price a month", currency.says(from.price), currency.says(to.price)),
+        ("Price a month", currency.format(from.price), currency.format(to.price)),
         ("Rate limits", from.limits_in_words(), to.limits_in_words()),
         ("Members", from.seats_in_words(), to.seats_in_words()),
     ];
     let (mut stops, mut over) = (vec![], vec![]);
     for meter in &catalog.meters {
-        let (had, has) = (from.included(&meter.id), to.included(&meter.id));
-        let (was, is) = (from.overage(&meter.id, currency), to.overage(&meter.id, currency));
-        if had.is_zero() && has.is_zero() && was.is_none() && is.is_none() {
+        let (included_before, included) = (from.included(&meter.id), to.included(&meter.id));
+        let (price_before, price) = (from.overage(&meter.id, currency), to.overage(&meter.id, currency));
+        if included_before.is_zero() && included.is_zero() && price_before.is_none() && price.is_none() {
             continue;
         }
-        let says = |included: Quantity, price: Option<crate::model::money::Price>| {
+        let in_words = |included: Quantity, price: Option<crate::model::money::Price>| {
             let beyond = price.map_or_else(
                 || "nothing is sold beyond that".to_owned(),
-                |it| format!("then {} each", currency.says_price(it)),
+                |price| format!("then {} each", currency.format_price(price)),
             );
             format!("{} {} included, {beyond}", included.grouped(), meter.name.to_lowercase())
         };
-        rows.push(("Included", says(had, was), says(has, is)));
-        let mine = used.iter().filter(|it| it.meter == meter.id && it.month == facts.period && !it.is_billed);
-        let sum: Quantity = mine.map(|it| it.quantity).sum();
-        if sum > has && has < had {
+        rows.push(("Included", in_words(included_before, price_before), in_words(included, price)));
+        let entries = used
+            .iter()
+            .filter(|entry| entry.meter == meter.id && entry.month == facts.period && !entry.is_billed);
+        let sum: Quantity = entries.map(|entry| entry.quantity).sum();
+        if sum > included && included < included_before {
             let name = meter.name.to_lowercase();
             over.push(format!(
                 "{} {name} are used this month; {} includes {}.",
                 sum.rounded(),
                 to.name,
-                has.grouped()
+                included.grouped()
             ));
         }
-        if was.is_some() && is.is_none() {
+        if price_before.is_some() && price.is_none() {
             stops.push(format!("{} beyond what is included are no longer sold", meter.name));
         }
     }
-    stops.extend(from.features.iter().filter(|it| !to.features.contains(it)).cloned());
-    if let Some(seats) = to.seats.filter(|it| i64::from(*it) < facts.member_count) {
-        let have = counted(facts.member_count, "member");
+    stops.extend(from.features.iter().filter(|feature| !to.features.contains(feature)).cloned());
+    if let Some(seats) = to.seats.filter(|seats| i64::from(*seats) < facts.member_count) {
+        let members = counted(facts.member_count, "member");
         over.push(format!(
-            "There are {have}; {} is for {seats}. Nobody is removed, and nobody can be invited.",
+            "There are {members}; {} is for {seats}. Nobody is removed, and nobody can be invited.",
             to.name
         ));
     }
-    let slower = |a: &Plan, b: &Plan| {
-        let rate = |it: &Plan| {
-            it.limits.iter().map(|it| f64::from(it.requests) / f64::from(it.seconds)).reduce(f64::min)
+    let is_slower = |old: &Plan, new: &Plan| {
+        let rate = |plan: &Plan| {
+            plan.limits
+                .iter()
+                .map(|limit| f64::from(limit.requests) / f64::from(limit.seconds))
+                .reduce(f64::min)
         };
-        rate(b).is_some_and(|new| rate(a).is_none_or(|old| new < old))
+        rate(new).is_some_and(|new| rate(old).is_none_or(|old| new < old))
     };
-    if slower(&from, to) {
+    if is_slower(&from, to) {
         stops.push("Requests beyond the lower rate limits are turned away".into());
     }
-    let is_down = plans::is_downgrade(catalog, &facts.past.now, &to.id);
+    let is_down = plans::is_downgrade(catalog, &facts.past.current, &to.id);
     let month = facts.period;
     let today = crate::model::calendar::Day::of(now);
-    let left = month.next().first().0 - today.0;
-    let now_says = format!(
+    let days_left = month.next().first().0 - today.0;
+    let now_description = format!(
         "At once. Both plans are billed by the day: {} of {} from today on ({} of {} days).",
         to.name,
         month.in_words(),
-        left.max(0),
+        days_left.max(0),
         month.days(),
     );
-    Confirm {
+    ConfirmPlanPage {
         slug: can.slug().to_owned(),
         account: facts.name.clone(),
         from: from.name,
@@ -218,43 +227,43 @@ fn confirm(
         over,
         is_down,
         period_end: period_end(now).day(&TimeZone::UTC),
-        now_says,
-        faults,
+        now_description,
+        errors,
     }
 }
 
-async fn change(can: Can<ChangePlan>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let when = match it.when.as_str() {
-        "now" => Some(When::Now),
-        "period_end" => Some(When::PeriodEnd),
+async fn change(can: Can<ChangePlan>, page: Page, Form(form): Form<PlanForm>) -> Result<Response> {
+    let when = match form.when.as_str() {
+        "now" => Some(PlanChangeTime::Now),
+        "period_end" => Some(PlanChangeTime::PeriodEnd),
         _ => None,
     };
-    match can.change(async |change| plans::change(change, &it.plan, when).await).await {
+    match can.change(async |change| plans::change(change, &form.plan, when).await).await {
         Ok(changed) => {
-            let name = can.kit().catalog.plan_name(&it.plan).to_owned();
-            let said = match changed {
-                Changed::Now => format!("The plan is {name} now."),
-                Changed::At(at) => format!("From {} on the plan is {name}.", at.day(&TimeZone::UTC)),
-                Changed::Withdrawn => format!("The plan stays {name}."),
-                Changed::Not => format!("The plan is {name} already."),
+            let name = can.context().catalog.plan_name(&form.plan).to_owned();
+            let message = match changed {
+                PlanChangeResult::Now => format!("The plan is {name} now."),
+                PlanChangeResult::At(at) => format!("From {} on the plan is {name}.", at.day(&TimeZone::UTC)),
+                PlanChangeResult::Withdrawn => format!("The plan stays {name}."),
+                PlanChangeResult::Not => format!("The plan is {name} already."),
             };
-            Ok(page.done(&back(&can), said))
+            Ok(page.done(&back(&can), message))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), &it.plan, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_choice(&can, &page.with(status), &form.plan, errors).await
         }
     }
 }
 
 async fn keep(can: Can<ChangePlan>, page: Page) -> Result<Response> {
-    let plan = can.me().here.plan.clone();
+    let plan = can.access().account.plan.clone();
     can.change(async |change| plans::change(change, &plan, None).await).await?;
-    Ok(page.done(&back(&can), format!("The plan stays {}.", can.kit().catalog.plan_name(&plan))))
+    Ok(page.done(&back(&can), format!("The plan stays {}.", can.context().catalog.plan_name(&plan))))
 }
 
-/// Where the plan is seen: with the bills, for who sees them.
+/// The page that shows the plan: billing, for people who may see it.
 fn back(can: &Can<ChangePlan>) -> String {
-    let sees = can.me().meets::<super::SeeBilling>().is_ok();
-    can.path(if sees { "billing" } else { "billing/plan" })
+    let sees_billing = can.access().meets::<super::SeeBilling>().is_ok();
+    can.path(if sees_billing { "billing" } else { "billing/plan" })
 }

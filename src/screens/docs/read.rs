@@ -1,226 +1,251 @@
-//! The document as a reader needs it: calls by noun, fields in rows, an example to copy.
+//! The OpenAPI document as a reader needs it: operations by tag, fields in rows, an example to copy.
 use crate::http::openapi::example;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How deep fields within fields are shown.
+/// How many levels of nested fields are shown.
 const DEPTH: usize = 4;
 
-/// What calls are about.
+/// The operations of one tag.
 pub struct Chapter {
-    /// Its word in the address.
-    pub word: String,
+    /// In the address.
+    pub slug: String,
     pub name: String,
-    pub says: String,
-    pub calls: Vec<Call>,
+    pub description: String,
+    pub operations: Vec<Operation>,
 }
 
-pub struct Call {
-    /// Its id in the page.
+pub struct Operation {
+    /// Of its section on the page.
     pub id: String,
     pub title: String,
     pub method: String,
     pub path: String,
-    pub says: Vec<Words>,
-    pub parameters: Vec<Row>,
-    pub body: Vec<Row>,
-    pub answers: Vec<Answer>,
+    pub description: Vec<Paragraph>,
+    pub parameters: Vec<FieldRow>,
+    pub body: Vec<FieldRow>,
+    pub responses: Vec<OperationResponse>,
+    /// Statuses, and the codes of each.
     pub problems: Vec<(String, Vec<String>)>,
     pub curl: String,
 }
 
-pub struct Answer {
+pub struct OperationResponse {
     pub status: String,
     pub media: String,
-    pub rows: Vec<Row>,
+    pub rows: Vec<FieldRow>,
     pub example: String,
 }
 
 /// A field or a parameter.
-pub struct Row {
+pub struct FieldRow {
     pub name: String,
     pub kind: String,
-    pub needed: bool,
-    pub says: Words,
+    pub required: bool,
+    pub description: Paragraph,
 }
 
-/// A paragraph: pieces of text, each plain, `code` or strong.
-pub struct Words(pub Vec<(Look, String)>);
+/// Pieces of text, each plain, `code` or strong.
+pub struct Paragraph(pub Vec<(TextStyle, String)>);
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Look {
+pub enum TextStyle {
     Plain,
     Code,
     Strong,
 }
 
-impl Words {
-    fn of(text: &str) -> Words {
+impl Paragraph {
+    fn of(text: &str) -> Paragraph {
         let mut pieces = vec![];
-        for (at, piece) in text.split('`').enumerate() {
-            if at % 2 == 1 {
-                pieces.push((Look::Code, piece.to_owned()));
+        for (position, piece) in text.split('`').enumerate() {
+            if position % 2 == 1 {
+                pieces.push((TextStyle::Code, piece.to_owned()));
                 continue;
             }
-            let looks = [Look::Plain, Look::Strong].into_iter().cycle();
-            pieces.extend(piece.split("**").zip(looks).map(|(text, look)| (look, text.to_owned())));
+            let styles = [TextStyle::Plain, TextStyle::Strong].into_iter().cycle();
+            pieces.extend(piece.split("**").zip(styles).map(|(text, style)| (style, text.to_owned())));
         }
-        pieces.retain(|it| !it.1.is_empty());
-        Words(pieces)
+        pieces.retain(|piece| !piece.1.is_empty());
+        Paragraph(pieces)
     }
 }
 
-impl Look {
+impl TextStyle {
     pub fn is_code(self) -> bool {
-        self == Look::Code
+        self == TextStyle::Code
     }
     pub fn is_strong(self) -> bool {
-        self == Look::Strong
+        self == TextStyle::Strong
     }
 }
 
-/// Paragraphs of a text.
-pub fn paragraphs(text: &str) -> Vec<Words> {
-    text.split("\n\n").map(Words::of).collect()
+pub fn paragraphs(text: &str) -> Vec<Paragraph> {
+    text.split("\n\n").map(Paragraph::of).collect()
 }
 
-/// All of the document.
 pub fn chapters(document: &Value, base: &str) -> Vec<Chapter> {
-    let mut calls = BTreeMap::<&str, Vec<Call>>::new();
+    let mut operations = BTreeMap::<&str, Vec<Operation>>::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
-        for (method, it) in item.as_object().into_iter().flatten() {
-            let noun = it["tags"][0].as_str().unwrap_or_default();
-            calls.entry(noun).or_default().push(call(document, base, path, method, it));
+        for (method, description) in item.as_object().into_iter().flatten() {
+            let tag = description["tags"][0].as_str().unwrap_or_default();
+            operations.entry(tag).or_default().push(operation(document, base, path, method, description));
         }
     }
-    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
-    let chapter = |it: &Value| {
-        let name = text(&it["name"]);
-        let mut calls = calls.remove(name.as_str()).unwrap_or_default();
-        calls.sort_by_key(|it| (it.path.matches('/').count(), it.path.clone(), order(&it.method)));
-        Chapter { word: name.to_lowercase().replace(' ', "-"), says: text(&it["description"]), name, calls }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let chapter = |tag: &Value| {
+        let name = text(&tag["name"]);
+        let mut operations = operations.remove(name.as_str()).unwrap_or_default();
+        operations.sort_by_key(|operation| {
+            (operation.path.matches('/').count(), operation.path.clone(), method_order(&operation.method))
+        });
+        let slug = name.to_lowercase().replace(' ', "-");
+        Chapter { slug, description: text(&tag["description"]), name, operations }
     };
     document["tags"].as_array().into_iter().flatten().map(chapter).collect()
 }
 
-fn order(method: &str) -> usize {
-    ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().position(|it| *it == method).unwrap_or(9)
+fn method_order(method: &str) -> usize {
+    ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().position(|known| *known == method).unwrap_or(9)
 }
 
-fn call(document: &Value, base: &str, path: &str, method: &str, it: &Value) -> Call {
-    let read = Reader(document);
-    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
-    let body = &it["requestBody"]["content"]["application/json"];
-    let responses =
-        || it["responses"].as_object().into_iter().flatten().map(|(status, it)| (status, read.follow(it)));
-    let answers = responses().filter(|it| it.0.starts_with('2')).map(|(status, it)| {
-        let media = it["content"].as_object().and_then(|it| it.iter().next());
-        let shown = media.map(|(_, it)| (read.rows(&it["schema"], ""), pretty(&it["example"])));
-        let (rows, example) = shown.unwrap_or_default();
-        Answer { status: status.clone(), media: media.map_or("", |it| it.0).to_owned(), rows, example }
+fn operation(document: &Value, base: &str, path: &str, method: &str, operation: &Value) -> Operation {
+    let reader = Reader(document);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let body = &operation["requestBody"]["content"]["application/json"];
+    let responses = || {
+        operation["responses"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(status, response)| (status, reader.follow(response)))
+    };
+    let success = responses().filter(|response| response.0.starts_with('2')).map(|(status, response)| {
+        let media = response["content"].as_object().and_then(|types| types.iter().next());
+        let schema =
+            media.map(|(_, content)| (reader.rows(&content["schema"], ""), pretty(&content["example"])));
+        let (rows, example) = schema.unwrap_or_default();
+        OperationResponse {
+            status: status.clone(),
+            media: media.map_or("", |media| media.0).to_owned(),
+            rows,
+            example,
+        }
     });
-    let problems = responses().filter(|it| it.0.starts_with(['4', '5'])).map(|(status, it)| {
-        let codes = it["content"]["application/problem+json"]["examples"].as_object().into_iter().flatten();
-        (status.clone(), codes.map(|it| it.0.clone()).collect())
-    });
-    Call {
-        id: text(&it["operationId"]).replace('_', "-"),
-        title: text(&it["summary"]),
+    let problems =
+        responses().filter(|response| response.0.starts_with(['4', '5'])).map(|(status, response)| {
+            let codes =
+                response["content"]["application/problem+json"]["examples"].as_object().into_iter().flatten();
+            (status.clone(), codes.map(|code| code.0.clone()).collect())
+        });
+    Operation {
+        id: text(&operation["summary"]).to_lowercase().replace(' ', "-"),
+        title: text(&operation["summary"]),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        says: paragraphs(it["description"].as_str().unwrap_or_default()),
-        parameters: it["parameters"].as_array().into_iter().flatten().map(|it| read.parameter(it)).collect(),
-        body: read.rows(&body["schema"], ""),
-        answers: answers.collect(),
+        description: paragraphs(operation["description"].as_str().unwrap_or_default()),
+        parameters: operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|parameter| reader.parameter(parameter))
+            .collect(),
+        body: reader.rows(&body["schema"], ""),
+        responses: success.collect(),
         problems: problems.collect(),
-        curl: read.curl(base, path, method, it),
+        curl: reader.curl(base, path, method, operation),
     }
 }
 
-fn pretty(it: &Value) -> String {
-    serde_json::to_string_pretty(it).unwrap_or_default()
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 struct Reader<'a>(&'a Value);
 
 impl<'a> Reader<'a> {
-    fn follow(&self, it: &'a Value) -> &'a Value {
-        match it["$ref"].as_str() {
+    fn follow(&self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
             Some(to) => self.follow(self.0.pointer(to.trim_start_matches('#')).unwrap_or(&Value::Null)),
-            None => it,
+            None => value,
         }
     }
 
-    fn parameter(&self, it: &'a Value) -> Row {
-        let it = self.follow(it);
-        let place = match it["in"].as_str() {
+    fn parameter(&self, value: &'a Value) -> FieldRow {
+        let parameter = self.follow(value);
+        let location = match parameter["in"].as_str() {
             Some("path") => "path",
             Some("header") => "header",
             _ => "query",
         };
-        Row {
-            name: it["name"].as_str().unwrap_or_default().to_owned(),
-            kind: format!("{place}, {}", self.kind(&it["schema"])),
-            needed: it["required"] == true,
-            says: Words::of(it["description"].as_str().unwrap_or_default()),
+        FieldRow {
+            name: parameter["name"].as_str().unwrap_or_default().to_owned(),
+            kind: format!("{location}, {}", self.kind(&parameter["schema"])),
+            required: parameter["required"] == true,
+            description: Paragraph::of(parameter["description"].as_str().unwrap_or_default()),
         }
     }
 
-    /// What one writes there, in words.
+    /// The type of a value, in words.
     fn kind(&self, schema: &'a Value) -> String {
-        if let Some(all) = schema["oneOf"].as_array() {
-            let kinds: Vec<String> = all.iter().map(|it| self.kind(it)).collect();
-            return if kinds.iter().all(|it| it == "object") { "object".into() } else { kinds.join(" or ") };
+        if let Some(shapes) = schema["oneOf"].as_array() {
+            let kinds: Vec<String> = shapes.iter().map(|shape| self.kind(shape)).collect();
+            return if kinds.iter().all(|kind| kind == "object") {
+                "object".into()
+            } else {
+                kinds.join(" or ")
+            };
         }
         let schema = self.follow(schema);
-        if let Some(words) = schema["enum"].as_array() {
-            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            return if words.len() > 12 { "permission".into() } else { words.join(" | ") };
+        if let Some(values) = schema["enum"].as_array() {
+            let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+            return if values.len() > 12 { "permission".into() } else { values.join(" | ") };
         }
         if schema.get("oneOf").is_some() {
             return "object".into();
         }
-        let one = |word: &str| match (word, schema["format"].as_str()) {
+        let in_words = |name: &str| match (name, schema["format"].as_str()) {
             ("string", Some("uuid")) => "id".to_owned(),
             ("string", Some("date-time")) => "time".to_owned(),
             ("string", Some(format)) => format.to_owned(),
             ("array", _) => format!("list of {}", self.kind(&schema["items"])),
-            (word, _) => word.to_owned(),
+            (name, _) => name.to_owned(),
         };
         match &schema["type"] {
-            Value::String(word) => one(word),
-            Value::Array(all) => {
-                all.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or ")
+            Value::String(name) => in_words(name),
+            Value::Array(names) => {
+                names.iter().filter_map(Value::as_str).map(in_words).collect::<Vec<_>>().join(" or ")
             }
             _ if schema.get("allOf").is_some() => "object".into(),
             _ => "any".into(),
         }
     }
 
-    /// The fields of a shape, and of those in it.
-    fn rows(&self, schema: &'a Value, within: &str) -> Vec<Row> {
+    /// The fields of a schema, nested ones behind their own.
+    fn rows(&self, schema: &'a Value, within: &str) -> Vec<FieldRow> {
         let schema = self.follow(schema);
         if within.matches('.').count() >= DEPTH {
             return vec![];
         }
-        for word in ["allOf", "oneOf"] {
-            if let Some(all) = schema[word].as_array() {
-                let mut rows: Vec<Row> = vec![];
-                let shapes: Vec<Vec<Row>> = all.iter().map(|it| self.rows(it, within)).collect();
-                let has = |name: &str| shapes.iter().filter(|it| it.iter().any(|it| it.name == name)).count();
-                // A field of one of several shapes is there with that shape alone.
+        for combinator in ["allOf", "oneOf"] {
+            if let Some(parts) = schema[combinator].as_array() {
+                let mut rows: Vec<FieldRow> = vec![];
+                let shapes: Vec<Vec<FieldRow>> = parts.iter().map(|part| self.rows(part, within)).collect();
+                let count =
+                    |name: &str| shapes.iter().filter(|rows| rows.iter().any(|row| row.name == name)).count();
+                // A field of one of several shapes is required in that shape alone.
                 let everywhere: Vec<String> = shapes
                     .iter()
                     .flatten()
-                    .map(|it| it.name.clone())
-                    .filter(|it| has(it) == all.len())
+                    .map(|row| row.name.clone())
+                    .filter(|name| count(name) == parts.len())
                     .collect();
-                let is_sure = |row: &Row| word == "allOf" || everywhere.contains(&row.name);
+                let is_in_all = |row: &FieldRow| combinator == "allOf" || everywhere.contains(&row.name);
                 for mut row in shapes.into_iter().flatten() {
-                    row.needed &= is_sure(&row);
-                    match rows.iter_mut().find(|it| it.name == row.name) {
-                        Some(had) if had.kind != row.kind => {
-                            had.kind = format!("{} | {}", had.kind, row.kind);
+                    row.required &= is_in_all(&row);
+                    match rows.iter_mut().find(|known| known.name == row.name) {
+                        Some(known) if known.kind != row.kind => {
+                            known.kind = format!("{} | {}", known.kind, row.kind);
                         }
                         Some(_) => {}
                         None => rows.push(row),
@@ -235,46 +260,56 @@ impl<'a> Reader<'a> {
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let mut rows = vec![];
-        for (name, it) in schema["properties"].as_object().into_iter().flatten() {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             let name = if within.is_empty() { name.clone() } else { format!("{within}.{name}") };
-            let parts = it["oneOf"].as_array().into_iter().flatten();
-            let mut says = [&it["description"]].into_iter().chain(parts.map(|it| &it["description"]));
-            let says = says.find_map(Value::as_str).unwrap_or_default();
+            let parts = field["oneOf"].as_array().into_iter().flatten();
+            let mut descriptions =
+                [&field["description"]].into_iter().chain(parts.map(|part| &part["description"]));
+            let description = descriptions.find_map(Value::as_str).unwrap_or_default();
             let own = name.rsplit('.').next().unwrap_or(&name);
-            let row = Row {
-                kind: self.kind(it),
-                needed: required.contains(&own),
-                says: Words::of(says),
+            let row = FieldRow {
+                kind: self.kind(field),
+                required: required.contains(&own),
+                description: Paragraph::of(description),
                 name: name.clone(),
             };
             rows.push(row);
-            rows.extend(self.rows(it, &name));
+            rows.extend(self.rows(field, &name));
         }
         rows
     }
 
-    fn curl(&self, base: &str, path: &str, method: &str, it: &'a Value) -> String {
-        let parameters = || it["parameters"].as_array().into_iter().flatten().map(|it| self.follow(it));
+    fn curl(&self, base: &str, path: &str, method: &str, operation: &'a Value) -> String {
+        let parameters = || {
+            operation["parameters"].as_array().into_iter().flatten().map(|parameter| self.follow(parameter))
+        };
         let mut path = path.to_owned();
-        for it in parameters().filter(|it| it["in"] == "path") {
-            let name = format!("{{{}}}", it["name"].as_str().unwrap_or_default());
-            path = path.replace(&name, it["example"].as_str().unwrap_or("developer"));
+        for parameter in parameters().filter(|parameter| parameter["in"] == "path") {
+            let name = format!("{{{}}}", parameter["name"].as_str().unwrap_or_default());
+            path = path.replace(&name, parameter["example"].as_str().unwrap_or("developer"));
         }
-        let needed = parameters().filter(|it| it["in"] == "query" && it["required"] == true);
-        let query: Vec<String> = needed
-            .map(|it| {
-                let value = example(self.0, &it["schema"]);
-                format!("{}={}", it["name"].as_str().unwrap_or_default(), value.as_str().unwrap_or("…"))
+        let required =
+            parameters().filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+        let query: Vec<String> = required
+            .map(|parameter| {
+                let value = example(self.0, &parameter["schema"]);
+                format!(
+                    "{}={}",
+                    parameter["name"].as_str().unwrap_or_default(),
+                    value.as_str().unwrap_or("…")
+                )
             })
             .collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         let mut lines = vec![format!("curl -X {} '{base}{path}{query}'", method.to_uppercase())];
-        if it["security"][0].get("memberKey").is_some() {
+        if operation["security"][0].get("memberKey").is_some() {
             lines.push("-H \"Authorization: Bearer $GUILDHALL_KEY\"".into());
-        } else if it["security"][0].is_object() {
+        } else if operation["security"][0].is_object() {
             lines.push("-H \"Authorization: Bearer $GUILDHALL_SERVICE_TOKEN\"".into());
         }
-        if let Some((kind, body)) = it["requestBody"]["content"].as_object().and_then(|it| it.iter().next()) {
+        if let Some((kind, body)) =
+            operation["requestBody"]["content"].as_object().and_then(|types| types.iter().next())
+        {
             lines.push(format!("-H 'Content-Type: {kind}'"));
             lines.push(format!("-d '{}'", pretty(&body["example"]).replace('\'', "’")));
         }

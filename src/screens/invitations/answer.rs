@@ -1,26 +1,23 @@
-//! The invited person's side: the link shows, two forms answer. A GET changes nothing, so a mail scanner that follows the
-//! link accepts and declines nothing either.
-use super::Badge;
+//! The invited person's side: the link shows the invitation, two forms accept or decline it. A GET changes nothing, so a
+//! mail scanner that follows the link does no harm.
 use crate::{
     clients::social::Provider,
     crypto::password,
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form::Form,
-        gate::{Anyone, SignedIn, Token},
+        gate::{Anyone, PathToken, SignedIn},
         routes::Routes,
-        sign_in::{self, Arrival},
+        sign_in::{self, VerifiedUser},
     },
     model::{
         account::{Kind, LoginType},
+        catalog::Catalog,
         grant::Grant,
         text::Name,
     },
     store::invitations::{self, Offer, Proof},
-    view::{
-        page::{Faults, Page, When},
-        shell::tint,
-    },
+    view::{form_errors::FormErrors, page::Page, role_picker::Badge, shell::tint, when::When},
 };
 use askama::Template;
 use axum::{http::HeaderMap, response::Response};
@@ -35,13 +32,13 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct NewUser {
+struct JoinForm {
     name: String,
     password: String,
 }
 
-/// What every page about an offer shows of it.
-struct Card {
+/// What every page about an invitation shows of it.
+struct OfferCard {
     token: String,
     account: String,
     shape: &'static str,
@@ -52,16 +49,16 @@ struct Card {
     inviter_email: String,
     email: String,
     badges: Vec<Badge>,
-    may: Vec<String>,
-    /// How one must sign in to enter; empty for any way.
+    rights: Vec<String>,
+    /// The required way to sign in; empty for any.
     login: &'static str,
     expires: When,
 }
 
-impl Card {
-    fn of(token: &str, offer: &Offer, page: &Page, chosen: Option<&str>) -> Card {
+impl OfferCard {
+    fn of(token: &str, offer: &Offer, page: &Page, catalog: &Catalog, time_zone: Option<&str>) -> OfferCard {
         let (inviter, inviter_email) = offer.inviter.clone().unwrap_or_default();
-        Card {
+        OfferCard {
             token: token.to_owned(),
             account: offer.account_name.clone(),
             shape: if offer.kind == Kind::Team { "team" } else { "org" },
@@ -71,10 +68,10 @@ impl Card {
             inviter,
             inviter_email,
             email: offer.email.clone(),
-            badges: offer.grants.iter().map(Badge::of).collect(),
-            may: offer.grants.iter().map(Grant::says).collect(),
-            login: if offer.login_type == LoginType::Any { "" } else { offer.login_type.title() },
-            expires: When::minute(offer.expires_at, &page.zone(chosen)),
+            badges: offer.grants.iter().map(|grant| Badge::of(grant, catalog)).collect(),
+            rights: offer.grants.iter().map(Grant::description).collect(),
+            login: if offer.login_type == LoginType::Any { "" } else { offer.login_type.label() },
+            expires: When::minute(offer.expires_at, &page.zone(time_zone)),
         }
     }
 }
@@ -82,18 +79,18 @@ impl Card {
 /// Signed in as the invited address.
 #[derive(Template)]
 #[template(path = "invitations/answer/accept.html")]
-struct Accept {
-    it: Card,
+struct AcceptPage {
+    offer: OfferCard,
     problem: String,
 }
 
 /// The address has no user yet, and the link proves it.
 #[derive(Template)]
 #[template(path = "invitations/answer/join.html")]
-struct Join {
-    it: Card,
+struct JoinPage {
+    offer: OfferCard,
     name: String,
-    faults: Faults,
+    errors: FormErrors,
     providers: Vec<Provider>,
     next: String,
 }
@@ -101,8 +98,8 @@ struct Join {
 /// Signed out. A link that was passed on does not say whether the address has a user.
 #[derive(Template)]
 #[template(path = "invitations/answer/sign_in.html")]
-struct SignInFirst {
-    it: Card,
+struct SignInFirstPage {
+    offer: OfferCard,
     is_proof: bool,
     may_sign_up: bool,
     providers: Vec<Provider>,
@@ -112,15 +109,15 @@ struct SignInFirst {
 /// Signed in as somebody else.
 #[derive(Template)]
 #[template(path = "invitations/answer/other.html")]
-struct Other {
-    it: Card,
+struct OtherUserPage {
+    offer: OfferCard,
     mine: String,
 }
 
-/// Nothing can be answered here.
+/// The invitation can no longer be answered.
 #[derive(Template)]
-#[template(path = "invitations/answer/over.html")]
-struct Over {
+#[template(path = "invitations/answer/expired.html")]
+struct InvitationClosedPage {
     title: String,
     text: String,
     label: String,
@@ -129,26 +126,26 @@ struct Over {
 
 #[derive(Template)]
 #[template(path = "invitations/answer/declined.html")]
-struct Declined {
+struct DeclinedPage {
     account: String,
-    is_in: bool,
+    is_signed_in: bool,
 }
 
 /// What the visitor can do about an offer.
 enum Standing {
     /// Nothing: answered, revoked, expired.
-    Over,
-    /// Go in: they are a member.
+    Closed,
+    /// Enter: they are a member.
     Member,
-    /// Accept or decline.
+    /// AcceptPage or decline.
     Invited(SignedIn),
     /// Sign out first.
     Other(SignedIn),
     /// Sign in first.
     Known,
-    /// Sign in or up first: the link proves nothing.
+    /// Sign in or up first: the link was passed on, and does not prove who follows it.
     Unproven,
-    /// Become a user.
+    /// Create a user.
     New,
 }
 
@@ -157,7 +154,7 @@ async fn find(anyone: &Anyone, token: &str) -> Result<Option<Offer>> {
 }
 
 fn is_for(offer: &Offer, me: &SignedIn) -> bool {
-    me.me().person.email.to_lowercase() == offer.email.to_lowercase()
+    me.user().email.to_lowercase() == offer.email.to_lowercase()
 }
 
 async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
@@ -168,7 +165,7 @@ async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
         return Ok(Standing::Member);
     }
     if offer.status != "pending" {
-        return Ok(Standing::Over);
+        return Ok(Standing::Closed);
     }
     Ok(match signed_in {
         Some(me) if is_for(offer, &me) => Standing::Invited(me),
@@ -179,7 +176,7 @@ async fn standing(anyone: &Anyone, offer: &Offer) -> Result<Standing> {
     })
 }
 
-async fn show(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
+async fn show(anyone: Anyone, page: Page, PathToken(token): PathToken) -> Result<Response> {
     match find(&anyone, &token).await? {
         None => unknown(&anyone, &page),
         Some(offer) => {
@@ -197,107 +194,127 @@ fn draw(
     standing: Standing,
     problem: &str,
 ) -> Result<Response> {
-    let me = anyone.me();
-    let person = me.map(|it| &it.person);
-    let it = Card::of(token, offer, page, me.and_then(|it| it.time_zone.as_deref()));
+    let me = anyone.signed_in_user();
+    let user = me.map(|me| &me.user);
+    let card = OfferCard::of(
+        token,
+        offer,
+        page,
+        &anyone.context().catalog,
+        me.and_then(|me| me.time_zone.as_deref()),
+    );
     let title = format!("Join {}", offer.account_name);
-    let (providers, next) = (anyone.kit().social.all(), format!("/invitations/{token}"));
+    let (providers, next) = (anyone.context().social.configured(), format!("/invitations/{token}"));
     match standing {
-        Standing::Over => over(anyone, page, offer, &it),
+        Standing::Closed => closed(anyone, page, offer, &card),
         Standing::Member => member(anyone, page, offer),
-        Standing::Invited(_) => page.solo(&title, person, Accept { it, problem: problem.to_owned() }),
+        Standing::Invited(_) => {
+            page.solo(&title, user, AcceptPage { offer: card, problem: problem.to_owned() })
+        }
         Standing::Other(me) => {
-            let mine = me.me().person.email.clone();
-            page.solo("For another address", person, Other { it, mine })
+            let mine = me.user().email.clone();
+            page.solo("For another address", user, OtherUserPage { offer: card, mine })
         }
-        Standing::Known => {
-            page.solo(&title, None, SignInFirst { it, is_proof: true, may_sign_up: false, providers, next })
-        }
+        Standing::Known => page.solo(
+            &title,
+            None,
+            SignInFirstPage { offer: card, is_proof: true, may_sign_up: false, providers, next },
+        ),
         Standing::Unproven => {
-            let may_sign_up = anyone.kit().rules.open_sign_up;
-            page.solo(&title, None, SignInFirst { it, is_proof: false, may_sign_up, providers, next })
+            let may_sign_up = anyone.context().config.open_sign_up;
+            page.solo(
+                &title,
+                None,
+                SignInFirstPage { offer: card, is_proof: false, may_sign_up, providers, next },
+            )
         }
         Standing::New => page.solo(
             &title,
             None,
-            Join { it, name: String::new(), faults: Faults::default(), providers, next },
+            JoinPage { offer: card, name: String::new(), errors: FormErrors::default(), providers, next },
         ),
     }
 }
 
 fn unknown(anyone: &Anyone, page: &Page) -> Result<Response> {
-    let over = Over {
-        title: "This invitation is not known".into(),
+    let closed_page = InvitationClosedPage {
+        title: "This invitation is unknown".into(),
         text: "The link may be incomplete, or a newer one has replaced it. Look for the latest mail, or ask for a new invitation.".into(),
         label: "Go to your accounts".into(),
         href: "/".into(),
     };
-    page.clone().with(404).solo("Not known", anyone.me().map(|it| &it.person), over)
+    page.clone().with(404).solo("Not known", anyone.signed_in_user().map(|me| &me.user), closed_page)
 }
 
-fn over(anyone: &Anyone, page: &Page, offer: &Offer, it: &Card) -> Result<Response> {
-    let inviter = offer.inviter.as_ref().map_or("the one who invited you", |it| it.0.as_str());
+fn closed(anyone: &Anyone, page: &Page, offer: &Offer, card: &OfferCard) -> Result<Response> {
+    let inviter = offer.inviter.as_ref().map_or("the person who invited you", |inviter| inviter.0.as_str());
     let account = &offer.account_name;
     let (title, text) = match offer.status {
         "expired" => (
             "This invitation has expired",
-            format!("It held until {}. Ask {inviter} to send it again.", it.expires.text),
+            format!("It was valid until {}. Ask {inviter} to send it again.", card.expires.text),
         ),
         "revoked" => (
-            "This invitation was taken back",
-            format!(
-                "You cannot join {account} by it any more. Ask {inviter} if you think that is a mistake."
-            ),
+            "This invitation was revoked",
+            format!("It no longer lets you join {account}. Ask {inviter} if you think that is a mistake."),
         ),
         "declined" => {
             ("This invitation was declined", format!("If that was a mistake, ask {inviter} for a new one."))
         }
         _ => (
-            "This invitation was used already",
+            "This invitation was already used",
             format!("It works once. If it was you who joined {account}, go there by signing in."),
         ),
     };
-    let (label, href) =
-        if anyone.me().is_some() { ("Go to your accounts", "/") } else { ("Sign in", "/sign-in") };
-    let over = Over { title: title.into(), text, label: label.into(), href: href.into() };
-    page.clone().with(410).solo(title, anyone.me().map(|it| &it.person), over)
+    let (label, href) = if anyone.signed_in_user().is_some() {
+        ("Go to your accounts", "/")
+    } else {
+        ("Sign in", "/sign-in")
+    };
+    let closed_page =
+        InvitationClosedPage { title: title.into(), text, label: label.into(), href: href.into() };
+    page.clone().with(410).solo(title, anyone.signed_in_user().map(|me| &me.user), closed_page)
 }
 
 fn member(anyone: &Anyone, page: &Page, offer: &Offer) -> Result<Response> {
     let account = &offer.account_name;
-    let over = Over {
+    let closed_page = InvitationClosedPage {
         title: format!("You are a member of {account}"),
         text: "There is nothing left to accept.".into(),
         label: format!("Go to {account}"),
-        href: inside(&offer.account_slug),
+        href: overview_path(&offer.account_slug),
     };
-    page.clone().with(410).solo(&over.title.clone(), anyone.me().map(|it| &it.person), over)
+    page.clone().with(410).solo(
+        &closed_page.title.clone(),
+        anyone.signed_in_user().map(|me| &me.user),
+        closed_page,
+    )
 }
 
 async fn accept(
     anyone: Anyone,
     page: Page,
-    Token(token): Token,
+    PathToken(token): PathToken,
     headers: HeaderMap,
-    Form(typed): Form<NewUser>,
+    Form(form): Form<JoinForm>,
 ) -> Result<Response> {
     let Some(offer) = find(&anyone, &token).await? else { return unknown(&anyone, &page) };
     let standing = standing(&anyone, &offer).await?;
-    let done = match standing {
-        Standing::Member => return Ok(page.to(&inside(&offer.account_slug))),
+    let result = match standing {
+        Standing::Member => return Ok(page.to(&overview_path(&offer.account_slug))),
         Standing::Invited(me) => me.change(async |change| invitations::accept(change, &offer).await).await,
-        Standing::New => return join(&anyone, &page, &headers, &token, &offer, typed).await,
+        Standing::New => return join(&anyone, &page, &headers, &token, &offer, form).await,
         Standing::Known | Standing::Unproven => return Ok(page.to(&sign_in(&token))),
         Standing::Other(_) => return draw(&anyone, &page.with(409), &token, &offer, standing, ""),
-        Standing::Over => return draw(&anyone, &page, &token, &offer, standing, ""),
+        Standing::Closed => return draw(&anyone, &page, &token, &offer, standing, ""),
     };
-    match done {
-        Ok(slug) => Ok(page.done(&inside(&slug), welcome(&offer))),
-        Err(error) => again(&anyone, &page, &token, error, true).await,
+    match result {
+        Ok(slug) => Ok(page.done(&overview_path(&slug), welcome(&offer))),
+        Err(error) => show_conflict(&anyone, &page, &token, error, true).await,
     }
 }
 
-fn inside(slug: &str) -> String {
+fn overview_path(slug: &str) -> String {
     format!("/a/{slug}/overview")
 }
 
@@ -311,13 +328,19 @@ fn sign_in(token: &str) -> String {
     format!("/sign-in?next={}", next.replace("%2F", "/"))
 }
 
-/// Somebody was quicker, perhaps the same person with a second click: what is true now is shown.
-async fn again(anyone: &Anyone, page: &Page, token: &str, error: Error, accepts: bool) -> Result<Response> {
+/// Something else was quicker, perhaps a second click: shows how things stand now.
+async fn show_conflict(
+    anyone: &Anyone,
+    page: &Page,
+    token: &str,
+    error: Error,
+    is_accepting: bool,
+) -> Result<Response> {
     let Error::Conflict { detail, .. } = error else { return Err(error) };
     let Some(offer) = find(anyone, token).await? else { return unknown(anyone, page) };
     let standing = standing(anyone, &offer).await?;
     match standing {
-        Standing::Member if accepts => Ok(page.to(&inside(&offer.account_slug))),
+        Standing::Member if is_accepting => Ok(page.to(&overview_path(&offer.account_slug))),
         other => draw(anyone, &page.clone().with(409), token, &offer, other, &detail),
     }
 }
@@ -328,63 +351,63 @@ async fn join(
     headers: &HeaderMap,
     token: &str,
     offer: &Offer,
-    typed: NewUser,
+    form: JoinForm,
 ) -> Result<Response> {
-    let read = read(offer, &typed).await?;
-    let (name, hashed) = match read {
-        Ok(it) => it,
-        Err(faults) => {
-            let (it, name) = (Card::of(token, offer, page, None), typed.name);
+    let (name, hashed) = match parse(offer, &form).await? {
+        Ok(parsed) => parsed,
+        Err(errors) => {
+            let card = OfferCard::of(token, offer, page, &anyone.context().catalog, None);
+            let name = form.name;
             let title = format!("Join {}", offer.account_name);
-            let (providers, next) = (anyone.kit().social.all(), format!("/invitations/{token}"));
+            let (providers, next) = (anyone.context().social.configured(), format!("/invitations/{token}"));
             return page.clone().with(422).solo(
                 &title,
                 None,
-                Join { it, name, faults: Faults(faults), providers, next },
+                JoinPage { offer: card, name, errors: FormErrors(errors), providers, next },
             );
         }
     };
-    let done =
+    let result =
         anyone.change(async |change| invitations::accept_as_new(change, offer, &name, &hashed).await).await;
-    match done {
-        Ok((person, slug)) => {
-            let next = inside(&slug);
-            let arrival = Arrival { user: person.id, method: "password", two_factors: false, next: &next };
-            let arrived = sign_in::arrive(anyone, page, headers, &arrival).await?;
-            Ok(page.saying(arrived, welcome(offer)))
+    match result {
+        Ok((user, slug)) => {
+            let next = overview_path(&slug);
+            let arrival = VerifiedUser { user: user.id, method: "password", two_factors: false, next: &next };
+            let response = sign_in::sign_in(anyone, page, headers, &arrival).await?;
+            Ok(page.saying(response, welcome(offer)))
         }
-        Err(error) => again(anyone, page, token, error, true).await,
+        Err(error) => show_conflict(anyone, page, token, error, true).await,
     }
 }
 
-async fn read(offer: &Offer, typed: &NewUser) -> Result<Result<(Name, String), Vec<Fault>>> {
-    let mut faults = vec![];
-    let mut fault = |field: &str, it: crate::model::text::Refusal| {
-        faults.push(Fault::new(field, it.code, it.detail));
+async fn parse(offer: &Offer, form: &JoinForm) -> Result<Result<(Name, String), Vec<FieldError>>> {
+    let mut errors = vec![];
+    let mut add_error = |field: &str, error: crate::model::text::ValidationError| {
+        errors.push(FieldError::new(field, error.code, error.detail));
     };
-    let name = Name::parse(&typed.name).map_err(|it| fault("name", it)).ok();
-    let chosen = password::choose(&typed.password, &[&typed.name, &offer.email]).await?;
-    let hashed = chosen.map_err(|it| fault("password", it)).ok();
-    Ok(name.zip(hashed).ok_or(faults))
+    let name = Name::parse(&form.name).map_err(|error| add_error("name", error)).ok();
+    let chosen = password::validate_and_hash(&form.password, &[&form.name, &offer.email]).await?;
+    let hashed = chosen.map_err(|error| add_error("password", error)).ok();
+    Ok(name.zip(hashed).ok_or(errors))
 }
 
-/// Who holds the mailed link reads the invited address's mail, and may decline without signing in.
-async fn decline(anyone: Anyone, page: Page, Token(token): Token) -> Result<Response> {
+/// Whoever holds the mailed link reads the mail of the invited address, and may decline without signing in.
+async fn decline(anyone: Anyone, page: Page, PathToken(token): PathToken) -> Result<Response> {
     let Some(offer) = find(&anyone, &token).await? else { return unknown(&anyone, &page) };
     let standing = standing(&anyone, &offer).await?;
-    let done = match standing {
+    let result = match standing {
         Standing::Invited(me) => me.change(async |change| invitations::decline(change, &offer).await).await,
         Standing::Known | Standing::New => {
             anyone.change(async |change| invitations::decline(change, &offer).await).await
         }
         Standing::Unproven => return Ok(page.to(&sign_in(&token))),
         Standing::Other(_) => return draw(&anyone, &page.with(409), &token, &offer, standing, ""),
-        Standing::Over | Standing::Member => return draw(&anyone, &page, &token, &offer, standing, ""),
+        Standing::Closed | Standing::Member => return draw(&anyone, &page, &token, &offer, standing, ""),
     };
-    if let Err(error) = done {
-        return again(&anyone, &page, &token, error, false).await;
+    if let Err(error) = result {
+        return show_conflict(&anyone, &page, &token, error, false).await;
     }
-    let person = anyone.me().map(|it| &it.person);
-    let declined = Declined { account: offer.account_name, is_in: person.is_some() };
-    page.solo("Declined", person, declined)
+    let user = anyone.signed_in_user().map(|me| &me.user);
+    let declined = DeclinedPage { account: offer.account_name, is_signed_in: user.is_some() };
+    page.solo("Declined", user, declined)
 }

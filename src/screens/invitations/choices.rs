@@ -1,115 +1,135 @@
-//! What an inviter can choose from: the roles that they may grant themselves, the products, the sources.
-use super::invite::Typed;
+//! What an inviter can choose from: the roles that they may grant, the products, the sources.
+use super::invite::InviteForm;
 use crate::{
     error::Result,
     model::{
-        access::Entry,
-        grant::{Grant, Listed, Over, Role},
+        access::Access,
+        grant::{Grant, GrantScope, Role, ScopedResource},
         permission::Permissions,
-        role::{BuiltIn, Reaches},
+        role::{BuiltIn, ScopeKind},
     },
     store::{
         Scope, roles,
-        scopable_resources::{self, Source},
+        scopable_resources::{self, ScopableResource},
     },
 };
 
 /// A role that may be granted.
-pub struct Choice {
+pub struct RoleChoice {
     pub value: String,
     pub title: String,
-    pub says: String,
-    pub reach: &'static str,
+    pub description: String,
+    /// `account`, `product` or `sources`: what the script asks for beside it.
+    pub scope: &'static str,
 }
 
 /// A source that a source-specific role may list.
-pub struct Offered {
+pub struct SourceChoice {
     pub id: String,
     pub name: String,
     pub kind: String,
-    pub chosen: bool,
+    pub selected: bool,
 }
 
-/// All of it.
-pub struct Choices {
-    pub roles: Vec<Choice>,
-    /// Words and names.
+pub struct InviteChoices {
+    pub roles: Vec<RoleChoice>,
+    /// Ids and names.
     pub products: Vec<(String, String)>,
-    pub sources: Vec<Offered>,
+    pub sources: Vec<SourceChoice>,
     pub more_sources: bool,
 }
 
-impl Choices {
+impl InviteChoices {
     /// Two statements: the custom roles, the sources.
-    pub async fn of(scope: &mut Scope, typed: &Typed) -> Result<Choices> {
-        let catalog = scope.kit().catalog.clone();
+    pub async fn of(scope: &mut Scope<Access>, form: &InviteForm) -> Result<InviteChoices> {
+        let catalog = scope.context().catalog.clone();
         let custom = roles::list(scope).await?;
-        let mut found =
-            scopable_resources::list(scope, &typed.find, &typed.resource_ids().unwrap_or_default()).await?;
-        let more_sources = found.len() > scopable_resources::MOST;
-        found.truncate(scopable_resources::MOST);
-        let who = scope.who();
-        let products = catalog.products.iter().map(|it| (it.id.clone(), it.name.clone())).collect::<Vec<_>>();
-        let grantable =
-            |role: &Role, allows, reaches| may_grant(who, role, allows, reaches, &products, &found);
+        let mut sources =
+            scopable_resources::list(scope, &form.find, &form.resource_ids().unwrap_or_default()).await?;
+        let more_sources = sources.len() > scopable_resources::MOST;
+        sources.truncate(scopable_resources::MOST);
+        let access = scope.access();
+        let products = catalog
+            .products
+            .iter()
+            .map(|product| (product.id.clone(), product.name.clone()))
+            .collect::<Vec<_>>();
+        let grantable = |role: &Role, allows, scope_kind| {
+            may_grant(access, role, allows, scope_kind, &products, &sources)
+        };
         let mut roles = vec![];
-        for it in BuiltIn::GRANTABLE {
-            let allows = it.permissions(who.here.admins_may_delete);
-            if grantable(&Role::BuiltIn(*it), allows, it.reaches()) {
-                let (value, title, says) = (it.word().into(), it.title().into(), it.says().into());
-                roles.push(Choice { value, title, says, reach: reach(it.reaches()) });
+        for role in BuiltIn::GRANTABLE {
+            let allows = role.permissions(access.account.admins_may_delete);
+            if grantable(&Role::BuiltIn(*role), allows, role.scope_kind()) {
+                let (value, title, description) =
+                    (role.as_str().into(), role.label().into(), role.description().into());
+                roles.push(RoleChoice { value, title, description, scope: scope_name(role.scope_kind()) });
             }
         }
-        for it in custom {
-            let role = Role::Custom(it.id, it.name.clone());
-            if grantable(&role, it.permissions, Reaches::Anything) {
-                let whole =
-                    Grant { id: None, role, over: Over::Account, allows: it.permissions, expires_at: None };
-                let says = if it.description.is_empty() { whole.says() } else { it.description };
-                let (value, title) = (it.id.to_string(), it.name);
-                roles.push(Choice { value, title, says, reach: reach(Reaches::Anything) });
+        for custom_role in custom {
+            let role = Role::Custom(custom_role.id, custom_role.name.clone());
+            if grantable(&role, custom_role.permissions, ScopeKind::Anything) {
+                let whole = Grant {
+                    id: None,
+                    role,
+                    over: GrantScope::Account,
+                    allows: custom_role.permissions,
+                    expires_at: None,
+                };
+                let description = if custom_role.description.is_empty() {
+                    whole.description()
+                } else {
+                    custom_role.description
+                };
+                let (value, title) = (custom_role.id.to_string(), custom_role.name);
+                roles.push(RoleChoice { value, title, description, scope: scope_name(ScopeKind::Anything) });
             }
         }
-        let offered = |it: Source| {
-            let kind = catalog.kinds.iter().find(|kind| kind.id == it.kind);
-            let id = it.id.to_string();
-            Offered {
-                chosen: typed.resources.contains(&id),
-                kind: kind.map_or(it.kind, |it| it.name.clone()),
-                name: it.name,
+        let choice = |source: ScopableResource| {
+            let id = source.id.to_string();
+            SourceChoice {
+                selected: form.resources.contains(&id),
+                kind: catalog.kind_name(&source.kind).to_owned(),
+                name: source.name,
                 id,
             }
         };
-        let sources = found.into_iter().map(offered).collect();
-        Ok(Choices { roles, products, sources, more_sources })
+        let sources = sources.into_iter().map(choice).collect();
+        Ok(InviteChoices { roles, products, sources, more_sources })
     }
 }
 
-fn reach(it: Reaches) -> &'static str {
-    match it {
-        Reaches::Account => "account",
-        Reaches::Resources => "sources",
-        Reaches::Products | Reaches::Anything => "product",
+fn scope_name(kind: ScopeKind) -> &'static str {
+    match kind {
+        ScopeKind::Account => "account",
+        ScopeKind::Resources => "sources",
+        ScopeKind::Products | ScopeKind::Anything => "product",
     }
 }
 
-/// Over some scope at least. Whether over the one that is chosen in the end is asked again when it is granted.
+/// Whether the inviter may grant the role over some scope at least. Granting checks the chosen scope again.
 fn may_grant(
-    who: &Entry,
+    access: &Access,
     role: &Role,
     allows: Permissions,
-    reaches: Reaches,
+    scope_kind: ScopeKind,
     products: &[(String, String)],
-    found: &[Source],
+    sources: &[ScopableResource],
 ) -> bool {
-    let listed = |it: &Source| Listed { id: it.id, product: it.product.clone() };
-    let by_product = || products.iter().map(|it| Over::Product(it.0.clone())).collect::<Vec<_>>();
-    let scopes = match reaches {
-        Reaches::Account => vec![Over::Account],
-        Reaches::Resources if found.is_empty() => by_product(),
-        Reaches::Resources => found.iter().map(|it| Over::Resources(vec![listed(it)])).collect(),
-        Reaches::Products | Reaches::Anything => std::iter::once(Over::Account).chain(by_product()).collect(),
+    let listed =
+        |source: &ScopableResource| ScopedResource { id: source.id, product: source.product.clone() };
+    let by_product =
+        || products.iter().map(|product| GrantScope::Product(product.0.clone())).collect::<Vec<_>>();
+    let scopes = match scope_kind {
+        ScopeKind::Account => vec![GrantScope::Account],
+        ScopeKind::Resources if sources.is_empty() => by_product(),
+        ScopeKind::Resources => {
+            sources.iter().map(|source| GrantScope::Resources(vec![listed(source)])).collect()
+        }
+        ScopeKind::Products | ScopeKind::Anything => {
+            std::iter::once(GrantScope::Account).chain(by_product()).collect()
+        }
     };
     let grant = |over| Grant { id: None, role: role.clone(), over, allows, expires_at: None };
-    scopes.into_iter().any(|over| who.rights.cover(&grant(over)).is_ok())
+    scopes.into_iter().any(|over| access.rights.cover(&grant(over)).is_ok())
 }

@@ -1,13 +1,13 @@
-//! Creating a key: for how long, for what, and what that comes to in words.
+//! Creating a key: how long it works, what it may do, and a summary of that.
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form::{Form, Query},
         gate::Can,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
     },
     model::{
-        access::Entry,
+        access::Access,
         catalog::Plan,
         grant::Grant,
         id::ResourceId,
@@ -16,7 +16,7 @@ use crate::{
         time::{DAY, Time},
     },
     store::{Scope, access::EVERYDAY, keys, scopable_resources},
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct NewKeyForm {
     name: String,
     expires: String,
     date: String,
@@ -34,54 +34,54 @@ pub(super) struct Typed {
     perm: Vec<String>,
     resources: Vec<String>,
     find: String,
-    /// Not to be created yet: the list of resources is to be searched.
+    /// Set by the button that searches the resources: the key is not to be created yet.
     look: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
-impl Default for Typed {
-    fn default() -> Typed {
-        let (empty, none) = (String::new, Vec::new);
-        Typed {
-            name: empty(),
+impl Default for NewKeyForm {
+    fn default() -> NewKeyForm {
+        NewKeyForm {
+            name: String::new(),
             expires: "12m".into(),
-            date: empty(),
+            date: String::new(),
             what: "all".into(),
-            perm: none(),
-            resources: none(),
-            find: empty(),
-            look: empty(),
-            proof: Given::default(),
+            perm: vec![],
+            resources: vec![],
+            find: String::new(),
+            look: String::new(),
+            reauth: ReauthInput::default(),
         }
     }
 }
 
-impl Typed {
-    /// None: all that its maker may, but for what is ticked by hand.
+impl NewKeyForm {
+    /// `None`: all that its owner may, but for the dangerous permissions.
     fn permissions(&self) -> Option<Permissions> {
-        let ticked: Vec<Permission> = self.perm.iter().filter_map(|it| Permission::parse(it)).collect();
+        let ticked: Vec<Permission> = self.perm.iter().filter_map(|key| Permission::parse(key)).collect();
         (self.what == "some").then(|| Permissions::of(&ticked))
     }
-    /// None: all.
+    /// `None`: all.
     fn resources(&self) -> Option<Vec<ResourceId>> {
-        let ids: Vec<ResourceId> = self.resources.iter().filter_map(|it| it.parse().ok()).collect();
+        let ids: Vec<ResourceId> = self.resources.iter().filter_map(|id| id.parse().ok()).collect();
         (self.what == "some" && !ids.is_empty()).then_some(ids)
     }
-    fn ends(&self, now: Time, zone: &TimeZone) -> Result<Option<Time>, Fault> {
+    fn ends(&self, now: Time, zone: &TimeZone) -> Result<Option<Time>, FieldError> {
         Ok(Some(match self.expires.as_str() {
             "30d" => now.plus(30 * DAY),
             "90d" => now.plus(90 * DAY),
             "6m" => now.plus_months(6),
             "12m" => now.plus_months(12),
             "never" => return Ok(None),
-            "date" => Time::end_of_day(self.date.trim(), zone)
-                .ok_or_else(|| Fault::new("date", "invalid", "Choose the last day on which it works."))?,
-            _ => return Err(Fault::new("expires", "invalid", "Choose how long it works.")),
+            "date" => Time::end_of_day(self.date.trim(), zone).ok_or_else(|| {
+                FieldError::new("date", "invalid", "Choose the last day on which it works.")
+            })?,
+            _ => return Err(FieldError::new("expires", "invalid", "Choose how long it works.")),
         }))
     }
 }
 
-/// How long a key may live: its word, and as people say it.
+/// How long a key may work: values of the form, and their labels.
 const ENDS: &[(&str, &str)] = &[
     ("30d", "30 days"),
     ("90d", "90 days"),
@@ -91,81 +91,83 @@ const ENDS: &[(&str, &str)] = &[
     ("never", "Never"),
 ];
 
-/// A permission that can be ticked.
-struct Tick {
+struct PermissionOption {
     key: &'static str,
-    says: &'static str,
+    description: &'static str,
     checked: bool,
 }
 
-struct Offered {
+struct ResourceOption {
     id: String,
     name: String,
     kind: String,
-    chosen: bool,
+    selected: bool,
 }
 
 #[derive(Template)]
 #[template(path = "keys/new.html")]
-struct New {
+struct NewKeyPage {
     base: String,
-    typed: Typed,
-    faults: Faults,
+    form: NewKeyForm,
+    errors: FormErrors,
     ends: &'static [(&'static str, &'static str)],
     zone: String,
     tomorrow: String,
-    /// What a key holds only when it is ticked, with proof.
-    grave: Vec<Tick>,
-    ticks: Vec<Tick>,
-    resources: Vec<Offered>,
+    /// Permissions that a key has only if they are ticked, after reauthentication.
+    dangerous: Vec<PermissionOption>,
+    permissions: Vec<PermissionOption>,
+    resources: Vec<ResourceOption>,
     more_resources: bool,
-    proof: Proof,
-    summary: Summary,
+    reauth: ReauthForm,
+    summary: KeySummary,
 }
 
 /// What the key will do, in words.
 #[derive(Template)]
 #[template(path = "keys/summary.html")]
-struct Summary {
+struct KeySummary {
     account: String,
     all: bool,
-    may: Vec<&'static str>,
+    rights: Vec<&'static str>,
     more: usize,
     changes_nothing: bool,
-    is_grave: bool,
+    is_dangerous: bool,
     /// `2 resources`.
-    reaches: String,
-    /// None: never.
+    resources: String,
+    /// `None`: never.
     ends: Option<When>,
-    knows_end: bool,
+    has_valid_end: bool,
     limits: String,
 }
 
-/// How many permissions are told one by one.
-const TOLD: usize = 8;
+/// How many permissions the summary names.
+const NAMED: usize = 8;
 
-impl Summary {
-    fn of(me: &Entry, typed: &Typed, plan: Option<&Plan>, now: Time, zone: &TimeZone) -> Summary {
-        let asked = typed.permissions();
-        let all: Vec<Permission> = asked.into_iter().flat_map(|it| it.iter().collect::<Vec<_>>()).collect();
-        let ends = typed.ends(now, zone);
-        let only_looks = |it: &Permission| {
-            it.key().rsplit_once('.').is_some_and(|it| it.1 == "view") || *it == Permission::RunResources
+impl KeySummary {
+    fn of(access: &Access, form: &NewKeyForm, plan: Option<&Plan>, now: Time, zone: &TimeZone) -> KeySummary {
+        let permissions = form.permissions();
+        let chosen: Vec<Permission> =
+            permissions.into_iter().flat_map(|permissions| permissions.iter().collect::<Vec<_>>()).collect();
+        let ends = form.ends(now, zone);
+        let is_read_only = |permission: &Permission| {
+            permission.key().rsplit_once('.').is_some_and(|(_, action)| action == "view")
+                || *permission == Permission::RunResources
         };
-        let reaches = typed.resources().map_or(0, |it| it.len());
-        Summary {
-            account: me.here.name.clone(),
-            all: asked.is_none(),
-            may: all.iter().take(TOLD).map(|it| it.says()).collect(),
-            more: all.len().saturating_sub(TOLD),
-            changes_nothing: !all.is_empty() && all.iter().all(only_looks),
-            is_grave: asked.is_some_and(|it| it.without(EVERYDAY) != Permissions::NONE),
-            reaches: if reaches == 0 {
+        let resources = form.resources().map_or(0, |resources| resources.len());
+        KeySummary {
+            account: access.account.name.clone(),
+            all: permissions.is_none(),
+            rights: chosen.iter().take(NAMED).map(|permission| permission.description()).collect(),
+            more: chosen.len().saturating_sub(NAMED),
+            changes_nothing: !chosen.is_empty() && chosen.iter().all(is_read_only),
+            is_dangerous: permissions
+                .is_some_and(|permissions| permissions.without(EVERYDAY) != Permissions::NONE),
+            resources: if resources == 0 {
                 String::new()
             } else {
-                counted(i64::try_from(reaches).unwrap_or(0), "resource")
+                counted(i64::try_from(resources).unwrap_or(0), "resource")
             },
-            knows_end: ends.is_ok(),
+            has_valid_end: ends.is_ok(),
             ends: ends.ok().flatten().map(|at| When::day(at, zone)),
             limits: plan.map_or_else(String::new, Plan::limits_in_words),
         }
@@ -173,93 +175,107 @@ impl Summary {
 }
 
 pub(super) async fn show(can: Can<OwnKeys>, page: Page) -> Result<Response> {
-    ask(&can, &page, Typed::default(), Faults::default()).await
+    show_form(&can, &page, NewKeyForm::default(), FormErrors::default()).await
 }
 
-/// For who changes a choice with a script.
-pub(super) async fn summary(can: Can<OwnKeys>, page: Page, Query(typed): Query<Typed>) -> Result<Response> {
-    let html = summed(&can, &page, &typed).render().map_err(|it| Error::Internal(it.to_string()))?;
+/// The summary beside the form, fetched by the script when a choice changes.
+pub(super) async fn summary(
+    can: Can<OwnKeys>,
+    page: Page,
+    Query(form): Query<NewKeyForm>,
+) -> Result<Response> {
+    let html = summarize(&can, &page, &form).render().map_err(|error| Error::Internal(error.to_string()))?;
     Ok(page.whole("", |_| html))
 }
 
-fn summed(can: &Can<OwnKeys>, page: &Page, typed: &Typed) -> Summary {
-    let (me, kit) = (can.me(), can.kit());
-    let plan = kit.catalog.plans.iter().find(|it| it.id == me.here.plan);
-    Summary::of(me, typed, plan, kit.now(), &page.zone(me.time_zone.as_deref()))
+fn summarize(can: &Can<OwnKeys>, page: &Page, form: &NewKeyForm) -> KeySummary {
+    let (access, context) = (can.access(), can.context());
+    let plan = context.catalog.plan(&access.account.plan);
+    KeySummary::of(access, form, plan, context.now(), &page.zone(can.actor().time_zone()))
 }
 
-async fn ask(can: &Can<OwnKeys>, page: &Page, typed: Typed, faults: Faults) -> Result<Response> {
-    let me = can.me();
-    let zone = page.zone(me.time_zone.as_deref());
-    // Asked for only where something needs it.
-    let grave = Permission::ALL.iter().any(|it| !EVERYDAY.has(*it) && me.may(*it));
-    let proof = if grave { can.proof().await? } else { Proof::default() };
+async fn show_form(
+    can: &Can<OwnKeys>,
+    page: &Page,
+    form: NewKeyForm,
+    errors: FormErrors,
+) -> Result<Response> {
+    let access = can.access();
+    let zone = page.zone(can.actor().time_zone());
+    // Asked for only if a permission needs it.
+    let may_be_dangerous =
+        Permission::ALL.iter().any(|permission| !EVERYDAY.has(*permission) && access.may(*permission));
+    let reauth = if may_be_dangerous { can.reauth_form().await? } else { ReauthForm::default() };
     let mut scope = can.read();
-    let (resources, more_resources) = offered(&mut scope, &typed).await?;
-    let (grave, ticks) = ticks(me, &typed)
-        .into_iter()
-        .partition(|it| Permission::parse(it.key).is_some_and(|it| !EVERYDAY.has(it)));
-    let new = New {
+    let (resources, more_resources) = resource_options(&mut scope, &form).await?;
+    let (dangerous, permissions) = permission_options(access, &form).into_iter().partition(|option| {
+        Permission::parse(option.key).is_some_and(|permission| !EVERYDAY.has(permission))
+    });
+    let new_key_page = NewKeyPage {
         base: can.path("keys"),
         ends: ENDS,
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
-        tomorrow: can.kit().now().plus(DAY).date(&zone),
-        grave,
-        ticks,
+        tomorrow: can.context().now().plus(DAY).date(&zone),
+        dangerous,
+        permissions,
         resources,
         more_resources,
-        proof,
-        summary: summed(can, page, &typed),
-        typed,
-        faults,
+        reauth,
+        summary: summarize(can, page, &form),
+        form,
+        errors,
     };
-    page.show(&mut scope, "Create API key", new).await
+    page.show(&mut scope, "Create API key", new_key_page).await
 }
 
-/// What the maker holds: about resources first, for that is what most keys are for.
-fn ticks(me: &Entry, typed: &Typed) -> Vec<Tick> {
-    let mut all: Vec<Permission> = Permission::ALL.iter().copied().filter(|it| me.may(*it)).collect();
-    all.sort_by_key(|it| !it.is_of_resources());
-    let tick = |it: Permission| Tick {
-        key: it.key(),
-        says: it.says(),
-        checked: typed.perm.iter().any(|typed| typed == it.key()),
+/// What the owner may do: resources first, because most keys are for them.
+fn permission_options(access: &Access, form: &NewKeyForm) -> Vec<PermissionOption> {
+    let mut permissions: Vec<Permission> =
+        Permission::ALL.iter().copied().filter(|permission| access.may(*permission)).collect();
+    permissions.sort_by_key(|permission| !permission.is_of_resources());
+    let option = |permission: Permission| PermissionOption {
+        key: permission.key(),
+        description: permission.description(),
+        checked: form.perm.iter().any(|key| key == permission.key()),
     };
-    all.into_iter().map(tick).collect()
+    permissions.into_iter().map(option).collect()
 }
 
-async fn offered(scope: &mut Scope, typed: &Typed) -> Result<(Vec<Offered>, bool)> {
-    let chosen: Vec<uuid::Uuid> = typed.resources.iter().filter_map(|it| it.parse().ok()).collect();
-    let catalog = scope.kit().catalog.clone();
-    let mut found = scopable_resources::any(scope, &typed.find, &chosen).await?;
-    let more = found.len() > scopable_resources::MOST;
-    found.truncate(scopable_resources::MOST);
-    let offered = |it: scopable_resources::Source| Offered {
-        chosen: chosen.contains(&it.id.0),
-        kind: catalog.kinds.iter().find(|kind| kind.id == it.kind).map_or(it.kind, |it| it.name.clone()),
-        name: it.name,
-        id: it.id.to_string(),
+async fn resource_options(
+    scope: &mut Scope<Access>,
+    form: &NewKeyForm,
+) -> Result<(Vec<ResourceOption>, bool)> {
+    let chosen: Vec<uuid::Uuid> = form.resources.iter().filter_map(|id| id.parse().ok()).collect();
+    let catalog = scope.context().catalog.clone();
+    let mut sources = scopable_resources::any(scope, &form.find, &chosen).await?;
+    let more = sources.len() > scopable_resources::MOST;
+    sources.truncate(scopable_resources::MOST);
+    let option = |source: scopable_resources::ScopableResource| ResourceOption {
+        selected: chosen.contains(&source.id.0),
+        kind: catalog.kind_name(&source.kind).to_owned(),
+        name: source.name,
+        id: source.id.to_string(),
     };
-    Ok((found.into_iter().map(offered).collect(), more))
+    Ok((sources.into_iter().map(option).collect(), more))
 }
 
 #[derive(Template)]
 #[template(path = "keys/created.html")]
-pub(super) struct Created {
+pub(super) struct KeyCreatedPage {
     pub base: String,
     pub name: String,
     pub secret: String,
     pub roles: Vec<String>,
-    pub holds: String,
+    pub rights: String,
     pub expires: Option<When>,
     pub limits: String,
     pub call: String,
-    /// Until when the key works that it takes the place of.
+    /// Until when the key that it replaces still works.
     pub old: Option<When>,
 }
 
-impl Created {
-    /// The answer to the form itself: the secret is kept nowhere from which another page could show it.
+impl KeyCreatedPage {
+    /// The response to the form itself: the secret is stored nowhere, so no other page could show it.
     pub(super) async fn show(
         can: &Can<OwnKeys>,
         page: &Page,
@@ -267,66 +283,78 @@ impl Created {
         secret: String,
         old: Option<When>,
     ) -> Result<Response> {
-        let (me, zone) = (can.me(), page.zone(can.me().time_zone.as_deref()));
-        let plan = can.kit().catalog.plans.iter().find(|it| it.id == me.here.plan);
-        let created = Created {
+        let (access, zone) = (can.access(), page.zone(can.actor().time_zone()));
+        let plan = can.context().catalog.plan(&access.account.plan);
+        let created = KeyCreatedPage {
             base: can.path("keys"),
             name: key.name.clone(),
             secret,
-            roles: me.rights.grants.iter().map(Grant::title).collect(),
-            holds: super::holds(key, true).join(", "),
+            roles: access.rights.grants.iter().map(Grant::title).collect(),
+            rights: super::rights_in_words(key, true).join(", "),
             expires: key.expires_at.map(|at| When::minute(at, &zone)),
             limits: plan.map_or_else(String::new, Plan::limits_in_words),
-            call: can.kit().url(&format!("/api/v1/accounts/{}", me.here.slug)),
+            call: can.context().url(&format!("/api/v1/accounts/{}", access.account.slug)),
             old,
         };
         page.show(&mut can.read(), "API key created", created).await
     }
 }
 
-pub(super) async fn create(can: Can<OwnKeys>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    if !it.look.is_empty() {
-        return ask(&can, &page, it, Faults::default()).await;
+pub(super) async fn create(can: Can<OwnKeys>, page: Page, Form(form): Form<NewKeyForm>) -> Result<Response> {
+    if !form.look.is_empty() {
+        return show_form(&can, &page, form, FormErrors::default()).await;
     }
-    let zone = page.zone(can.me().time_zone.as_deref());
-    match make(&can, &it, &zone).await {
-        Ok((key, secret)) => Created::show(&can, &page, &key, secret, None).await,
+    let zone = page.zone(can.actor().time_zone());
+    match create_key(&can, &form, &zone).await {
+        Ok((key, secret)) => KeyCreatedPage::show(&can, &page, &key, secret, None).await,
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(&can, &page.with(status), form, errors).await
         }
     }
 }
 
-async fn make(can: &Can<OwnKeys>, it: &Typed, zone: &TimeZone) -> Result<(keys::Key, String)> {
-    let mut faults = vec![];
-    let name = Name::parse(&it.name).map_err(|it| faults.push(Fault::new("name", it.code, it.detail))).ok();
-    let expires_at = it.ends(can.kit().now(), zone).unwrap_or_else(|it| {
-        faults.push(it);
+async fn create_key(can: &Can<OwnKeys>, form: &NewKeyForm, zone: &TimeZone) -> Result<(keys::Key, String)> {
+    let mut errors = vec![];
+    let name = Name::parse(&form.name)
+        .map_err(|error| errors.push(FieldError::new("name", error.code, error.detail)))
+        .ok();
+    let expires_at = form.ends(can.context().now(), zone).unwrap_or_else(|error| {
+        errors.push(error);
         None
     });
-    let permissions = it.permissions();
+    let permissions = form.permissions();
     if permissions == Some(Permissions::NONE) {
-        faults.push(Fault::new("permissions", "required", "Choose at least one permission."));
+        errors.push(FieldError::new("permissions", "required", "Choose at least one permission."));
     }
-    let Some(name) = name.filter(|_| faults.is_empty()) else { return Err(Error::Invalid(faults)) };
-    if let Some(missing) = permissions.into_iter().flat_map(Permissions::iter).find(|it| !can.me().may(*it)) {
-        return Err(Error::Forbidden(missing));
+    let Some(name) = name.filter(|_| errors.is_empty()) else { return Err(Error::Validation(errors)) };
+    if let Some(missing) =
+        permissions.into_iter().flat_map(Permissions::iter).find(|permission| !can.access().may(*permission))
+    {
+        return Err(Error::MissingPermission(missing));
     }
-    let is_grave = permissions.is_some_and(|it| it.without(EVERYDAY) != Permissions::NONE);
-    let proof = if is_grave { Some(can.prove(&it.proof).await?) } else { None };
-    let new = keys::New { name: &name, expires_at, permissions, resources: it.resources() };
+    let is_dangerous =
+        permissions.is_some_and(|permissions| permissions.without(EVERYDAY) != Permissions::NONE);
+    let reauth = if is_dangerous { Some(can.reauthenticate(&form.reauth).await?) } else { None };
+    let new = keys::NewKey { name: &name, expires_at, permissions, resources: form.resources() };
     let made = can
         .change(async |change| {
-            let (id, secret) = keys::create(change, &new, proof.as_ref()).await?;
+            let (id, secret) = keys::create(change, &new, reauth.as_ref()).await?;
             Ok((keys::find(change, id).await?, secret))
         })
         .await;
-    // The field of the form is called otherwise than that of the API.
+    // The form's field has another name than the API's.
     made.map_err(|error| match error {
-        Error::Invalid(all) => Error::Invalid(
-            all.into_iter()
-                .map(|it| if it.field == "expires_at" { Fault { field: "date".into(), ..it } } else { it })
+        Error::Validation(errors) => Error::Validation(
+            errors
+                .into_iter()
+                .map(|error| {
+                    if error.field == "expires_at" {
+                        FieldError { field: "date".into(), ..error }
+                    } else {
+                        error
+                    }
+                })
                 .collect(),
         ),
         other => other,

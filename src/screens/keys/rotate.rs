@@ -1,11 +1,11 @@
-//! Rotating a key: another takes its place, and for a while both work.
-use super::{Looks, new::Created};
+//! Rotating a key: a new one replaces it, and for a while both work.
+use super::{KeyDisplay, new::KeyCreatedPage};
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
-        reauth::{Given, Proof},
+        gate::{Can, PathId},
+        reauth::{ReauthForm, ReauthInput},
     },
     model::{
         id::KeyId,
@@ -16,14 +16,14 @@ use crate::{
         access::EVERYDAY,
         keys::{self, Key},
     },
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// How long both work: its word, as people say it, and how long that is.
+/// How long both keys work: the value of the form, its label, the duration.
 const GRACES: [(&str, &str, Duration); 4] = [
     ("0", "Not at all", Duration::ZERO),
     ("1h", "1 hour", HOUR),
@@ -33,88 +33,94 @@ const GRACES: [(&str, &str, Duration); 4] = [
 
 #[derive(Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct RotateForm {
     grace: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
-impl Default for Typed {
-    fn default() -> Typed {
-        Typed { grace: "24h".into(), proof: Given::default() }
+impl Default for RotateForm {
+    fn default() -> RotateForm {
+        RotateForm { grace: "24h".into(), reauth: ReauthInput::default() }
     }
 }
 
 #[derive(Template)]
 #[template(path = "keys/rotate.html")]
-struct Ask {
+struct RotatePage {
     base: String,
     here: String,
     key: Key,
-    looks: Looks,
+    display: KeyDisplay,
     graces: Vec<(&'static str, &'static str)>,
     grace: String,
-    /// When its successor ends, as long after now as this one lasted.
+    /// When the new key ends: it lasts as long as the old one did.
     ends: Option<When>,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-/// Whether it holds what is ticked by hand: its successor needs proof again.
-fn is_grave(key: &Key) -> bool {
-    key.permissions().is_some_and(|it| it.without(EVERYDAY) != Permissions::NONE)
+/// Whether it has dangerous permissions, so that replacing it needs reauthentication.
+fn is_dangerous(key: &Key) -> bool {
+    key.permissions().is_some_and(|permissions| permissions.without(EVERYDAY) != Permissions::NONE)
 }
 
-pub(super) async fn ask(can: Can<OwnKeys>, page: Page, At(id): At<KeyId>) -> Result<Response> {
-    draw(&can, &page, id, Typed::default(), Faults::default()).await
+pub(super) async fn ask(can: Can<OwnKeys>, page: Page, PathId(id): PathId<KeyId>) -> Result<Response> {
+    draw(&can, &page, id, RotateForm::default(), FormErrors::default()).await
 }
 
-async fn draw(can: &Can<OwnKeys>, page: &Page, id: KeyId, typed: Typed, faults: Faults) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
+async fn draw(
+    can: &Can<OwnKeys>,
+    page: &Page,
+    id: KeyId,
+    form: RotateForm,
+    errors: FormErrors,
+) -> Result<Response> {
+    let zone = page.zone(can.actor().time_zone());
     let mut scope = can.read();
     let key = keys::find(&mut scope, id).await?;
     let now = scope.now();
-    let proof = if is_grave(&key) { can.proof().await? } else { Proof::default() };
-    let ask = Ask {
+    let reauth = if is_dangerous(&key) { can.reauth_form().await? } else { ReauthForm::default() };
+    let rotate_page = RotatePage {
         base: can.path("keys"),
         here: can.path(&format!("keys/{id}")),
-        looks: Looks::of(&key, now, &zone),
-        graces: GRACES.map(|(word, label, _)| (word, label)).into(),
-        grace: typed.grace,
+        display: KeyDisplay::of(&key, now, &zone),
+        graces: GRACES.map(|(value, label, _)| (value, label)).into(),
+        grace: form.grace,
         ends: key.expires_at.map(|end| When::day(now.plus(end.since(key.created_at)), &zone)),
-        proof,
-        faults,
+        reauth,
+        errors,
         key,
     };
-    page.show(&mut scope, "Rotate API key", ask).await
+    page.show(&mut scope, "Rotate API key", rotate_page).await
 }
 
 pub(super) async fn rotate(
     can: Can<OwnKeys>,
     page: Page,
-    At(id): At<KeyId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<KeyId>,
+    Form(form): Form<RotateForm>,
 ) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
-    match replace(&can, id, &it).await {
+    let zone = page.zone(can.actor().time_zone());
+    match rotate_key(&can, id, &form).await {
         Ok((old, new, secret)) => {
             let until = old.expires_at.map(|at| When::minute(at, &zone));
-            Created::show(&can, &page, &new, secret, until).await
+            KeyCreatedPage::show(&can, &page, &new, secret, until).await
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            draw(&can, &page.with(status), id, it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            draw(&can, &page.with(status), id, form, errors).await
         }
     }
 }
 
-async fn replace(can: &Can<OwnKeys>, id: KeyId, it: &Typed) -> Result<(Key, Key, String)> {
-    let Some((.., grace)) = GRACES.iter().find(|(word, ..)| *word == it.grace) else {
-        return Err(Error::invalid("grace", "invalid", "Choose how long both work."));
+async fn rotate_key(can: &Can<OwnKeys>, id: KeyId, form: &RotateForm) -> Result<(Key, Key, String)> {
+    let Some((.., grace)) = GRACES.iter().find(|(value, ..)| *value == form.grace) else {
+        return Err(Error::invalid("grace", "invalid", "Choose how long both keys work."));
     };
     let key = keys::find(&mut can.read(), id).await?;
-    let proof = if is_grave(&key) { Some(can.prove(&it.proof).await?) } else { None };
+    let reauth = if is_dangerous(&key) { Some(can.reauthenticate(&form.reauth).await?) } else { None };
     can.change(async |change| {
-        let (new, secret) = keys::rotate(change, id, *grace, proof.as_ref()).await?;
+        let (new, secret) = keys::rotate(change, id, *grace, reauth.as_ref()).await?;
         Ok((keys::find(change, id).await?, keys::find(change, new).await?, secret))
     })
     .await

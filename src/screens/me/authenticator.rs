@@ -1,4 +1,4 @@
-//! The authenticator app: set up with a QR code, replaced, turned off.
+//! The authenticator app: setting it up with a QR code, replacing it, turning it off.
 use super::codes::show_new;
 use crate::{
     crypto::totp,
@@ -6,12 +6,12 @@ use crate::{
     http::{
         form::{Form, Query},
         gate::SignedIn,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         sign_in,
     },
     store::factors,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -27,123 +27,127 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct AuthenticatorForm {
     code: String,
     next: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/authenticator.html")]
-struct Authenticator {
+struct AuthenticatorPage {
     next: String,
     secret: String,
-    /// The QR code as a path, and how wide it is.
+    /// The QR code as an SVG path, and its width.
     qr: Option<(String, usize)>,
     link: String,
     is_on: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/remove_authenticator.html")]
-struct Remove {
+struct RemoveAuthenticatorPage {
     is_last: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-async fn show(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> Result<Response> {
-    ask(&signed, &page, &it.next, Faults::default()).await
+async fn show(signed: SignedIn, page: Page, Query(query): Query<AuthenticatorForm>) -> Result<Response> {
+    show_form(&signed, &page, &query.next, FormErrors::default()).await
 }
 
-/// The secret that is being set up: the same in every window, until it is.
+/// The secret that is being set up: the same in all windows until the setup is complete.
 async fn secret(signed: &SignedIn) -> Result<Vec<u8>> {
-    let (kit, user) = (signed.kit(), signed.me().person.id);
-    let kept = sign_in::kept_secret(signed.session()).await?;
-    if let Some(secret) = kept.and_then(|it| factors::open_secret(kit, user, &it)) {
+    let (context, user) = (signed.context(), signed.user().id);
+    let stored = sign_in::authenticator_secret(signed.session()).await?;
+    if let Some(secret) = stored.and_then(|sealed| factors::open_secret(context, user, &sealed)) {
         return Ok(secret);
     }
-    let secret = totp::secret(&kit.chance);
-    sign_in::keep_secret(signed.session(), &factors::seal_secret(kit, user, &secret)).await?;
+    let secret = totp::new_secret(&context.random);
+    sign_in::store_authenticator_secret(signed.session(), &factors::seal_secret(context, user, &secret))
+        .await?;
     Ok(secret)
 }
 
-async fn ask(signed: &SignedIn, page: &Page, next: &str, faults: Faults) -> Result<Response> {
+async fn show_form(signed: &SignedIn, page: &Page, next: &str, errors: FormErrors) -> Result<Response> {
     let secret = secret(signed).await?;
-    let proof = signed.proof().await?;
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let is_on = factors::ways(&mut scope, signed.me().person.id).await?.has_app();
-    let base = &signed.kit().rules.base_url;
-    let host = base.split_once("://").map_or(base.as_str(), |it| it.1);
-    let link = totp::link(&secret, host, &signed.me().person.email).unwrap_or_default();
-    let it = Authenticator {
+    let is_on = factors::available(&mut scope, signed.user().id).await?.has_app();
+    let base = &signed.context().config.base_url;
+    let host = base.split_once("://").map_or(base.as_str(), |(_, host)| host);
+    let link = totp::otpauth_url(&secret, host, &signed.user().email).unwrap_or_default();
+    let authenticator_page = AuthenticatorPage {
         next: sign_in::safe_next(next).unwrap_or_default().to_owned(),
-        secret: totp::in_words(&secret),
-        qr: totp::qr(&link),
+        secret: totp::to_base32(&secret),
+        qr: totp::qr_path(&link),
         link,
         is_on,
-        proof,
-        faults,
+        reauth,
+        errors,
     };
-    page.show(&mut scope, "Authenticator app", it).await
+    page.show(&mut scope, "Authenticator app", authenticator_page).await
 }
 
-async fn set(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    match confirm(&signed, &it).await {
+async fn set(signed: SignedIn, page: Page, Form(form): Form<AuthenticatorForm>) -> Result<Response> {
+    match confirm(&signed, &form).await {
         Ok(codes) => {
-            sign_in::forget_secret(signed.session()).await?;
-            sign_in::raise(&signed).await?;
-            let next = sign_in::safe_next(&it.next).unwrap_or("/me/security");
+            sign_in::remove_authenticator_secret(signed.session()).await?;
+            sign_in::upgrade_to_two_factors(&signed).await?;
+            let next = sign_in::safe_next(&form.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,
                 None => Ok(page.done(next, "Your authenticator app is set up.")),
             }
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&signed, &page.with(status), &it.next, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(&signed, &page.with(status), &form.next, errors).await
         }
     }
 }
 
-async fn confirm(signed: &SignedIn, it: &Typed) -> Result<Option<Vec<String>>> {
+async fn confirm(signed: &SignedIn, form: &AuthenticatorForm) -> Result<Option<Vec<String>>> {
     let secret = secret(signed).await?;
-    let fresh = signed.prove(&it.proof).await?;
-    let step = totp::step(&secret, &it.code, signed.kit().now()).ok_or_else(|| {
-        let detail = "This code is not right. Check that the clock of your phone is, and type the code that it shows now.";
+    let recent_auth = signed.reauthenticate(&form.reauth).await?;
+    let step = totp::matching_step(&secret, &form.code, signed.context().now()).ok_or_else(|| {
+        let detail =
+            "This code is not right. Check that the clock of your phone is right, and enter the code that it shows now.";
         Error::invalid("code", "wrong", detail)
     })?;
-    signed.change(async |change| factors::set_app(change, &fresh, &secret, step).await).await
+    signed.change(async |change| factors::set_app(change, &recent_auth, &secret, step).await).await
 }
 
 async fn ask_remove(signed: SignedIn, page: Page) -> Result<Response> {
-    draw_remove(&signed, &page, Faults::default()).await
+    show_remove(&signed, &page, FormErrors::default()).await
 }
 
-async fn draw_remove(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
+async fn show_remove(signed: &SignedIn, page: &Page, errors: FormErrors) -> Result<Response> {
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
-    if !ways.has_app() {
+    let available = factors::available(&mut scope, signed.user().id).await?;
+    if !available.has_app() {
         return Ok(page.to("/me/security"));
     }
-    let it = Remove { is_last: ways.passkeys == 0, proof, faults };
-    page.show(&mut scope, "Turn off the authenticator app", it).await
+    let remove_page = RemoveAuthenticatorPage { is_last: available.passkeys == 0, reauth, errors };
+    page.show(&mut scope, "Turn off the authenticator app", remove_page).await
 }
 
-async fn remove(signed: SignedIn, page: Page, Form(it): Form<Given>) -> Result<Response> {
-    let done = match signed.prove(&it).await {
-        Ok(fresh) => signed.change(async |change| factors::remove_app(change, &fresh).await).await,
+async fn remove(signed: SignedIn, page: Page, Form(input): Form<ReauthInput>) -> Result<Response> {
+    let result = match signed.reauthenticate(&input).await {
+        Ok(recent_auth) => {
+            signed.change(async |change| factors::remove_app(change, &recent_auth).await).await
+        }
         Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(()) => Ok(page.done("/me/security", "Your authenticator app is turned off.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            draw_remove(&signed, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_remove(&signed, &page.with(status), errors).await
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Recovery codes: shown once, to be printed or downloaded.
+//! Recovery codes: shown once, to print or download.
 use crate::{
     error::Result,
     http::{
         form::Form,
         gate::SignedIn,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     store::factors::{self, CODES},
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -19,23 +19,23 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Template)]
 #[template(path = "me/security/recovery_codes.html")]
-struct Renew {
-    left: i64,
-    of: usize,
-    proof: Proof,
-    faults: Faults,
+struct RecoveryCodesPage {
+    unused_count: i64,
+    total: usize,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/new_codes.html")]
-struct NewCodes {
+struct NewCodesPage {
     codes: Vec<String>,
-    /// The same as a file, in an address that holds it.
+    /// A `data:` URL of the same codes as a text file.
     file: String,
     next: String,
 }
 
-/// The codes, this once.
+/// Shows new codes: they are stored as hashes, so this is the only time.
 pub(super) async fn show_new(
     signed: &SignedIn,
     page: &Page,
@@ -44,41 +44,46 @@ pub(super) async fn show_new(
 ) -> Result<Response> {
     let text = format!(
         "Recovery codes of {} for {}\nEach works once.\n\n{}\n",
-        signed.me().person.email,
-        signed.kit().rules.base_url,
+        signed.user().email,
+        signed.context().config.base_url,
         codes.join("\n")
     );
     let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let file = format!("data:text/plain;charset=utf-8,{}", encoded.replace('+', "%20"));
-    let it = NewCodes { codes, file, next: next.to_owned() };
+    let codes_page = NewCodesPage { codes, file, next: next.to_owned() };
     let mut scope = signed.read();
-    page.show(&mut scope, "Recovery codes", it).await
+    page.show(&mut scope, "Recovery codes", codes_page).await
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
-    ask(&signed, &page, Faults::default()).await
+    show_form(&signed, &page, FormErrors::default()).await
 }
 
-async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
+async fn show_form(signed: &SignedIn, page: &Page, errors: FormErrors) -> Result<Response> {
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
-    if !ways.has_second() {
+    let available = factors::available(&mut scope, signed.user().id).await?;
+    if !available.has_second() {
         return Ok(page.to("/me/security"));
     }
-    page.show(&mut scope, "New recovery codes", Renew { left: ways.codes, of: CODES, proof, faults }).await
+    page.show(
+        &mut scope,
+        "New recovery codes",
+        RecoveryCodesPage { unused_count: available.codes, total: CODES, reauth, errors },
+    )
+    .await
 }
 
-async fn renew(signed: SignedIn, page: Page, Form(it): Form<Given>) -> Result<Response> {
-    let done = match signed.prove(&it).await {
-        Ok(fresh) => signed.change(async |change| factors::new_codes(change, &fresh).await).await,
+async fn renew(signed: SignedIn, page: Page, Form(input): Form<ReauthInput>) -> Result<Response> {
+    let result = match signed.reauthenticate(&input).await {
+        Ok(recent_auth) => signed.change(async |change| factors::new_codes(change, &recent_auth).await).await,
         Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(codes) => show_new(&signed, &page, codes, "/me/security").await,
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&signed, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(&signed, &page.with(status), errors).await
         }
     }
 }

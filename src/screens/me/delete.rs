@@ -5,12 +5,12 @@ use crate::{
     http::{
         form::Form,
         gate::SignedIn,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         sign_in,
     },
-    store::{me, shell::seats},
-    view::page::{Faults, Page},
+    store::{me, shell::switcher},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -22,66 +22,70 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct DeleteUserForm {
     confirm: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "me/delete.html")]
-struct Delete {
+struct DeleteUserPage {
     email: String,
-    /// What the browser lets through before the server looks at it.
+    /// The pattern of the confirmation field: the address, taken literally.
     pattern: String,
-    proof: Proof,
-    /// Name and settings of what must be handed over or deleted first.
+    reauth: ReauthForm,
+    /// The accounts to hand over or delete first: name and address of the settings.
     owned: Vec<(String, String)>,
-    faults: Faults,
+    errors: FormErrors,
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
-    ask(&signed, &page, Faults::default()).await
+    show_form(&signed, &page, FormErrors::default()).await
 }
 
-async fn ask(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
+async fn show_form(signed: &SignedIn, page: &Page, errors: FormErrors) -> Result<Response> {
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let person = signed.me().person.clone();
-    let seats = seats(&mut scope, person.id).await?;
-    let first = owned(&seats).into_iter().map(|it| (it.name.clone(), format!("/a/{}/settings", it.slug)));
-    let delete = Delete {
-        pattern: literally(&person.email),
-        email: person.email,
-        proof,
-        owned: first.collect(),
-        faults,
+    let user = signed.user().clone();
+    let accounts = switcher(&mut scope, user.id).await?;
+    let owned = owned(&accounts)
+        .into_iter()
+        .map(|account| (account.name.clone(), format!("/a/{}/settings", account.slug)));
+    let delete_page = DeleteUserPage {
+        pattern: escape_pattern(&user.email),
+        email: user.email,
+        reauth,
+        owned: owned.collect(),
+        errors,
     };
-    page.show_among(&scope, &seats, "Delete your user", delete)
+    page.show_with_accounts(&scope, &accounts, "Delete your user", delete_page)
 }
 
-/// A pattern that is matched by this text alone.
-fn literally(text: &str) -> String {
+/// A regular expression that matches this text alone.
+fn escape_pattern(text: &str) -> String {
     let mut pattern = String::new();
-    for it in text.chars() {
-        if r"^$\.*+?()[]{}|/".contains(it) {
+    for char in text.chars() {
+        if r"^$\.*+?()[]{}|/".contains(char) {
             pattern.push('\\');
         }
-        pattern.push(it);
+        pattern.push(char);
     }
     pattern
 }
 
-async fn delete(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = match signed.prove(&it.proof).await {
-        Ok(fresh) => signed.change(async |change| me::delete(change, &fresh, &it.confirm).await).await,
+async fn delete(signed: SignedIn, page: Page, Form(form): Form<DeleteUserForm>) -> Result<Response> {
+    let result = match signed.reauthenticate(&form.reauth).await {
+        Ok(recent_auth) => {
+            signed.change(async |change| me::delete(change, &recent_auth, &form.confirm).await).await
+        }
         Err(error) => Err(error),
     };
-    if let Err(error) = done {
-        let (status, faults) = Faults::catch(error)?;
-        return ask(&signed, &page.with(status), faults).await;
+    if let Err(error) = result {
+        let (status, errors) = FormErrors::catch(error)?;
+        return show_form(&signed, &page.with(status), errors).await;
     }
-    sign_in::leave(signed.session()).await?;
+    sign_in::sign_out(signed.session()).await?;
     Ok(page.done("/sign-in", "Your user and your personal account are deleted."))
 }
 
@@ -90,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_matched_to_the_letter() {
-        assert_eq!(literally("a.b+c@x-y.test"), r"a\.b\+c@x-y\.test");
+    fn a_pattern_matches_the_address_alone() {
+        assert_eq!(escape_pattern("a.b+c@x-y.test"), r"a\.b\+c@x-y\.test");
     }
 }

@@ -1,22 +1,22 @@
-//! The signed-in user's passkeys: added with a name, renamed, removed.
+//! The signed-in user's passkeys: adding, renaming, removing.
 use super::codes::show_new;
 use crate::{
-    crypto::passkey::Party,
+    crypto::passkey::RelyingParty,
     error::{Error, Result},
     http::{
         form::{Form, Query},
-        gate::{At, SignedIn},
+        gate::{PathId, SignedIn},
         passkeys as browser,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         sign_in,
     },
     model::{id::PasskeyId, text::Name},
     store::{
         factors,
-        passkeys::{self, Listed},
+        passkeys::{self, Passkey},
     },
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .get("/me/security/passkeys/new", show_new_one)
+        .get("/me/security/passkeys/new", show_new_passkey)
         .post("/me/security/passkeys/new", add)
         .post("/me/security/passkeys/challenge", challenge)
         .get("/me/security/passkeys/{id}", show)
@@ -34,135 +34,146 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct PasskeyForm {
     name: String,
     credential: String,
     next: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/new_passkey.html")]
-struct New {
+struct NewPasskeyPage {
     name: String,
     next: String,
     is_possible: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/passkey.html")]
-struct One {
+struct PasskeyPage {
     id: PasskeyId,
     name: String,
-    typed: String,
+    new_name: String,
     added: When,
     used: Option<When>,
     is_last: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-async fn show_new_one(signed: SignedIn, page: Page, Query(it): Query<Typed>) -> Result<Response> {
-    ask(&signed, &page, it, Faults::default()).await
+async fn show_new_passkey(
+    signed: SignedIn,
+    page: Page,
+    Query(query): Query<PasskeyForm>,
+) -> Result<Response> {
+    show_form(&signed, &page, query, FormErrors::default()).await
 }
 
-async fn ask(signed: &SignedIn, page: &Page, it: Typed, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
-    let new = New {
-        next: sign_in::safe_next(&it.next).unwrap_or_default().to_owned(),
-        name: it.name,
-        is_possible: Party::of(&signed.kit().rules).is_some(),
-        proof,
-        faults,
+async fn show_form(
+    signed: &SignedIn,
+    page: &Page,
+    form: PasskeyForm,
+    errors: FormErrors,
+) -> Result<Response> {
+    let reauth = signed.reauth_form().await?;
+    let new_passkey_page = NewPasskeyPage {
+        next: sign_in::safe_next(&form.next).unwrap_or_default().to_owned(),
+        name: form.name,
+        is_possible: RelyingParty::new(&signed.context().config.base_url).is_some(),
+        reauth,
+        errors,
     };
-    page.show(&mut signed.read(), "Add a passkey", new).await
+    page.show(&mut signed.read(), "Add a passkey", new_passkey_page).await
 }
 
 async fn challenge(signed: SignedIn) -> Result<Response> {
-    let person = &signed.me().person;
-    let known = passkeys::credential_ids(&mut signed.read(), person.id).await?;
-    browser::creation(signed.kit(), signed.session(), person, known).await
+    let user = &signed.user();
+    let known = passkeys::credential_ids(&mut signed.read(), user.id).await?;
+    browser::start_registration(signed.context(), signed.session(), user, known).await
 }
 
-async fn add(signed: SignedIn, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    match make(&signed, &it).await {
+async fn add(signed: SignedIn, page: Page, Form(form): Form<PasskeyForm>) -> Result<Response> {
+    match create(&signed, &form).await {
         Ok(codes) => {
-            sign_in::raise(&signed).await?;
-            let next = sign_in::safe_next(&it.next).unwrap_or("/me/security");
+            sign_in::upgrade_to_two_factors(&signed).await?;
+            let next = sign_in::safe_next(&form.next).unwrap_or("/me/security");
             match codes {
                 Some(codes) => show_new(&signed, &page, codes, next).await,
                 None => Ok(page.done(next, "The passkey is added.")),
             }
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&signed, &page.with(status), it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(&signed, &page.with(status), form, errors).await
         }
     }
 }
 
-async fn make(signed: &SignedIn, it: &Typed) -> Result<Option<Vec<String>>> {
-    let name = Name::parse(&it.name).map_err(Error::at("name"))?;
-    // Before the proof, which may be another passkey's answer: both are kept in the one place.
-    let credential = match it.credential.is_empty() {
+async fn create(signed: &SignedIn, form: &PasskeyForm) -> Result<Option<Vec<String>>> {
+    let name = Name::parse(&form.name).map_err(Error::at("name"))?;
+    // Before reauthenticating, which may use another passkey: the session has room for one challenge.
+    let credential = match form.credential.is_empty() {
         true => None,
-        false => Some(browser::made(signed.kit(), signed.session(), &it.credential).await?),
+        false => {
+            Some(browser::finish_registration(signed.context(), signed.session(), &form.credential).await?)
+        }
     };
-    let fresh = signed.prove(&it.proof).await?;
+    let recent_auth = signed.reauthenticate(&form.reauth).await?;
     let detail = "Press “Create passkey”, and follow what your browser says.";
     let credential = credential.ok_or_else(|| Error::invalid("credential", "required", detail))?;
-    signed.change(async |change| passkeys::add(change, &fresh, &name, &credential).await).await
+    signed.change(async |change| passkeys::add(change, &recent_auth, &name, &credential).await).await
 }
 
-async fn show(signed: SignedIn, page: Page, At(id): At<PasskeyId>) -> Result<Response> {
-    let it = passkeys::find(&mut signed.read(), id).await?;
-    draw(&signed, &page, it, None, Faults::default()).await
+async fn show(signed: SignedIn, page: Page, PathId(id): PathId<PasskeyId>) -> Result<Response> {
+    let passkey = passkeys::find(&mut signed.read(), id).await?;
+    draw(&signed, &page, passkey, None, FormErrors::default()).await
 }
 
 async fn draw(
     signed: &SignedIn,
     page: &Page,
-    it: Listed,
-    typed: Option<String>,
-    faults: Faults,
+    passkey: Passkey,
+    new_name: Option<String>,
+    errors: FormErrors,
 ) -> Result<Response> {
-    let proof = signed.proof().await?;
-    let zone = page.zone(signed.me().time_zone.as_deref());
+    let reauth = signed.reauth_form().await?;
+    let zone = page.zone(signed.signed_in_user().time_zone.as_deref());
     let mut scope = signed.read();
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
-    let title = it.name.clone();
-    let one = One {
-        id: it.id,
-        typed: typed.unwrap_or_else(|| it.name.clone()),
-        name: it.name,
-        added: When::day(it.created_at, &zone),
-        used: it.used_at.map(|it| When::minute(it, &zone)),
-        is_last: !ways.password && !ways.is_linked() && ways.passkeys == 1,
-        proof,
-        faults,
+    let available = factors::available(&mut scope, signed.user().id).await?;
+    let title = passkey.name.clone();
+    let passkey_page = PasskeyPage {
+        id: passkey.id,
+        new_name: new_name.unwrap_or_else(|| passkey.name.clone()),
+        name: passkey.name,
+        added: When::day(passkey.created_at, &zone),
+        used: passkey.used_at.map(|at| When::minute(at, &zone)),
+        is_last: !available.password && !available.is_linked() && available.passkeys == 1,
+        reauth,
+        errors,
     };
-    page.show(&mut scope, &title, one).await
+    page.show(&mut scope, &title, passkey_page).await
 }
 
 async fn rename(
     signed: SignedIn,
     page: Page,
-    At(id): At<PasskeyId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<PasskeyId>,
+    Form(form): Form<PasskeyForm>,
 ) -> Result<Response> {
-    let done = match Name::parse(&it.name).map_err(Error::at("name")) {
+    let result = match Name::parse(&form.name).map_err(Error::at("name")) {
         Ok(name) => signed.change(async |change| passkeys::rename(change, id, &name).await).await,
         Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(()) => Ok(page.done("/me/security", "The passkey is renamed.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            let found = passkeys::find(&mut signed.read(), id).await?;
-            draw(&signed, &page.with(status), found, Some(it.name), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            let passkey = passkeys::find(&mut signed.read(), id).await?;
+            draw(&signed, &page.with(status), passkey, Some(form.name), errors).await
         }
     }
 }
@@ -170,19 +181,21 @@ async fn rename(
 async fn remove(
     signed: SignedIn,
     page: Page,
-    At(id): At<PasskeyId>,
-    Form(it): Form<Given>,
+    PathId(id): PathId<PasskeyId>,
+    Form(input): Form<ReauthInput>,
 ) -> Result<Response> {
-    let found = passkeys::find(&mut signed.read(), id).await?;
-    let done = match signed.prove(&it).await {
-        Ok(fresh) => signed.change(async |change| passkeys::remove(change, &fresh, id).await).await,
+    let passkey = passkeys::find(&mut signed.read(), id).await?;
+    let result = match signed.reauthenticate(&input).await {
+        Ok(recent_auth) => {
+            signed.change(async |change| passkeys::remove(change, &recent_auth, id).await).await
+        }
         Err(error) => Err(error),
     };
-    match done {
-        Ok(()) => Ok(page.done("/me/security", format!("The passkey “{}” is removed.", found.name))),
+    match result {
+        Ok(()) => Ok(page.done("/me/security", format!("The passkey “{}” is removed.", passkey.name))),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            draw(&signed, &page.with(status), found, None, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            draw(&signed, &page.with(status), passkey, None, errors).await
         }
     }
 }

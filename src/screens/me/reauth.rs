@@ -1,4 +1,4 @@
-//! A challenge for the passkey that proves, in the form of a dangerous act, that it is its user.
+//! A challenge for reauthenticating with a passkey in the form of a dangerous act.
 use crate::{
     error::Result,
     http::{gate::SignedIn, passkeys, routes::Routes},
@@ -11,6 +11,6 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn challenge(signed: SignedIn) -> Result<Response> {
-    let ids = store::passkeys::credential_ids(&mut signed.read(), signed.me().person.id).await?;
-    passkeys::challenge(signed.kit(), signed.session(), &ids).await
+    let ids = store::passkeys::credential_ids(&mut signed.read(), signed.user().id).await?;
+    passkeys::start_authentication(signed.context(), signed.session(), &ids).await
 }

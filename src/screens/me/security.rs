@@ -1,13 +1,13 @@
 //! The signed-in user's passkeys, password, codes and sessions.
-use super::Head;
+use super::MeHead;
 use crate::{
     clients::social::Provider,
-    crypto::{passkey::Party, password},
+    crypto::{passkey::RelyingParty, password},
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, SignedIn},
-        reauth::{Given, Proof},
+        gate::{PathId, SignedIn},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         user_agent,
     },
@@ -16,13 +16,13 @@ use crate::{
         id::{PasskeyId, SessionId},
     },
     store::{
-        factors::{self, CODES, Ways},
+        factors::{self, AvailableFactors, CODES},
         identities::Identity,
         me, sessions,
-        shell::seats,
-        sign_in_methods::{self, Doors},
+        shell::switcher,
+        sign_in_methods::{self, SignInMethods},
     },
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -40,29 +40,29 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct NewPassword {
+struct ChangePasswordForm {
     new_password: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "me/security/index.html")]
-struct Index {
-    head: Head,
-    passkeys: Vec<Passkey>,
+struct SecurityPage {
+    head: MeHead,
+    passkeys: Vec<PasskeyRow>,
     takes_passkeys: bool,
-    ways: Ways,
+    available: AvailableFactors,
     app: Option<When>,
-    codes_of: usize,
-    others: Vec<Other>,
-    through: Vec<Through>,
-    sessions: Vec<Listed>,
+    codes_total: usize,
+    social_accounts: Vec<SocialAccount>,
+    sso_accounts: Vec<SsoAccount>,
+    sessions: Vec<SessionRow>,
 }
 
-/// Google or GitHub.
-struct Other {
-    word: &'static str,
+/// An account at Google or GitHub, linked or not.
+struct SocialAccount {
+    provider: &'static str,
     title: &'static str,
     icon: &'static str,
     label: String,
@@ -71,7 +71,7 @@ struct Other {
 }
 
 /// An organization whose provider knows the user.
-struct Through {
+struct SsoAccount {
     organization: String,
     enforced: bool,
     email: String,
@@ -79,8 +79,7 @@ struct Through {
     used: When,
 }
 
-/// A passkey in plain words.
-struct Passkey {
+struct PasskeyRow {
     id: PasskeyId,
     name: String,
     added: When,
@@ -89,147 +88,154 @@ struct Passkey {
 
 #[derive(Template)]
 #[template(path = "me/security/password.html")]
-struct Password {
+struct PasswordPage {
     email: String,
     is_set: bool,
     has_another: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-/// A session in plain words.
-struct Listed {
+struct SessionRow {
     id: SessionId,
     device: user_agent::Device,
     ip: String,
     method: String,
     two_factors: bool,
-    is_this: bool,
+    is_current: bool,
     since: When,
     seen: When,
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     let mut scope = signed.read();
-    let me = signed.me();
+    let me = signed.signed_in_user();
     let zone = page.zone(me.time_zone.as_deref());
-    let listed = |it: sessions::Listed| Listed {
-        device: user_agent::device(&it.agent),
-        is_this: it.id == me.session.id,
-        method: LoginType::parse(&it.method).map_or(it.method, |it| it.title().to_lowercase()),
-        two_factors: it.two_factors,
-        since: When::day(it.created_at, &zone),
-        seen: When::minute(it.seen_at, &zone),
-        id: it.id,
-        ip: it.ip,
+    let row = |session: sessions::ActiveSession| SessionRow {
+        device: user_agent::device(&session.user_agent),
+        is_current: session.id == me.session.id,
+        method: LoginType::parse(&session.method)
+            .map_or(session.method, |login_type| login_type.label().to_lowercase()),
+        two_factors: session.two_factors,
+        since: When::day(session.created_at, &zone),
+        seen: When::minute(session.seen_at, &zone),
+        id: session.id,
+        ip: session.ip,
     };
-    let mut sessions: Vec<Listed> = sessions::list(&mut scope).await?.into_iter().map(listed).collect();
-    sessions.sort_by_key(|it| !it.is_this);
-    let Doors { ways, passkeys, identities: linked } = sign_in_methods::list(&mut scope).await?;
-    let passkeys = passkeys.into_iter().map(|it| Passkey {
-        added: When::day(it.created_at, &zone),
-        used: it.used_at.map(|it| When::minute(it, &zone)),
-        id: it.id,
-        name: it.name,
+    let mut sessions: Vec<SessionRow> = sessions::list(&mut scope).await?.into_iter().map(row).collect();
+    sessions.sort_by_key(|session| !session.is_current);
+    let SignInMethods { ways: available, passkeys, identities: linked } =
+        sign_in_methods::list(&mut scope).await?;
+    let passkeys = passkeys.into_iter().map(|passkey| PasskeyRow {
+        added: When::day(passkey.created_at, &zone),
+        used: passkey.used_at.map(|at| When::minute(at, &zone)),
+        id: passkey.id,
+        name: passkey.name,
     });
-    let other = |it: Provider| {
-        let mine = linked.iter().find(|mine| mine.provider == it.word());
-        (mine.is_some() || signed.kit().social.has(it)).then(|| Other {
-            word: it.word(),
-            title: it.title(),
-            icon: if it == Provider::GitHub { "git-branch" } else { "globe" },
-            label: mine.map_or_else(String::new, |it| it.label.clone()),
-            since: mine.map(|it| When::day(it.linked_at, &zone)),
-            used: mine.map(|it| When::minute(it.used_at, &zone)),
+    let social_account = |provider: Provider| {
+        let identity = linked.iter().find(|identity| identity.provider == provider.as_str());
+        (identity.is_some() || signed.context().social.is_configured(provider)).then(|| SocialAccount {
+            provider: provider.as_str(),
+            title: provider.label(),
+            icon: if provider == Provider::GitHub { "git-branch" } else { "globe" },
+            label: identity.map_or_else(String::new, |identity| identity.label.clone()),
+            since: identity.map(|identity| When::day(identity.linked_at, &zone)),
+            used: identity.map(|identity| When::minute(identity.used_at, &zone)),
         })
     };
-    let others = Provider::ALL.into_iter().filter_map(other).collect();
-    let through = |it: &Identity| {
-        Some(Through {
-            organization: it.organization.clone()?,
-            enforced: it.enforced,
-            email: it.label.clone(),
-            since: When::day(it.linked_at, &zone),
-            used: When::minute(it.used_at, &zone),
+    let social_accounts = Provider::ALL.into_iter().filter_map(social_account).collect();
+    let sso_account = |identity: &Identity| {
+        Some(SsoAccount {
+            organization: identity.organization.clone()?,
+            enforced: identity.enforced,
+            email: identity.label.clone(),
+            since: When::day(identity.linked_at, &zone),
+            used: When::minute(identity.used_at, &zone),
         })
     };
-    let through = linked.iter().filter_map(through).collect();
-    let seats = seats(&mut scope, me.person.id).await?;
-    let index = Index {
-        head: Head::of(&signed, &seats, "security"),
+    let sso_accounts = linked.iter().filter_map(sso_account).collect();
+    let accounts = switcher(&mut scope, me.user.id).await?;
+    let security_page = SecurityPage {
+        head: MeHead::of(&signed, &accounts, "security"),
         passkeys: passkeys.collect(),
-        takes_passkeys: Party::of(&signed.kit().rules).is_some(),
-        ways,
-        app: ways.app_since.map(|it| When::day(it, &zone)),
-        codes_of: CODES,
-        others,
-        through,
+        takes_passkeys: RelyingParty::new(&signed.context().config.base_url).is_some(),
+        available,
+        app: available.app_since.map(|at| When::day(at, &zone)),
+        codes_total: CODES,
+        social_accounts,
+        sso_accounts,
         sessions,
     };
-    page.show_among(&scope, &seats, "Security", index)
+    page.show_with_accounts(&scope, &accounts, "Security", security_page)
 }
 
 async fn show_password(signed: SignedIn, page: Page) -> Result<Response> {
-    ask_password(&signed, &page, Faults::default()).await
+    show_password_form(&signed, &page, FormErrors::default()).await
 }
 
-async fn ask_password(signed: &SignedIn, page: &Page, faults: Faults) -> Result<Response> {
-    let proof = signed.proof().await?;
+async fn show_password_form(signed: &SignedIn, page: &Page, errors: FormErrors) -> Result<Response> {
+    let reauth = signed.reauth_form().await?;
     let mut scope = signed.read();
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
-    let it = Password {
-        email: signed.me().person.email.clone(),
-        is_set: ways.password,
-        has_another: ways.passkeys > 0 || ways.is_linked(),
-        proof,
-        faults,
+    let available = factors::available(&mut scope, signed.user().id).await?;
+    let password_page = PasswordPage {
+        email: signed.user().email.clone(),
+        is_set: available.password,
+        has_another: available.passkeys > 0 || available.is_linked(),
+        reauth,
+        errors,
     };
-    page.show(&mut scope, "Password", it).await
+    page.show(&mut scope, "Password", password_page).await
 }
 
-async fn change_password(signed: SignedIn, page: Page, Form(it): Form<NewPassword>) -> Result<Response> {
-    match choose(&signed, &it).await {
+async fn change_password(
+    signed: SignedIn,
+    page: Page,
+    Form(form): Form<ChangePasswordForm>,
+) -> Result<Response> {
+    match set_password(&signed, &form).await {
         Ok(()) => Ok(page.done("/me/security", "Your password is changed. Your other sessions have ended.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask_password(&signed, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_password_form(&signed, &page.with(status), errors).await
         }
     }
 }
 
-async fn choose(signed: &SignedIn, it: &NewPassword) -> Result<()> {
-    let fresh = signed.prove(&it.proof).await?;
-    let person = &signed.me().person;
-    let chosen = password::choose(&it.new_password, &[&person.name, &person.email]).await?;
+async fn set_password(signed: &SignedIn, form: &ChangePasswordForm) -> Result<()> {
+    let recent_auth = signed.reauthenticate(&form.reauth).await?;
+    let user = &signed.user();
+    let chosen = password::validate_and_hash(&form.new_password, &[&user.name, &user.email]).await?;
     let hashed = chosen.map_err(Error::at("new_password"))?;
-    signed.change(async |change| me::change_password(change, &fresh, &hashed).await).await
+    signed.change(async |change| me::change_password(change, &recent_auth, &hashed).await).await
 }
 
-async fn remove_password(signed: SignedIn, page: Page, Form(it): Form<Given>) -> Result<Response> {
-    let done = match signed.prove(&it).await {
-        Ok(fresh) => signed.change(async |change| me::remove_password(change, &fresh).await).await,
+async fn remove_password(signed: SignedIn, page: Page, Form(input): Form<ReauthInput>) -> Result<Response> {
+    let result = match signed.reauthenticate(&input).await {
+        Ok(recent_auth) => {
+            signed.change(async |change| me::remove_password(change, &recent_auth).await).await
+        }
         Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(()) => Ok(page.done("/me/security", "Your password is removed. You sign in another way.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask_password(&signed, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_password_form(&signed, &page.with(status), errors).await
         }
     }
 }
 
-async fn end(signed: SignedIn, page: Page, At(id): At<SessionId>) -> Result<Response> {
+async fn end(signed: SignedIn, page: Page, PathId(id): PathId<SessionId>) -> Result<Response> {
     signed.change(async |change| sessions::end(change, id).await).await?;
     Ok(page.done("/me/security", "The session has ended."))
 }
 
 async fn end_others(signed: SignedIn, page: Page) -> Result<Response> {
     let ended = signed.change(async |change| sessions::end_others(change).await).await?;
-    let told = match ended {
+    let message = match ended {
         0 => "There was no other session.".to_owned(),
         1 => "1 other session has ended.".to_owned(),
         many => format!("{many} other sessions have ended."),
     };
-    Ok(page.done("/me/security", told))
+    Ok(page.done("/me/security", message))
 }

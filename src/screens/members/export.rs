@@ -1,91 +1,56 @@
 //! The list of members as CSV, with the filters of the page.
-use super::list::Asked;
+use super::list::MembersQuery;
 use crate::{
     error::{Error, Result},
     http::{form::Query, gate::Can},
     model::{grant::Grant, permission::ViewMembers},
     store::members::{self, Member},
+    view::csv,
 };
-use axum::{
-    http::header,
-    response::{IntoResponse, Response},
-};
-use std::borrow::Cow;
+use axum::response::Response;
 
-/// So many rows are read at a time.
-const STEP: i64 = 1000;
-/// A file of more rows is refused: nobody opens it, and it is made in memory.
-const MOST: usize = 200_000;
+const BATCH: i64 = 1000;
+/// The file is made in memory, so it is bounded.
+const MAX_ROWS: usize = 200_000;
 
-pub(super) async fn send(can: Can<ViewMembers>, Query(asked): Query<Asked>) -> Result<Response> {
-    let mut filter = asked.filter(STEP);
+const HEAD: [&str; 9] =
+    ["name", "email", "roles", "teams", "login_type", "status", "joined_at", "last_active_at", "expires_at"];
+
+pub(super) async fn send(can: Can<ViewMembers>, Query(query): Query<MembersQuery>) -> Result<Response> {
+    let mut filter = query.filter(BATCH);
     (filter.after, filter.before) = (None, None);
-    let mut file = csv::Writer::from_writer(vec![]);
-    file.write_record(HEAD).map_err(|it| broken(&it))?;
+    let mut text = csv::line(HEAD);
     let mut rows = 0;
     loop {
-        // Between two steps the connection goes back, so that a long export holds up nobody.
+        // Between two batches the connection goes back to the pool, so that a long export holds up nobody.
         let page = members::list(&mut can.read(), &filter).await?;
         rows += page.members.len();
-        if rows > MOST {
-            let detail = "That are more than 200,000 members. Narrow the list by a filter, then export it.";
+        if rows > MAX_ROWS {
+            let detail = "There are more than 200,000 members. Narrow the list by a filter, then export it.";
             return Err(Error::conflict("too_many", detail));
         }
-        for it in &page.members {
-            let cells = cells(it);
-            file.write_record(cells.iter().map(|it| harmless(it).into_owned())).map_err(|it| broken(&it))?;
+        for member in &page.members {
+            text += &csv::line(cells(member).iter().map(String::as_str));
         }
         filter.after = page.next;
         if filter.after.is_none() {
             break;
         }
     }
-    let body = file.into_inner().map_err(|it| Error::Internal(it.to_string()))?;
-    let name = format!("attachment; filename=\"{}-members.csv\"", can.slug());
-    let fields = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, name),
-        (header::CACHE_CONTROL, "private, no-store".to_owned()),
-    ];
-    Ok((fields, body).into_response())
+    Ok(csv::attachment(&format!("{}-members.csv", can.slug()), text))
 }
 
-fn broken(it: &csv::Error) -> Error {
-    Error::Internal(it.to_string())
-}
-
-const HEAD: [&str; 9] =
-    ["name", "email", "roles", "teams", "login_type", "status", "joined_at", "last_active_at", "expires_at"];
-
-fn cells(it: &Member) -> [String; 9] {
-    let roles: Vec<String> = it.grants.iter().map(Grant::label).collect();
+fn cells(member: &Member) -> [String; 9] {
+    let roles: Vec<String> = member.grants.iter().map(Grant::label).collect();
     [
-        it.person.name.clone(),
-        it.person.email.clone(),
+        member.person.name.clone(),
+        member.person.email.clone(),
         roles.join("; "),
-        it.teams.join("; "),
-        it.login_type.word().to_owned(),
-        it.status().to_owned(),
-        it.joined_at.to_string(),
-        it.active_at.to_string(),
-        it.expires_at.map(|it| it.to_string()).unwrap_or_default(),
+        member.teams.join("; "),
+        member.login_type.as_str().to_owned(),
+        member.status().to_owned(),
+        member.joined_at.to_string(),
+        member.active_at.to_string(),
+        member.expires_at.map(|time| time.to_string()).unwrap_or_default(),
     ]
-}
-
-/// A spreadsheet reads a cell that begins like this as a formula.
-fn harmless(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}").into() } else { cell.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for bad in ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"] {
-            assert_eq!(harmless(bad), format!("'{bad}"));
-        }
-        assert_eq!(harmless("Ada = Byron"), "Ada = Byron");
-    }
 }

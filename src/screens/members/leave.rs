@@ -1,9 +1,9 @@
-//! Leaving an account of one's own will.
-use super::expiry::{Ending, Ends};
+//! A member leaves an account.
+use super::impact::{Cause, Impact};
 use crate::{
     error::Result,
     http::gate::Can,
-    model::permission::{Inside, Permission},
+    model::permission::{AnyMember, Permission},
     store::members,
     view::page::Page,
 };
@@ -12,37 +12,37 @@ use axum::response::Response;
 
 #[derive(Template)]
 #[template(path = "members/member/leave.html")]
-struct Leave {
+struct LeavePage {
     action: String,
-    /// Where to go instead.
+    /// Where "Stay" leads.
     stay: String,
     account: String,
-    ends: Ends,
+    impact: Impact,
 }
 
-pub(super) async fn ask(can: Can<Inside>, page: Page) -> Result<Response> {
-    let id = members::may_leave(can.me())?;
+pub(super) async fn ask(can: Can<AnyMember>, page: Page) -> Result<Response> {
+    let id = members::may_leave(can.access())?;
     let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
-    let departure = members::departure(&mut scope, &member).await?;
-    let me = can.me();
-    let stay = if me.may(Permission::ViewMembers) { format!("members/{id}") } else { "settings".into() };
-    let leave = Leave {
+    let departure = members::preview_removal(&mut scope, &member).await?;
+    let access = can.access();
+    let stay = if access.may(Permission::ViewMembers) { format!("members/{id}") } else { "settings".into() };
+    let leave = LeavePage {
         action: can.path("members/leave"),
         stay: can.path(&stay),
-        account: me.here.name.clone(),
-        ends: Ends::of(
+        account: access.account.name.clone(),
+        impact: Impact::of(
             &departure,
-            Ending::Leave,
+            Cause::Leave,
             true,
-            &can.kit().catalog,
-            &page.zone(me.time_zone.as_deref()),
+            &can.context().catalog,
+            &page.zone(can.actor().time_zone()),
         ),
     };
-    page.show(&mut scope, &format!("Leave {}", me.here.name), leave).await
+    page.show(&mut scope, &format!("Leave {}", access.account.name), leave).await
 }
 
-pub(super) async fn leave(can: Can<Inside>, page: Page) -> Result<Response> {
+pub(super) async fn leave(can: Can<AnyMember>, page: Page) -> Result<Response> {
     can.change(async |change| members::leave(change).await).await?;
-    Ok(page.done("/", format!("You left {}.", can.me().here.name)))
+    Ok(page.done("/", format!("You left {}.", can.access().account.name)))
 }

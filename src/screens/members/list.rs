@@ -1,36 +1,29 @@
-//! The list of members: all of its state stands in the address.
-use super::{digits, up_to_a_thousand};
+//! The list of members. Its whole state is in the address, so a reload or a link shows the same.
+use super::up_to_a_thousand;
 use crate::{
     error::Result,
     http::{form::Query, gate::Can},
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
         catalog::Catalog,
         permission::{InviteMembers, Permission, RemoveMembers, UpdateMembers, ViewMembers},
-        role::{BuiltIn, Reaches},
+        role::{BuiltIn, ScopeKind},
+        text::grouped,
     },
-    store::{
-        Scope,
-        members::{self, Around, Cursor, Filter, Member, Order, Page as Found, Sort},
-    },
-    view::{
-        page::{Page, When, render},
-        role_picker::Badge,
-        shell::tint,
-    },
+    store::members::{self, Cursor, Filter, Member, MemberListSummary, Order, Page as MemberList, Sort},
+    view::{page::Page, role_picker::Badge, select::SelectOption, shell::tint, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-const PAGE: i64 = 25;
+const PAGE_SIZE: i64 = 25;
 
-/// What the address asks for.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct MembersQuery {
     q: String,
     role: String,
     status: String,
@@ -40,14 +33,13 @@ pub(super) struct Asked {
     before: String,
 }
 
-impl Asked {
-    /// For the store.
+impl MembersQuery {
     pub(super) fn filter(&self, limit: i64) -> Filter {
-        let (order, word) = match self.sort.strip_prefix('-') {
-            Some(word) => (Order::Down, word),
+        let (order, key) = match self.sort.strip_prefix('-') {
+            Some(key) => (Order::Down, key),
             None => (Order::Up, self.sort.as_str()),
         };
-        let (sort, order) = match word {
+        let (sort, order) = match key {
             "name" => (Sort::Name, order),
             "active" => (Sort::Active, order),
             "joined" => (Sort::Joined, order),
@@ -69,29 +61,28 @@ impl Asked {
     /// The query of the same list, with these fields set.
     fn query(&self, set: &[(&str, &str)]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let kept = [
+        let fields = [
             ("q", &self.q),
             ("role", &self.role),
             ("status", &self.status),
             ("team", &self.team),
             ("sort", &self.sort),
         ];
-        let kept = kept.iter().map(|(name, value)| (*name, value.as_str()));
-        let kept = kept.filter(|(name, _)| set.iter().all(|it| it.0 != *name));
-        let all = kept.chain(set.iter().copied()).filter(|it| !it.1.is_empty());
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let others = fields.filter(|(name, _)| set.iter().all(|field| field.0 != *name));
+        let all = others.chain(set.iter().copied()).filter(|field| !field.1.is_empty());
         let text = query.extend_pairs(all).finish();
         if text.is_empty() { text } else { format!("?{text}") }
     }
 }
 
-/// A head cell by which the list can be sorted.
-struct Head {
+struct SortHead {
     href: String,
     order: &'static str,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "what the template asks, each by itself")]
-struct Row<'a> {
+#[expect(clippy::struct_excessive_bools, reason = "the template asks each by itself")]
+struct MemberRow<'a> {
     href: String,
     id: String,
     name: &'a str,
@@ -111,17 +102,10 @@ struct Row<'a> {
     may_leave: bool,
 }
 
-/// An option of a filter.
-struct Pick {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
 #[derive(Template)]
 #[template(path = "members/index.html")]
-#[expect(clippy::struct_excessive_bools, reason = "what the template asks, each by itself")]
-struct Index<'a> {
+#[expect(clippy::struct_excessive_bools, reason = "the template asks each by itself")]
+struct MembersPage<'a> {
     base: String,
     invitations_href: String,
     requests_href: String,
@@ -136,162 +120,175 @@ struct Index<'a> {
     total: String,
     invitations: String,
     requests: String,
-    asked: Asked,
-    roles: Vec<Pick>,
-    roles_of: Vec<(String, Vec<Pick>)>,
-    teams: Vec<Pick>,
-    by_name: Head,
-    by_joined: Head,
-    by_active: Head,
+    query: MembersQuery,
+    roles: Vec<SelectOption>,
+    roles_of: Vec<(String, Vec<SelectOption>)>,
+    teams: Vec<SelectOption>,
+    by_name: SortHead,
+    by_joined: SortHead,
+    by_active: SortHead,
     sorted: &'static str,
-    here: String,
+    back: String,
     csv: String,
-    rows: Vec<Row<'a>>,
-    said: String,
+    rows: Vec<MemberRow<'a>>,
+    summary: String,
     newer: String,
     older: String,
-    removals: Vec<Removal>,
+    removals: Vec<RecentRemoval>,
 }
 
 /// A removal that can still be taken back.
-struct Removal {
+struct RecentRemoval {
     name: String,
     until: When,
     /// Where its form is posted.
     action: String,
 }
 
-pub(super) async fn show(can: Can<ViewMembers>, page: Page, Query(asked): Query<Asked>) -> Result<Response> {
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let draw = async |scope: &mut Scope| {
-        let filter = asked.filter(PAGE);
-        let (around, found) = members::page(scope, &filter).await?;
-        let index = index(&can, &around, &found, &filter, asked, &zone);
-        Ok((render(&index)?, found.whom(&around)))
-    };
-    page.show_drawn(&mut can.read(), "Members", draw).await
+pub(super) async fn show(
+    can: Can<ViewMembers>,
+    page: Page,
+    Query(query): Query<MembersQuery>,
+) -> Result<Response> {
+    let zone = page.zone(can.actor().time_zone());
+    let filter = query.filter(PAGE_SIZE);
+    let mut scope = can.read();
+    let (around, found) = members::page(&mut scope, &filter).await?;
+    let index = index(&can, &around, &found, &filter, query, &zone);
+    page.show(&mut scope, "Members", index).await
 }
 
 fn index<'a>(
     can: &Can<ViewMembers>,
-    around: &Around,
-    found: &'a Found,
+    around: &MemberListSummary,
+    found: &'a MemberList,
     filter: &Filter,
-    asked: Asked,
+    query: MembersQuery,
     zone: &TimeZone,
-) -> Index<'a> {
-    let (me, base) = (can.me(), can.path("members"));
-    let rows: Vec<Row<'_>> = found.members.iter().map(|it| row(it, me, &base, zone)).collect();
-    let turn = |name: &str, at: &Option<Cursor>| {
-        at.as_ref().map(|it| format!("{base}{}", asked.query(&[(name, &it.to_string())]))).unwrap_or_default()
+) -> MembersPage<'a> {
+    let (access, base) = (can.access(), can.path("members"));
+    let rows: Vec<MemberRow<'_>> =
+        found.members.iter().map(|member| row(member, access, &base, &can.context().catalog, zone)).collect();
+    let page_href = |name: &str, at: &Option<Cursor>| {
+        at.as_ref()
+            .map(|cursor| format!("{base}{}", query.query(&[(name, &cursor.to_string())])))
+            .unwrap_or_default()
     };
-    let (newer, older) = (turn("before", &found.previous), turn("after", &found.next));
+    let (newer, older) = (page_href("before", &found.previous), page_href("after", &found.next));
     let clear = [("q", ""), ("role", ""), ("status", ""), ("team", "")];
     let clear_here =
-        if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() };
-    let removals = around.removals.iter().map(|it| Removal {
-        name: it.name.clone(),
-        until: When { text: it.until().clock(zone), ..When::minute(it.until(), zone) },
-        action: format!("{base}/{}/restore", it.id()),
+        if filter.is_narrow() { format!("{base}{}", query.query(&clear)) } else { String::new() };
+    let removals = around.removals.iter().map(|removal| RecentRemoval {
+        name: removal.name.clone(),
+        until: When { text: removal.until().clock(zone), ..When::minute(removal.until(), zone) },
+        action: format!("{base}/{}/restore", removal.id()),
     });
-    let removals: Vec<Removal> = removals.collect();
-    Index {
+    let removals: Vec<RecentRemoval> = removals.collect();
+    MembersPage {
         invitations_href: can.path("invitations"),
         requests_href: can.path("requests"),
         clear_here,
-        account: me.here.name.clone(),
-        noun: me.here.kind.noun(),
-        is_personal: me.here.kind == Kind::Personal,
-        may_invite: me.meets::<InviteMembers>().is_ok(),
-        may_update: me.meets::<UpdateMembers>().is_ok(),
-        may_remove: me.meets::<RemoveMembers>().is_ok(),
-        total: digits(around.total),
+        account: access.account.name.clone(),
+        noun: access.account.kind.noun(),
+        is_personal: access.account.kind == Kind::Personal,
+        may_invite: access.meets::<InviteMembers>().is_ok(),
+        may_update: access.meets::<UpdateMembers>().is_ok(),
+        may_remove: access.meets::<RemoveMembers>().is_ok(),
+        total: grouped(around.total),
         invitations: if around.invitations == 0 {
             String::new()
         } else {
             up_to_a_thousand(around.invitations)
         },
         requests: if around.requests == 0 { String::new() } else { up_to_a_thousand(around.requests) },
-        roles: roles(&asked, around),
-        roles_of: roles_of(&asked, &can.kit().catalog),
-        teams: around.teams.iter().map(|it| pick(&it.word, &it.name, &asked.team)).collect(),
-        by_name: head(&asked, &base, filter, Sort::Name, "name"),
-        by_joined: head(&asked, &base, filter, Sort::Joined, "joined"),
-        by_active: head(&asked, &base, filter, Sort::Active, "active"),
+        roles: roles(&query, around),
+        roles_of: roles_of(&query, &can.context().catalog),
+        teams: around
+            .teams
+            .iter()
+            .map(|team| SelectOption::new(&team.word, &team.name, &query.team))
+            .collect(),
+        by_name: sort_head(&query, &base, filter, Sort::Name, "name"),
+        by_joined: sort_head(&query, &base, filter, Sort::Joined, "joined"),
+        by_active: sort_head(&query, &base, filter, Sort::Active, "active"),
         sorted: sorted(filter),
-        here: format!("members{}", asked.query(&[("after", &asked.after), ("before", &asked.before)])),
-        csv: format!("{base}.csv{}", asked.query(&[])),
-        said: said(rows.len(), around, filter.is_narrow()),
+        back: format!("members{}", query.query(&[("after", &query.after), ("before", &query.before)])),
+        csv: format!("{base}.csv{}", query.query(&[])),
+        summary: summary(rows.len(), around, filter.is_narrow()),
         rows,
         newer,
         older,
-        removals: if me.may(Permission::InviteMembers) { removals } else { vec![] },
+        removals: if access.may(Permission::InviteMembers) { removals } else { vec![] },
         base,
-        asked,
+        query,
     }
 }
 
-fn said(shown: usize, around: &Around, is_narrow: bool) -> String {
-    let count = if is_narrow { up_to_a_thousand(around.count) } else { digits(around.count) };
+fn summary(shown: usize, around: &MemberListSummary, is_narrow: bool) -> String {
+    let count = if is_narrow { up_to_a_thousand(around.count) } else { grouped(around.count) };
     let members = if around.count == 1 { "member" } else { "members" };
     format!("{shown} of {count} {members}")
 }
 
-fn row<'a>(it: &'a Member, me: &Entry, base: &str, zone: &TimeZone) -> Row<'a> {
-    let you = me.is(it.id);
-    let may_change = members::may_change_as(&me.rights, me.membership, it).is_ok();
-    let id = it.id.to_string();
-    Row {
+fn row<'a>(
+    member: &'a Member,
+    access: &Access,
+    base: &str,
+    catalog: &Catalog,
+    zone: &TimeZone,
+) -> MemberRow<'a> {
+    let you = access.is(member.id);
+    let may_change = members::may_change_as(&access.rights, access.membership, member).is_ok();
+    let id = member.id.to_string();
+    MemberRow {
         href: [base, "/", &id].concat(),
         id,
-        name: &it.person.name,
-        email: &it.person.email,
-        tint: tint(&it.person.id.to_string()),
+        name: &member.person.name,
+        email: &member.person.email,
+        tint: tint(&member.person.id.to_string()),
         you,
-        badges: it.grants.iter().map(Badge::of).collect(),
-        teams: it.teams.join(", "),
-        login: it.login_type.title(),
-        is_active: it.is_active,
-        joined: When::day(it.joined_at, zone),
-        active: When::day(it.active_at, zone),
-        is_open: !you && !it.is_owner,
-        may_update: may_change && me.may(Permission::UpdateMembers),
-        may_remove: may_change && me.may(Permission::RemoveMembers),
-        may_leave: you && members::may_leave(me).is_ok(),
+        badges: member.grants.iter().map(|grant| Badge::of(grant, catalog)).collect(),
+        teams: member.teams.join(", "),
+        login: member.login_type.label(),
+        is_active: member.is_active,
+        joined: When::day(member.joined_at, zone),
+        active: When::day(member.active_at, zone),
+        is_open: !you && !member.is_owner,
+        may_update: may_change && access.may(Permission::UpdateMembers),
+        may_remove: may_change && access.may(Permission::RemoveMembers),
+        may_leave: you && members::may_leave(access).is_ok(),
     }
 }
 
-fn pick(value: &str, label: &str, chosen: &str) -> Pick {
-    Pick { value: value.to_owned(), label: label.to_owned(), chosen: value == chosen }
-}
-
 /// Built-in roles, then custom ones.
-fn roles(asked: &Asked, around: &Around) -> Vec<Pick> {
+fn roles(query: &MembersQuery, around: &MemberListSummary) -> Vec<SelectOption> {
     let built_in = std::iter::once(&BuiltIn::Owner).chain(BuiltIn::GRANTABLE);
-    let built_in = built_in.map(|it| pick(it.word(), it.title(), &asked.role));
-    built_in.chain(around.roles.iter().map(|it| pick(&it.word, &it.name, &asked.role))).collect()
+    let built_in = built_in.map(|role| SelectOption::new(role.as_str(), role.label(), &query.role));
+    built_in
+        .chain(around.roles.iter().map(|role| SelectOption::new(&role.word, &role.name, &query.role)))
+        .collect()
 }
 
 /// For each product, the roles that can be held over it.
-fn roles_of(asked: &Asked, catalog: &Catalog) -> Vec<(String, Vec<Pick>)> {
-    let over = BuiltIn::GRANTABLE.iter().filter(|it| it.reaches() == Reaches::Products);
-    let of = |id: &str| -> Vec<Pick> {
-        let word = |it: &BuiltIn| if *it == BuiltIn::ProductAdmin { "admin" } else { it.word() };
-        let label = |it: &BuiltIn| format!("{id}-{}", word(it));
-        over.clone().map(|it| pick(&label(it), &label(it), &asked.role)).collect()
+fn roles_of(query: &MembersQuery, catalog: &Catalog) -> Vec<(String, Vec<SelectOption>)> {
+    let over = BuiltIn::GRANTABLE.iter().filter(|role| role.scope_kind() == ScopeKind::Products);
+    let of = |id: &str| -> Vec<SelectOption> {
+        let key = |role: &BuiltIn| if *role == BuiltIn::ProductAdmin { "admin" } else { role.as_str() };
+        let label = |role: &BuiltIn| format!("{id}-{}", key(role));
+        over.clone().map(|role| SelectOption::new(&label(role), &label(role), &query.role)).collect()
     };
-    catalog.products.iter().map(|it| (it.name.clone(), of(&it.id))).collect()
+    catalog.products.iter().map(|product| (product.name.clone(), of(&product.id))).collect()
 }
 
-/// Sorts the other way, if the list is sorted by it.
-fn head(asked: &Asked, base: &str, filter: &Filter, by: Sort, word: &str) -> Head {
+/// A second click on the same head reverses the order.
+fn sort_head(query: &MembersQuery, base: &str, filter: &Filter, by: Sort, key: &str) -> SortHead {
     let (order, next) = match (filter.sort == by, filter.order) {
-        (false, _) => ("", word.to_owned()),
-        (true, Order::Up) => ("ascending", format!("-{word}")),
-        (true, Order::Down) => ("descending", word.to_owned()),
+        (false, _) => ("", key.to_owned()),
+        (true, Order::Up) => ("ascending", format!("-{key}")),
+        (true, Order::Down) => ("descending", key.to_owned()),
     };
     let next = if next == "joined" { String::new() } else { next };
-    Head { href: format!("{base}{}", asked.query(&[("sort", &next)])), order }
+    SortHead { href: format!("{base}{}", query.query(&[("sort", &next)])), order }
 }
 
 fn sorted(filter: &Filter) -> &'static str {

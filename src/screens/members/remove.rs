@@ -1,10 +1,10 @@
-//! Removing one member: the page says first what ends.
-use super::expiry::{Ending, Ends};
+//! Removing one member. The page lists what they lose before it happens.
+use super::impact::{Cause, Impact};
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
     model::{
         id::MembershipId,
@@ -12,7 +12,8 @@ use crate::{
     },
     store::members,
     view::{
-        page::{Faults, Page},
+        form_errors::FormErrors,
+        page::Page,
         shell::{Undo, tint},
     },
 };
@@ -22,13 +23,13 @@ use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Removal {
+pub(super) struct RemoveForm {
     heir: String,
 }
 
 #[derive(Template)]
 #[template(path = "members/member/remove.html")]
-struct Remove {
+struct RemovePage {
     list: String,
     href: String,
     name: String,
@@ -36,43 +37,49 @@ struct Remove {
     account: String,
     noun: &'static str,
     may_suspend: bool,
-    ends: Ends,
+    impact: Impact,
     heirs: Vec<(String, String)>,
     heir: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
-pub(super) async fn ask(can: Can<RemoveMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
-    question(&can, page, id, String::new(), Faults::default()).await
+pub(super) async fn ask(
+    can: Can<RemoveMembers>,
+    page: Page,
+    PathId(id): PathId<MembershipId>,
+) -> Result<Response> {
+    draw(&can, page, id, String::new(), FormErrors::default()).await
 }
 
-async fn question(
+async fn draw(
     can: &Can<RemoveMembers>,
     page: Page,
     id: MembershipId,
     heir: String,
-    faults: Faults,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     members::may_change(&scope, &member)?;
-    let departure = members::departure(&mut scope, &member).await?;
-    let me = can.me();
-    let zone = page.zone(me.time_zone.as_deref());
-    let ends = Ends::of(&departure, Ending::Removal, me.is_administrator(), &can.kit().catalog, &zone);
-    let heirs = departure.heirs.iter().map(|it| (it.id().to_string(), format!("{} ({})", it.name, it.email)));
-    let remove = Remove {
+    let departure = members::preview_removal(&mut scope, &member).await?;
+    let access = can.access();
+    let zone = page.zone(can.actor().time_zone());
+    let impact =
+        Impact::of(&departure, Cause::Removal, access.is_administrator(), &can.context().catalog, &zone);
+    let heirs =
+        departure.heirs.iter().map(|heir| (heir.id().to_string(), format!("{} ({})", heir.name, heir.email)));
+    let remove = RemovePage {
         list: can.path("members"),
         href: can.path(&format!("members/{id}")),
         name: member.person.name.clone(),
         tint: tint(&member.person.id.to_string()),
-        account: me.here.name.clone(),
-        noun: me.here.kind.noun(),
-        may_suspend: member.suspended_at.is_none() && me.may(Permission::UpdateMembers),
-        ends,
+        account: access.account.name.clone(),
+        noun: access.account.kind.noun(),
+        may_suspend: member.suspended_at.is_none() && access.may(Permission::UpdateMembers),
+        impact,
         heirs: heirs.collect(),
         heir,
-        faults,
+        errors,
     };
     page.show(&mut scope, &format!("Remove {}", member.person.name), remove).await
 }
@@ -80,14 +87,14 @@ async fn question(
 pub(super) async fn remove(
     can: Can<RemoveMembers>,
     page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<Removal>,
+    PathId(id): PathId<MembershipId>,
+    Form(form): Form<RemoveForm>,
 ) -> Result<Response> {
     let done = can
         .change(async |change| {
-            let heir = match it.heir.as_str() {
+            let heir = match form.heir.as_str() {
                 "" => None,
-                // An id that cannot be read is nobody's.
+                // The nil id belongs to nobody, so the store refuses it beside the field.
                 text => Some(text.parse().unwrap_or(MembershipId(uuid::Uuid::nil()))),
             };
             let name = members::find(change, id).await?.person.name;
@@ -96,13 +103,13 @@ pub(super) async fn remove(
         })
         .await;
     match done {
-        Ok(name) if can.me().may(Permission::InviteMembers) => {
+        Ok(name) if can.access().may(Permission::InviteMembers) => {
             let action = can.path(&format!("members/{id}/restore"));
             let undo = Undo { label: "Undo".into(), action };
             Ok(page.undoable(&can.path("members"), format!("{name} was removed."), undo))
         }
         Ok(name) => Ok(page.done(&can.path("members"), format!("{name} was removed."))),
-        Err(Error::Invalid(faults)) => question(&can, page.with(422), id, it.heir, Faults(faults)).await,
+        Err(Error::Validation(errors)) => draw(&can, page.with(422), id, form.heir, FormErrors(errors)).await,
         Err(error) => Err(error),
     }
 }

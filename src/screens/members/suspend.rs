@@ -1,15 +1,15 @@
-//! Suspending one member, the page says first what stops; and letting them in again.
+//! Suspending one member, and reactivating them. The page lists what stops before it happens.
 use super::{
-    back,
-    expiry::{Ending, Ends},
+    back_path,
+    impact::{Cause, Impact},
 };
 use crate::{
     error::Result,
     http::{
         form::Form,
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
-    model::{id::MembershipId, permission::UpdateMembers},
+    model::{access::Access, id::MembershipId, permission::UpdateMembers},
     store::{Change, members},
     view::{page::Page, shell::tint},
 };
@@ -19,16 +19,20 @@ use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "members/member/suspend.html")]
-struct Suspend {
+struct SuspendPage {
     list: String,
     href: String,
     name: String,
     tint: u8,
     account: String,
-    ends: Ends,
+    impact: Impact,
 }
 
-pub(super) async fn ask(can: Can<UpdateMembers>, page: Page, At(id): At<MembershipId>) -> Result<Response> {
+pub(super) async fn ask(
+    can: Can<UpdateMembers>,
+    page: Page,
+    PathId(id): PathId<MembershipId>,
+) -> Result<Response> {
     let mut scope = can.read();
     let member = members::find(&mut scope, id).await?;
     members::may_change(&scope, &member)?;
@@ -36,60 +40,66 @@ pub(super) async fn ask(can: Can<UpdateMembers>, page: Page, At(id): At<Membersh
     if member.suspended_at.is_some() {
         return Ok(page.failed(&href, format!("{} is suspended already.", member.person.name)));
     }
-    let departure = members::departure(&mut scope, &member).await?;
-    let me = can.me();
-    let zone = page.zone(me.time_zone.as_deref());
-    let suspend = Suspend {
+    let departure = members::preview_removal(&mut scope, &member).await?;
+    let access = can.access();
+    let zone = page.zone(can.actor().time_zone());
+    let suspend = SuspendPage {
         list: can.path("members"),
         href,
         name: member.person.name.clone(),
         tint: tint(&member.person.id.to_string()),
-        account: me.here.name.clone(),
-        ends: Ends::of(&departure, Ending::Suspension, me.is_administrator(), &can.kit().catalog, &zone),
+        account: access.account.name.clone(),
+        impact: Impact::of(
+            &departure,
+            Cause::Suspension,
+            access.is_administrator(),
+            &can.context().catalog,
+            &zone,
+        ),
     };
     page.show(&mut scope, &format!("Suspend {}", member.person.name), suspend).await
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct From {
+pub(super) struct BackForm {
     back: String,
 }
 
 pub(super) async fn suspend(
     can: Can<UpdateMembers>,
     page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
+    PathId(id): PathId<MembershipId>,
+    Form(form): Form<BackForm>,
 ) -> Result<Response> {
-    let suspend = async |change: &mut Change| {
+    let suspend = async |change: &mut Change<Access>| {
         members::suspend(change, id).await?;
         name(change, id).await
     };
     let name = can.change(suspend).await?;
-    let said = format!("{name} is suspended: their sessions and keys no longer open this account.");
-    Ok(page.done(&to(&can, id, &it), said))
+    let message = format!("{name} is suspended: their sessions and keys no longer open this account.");
+    Ok(page.done(&next_path(&can, id, &form), message))
 }
 
 pub(super) async fn reactivate(
     can: Can<UpdateMembers>,
     page: Page,
-    At(id): At<MembershipId>,
-    Form(it): Form<From>,
+    PathId(id): PathId<MembershipId>,
+    Form(form): Form<BackForm>,
 ) -> Result<Response> {
-    let reactivate = async |change: &mut Change| {
+    let reactivate = async |change: &mut Change<Access>| {
         members::reactivate(change, id).await?;
         name(change, id).await
     };
     let name = can.change(reactivate).await?;
-    Ok(page.done(&to(&can, id, &it), format!("{name} is active again.")))
+    Ok(page.done(&next_path(&can, id, &form), format!("{name} is active again.")))
 }
 
-async fn name(change: &mut Change, id: MembershipId) -> Result<String> {
+async fn name(change: &mut Change<Access>, id: MembershipId) -> Result<String> {
     Ok(members::find(change, id).await?.person.name)
 }
 
 /// Where the form was: on the member's page, or in the list.
-fn to(can: &Can<UpdateMembers>, id: MembershipId, from: &From) -> String {
-    can.path(&back(&from.back, &format!("members/{id}")))
+fn next_path(can: &Can<UpdateMembers>, id: MembershipId, form: &BackForm) -> String {
+    can.path(&back_path(&form.back, &format!("members/{id}")))
 }

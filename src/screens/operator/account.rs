@@ -1,10 +1,10 @@
-//! One account as its operator sees it: plan, invoices, what waits for the next one. No way in.
+//! One account as the operator sees it: plan, invoices, adjustments to the next invoice. It does not lead into the account.
 use super::invoice::{state, tone};
 use crate::{
     error::{Error, Result},
     http::{
         form::{Form, Query},
-        gate::{At, Operator},
+        gate::{Operator, PathId},
         routes::Routes,
     },
     model::{
@@ -15,14 +15,13 @@ use crate::{
         accounts::{self, Account},
         billing, invoices,
     },
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/operator/accounts/{id}", show)
@@ -30,18 +29,18 @@ pub fn routes() -> Routes {
         .post("/operator/accounts/{id}/adjustments", adjust)
 }
 
-/// How many invoices are listed at once.
-const MOST: i64 = 24;
+/// Invoices on a page.
+const PAGE_SIZE: i64 = 24;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Paged {
+struct InvoicesQuery {
     after: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct OperatorAccountForm {
     amount: String,
     reason: String,
     plan: String,
@@ -49,7 +48,7 @@ struct Typed {
 
 #[derive(Template)]
 #[template(path = "operator/account.html")]
-struct Index {
+struct OperatorAccountPage {
     id: String,
     name: String,
     slug: String,
@@ -61,18 +60,18 @@ struct Index {
     owner: (String, String),
     payer: Option<(String, String)>,
     currency: String,
-    waiting: Vec<(String, String)>,
-    rows: Vec<Row>,
+    adjustments: Vec<(String, String)>,
+    rows: Vec<AccountInvoiceRow>,
     older: String,
-    typed: Typed,
-    faults: Faults,
+    form: OperatorAccountForm,
+    errors: FormErrors,
 }
 
-struct Row {
+struct AccountInvoiceRow {
     id: String,
     number: String,
     date: When,
-    says: String,
+    title: String,
     state: &'static str,
     tone: &'static str,
     amount: String,
@@ -81,85 +80,98 @@ struct Row {
 async fn show(
     operator: Operator,
     page: Page,
-    At(id): At<AccountId>,
-    Query(it): Query<Paged>,
+    PathId(id): PathId<AccountId>,
+    Query(query): Query<InvoicesQuery>,
 ) -> Result<Response> {
-    account(&operator, &page, id, it.after.parse().ok(), Typed::default(), Faults::default()).await
+    show_account(
+        &operator,
+        &page,
+        id,
+        query.after.parse().ok(),
+        OperatorAccountForm::default(),
+        FormErrors::default(),
+    )
+    .await
 }
 
-async fn account(
+async fn show_account(
     operator: &Operator,
     page: &Page,
     id: AccountId,
     after: Option<InvoiceId>,
-    typed: Typed,
-    faults: Faults,
+    form: OperatorAccountForm,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = operator.read();
-    let found: Account = accounts::by_id(&mut scope, id).await?.ok_or(Error::NotFound)?;
-    let mut facts = billing::facts(&mut scope, id, after, MOST + 1).await?;
-    let catalog = operator.kit().catalog.clone();
-    let more = usize::try_from(MOST).is_ok_and(|most| facts.invoices.len() > most);
-    facts.invoices.truncate(usize::try_from(MOST).unwrap_or(0));
-    let row = |it: &invoices::Listed| Row {
-        id: it.id.to_string(),
-        number: it.number.clone(),
-        date: When::day(it.issued_at, &TimeZone::UTC),
-        says: it.says.clone(),
-        state: state(it.status, it.is_note()),
-        tone: tone(it.status, it.is_note()),
-        amount: it.currency.says(it.total),
+    let account: Account = accounts::by_id(&mut scope, id).await?.ok_or(Error::NotFound)?;
+    let mut facts = billing::facts(&mut scope, id, after, PAGE_SIZE + 1).await?;
+    let catalog = operator.context().catalog.clone();
+    let has_older = usize::try_from(PAGE_SIZE).is_ok_and(|size| facts.invoices.len() > size);
+    facts.invoices.truncate(usize::try_from(PAGE_SIZE).unwrap_or(0));
+    let row = |invoice: &invoices::InvoiceListItem| AccountInvoiceRow {
+        id: invoice.id.to_string(),
+        number: invoice.number.clone(),
+        date: When::day(invoice.issued_at, &TimeZone::UTC),
+        title: invoice.title.clone(),
+        state: state(invoice.status, invoice.is_note()),
+        tone: tone(invoice.status, invoice.is_note()),
+        amount: invoice.currency.format(invoice.total),
     };
-    let index = Index {
+    let account_page = OperatorAccountPage {
         id: id.to_string(),
-        payer: found.parent().map(|it| (it.id.to_string(), it.name)),
-        name: found.name,
-        slug: found.slug,
-        kind: found.kind.noun(),
-        opened: When::day(found.created_at, &page.zone(operator.me().time_zone.as_deref())),
-        plans: plans(&catalog, &found.plan),
-        plan: catalog.plan_name(&found.plan).to_owned(),
-        next: facts.scheduled.as_ref().map_or_else(String::new, |it| {
-            format!("{} from {} on", catalog.plan_name(&it.plan), it.at.day(&TimeZone::UTC))
+        payer: account.parent().map(|parent| (parent.id.to_string(), parent.name)),
+        name: account.name,
+        slug: account.slug,
+        kind: account.kind.noun(),
+        opened: When::day(account.created_at, &page.zone(operator.signed_in_user().time_zone.as_deref())),
+        plans: plans(&catalog, &account.plan),
+        plan: catalog.plan_name(&account.plan).to_owned(),
+        next: facts.scheduled.as_ref().map_or_else(String::new, |change| {
+            format!("{} from {} on", catalog.plan_name(&change.plan), change.at.day(&TimeZone::UTC))
         }),
-        owner: (found.owner_name, found.owner_email),
+        owner: (account.owner_name, account.owner_email),
         currency: catalog.currency.to_string(),
-        waiting: facts
+        adjustments: facts
             .adjustments
             .iter()
-            .map(|it| (it.reason.clone(), catalog.currency.says(it.amount)))
+            .map(|adjustment| (adjustment.reason.clone(), catalog.currency.format(adjustment.amount)))
             .collect(),
-        older: facts.invoices.last().filter(|_| more).map(|it| it.id.to_string()).unwrap_or_default(),
+        older: facts
+            .invoices
+            .last()
+            .filter(|_| has_older)
+            .map(|invoice| invoice.id.to_string())
+            .unwrap_or_default(),
         rows: facts.invoices.iter().map(row).collect(),
-        typed,
-        faults,
+        form,
+        errors,
     };
-    let title = index.name.clone();
-    page.show(&mut scope, &title, index).await
+    let title = account_page.name.clone();
+    page.show(&mut scope, &title, account_page).await
 }
 
-/// What can be chosen, the present one first if the catalogue no longer has it.
+/// The plans to choose from: the account's own first if the catalogue no longer has it.
 fn plans(catalog: &Catalog, plan: &str) -> Vec<(String, String)> {
-    let kept = catalog.plan(plan).is_none().then(|| (plan.to_owned(), catalog.plan_name(plan).to_owned()));
-    kept.into_iter().chain(catalog.plans.iter().map(|it| (it.id.clone(), it.name.clone()))).collect()
+    let removed = catalog.plan(plan).is_none().then(|| (plan.to_owned(), catalog.plan_name(plan).to_owned()));
+    removed.into_iter().chain(catalog.plans.iter().map(|plan| (plan.id.clone(), plan.name.clone()))).collect()
 }
 
 async fn set_plan(
     operator: Operator,
     page: Page,
-    At(id): At<AccountId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<AccountId>,
+    Form(form): Form<OperatorAccountForm>,
 ) -> Result<Response> {
-    let set = async |change: &mut _| accounts::operator_sets_plan(change, id, &it.plan).await;
+    let set = async |change: &mut _| accounts::operator_sets_plan(change, id, &form.plan).await;
     match operator.change(set).await {
         Ok(account) => {
-            let plan = operator.kit().catalog.plan_name(&it.plan);
-            let said = format!("{} is on the plan {plan}.", account.name);
-            Ok(page.done(&format!("/operator/accounts/{id}"), said))
+            let plan = operator.context().catalog.plan_name(&form.plan);
+            let message = format!("{} is on the plan {plan}.", account.name);
+            Ok(page.done(&format!("/operator/accounts/{id}"), message))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            account(&operator, &page.with(status), id, None, it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_account(&operator, &page.with(status), id, None, form, errors).await
         }
     }
 }
@@ -167,17 +179,18 @@ async fn set_plan(
 async fn adjust(
     operator: Operator,
     page: Page,
-    At(id): At<AccountId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<AccountId>,
+    Form(form): Form<OperatorAccountForm>,
 ) -> Result<Response> {
-    match operator.change(async |change| invoices::adjust(change, id, &it.amount, &it.reason).await).await {
+    match operator.change(async |change| invoices::adjust(change, id, &form.amount, &form.reason).await).await
+    {
         Ok(amount) => {
-            let says = operator.kit().catalog.currency.says(amount);
-            Ok(page.done(&format!("/operator/accounts/{id}"), format!("{says} goes on the next invoice.")))
+            let amount = operator.context().catalog.currency.format(amount);
+            Ok(page.done(&format!("/operator/accounts/{id}"), format!("{amount} goes on the next invoice.")))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            account(&operator, &page.with(status), id, None, it, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_account(&operator, &page.with(status), id, None, form, errors).await
         }
     }
 }

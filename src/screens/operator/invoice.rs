@@ -1,23 +1,22 @@
-//! One invoice as its operator sees it: paid by hand, void, or taken back.
+//! One invoice as the operator sees it: marking it as paid, voiding it, crediting it.
 use crate::{
     error::Result,
     http::{
         form::Form,
-        gate::{At, Operator},
+        gate::{Operator, PathId},
         routes::Routes,
     },
     model::{
         id::{AccountId, InvoiceId},
-        invoice::{Line, Status},
+        invoice::{InvoiceStatus, Line},
     },
     store::{accounts, invoices},
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/operator/invoices/{id}", settle)
@@ -28,14 +27,14 @@ pub fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct SettleForm {
     reason: String,
     reference: String,
 }
 
 #[derive(Template)]
 #[template(path = "operator/invoice.html")]
-struct Settle {
+struct SettlePage {
     id: String,
     account: String,
     account_name: String,
@@ -45,131 +44,133 @@ struct Settle {
     may_credit: bool,
     state: &'static str,
     tone: &'static str,
-    what: String,
+    summary: String,
     note: String,
     lines: Vec<(String, String)>,
-    typed: Typed,
-    faults: Faults,
+    form: SettleForm,
+    errors: FormErrors,
 }
 
-/// How an invoice stands, in a word.
-pub(super) fn state(it: Status, is_note: bool) -> &'static str {
-    match it {
+pub(super) fn state(status: InvoiceStatus, is_note: bool) -> &'static str {
+    match status {
         _ if is_note => "Credit note",
-        Status::Open => "Open",
-        Status::Paid => "Paid",
-        Status::Void => "Void",
-        Status::Credited => "Credited",
+        InvoiceStatus::Open => "Open",
+        InvoiceStatus::Paid => "Paid",
+        InvoiceStatus::Void => "Void",
+        InvoiceStatus::Credited => "Credited",
     }
 }
 
-/// In which colour.
-pub(super) fn tone(it: Status, is_note: bool) -> &'static str {
-    match it {
-        Status::Open => "warn",
-        Status::Paid if !is_note => "ok",
+/// A tone of `ui::badge`.
+pub(super) fn tone(status: InvoiceStatus, is_note: bool) -> &'static str {
+    match status {
+        InvoiceStatus::Open => "warn",
+        InvoiceStatus::Paid if !is_note => "ok",
         _ => "",
     }
 }
 
-async fn settle(operator: Operator, page: Page, At(id): At<InvoiceId>) -> Result<Response> {
-    ask(&operator, &page, id, Typed::default(), Faults::default()).await
+async fn settle(operator: Operator, page: Page, PathId(id): PathId<InvoiceId>) -> Result<Response> {
+    show_form(&operator, &page, id, SettleForm::default(), FormErrors::default()).await
 }
 
-async fn ask(
+async fn show_form(
     operator: &Operator,
     page: &Page,
     id: InvoiceId,
-    typed: Typed,
-    faults: Faults,
+    form: SettleForm,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = operator.read();
-    let it = invoices::by_id(&mut scope, id).await?;
-    let is_note = it.document.credits.is_some();
+    let invoice = invoices::by_id(&mut scope, id).await?;
+    let is_note = invoice.document.credits.is_some();
     let line = |line: &Line| {
-        let team = line.team.as_ref().map_or_else(String::new, |it| format!(" · {}", it.name));
-        (format!("{}{team}", line.description), it.document.currency.says(line.amount))
+        let team = line.team.as_ref().map_or_else(String::new, |team| format!(" · {}", team.name));
+        (format!("{}{team}", line.description), invoice.document.currency.format(line.amount))
     };
-    let settle = Settle {
+    let settle_page = SettlePage {
         id: id.to_string(),
-        account: it.account.to_string(),
-        account_name: it.document.account.clone(),
-        amount: it.document.currency.says(it.total),
-        is_open: it.status == Status::Open,
-        may_credit: !is_note && it.total != 0 && matches!(it.status, Status::Open | Status::Paid),
-        state: state(it.status, is_note),
-        tone: tone(it.status, is_note),
-        what: it.document.what(),
-        lines: it.document.lines.iter().map(line).collect(),
-        number: it.number,
-        note: it.note,
-        typed,
-        faults,
+        account: invoice.account.to_string(),
+        account_name: invoice.document.account.clone(),
+        amount: invoice.document.currency.format(invoice.total),
+        is_open: invoice.status == InvoiceStatus::Open,
+        may_credit: !is_note
+            && invoice.total != 0
+            && matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Paid),
+        state: state(invoice.status, is_note),
+        tone: tone(invoice.status, is_note),
+        summary: invoice.document.summary(),
+        lines: invoice.document.lines.iter().map(line).collect(),
+        number: invoice.number,
+        note: invoice.note,
+        form,
+        errors,
     };
-    let title = settle.number.clone();
-    page.show(&mut scope, &title, settle).await
+    let title = settle_page.number.clone();
+    page.show(&mut scope, &title, settle_page).await
 }
 
 async fn paid(
     operator: Operator,
     page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<InvoiceId>,
+    Form(form): Form<SettleForm>,
 ) -> Result<Response> {
-    let done = operator.change(async |change| invoices::mark_paid(change, id, &it.reference).await).await;
-    let done = done.map(|it| (it.account, format!("{} is paid.", it.number)));
-    after(&operator, page, id, it, done).await
+    let result = operator.change(async |change| invoices::mark_paid(change, id, &form.reference).await).await;
+    let result = result.map(|invoice| (invoice.account, format!("{} is paid.", invoice.number)));
+    respond(&operator, page, id, form, result).await
 }
 
 async fn void(
     operator: Operator,
     page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<InvoiceId>,
+    Form(form): Form<SettleForm>,
 ) -> Result<Response> {
-    let done = operator.change(async |change| invoices::void(change, id, &it.reason).await).await;
-    let done = done.map(|it| (it.account, format!("{} is void.", it.number)));
-    after(&operator, page, id, it, done).await
+    let result = operator.change(async |change| invoices::void(change, id, &form.reason).await).await;
+    let result = result.map(|invoice| (invoice.account, format!("{} is void.", invoice.number)));
+    respond(&operator, page, id, form, result).await
 }
 
 async fn credit(
     operator: Operator,
     page: Page,
-    At(id): At<InvoiceId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<InvoiceId>,
+    Form(form): Form<SettleForm>,
 ) -> Result<Response> {
-    let done = operator
+    let result = operator
         .change(async |change| {
             let account = invoices::account_of(change, id).await?;
-            Ok((account, invoices::credit(change, id, &it.reason).await?))
+            Ok((account, invoices::credit(change, id, &form.reason).await?))
         })
         .await;
-    let done = done.map(|(account, number)| (account, format!("The credit note {number} takes it back.")));
-    after(&operator, page, id, it, done).await
+    let result =
+        result.map(|(account, number)| (account, format!("The credit note {number} cancels the invoice.")));
+    respond(&operator, page, id, form, result).await
 }
 
-async fn after(
+async fn respond(
     operator: &Operator,
     page: Page,
     id: InvoiceId,
-    typed: Typed,
-    done: Result<(AccountId, String)>,
+    form: SettleForm,
+    result: Result<(AccountId, String)>,
 ) -> Result<Response> {
-    match done {
-        Ok((account, said)) => {
-            // The account of an old invoice may be gone: then its invoice is the place to be.
+    match result {
+        Ok((account, message)) => {
+            // The account of an old invoice may be gone: then the invoice's own page is shown.
             let mut scope = operator.read();
-            let is_there = accounts::by_id(&mut scope, account).await?.is_some();
-            let to = if is_there {
+            let exists = accounts::by_id(&mut scope, account).await?.is_some();
+            let to = if exists {
                 format!("/operator/accounts/{account}")
             } else {
                 format!("/operator/invoices/{id}")
             };
-            Ok(page.done(&to, said))
+            Ok(page.done(&to, message))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(operator, &page.with(status), id, typed, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_form(operator, &page.with(status), id, form, errors).await
         }
     }
 }

@@ -1,19 +1,19 @@
-//! The service tokens of the platform's own back end: listed, made, revoked.
+//! The service tokens of the platform's own back end: the list, creating, revoking.
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Operator},
-        reauth::{Given, Proof},
+        gate::{Operator, PathId},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     model::{
         id::TokenId,
         text::Name,
-        token::{Scope, Scopes},
+        token::{Scopes, TokenScope},
     },
     store::tokens::{self, Token},
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -30,63 +30,63 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Template)]
 #[template(path = "operator/tokens/index.html")]
-struct Index {
-    rows: Vec<Row>,
+struct TokensPage {
+    rows: Vec<TokenRow>,
 }
 
-struct Row {
+struct TokenRow {
     id: String,
     name: String,
     last4: String,
     scopes: String,
     created: When,
     used: Option<When>,
-    works: bool,
+    is_active: bool,
 }
 
-impl Row {
-    fn of(it: Token, zone: &TimeZone) -> Row {
-        let scopes: Vec<&str> = it.scopes().iter().map(Scope::says).collect();
-        Row {
-            id: it.id.to_string(),
+impl TokenRow {
+    fn of(token: Token, zone: &TimeZone) -> TokenRow {
+        let scopes: Vec<&str> = token.scopes().iter().map(TokenScope::description).collect();
+        TokenRow {
+            id: token.id.to_string(),
             scopes: scopes.join(", "),
-            created: When::day(it.created_at, zone),
-            used: it.used_at.map(|at| When::minute(at, zone)),
-            works: it.revoked_at.is_none(),
-            name: it.name,
-            last4: it.last4,
+            created: When::day(token.created_at, zone),
+            used: token.used_at.map(|at| When::minute(at, zone)),
+            is_active: token.revoked_at.is_none(),
+            name: token.name,
+            last4: token.last4,
         }
     }
 }
 
 async fn list(operator: Operator, page: Page) -> Result<Response> {
-    let zone = page.zone(operator.me().time_zone.as_deref());
+    let zone = page.zone(operator.signed_in_user().time_zone.as_deref());
     let mut scope = operator.read();
-    let rows = tokens::list(&mut scope).await?.into_iter().map(|it| Row::of(it, &zone)).collect();
-    page.show(&mut scope, "Service tokens", Index { rows }).await
+    let rows = tokens::list(&mut scope).await?.into_iter().map(|token| TokenRow::of(token, &zone)).collect();
+    page.show(&mut scope, "Service tokens", TokensPage { rows }).await
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct NewTokenForm {
     name: String,
     scope: Vec<String>,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "operator/tokens/new.html")]
-struct New {
+struct NewTokenPage {
     name: String,
-    scopes: Vec<(Scope, bool)>,
-    proof: Proof,
-    faults: Faults,
+    scopes: Vec<(TokenScope, bool)>,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "operator/tokens/created.html")]
-struct Created {
+struct TokenCreatedPage {
     name: String,
     secret: String,
     scopes: String,
@@ -94,55 +94,56 @@ struct Created {
 }
 
 async fn show(operator: Operator, page: Page) -> Result<Response> {
-    ask(&operator, &page, "", Scopes::ALL, Faults::default()).await
+    show_form(&operator, &page, "", Scopes::ALL, FormErrors::default()).await
 }
 
-async fn ask(
+async fn show_form(
     operator: &Operator,
     page: &Page,
     name: &str,
     scopes: Scopes,
-    faults: Faults,
+    errors: FormErrors,
 ) -> Result<Response> {
-    let new = New {
+    let new_token_page = NewTokenPage {
         name: name.to_owned(),
-        scopes: Scope::ALL.into_iter().map(|it| (it, scopes.has(it))).collect(),
-        proof: operator.proof().await?,
-        faults,
+        scopes: TokenScope::ALL.into_iter().map(|scope| (scope, scopes.has(scope))).collect(),
+        reauth: operator.reauth_form().await?,
+        errors,
     };
-    page.show(&mut operator.read(), "Create service token", new).await
+    page.show(&mut operator.read(), "Create service token", new_token_page).await
 }
 
-async fn create(operator: Operator, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let known: Vec<Scope> = it.scope.iter().filter_map(|it| Scope::parse(it)).collect();
-    let scopes = Scopes::of(&known);
-    let secret = match make(&operator, &it, scopes).await {
+async fn create(operator: Operator, page: Page, Form(form): Form<NewTokenForm>) -> Result<Response> {
+    let scopes: Vec<TokenScope> = form.scope.iter().filter_map(|scope| TokenScope::parse(scope)).collect();
+    let scopes = Scopes::of(&scopes);
+    let secret = match create_token(&operator, &form, scopes).await {
         Ok(secret) => secret,
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            return ask(&operator, &page.with(status), &it.name, scopes, faults).await;
+            let (status, errors) = FormErrors::catch(error)?;
+            return show_form(&operator, &page.with(status), &form.name, scopes, errors).await;
         }
     };
-    let says: Vec<&str> = scopes.iter().map(Scope::says).collect();
-    let call = if scopes.has(Scope::Verify) { "keys/verify" } else { "usage/events" };
-    let created = Created {
-        name: it.name,
+    let descriptions: Vec<&str> = scopes.iter().map(TokenScope::description).collect();
+    let endpoint = if scopes.has(TokenScope::Verify) { "keys/verify" } else { "usage/events" };
+    let created_page = TokenCreatedPage {
+        name: form.name,
         secret,
-        scopes: says.join(", "),
-        call: operator.kit().url(&format!("/api/v1/{call}")),
+        scopes: descriptions.join(", "),
+        call: operator.context().url(&format!("/api/v1/{endpoint}")),
     };
-    // The answer to the form itself: the secret is kept nowhere from which another page could show it.
-    page.show(&mut operator.read(), "Service token created", created).await
+    // The response to the form itself: the secret is stored nowhere, so no other page could show it.
+    page.show(&mut operator.read(), "Service token created", created_page).await
 }
 
-async fn make(operator: &Operator, it: &Typed, scopes: Scopes) -> Result<String> {
-    let name = Name::parse(&it.name).map_err(Error::at("name"))?;
-    let fresh = operator.prove(&it.proof).await?;
-    let made = operator.change(async |change| tokens::create(change, &name, scopes, Some(&fresh)).await);
+async fn create_token(operator: &Operator, form: &NewTokenForm, scopes: Scopes) -> Result<String> {
+    let name = Name::parse(&form.name).map_err(Error::at("name"))?;
+    let recent_auth = operator.reauthenticate(&form.reauth).await?;
+    let made =
+        operator.change(async |change| tokens::create(change, &name, scopes, Some(&recent_auth)).await);
     Ok(made.await?.1)
 }
 
-async fn revoke(operator: Operator, page: Page, At(id): At<TokenId>) -> Result<Response> {
+async fn revoke(operator: Operator, page: Page, PathId(id): PathId<TokenId>) -> Result<Response> {
     let name = operator.change(async |change| tokens::revoke(change, id).await).await?;
     Ok(page.done("/operator/tokens", format!("{name} is revoked. It stopped at once.")))
 }

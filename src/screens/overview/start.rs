@@ -1,21 +1,18 @@
-//! The first steps in a new organization. The list goes when all are done, or the organization is no longer new.
+//! The first steps in a new organization. The list disappears when all are done, or when the organization is no longer new.
 use crate::{
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
         permission::Permission,
         time::{DAY, Time},
     },
-    store::overview::Facts,
+    store::overview::AccountOverview,
 };
 
-/// What to do first.
 pub struct Start {
-    /// In their order.
     pub steps: Vec<Step>,
 }
 
-/// One of them.
 pub struct Step {
     pub title: &'static str,
     pub text: &'static str,
@@ -24,22 +21,25 @@ pub struct Step {
     pub is_done: bool,
 }
 
-/// How long an organization is new.
+/// For how many days an organization counts as new.
 const DAYS: u32 = 30;
 
 impl Start {
-    /// For who leads a new organization.
-    pub fn of(me: &Entry, facts: &Facts, now: Time) -> Option<Start> {
-        let leads = me.here.kind == Kind::Organization && me.may(Permission::InviteMembers);
-        if !leads || me.membership.is_none() || facts.created_at.plus(DAYS * DAY) < now {
+    /// `None` unless the visitor leads a new organization in which steps are left.
+    pub fn of(access: &Access, facts: &AccountOverview, now: Time) -> Option<Start> {
+        let leads = access.account.kind == Kind::Organization && access.may(Permission::InviteMembers);
+        if !leads || access.membership.is_none() || facts.created_at.plus(DAYS * DAY) < now {
             return None;
         }
         let step = |is_done, title, text, label, page: &str| {
-            let href =
-                if page.starts_with('/') { page.to_owned() } else { format!("/a/{}/{page}", me.here.slug) };
+            let href = if page.starts_with('/') {
+                page.to_owned()
+            } else {
+                format!("/a/{}/{page}", access.account.slug)
+            };
             Step { title, text, label, href, is_done }
         };
-        let new_team = format!("/new/team?parent={}", me.here.slug);
+        let new_team = format!("/new/team?parent={}", access.account.slug);
         let steps = vec![
             step(true, "Create the organization", "You are in it.", "", ""),
             step(
@@ -71,14 +71,12 @@ impl Start {
                 "members",
             ),
         ];
-        steps.iter().any(|it| !it.is_done).then_some(Start { steps })
+        steps.iter().any(|step| !step.is_done).then_some(Start { steps })
     }
-    /// How many are done.
-    pub fn done(&self) -> usize {
-        self.steps.iter().filter(|it| it.is_done).count()
+    pub fn done_count(&self) -> usize {
+        self.steps.iter().filter(|step| step.is_done).count()
     }
-    /// Whether this is the next one.
-    pub fn is_next(&self, it: &Step) -> bool {
-        self.steps.iter().find(|it| !it.is_done).is_some_and(|next| next.title == it.title)
+    pub fn is_next(&self, step: &Step) -> bool {
+        self.steps.iter().find(|other| !other.is_done).is_some_and(|next| next.title == step.title)
     }
 }

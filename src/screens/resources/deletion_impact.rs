@@ -1,21 +1,20 @@
-//! Moving a resource away, and deleting it: what goes with it is said first.
+//! Moving a resource away, and deleting it. The page lists the consequences before they happen.
 use super::{
-    Looks,
-    one::{changed, version},
-    says,
+    ResourceLooks, impact_sentences,
+    resource::{changed, version},
 };
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
-    model::{access::Entry, account::Kind, id::ResourceId, permission::DeleteResources},
+    model::{access::Access, account::Kind, id::ResourceId, permission::DeleteResources},
     store::{
         Change,
         resources::{self, Resource},
     },
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -23,32 +22,32 @@ use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "resources/move.html")]
-struct Move {
+struct MovePage {
     list: String,
     href: String,
     account: String,
-    it: Resource,
-    looks: Looks,
+    resource: Resource,
+    looks: ResourceLooks,
     /// `(slug, name, what it is)`.
     targets: Vec<(String, String, &'static str)>,
     to: String,
-    says: Vec<String>,
-    faults: Faults,
+    consequences: Vec<String>,
+    errors: FormErrors,
 }
 
 #[derive(Template)]
 #[template(path = "resources/delete.html")]
-struct Delete {
+struct DeletePage {
     list: String,
     href: String,
-    it: Resource,
-    looks: Looks,
-    says: Vec<String>,
+    resource: Resource,
+    looks: ResourceLooks,
+    consequences: Vec<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct MoveForm {
     to: String,
     seen: String,
 }
@@ -56,9 +55,9 @@ pub(super) struct Typed {
 pub(super) async fn ask_move(
     can: Can<DeleteResources>,
     page: Page,
-    At(id): At<ResourceId>,
+    PathId(id): PathId<ResourceId>,
 ) -> Result<Response> {
-    show_move(&can, &page, id, String::new(), Faults::default()).await
+    show_move(&can, &page, id, String::new(), FormErrors::default()).await
 }
 
 async fn show_move(
@@ -66,59 +65,62 @@ async fn show_move(
     page: &Page,
     id: ResourceId,
     to: String,
-    faults: Faults,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
-    let it = scope.on::<DeleteResources, _>(found)?.into_inner();
-    if it.account != can.me().here.id {
-        let team = it.team.map(|it| it.slug).ok_or(Error::NotFound)?;
+    let resource = scope.on::<DeleteResources, _>(found)?.into_inner();
+    if resource.account != can.access().account.id {
+        let team = resource.team.map(|team| team.slug).ok_or(Error::NotFound)?;
         return Ok(page.to(&format!("/a/{team}/resources/{id}/move")));
     }
-    let goes = resources::goes(&mut scope, &it).await?;
-    let seats = resources::targets(&mut scope).await?;
-    let what = |it| match it {
+    let impact = resources::deletion_impact(&mut scope, &resource).await?;
+    let accounts = resources::targets(&mut scope).await?;
+    let what = |kind| match kind {
         Kind::Team => "Team",
         Kind::Organization => "Organization",
         Kind::Personal => "Personal account",
     };
-    let asked = Move {
+    let body = MovePage {
         list: can.path("resources"),
         href: can.path(&format!("resources/{id}")),
-        account: can.me().here.name.clone(),
-        looks: Looks::of(&it, &can.kit().catalog),
-        targets: seats.into_iter().map(|it| (it.slug, it.name, what(it.kind))).collect(),
+        account: can.access().account.name.clone(),
+        looks: ResourceLooks::of(&resource, &can.context().catalog),
+        targets: accounts
+            .into_iter()
+            .map(|account| (account.slug, account.name, what(account.kind)))
+            .collect(),
         to,
-        says: says(&goes),
-        faults,
-        it,
+        consequences: impact_sentences(&impact),
+        errors,
+        resource,
     };
-    page.show(&mut scope, "Move resource", asked).await
+    page.show(&mut scope, "Move resource", body).await
 }
 
 pub(super) async fn move_to(
     can: Can<DeleteResources>,
     page: Page,
-    At(id): At<ResourceId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<ResourceId>,
+    Form(form): Form<MoveForm>,
 ) -> Result<Response> {
-    let story = async |change: &mut Change, there: &Entry| {
+    let apply = async |change: &mut Change<Access>, there: &Access| {
         let found = resources::find(change, id).await?;
         let resource = change.on(found)?;
         let name = resource.name.clone();
-        resources::move_to(change, resource, there, version(&it.seen)).await?;
+        resources::move_to(change, resource, there, version(&form.seen)).await?;
         Ok(name)
     };
-    let moved = if it.to.is_empty() || it.to == can.slug() {
+    let moved = if form.to.is_empty() || form.to == can.slug() {
         Err(Error::invalid("to", "required", "Choose where it goes."))
     } else {
-        can.change_with(&it.to, story).await
+        can.change_with(&form.to, apply).await
     };
     match moved {
-        Ok(name) => Ok(page.done(&format!("/a/{}/resources/{id}", it.to), format!("{name} is here now."))),
+        Ok(name) => Ok(page.done(&format!("/a/{}/resources/{id}", form.to), format!("{name} is here now."))),
         Err(error) => {
-            let (status, faults) = Faults::catch(changed(error))?;
-            show_move(&can, &page.with(status), id, it.to, faults).await
+            let (status, errors) = FormErrors::catch(changed(error))?;
+            show_move(&can, &page.with(status), id, form.to, errors).await
         }
     }
 }
@@ -126,27 +128,27 @@ pub(super) async fn move_to(
 pub(super) async fn ask_delete(
     can: Can<DeleteResources>,
     page: Page,
-    At(id): At<ResourceId>,
+    PathId(id): PathId<ResourceId>,
 ) -> Result<Response> {
     let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
-    let it = scope.on::<DeleteResources, _>(found)?.into_inner();
-    let goes = resources::goes(&mut scope, &it).await?;
-    let asked = Delete {
+    let resource = scope.on::<DeleteResources, _>(found)?.into_inner();
+    let impact = resources::deletion_impact(&mut scope, &resource).await?;
+    let body = DeletePage {
         list: can.path("resources"),
         href: can.path(&format!("resources/{id}")),
-        looks: Looks::of(&it, &can.kit().catalog),
-        says: says(&goes),
-        it,
+        looks: ResourceLooks::of(&resource, &can.context().catalog),
+        consequences: impact_sentences(&impact),
+        resource,
     };
-    page.show(&mut scope, "Delete resource", asked).await
+    page.show(&mut scope, "Delete resource", body).await
 }
 
 pub(super) async fn delete(
     can: Can<DeleteResources>,
     page: Page,
-    At(id): At<ResourceId>,
-    Form(_): Form<Typed>,
+    PathId(id): PathId<ResourceId>,
+    Form(_): Form<MoveForm>,
 ) -> Result<Response> {
     let name = can
         .change(async |change| {

@@ -1,22 +1,22 @@
 //! Changing a resource's name, external id and credentials.
 use super::{
-    new::{credentials, shown},
-    one::{changed, version},
+    new::{credentials, to_form_fields},
+    resource::{changed, version},
 };
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form::Form,
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
     model::{
         id::ResourceId,
         permission::UpdateResources,
         resource::ExternalId,
-        text::{Name, Refusal},
+        text::{Name, ValidationError},
     },
-    store::resources::{self, Resource, Update},
-    view::page::{Faults, Page, When},
+    store::resources::{self, Resource, ResourceUpdate},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct EditForm {
     name: String,
     external_id: String,
     access_key_id: String,
@@ -34,81 +34,89 @@ pub(super) struct Typed {
 
 #[derive(Template)]
 #[template(path = "resources/edit.html")]
-struct Edit {
+struct EditPage {
     list: String,
     href: String,
-    now: Resource,
-    it: Typed,
+    resource: Resource,
+    form: EditForm,
     has_credentials: bool,
     stored: Option<When>,
-    /// Whether somebody else changed it since the form was made.
-    is_late: bool,
-    faults: Faults,
+    /// Whether somebody else changed it after the form was shown.
+    is_outdated: bool,
+    errors: FormErrors,
 }
 
-pub(super) async fn show(can: Can<UpdateResources>, page: Page, At(id): At<ResourceId>) -> Result<Response> {
-    ask(&can, &page, id, None, Faults::default()).await
+pub(super) async fn show(
+    can: Can<UpdateResources>,
+    page: Page,
+    PathId(id): PathId<ResourceId>,
+) -> Result<Response> {
+    ask(&can, &page, id, None, FormErrors::default()).await
 }
 
 async fn ask(
     can: &Can<UpdateResources>,
     page: &Page,
     id: ResourceId,
-    typed: Option<Typed>,
-    faults: Faults,
+    typed: Option<EditForm>,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = can.read();
     let found = resources::find(&mut scope, id).await?;
-    let now = scope.on::<UpdateResources, _>(found)?.into_inner();
-    let is_late = typed.as_ref().is_some_and(|it| version(&it.seen) != Some(now.updated_at));
-    let of_now =
-        || Typed { name: now.name.clone(), external_id: now.external_id.clone(), ..Typed::default() };
-    let seen = now.updated_at.0.to_string();
-    let it = Typed { secret_access_key: String::new(), seen, ..typed.unwrap_or_else(of_now) };
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let title = format!("Edit {}", now.name);
-    let edit = Edit {
+    let resource = scope.on::<UpdateResources, _>(found)?.into_inner();
+    let is_outdated = typed.as_ref().is_some_and(|form| version(&form.seen) != Some(resource.updated_at));
+    let current = || EditForm {
+        name: resource.name.clone(),
+        external_id: resource.external_id.clone(),
+        ..EditForm::default()
+    };
+    let seen = resource.updated_at.0.to_string();
+    let form = EditForm { secret_access_key: String::new(), seen, ..typed.unwrap_or_else(current) };
+    let zone = page.zone(can.actor().time_zone());
+    let title = format!("Edit {}", resource.name);
+    let body = EditPage {
         list: can.path("resources"),
         href: can.path(&format!("resources/{id}")),
-        has_credentials: can.kit().catalog.kind(&now.kind).is_some_and(|it| it.has_credentials),
-        stored: now.secret_at.map(|at| When::day(at, &zone)),
-        now,
-        it,
-        is_late,
-        faults,
+        has_credentials: can.context().catalog.kind(&resource.kind).is_some_and(|kind| kind.has_credentials),
+        stored: resource.secret_at.map(|time| When::day(time, &zone)),
+        resource,
+        form,
+        is_outdated,
+        errors,
     };
-    page.show(&mut scope, &title, edit).await
+    page.show(&mut scope, &title, body).await
 }
 
 pub(super) async fn save(
     can: Can<UpdateResources>,
     page: Page,
-    At(id): At<ResourceId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<ResourceId>,
+    Form(form): Form<EditForm>,
 ) -> Result<Response> {
-    match store(&can, id, &it).await {
+    match update(&can, id, &form).await {
         Ok(()) => Ok(page.done(&can.path(&format!("resources/{id}")), "The changes are saved.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(changed(shown(error)))?;
-            ask(&can, &page.with(status), id, Some(it), faults).await
+            let (status, errors) = FormErrors::catch(changed(to_form_fields(error)))?;
+            ask(&can, &page.with(status), id, Some(form), errors).await
         }
     }
 }
 
-async fn store(can: &Can<UpdateResources>, id: ResourceId, it: &Typed) -> Result<()> {
-    let mut faults = vec![];
-    let mut fault = |field: &str, it: Refusal| faults.push(Fault::new(field, it.code, it.detail));
-    let name = Name::parse(&it.name).map_err(|it| fault("name", it)).ok();
-    let external_id = ExternalId::parse(&it.external_id).map_err(|it| fault("external_id", it)).ok();
-    if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
+async fn update(can: &Can<UpdateResources>, id: ResourceId, form: &EditForm) -> Result<()> {
+    let mut errors = vec![];
+    let mut report =
+        |field: &str, error: ValidationError| errors.push(FieldError::new(field, error.code, error.detail));
+    let name = Name::parse(&form.name).map_err(|error| report("name", error)).ok();
+    let external_id = ExternalId::parse(&form.external_id).map_err(|error| report("external_id", error)).ok();
+    if !errors.is_empty() {
+        return Err(Error::Validation(errors));
     }
-    let credentials = credentials(&it.access_key_id, &it.secret_access_key);
-    let update = Update { name, external_id, visibility: None, credentials };
+    let credentials = credentials(&form.access_key_id, &form.secret_access_key);
+    let update = ResourceUpdate { name, external_id, visibility: None, credentials };
     can.change(async |change| {
         let found = resources::find(change, id).await?;
         let resource = change.on(found)?;
-        resources::update(change, resource, update, version(&it.seen)).await
+        resources::update(change, resource, update, version(&form.seen)).await
     })
     .await
 }

@@ -1,30 +1,29 @@
-//! The list of resources: all of its state stands in the address.
-use super::Looks;
+//! The list of resources. Its whole state is in the address, so a reload or a link shows the same.
+use super::ResourceLooks;
 use crate::{
     error::Result,
     http::{form::Query, gate::Can},
     model::{
-        access::Entry,
+        access::Access,
         account::Kind,
         catalog::Catalog,
         permission::{Permission, ViewResources},
         resource::Visibility,
-        text::{counted, grouped},
+        text::{counted_up_to, grouped, grouped_up_to},
     },
-    store::resources::{self, Around, Cursor, Filter, Order, Resource, Sort},
-    view::page::{Page, When},
+    store::resources::{self, Cursor, Filter, Order, Resource, ResourceListSummary, Sort},
+    view::{page::Page, select::SelectOption, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-const PAGE: i64 = 25;
+const PAGE_SIZE: i64 = 25;
 
-/// What the address asks for.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct ResourcesQuery {
     q: String,
     product: String,
     kind: String,
@@ -35,13 +34,13 @@ pub(super) struct Asked {
     before: String,
 }
 
-impl Asked {
+impl ResourcesQuery {
     fn filter(&self) -> Filter {
-        let (order, word) = match self.sort.strip_prefix('-') {
-            Some(word) => (Order::Down, word),
+        let (order, key) = match self.sort.strip_prefix('-') {
+            Some(key) => (Order::Down, key),
             None => (Order::Up, self.sort.as_str()),
         };
-        let (sort, order) = match word {
+        let (sort, order) = match key {
             "name" => (Sort::Name, order),
             "created" => (Sort::Created, order),
             "changed" => (Sort::Changed, order),
@@ -57,12 +56,12 @@ impl Asked {
             order,
             after: Cursor::parse(&self.after),
             before: Cursor::parse(&self.before),
-            limit: PAGE,
+            limit: PAGE_SIZE,
         }
     }
     /// The query of the same list, with these fields set.
     fn query(&self, set: &[(&str, &str)]) -> String {
-        let kept = [
+        let fields = [
             ("q", &self.q),
             ("product", &self.product),
             ("kind", &self.kind),
@@ -70,39 +69,30 @@ impl Asked {
             ("team", &self.team),
             ("sort", &self.sort),
         ];
-        let kept = kept.iter().map(|(name, value)| (*name, value.as_str()));
-        let kept = kept.filter(|(name, _)| set.iter().all(|it| it.0 != *name));
-        let all = kept.chain(set.iter().copied()).filter(|it| !it.1.is_empty());
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let others = fields.filter(|(name, _)| set.iter().all(|field| field.0 != *name));
+        let all = others.chain(set.iter().copied()).filter(|field| !field.1.is_empty());
         let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(all).finish();
         if text.is_empty() { text } else { format!("?{text}") }
     }
 }
 
-/// A product's tab.
-struct Tab {
+struct ProductTab {
     label: String,
     href: String,
-    is_here: bool,
+    is_current: bool,
     count: String,
 }
 
-/// A head cell by which the list can be sorted.
-struct Head {
+struct SortHead {
     href: String,
     order: &'static str,
 }
 
-/// An option of a filter.
-struct Pick {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
-struct Row {
+struct ResourceRow {
     id: String,
     href: String,
-    looks: Looks,
+    looks: ResourceLooks,
     name: String,
     external_id: String,
     is_private: bool,
@@ -115,25 +105,25 @@ struct Row {
 
 #[derive(Template)]
 #[template(path = "resources/index.html")]
-struct Index {
+struct ResourcesPage {
     base: String,
     account: String,
-    /// Where one is registered, for who may.
+    /// The page that registers a resource; empty if that is not permitted.
     new: String,
-    /// Where a key is made, for who may.
+    /// The page that creates an API key; empty if that is not permitted.
     new_key: String,
     /// The list without filters; empty if there are none.
     clear: String,
-    asked: Asked,
-    tabs: Vec<Tab>,
-    kinds: Vec<Pick>,
-    visibilities: Vec<Pick>,
-    teams: Vec<Pick>,
-    by_name: Head,
-    by_changed: Head,
+    query: ResourcesQuery,
+    tabs: Vec<ProductTab>,
+    kinds: Vec<SelectOption>,
+    visibilities: Vec<SelectOption>,
+    teams: Vec<SelectOption>,
+    by_name: SortHead,
+    by_changed: SortHead,
     total: i64,
-    rows: Vec<Row>,
-    said: String,
+    rows: Vec<ResourceRow>,
+    summary: String,
     newer: String,
     older: String,
 }
@@ -141,114 +131,122 @@ struct Index {
 pub(super) async fn show(
     can: Can<ViewResources>,
     page: Page,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ResourcesQuery>,
 ) -> Result<Response> {
-    let filter = asked.filter();
+    let filter = query.filter();
     let mut scope = can.read();
     let found = resources::list(&mut scope, &filter).await?;
-    let around = resources::around(&mut scope, &filter).await?;
-    let (me, base) = (can.me(), can.path("resources"));
-    let catalog = &can.kit().catalog;
-    let zone = page.zone(me.time_zone.as_deref());
-    let rows: Vec<Row> = found.resources.into_iter().map(|it| row(it, me, catalog, &zone)).collect();
-    let turn = |name: &str, at: Option<Cursor>| {
-        at.map(|it| format!("{base}{}", asked.query(&[(name, &it.to_string())]))).unwrap_or_default()
+    let around = resources::summary(&mut scope, &filter).await?;
+    let (access, base) = (can.access(), can.path("resources"));
+    let catalog = &can.context().catalog;
+    let zone = page.zone(can.actor().time_zone());
+    let rows: Vec<ResourceRow> =
+        found.resources.into_iter().map(|resource| row(resource, access, catalog, &zone)).collect();
+    let page_href = |name: &str, at: Option<Cursor>| {
+        at.map(|cursor| format!("{base}{}", query.query(&[(name, &cursor.to_string())]))).unwrap_or_default()
     };
-    let (newer, older) = (turn("before", found.previous), turn("after", found.next));
+    let (newer, older) = (page_href("before", found.previous), page_href("after", found.next));
     let clear = [("q", ""), ("kind", ""), ("visibility", ""), ("team", "")];
-    let may_create = catalog.products.iter().any(|it| me.may_create_in(&it.id));
-    let may_make_keys = me.may(Permission::OwnKeys) && me.membership.is_some();
-    let index = Index {
-        account: me.here.name.clone(),
+    let may_create = catalog.products.iter().any(|product| access.may_create_in(&product.id));
+    let may_make_keys = access.may(Permission::OwnKeys) && access.membership.is_some();
+    let index = ResourcesPage {
+        account: access.account.name.clone(),
         new: if may_create { format!("{base}/new") } else { String::new() },
         new_key: if may_make_keys { can.path("keys/new") } else { String::new() },
-        clear: if filter.is_narrow() { format!("{base}{}", asked.query(&clear)) } else { String::new() },
-        tabs: tabs(&asked, &base, &around, catalog),
-        kinds: kinds(&asked, catalog),
-        visibilities: vec![
-            pick("shared", "Shared", &asked.visibility),
-            pick("private", "Private", &asked.visibility),
-        ],
-        teams: around.teams.iter().map(|(slug, name)| pick(slug, name, &asked.team)).collect(),
-        by_name: head(&asked, &base, &filter, Sort::Name, "name"),
-        by_changed: head(&asked, &base, &filter, Sort::Changed, "changed"),
+        clear: if filter.is_narrow() { format!("{base}{}", query.query(&clear)) } else { String::new() },
+        tabs: tabs(&query, &base, &around, catalog),
+        kinds: kinds(&query, catalog),
+        visibilities: SelectOption::list(&[("shared", "Shared"), ("private", "Private")], &query.visibility),
+        teams: around
+            .teams
+            .iter()
+            .map(|(slug, name)| SelectOption::new(slug.as_str(), name.as_str(), &query.team))
+            .collect(),
+        by_name: sort_head(&query, &base, &filter, Sort::Name, "name"),
+        by_changed: sort_head(&query, &base, &filter, Sort::Changed, "changed"),
         total: around.total,
-        said: said(rows.len(), around.found),
+        summary: summary(rows.len(), around.found),
         rows,
         newer,
         older,
         base,
-        asked,
+        query,
     };
     page.show(&mut scope, "Resources", index).await
 }
 
-fn said(shown: usize, found: i64) -> String {
+fn summary(shown: usize, found: i64) -> String {
     let shown = i64::try_from(shown).unwrap_or(i64::MAX);
-    let all = if found > 1000 { "1,000+ resources".to_owned() } else { counted(found, "resource") };
+    let all = counted_up_to(1000, found, "resource");
     if shown == found { all } else { format!("{} of {all}", grouped(shown)) }
 }
 
-fn row(it: Resource, me: &Entry, catalog: &Catalog, zone: &TimeZone) -> Row {
-    let owner = it.team.as_ref().map_or(&me.here.slug, |team| &team.slug);
-    Row {
-        id: it.id.to_string(),
-        href: format!("/a/{owner}/resources/{}", it.id),
-        looks: Looks::of(&it, catalog),
-        is_private: it.visibility == Visibility::Private,
-        team: it
+fn row(resource: Resource, access: &Access, catalog: &Catalog, zone: &TimeZone) -> ResourceRow {
+    let owner = resource.team.as_ref().map_or(&access.account.slug, |team| &team.slug);
+    ResourceRow {
+        id: resource.id.to_string(),
+        href: format!("/a/{owner}/resources/{}", resource.id),
+        looks: ResourceLooks::of(&resource, catalog),
+        is_private: resource.visibility == Visibility::Private,
+        team: resource
             .team
             .as_ref()
-            .filter(|_| me.here.kind != Kind::Team)
-            .map(|it| it.name.clone())
+            .filter(|_| access.account.kind != Kind::Team)
+            .map(|team| team.name.clone())
             .unwrap_or_default(),
-        creator: it.creator_name.clone().unwrap_or_default(),
-        changed: When::day(it.updated_at, zone),
-        may_update: me.may_on(Permission::UpdateResources, &it),
-        may_delete: me.may_on(Permission::DeleteResources, &it),
-        name: it.name,
-        external_id: it.external_id,
+        creator: resource.creator_name.clone().unwrap_or_default(),
+        changed: When::day(resource.updated_at, zone),
+        may_update: access.may_on(Permission::UpdateResources, &resource),
+        may_delete: access.may_on(Permission::DeleteResources, &resource),
+        name: resource.name,
+        external_id: resource.external_id,
     }
 }
 
-/// All, and each product; how many, as far as that was counted.
-fn tabs(asked: &Asked, base: &str, around: &Around, catalog: &Catalog) -> Vec<Tab> {
-    let href = |product: &str| format!("{base}{}", asked.query(&[("product", product), ("kind", "")]));
-    let all = Tab {
+/// All, and each product. The numbers of products are left out where the store stopped counting.
+fn tabs(
+    query: &ResourcesQuery,
+    base: &str,
+    around: &ResourceListSummary,
+    catalog: &Catalog,
+) -> Vec<ProductTab> {
+    let href = |product: &str| format!("{base}{}", query.query(&[("product", product), ("kind", "")]));
+    let all = ProductTab {
         label: "All".into(),
         href: href(""),
-        is_here: asked.product.is_empty(),
-        count: if around.total > 1000 { "1,000+".into() } else { grouped(around.total) },
+        is_current: query.product.is_empty(),
+        count: grouped_up_to(1000, around.total),
     };
-    let of = |id: &str| around.products.iter().find(|it| it.0 == id).map_or(0, |it| it.1);
-    let tab = |it: &crate::model::catalog::Product| Tab {
-        label: it.name.clone(),
-        href: href(&it.id),
-        is_here: asked.product == it.id,
-        count: if around.total > 1000 { String::new() } else { grouped(of(&it.id)) },
+    let of = |id: &str| around.products.iter().find(|product| product.0 == id).map_or(0, |product| product.1);
+    let tab = |product: &crate::model::catalog::Product| ProductTab {
+        label: product.name.clone(),
+        href: href(&product.id),
+        is_current: query.product == product.id,
+        count: if around.total > 1000 { String::new() } else { grouped(of(&product.id)) },
     };
     std::iter::once(all).chain(catalog.products.iter().map(tab)).collect()
 }
 
-fn kinds(asked: &Asked, catalog: &Catalog) -> Vec<Pick> {
-    let fits = |it: &&crate::model::catalog::ResourceKind| {
-        asked.product.is_empty() || it.products.contains(&asked.product)
+fn kinds(query: &ResourcesQuery, catalog: &Catalog) -> Vec<SelectOption> {
+    let fits = |kind: &&crate::model::catalog::ResourceKind| {
+        query.product.is_empty() || kind.products.contains(&query.product)
     };
-    catalog.kinds.iter().filter(fits).map(|it| pick(&it.id, &it.name, &asked.kind)).collect()
+    catalog
+        .kinds
+        .iter()
+        .filter(fits)
+        .map(|kind| SelectOption::new(&kind.id, &kind.name, &query.kind))
+        .collect()
 }
 
-fn pick(value: &str, label: &str, chosen: &str) -> Pick {
-    Pick { value: value.to_owned(), label: label.to_owned(), chosen: value == chosen }
-}
-
-/// Sorts the other way, if the list is sorted by it.
-fn head(asked: &Asked, base: &str, filter: &Filter, by: Sort, word: &str) -> Head {
+/// A second click on the same head reverses the order.
+fn sort_head(query: &ResourcesQuery, base: &str, filter: &Filter, by: Sort, key: &str) -> SortHead {
     let (order, next) = match (filter.sort == by, filter.order) {
-        (false, _) if by == Sort::Changed => ("", format!("-{word}")),
-        (false, _) => ("", word.to_owned()),
-        (true, Order::Up) => ("ascending", format!("-{word}")),
-        (true, Order::Down) => ("descending", word.to_owned()),
+        (false, _) if by == Sort::Changed => ("", format!("-{key}")),
+        (false, _) => ("", key.to_owned()),
+        (true, Order::Up) => ("ascending", format!("-{key}")),
+        (true, Order::Down) => ("descending", key.to_owned()),
     };
     let next = if next == "-changed" { String::new() } else { next };
-    Head { href: format!("{base}{}", asked.query(&[("sort", &next)])), order }
+    SortHead { href: format!("{base}{}", query.query(&[("sort", &next)])), order }
 }

@@ -1,46 +1,45 @@
-//! Deleting a role: who holds it gets another in its place.
+//! Deleting a role. Its holders get another role in its place.
 use super::editor::catch;
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
-    model::{id::RoleId, permission::ManageRoles, role::BuiltIn, text::counted},
+    model::{access::Access, id::RoleId, permission::ManageRoles, role::BuiltIn, text::counted},
     store::roles,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// A role that can take its place.
-struct Choice {
+struct Replacement {
     value: String,
     name: String,
 }
 
 #[derive(Template)]
 #[template(path = "roles/delete.html")]
-struct Ask {
+struct DeleteRolePage {
     href: String,
     name: String,
     held_by: String,
     is_held: bool,
     replacement: String,
-    built_in: Vec<Choice>,
-    own: Vec<Choice>,
-    faults: Faults,
+    built_in: Vec<Replacement>,
+    own: Vec<Replacement>,
+    errors: FormErrors,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct DeleteRoleForm {
     replacement: String,
 }
 
-pub(super) async fn ask(can: Can<ManageRoles>, page: Page, At(id): At<RoleId>) -> Result<Response> {
-    draw(&can, &page, id, String::new(), Faults::default()).await
+pub(super) async fn ask(can: Can<ManageRoles>, page: Page, PathId(id): PathId<RoleId>) -> Result<Response> {
+    draw(&can, &page, id, String::new(), FormErrors::default()).await
 }
 
 async fn draw(
@@ -48,17 +47,17 @@ async fn draw(
     page: &Page,
     id: RoleId,
     replacement: String,
-    faults: Faults,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = can.read();
     let mut own = roles::list(&mut scope).await?;
-    let role = own.iter().position(|it| it.id == id).map(|at| own.remove(at)).ok_or(Error::NotFound)?;
-    if faults.0.is_empty() {
-        roles::may_change(can.me(), &role)?;
+    let role = own.iter().position(|role| role.id == id).map(|at| own.remove(at)).ok_or(Error::NotFound)?;
+    if errors.0.is_empty() {
+        roles::may_change(can.access(), &role)?;
     }
-    let held = roles::holders(&mut scope).await?;
-    let people = super::people(&held, |it| it.role_id == Some(id));
-    let ask = Ask {
+    let holder_counts = roles::holders(&mut scope).await?;
+    let people = super::people(&holder_counts, |holders| holders.role_id == Some(id));
+    let ask = DeleteRolePage {
         href: can.path(&format!("roles/{id}")),
         name: role.name,
         held_by: match people {
@@ -72,10 +71,13 @@ async fn draw(
         replacement,
         built_in: BuiltIn::GRANTABLE
             .iter()
-            .map(|it| Choice { value: it.word().to_owned(), name: it.title().to_owned() })
+            .map(|role| Replacement { value: role.as_str().to_owned(), name: role.label().to_owned() })
             .collect(),
-        own: own.into_iter().map(|it| Choice { value: it.id.to_string(), name: it.name }).collect(),
-        faults,
+        own: own
+            .into_iter()
+            .map(|role| Replacement { value: role.id.to_string(), name: role.name })
+            .collect(),
+        errors,
     };
     page.show(&mut scope, &format!("Delete {}", ask.name), ask).await
 }
@@ -83,20 +85,20 @@ async fn draw(
 pub(super) async fn delete(
     can: Can<ManageRoles>,
     page: Page,
-    At(id): At<RoleId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<RoleId>,
+    Form(form): Form<DeleteRoleForm>,
 ) -> Result<Response> {
-    let story = async |change: &mut crate::store::Change| {
+    let apply = async |change: &mut crate::store::Change<Access>| {
         let name = roles::find(change, id).await?.role.name;
-        roles::delete(change, id, Some(&it.replacement)).await?;
+        roles::delete(change, id, Some(&form.replacement)).await?;
         Ok(name)
     };
-    match can.change(story).await {
+    match can.change(apply).await {
         Ok(name) => Ok(page.done(&can.path("roles"), format!("The role “{name}” is deleted."))),
         Err(Error::NotFound) => Err(Error::NotFound),
         Err(error) => {
-            let (status, faults) = catch(error)?;
-            draw(&can, &page.clone().with(status), id, it.replacement, faults).await
+            let (status, errors) = catch(error)?;
+            draw(&can, &page.clone().with(status), id, form.replacement, errors).await
         }
     }
 }

@@ -1,12 +1,12 @@
-//! One role: what it allows, who has it, and for its editor what saving does.
+//! One role: its permissions, its holders, and in the editor the effect of saving.
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Error, FieldError, Result},
     http::{
         form::{Form, Query},
-        gate::{At, Can},
+        gate::{Can, PathId},
     },
     model::{
-        access::Entry,
+        access::Access,
         id::RoleId,
         permission::{ManageRoles, Needs, Permission, Permissions, SeeRoles},
         role::BuiltIn,
@@ -15,47 +15,48 @@ use crate::{
     },
     store::{
         Scope,
-        roles::{self, Custom, Edit, Effect, Holder, NEVER, Which},
+        roles::{self, NEVER, RoleChangeImpact, RoleDetail, RoleHolder, RoleRef, RoleUpdate},
     },
     view::{
-        page::{Faults, Page, When},
-        permission_matrix::{self, Group, label},
+        form_errors::FormErrors,
+        page::Page,
+        permission_matrix::{self, PermissionGroup, label},
         shell::tint,
+        when::When,
     },
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// A permission that some get or lose.
-struct Line {
+/// A permission that people gain or lose by saving.
+struct EffectRow {
     label: String,
-    says: &'static str,
+    description: &'static str,
     people: String,
     is_one: bool,
     names: String,
 }
 
-/// What saving does.
 #[derive(Template, Default)]
 #[template(path = "roles/effect.html")]
-struct Does {
-    asked: bool,
-    gives: Vec<Line>,
-    takes: Vec<Line>,
+struct EffectView {
+    is_shown: bool,
+    gains: Vec<EffectRow>,
+    losses: Vec<EffectRow>,
     more: bool,
 }
 
-impl From<Effect> for Does {
-    fn from(it: Effect) -> Does {
-        let line = |it: &roles::Changed| {
-            let rest = it.count.saturating_sub(it.names.len());
-            let names = it.names.join(", ");
-            Line {
-                label: label(it.permission),
-                says: it.permission.says(),
-                is_one: it.count < 2,
-                people: match it.count {
+impl From<RoleChangeImpact> for EffectView {
+    fn from(effect: RoleChangeImpact) -> EffectView {
+        let row = |change: &roles::PermissionChange| {
+            let rest = change.count.saturating_sub(change.names.len());
+            let names = change.names.join(", ");
+            EffectRow {
+                label: label(change.permission),
+                description: change.permission.description(),
+                is_one: change.count < 2,
+                people: match change.count {
                     0 => "Nobody".to_owned(),
                     1 => "1 person".to_owned(),
                     many => format!("{many} people"),
@@ -63,16 +64,16 @@ impl From<Effect> for Does {
                 names: if rest == 0 { names } else { format!("{names} and {rest} more") },
             }
         };
-        Does {
-            asked: true,
-            gives: it.gives.iter().map(line).collect(),
-            takes: it.takes.iter().map(line).collect(),
-            more: it.more,
+        EffectView {
+            is_shown: true,
+            gains: effect.gives.iter().map(row).collect(),
+            losses: effect.takes.iter().map(row).collect(),
+            more: effect.more,
         }
     }
 }
 
-struct Person {
+struct HolderRow {
     name: String,
     tint: u8,
     href: String,
@@ -82,33 +83,32 @@ struct Person {
 
 #[derive(Template)]
 #[template(path = "roles/show.html")]
-struct Show {
+struct RolePage {
     list: String,
     href: String,
     name: String,
     lead: String,
     is_built_in: bool,
     may_change: bool,
-    /// Where it is copied; empty for who may not, and for the owner's.
-    copy: String,
+    /// Empty if the user may not make roles, and for the owner's role.
+    copy_href: String,
     version: String,
-    typed: Typed,
-    groups: Vec<Group>,
+    form: RoleForm,
+    groups: Vec<PermissionGroup>,
     beyond: Vec<String>,
     without: Vec<String>,
     base: String,
-    does: Does,
+    effect: EffectView,
     changes: usize,
-    people: Vec<Person>,
+    people: Vec<HolderRow>,
     count: String,
     more_people: bool,
-    faults: Faults,
+    errors: FormErrors,
 }
 
-/// The form.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct RoleForm {
     name: String,
     description: String,
     perm: Vec<String>,
@@ -116,225 +116,232 @@ pub(super) struct Typed {
     act: String,
 }
 
-impl Typed {
+impl RoleForm {
     fn permissions(&self) -> Permissions {
         permissions(&self.perm)
     }
 }
 
 fn permissions(keys: &[String]) -> Permissions {
-    let known: Vec<Permission> = keys.iter().filter_map(|it| Permission::parse(it)).collect();
+    let known: Vec<Permission> = keys.iter().filter_map(|key| Permission::parse(key)).collect();
     Permissions::of(&known)
 }
 
-/// How many holders a page names.
-const NAMED: usize = 50;
+const MAX_NAMED: usize = 50;
 
-/// What the visitor may tick: what they hold over the whole account.
-fn open_to(who: &Entry) -> Permissions {
-    let role = |it: &Permission| roles::Role {
+/// The permissions that the user may put into a role: those they hold over the whole account.
+fn grantable(access: &Access) -> Permissions {
+    let role = |permission: &Permission| roles::Role {
         id: RoleId(uuid::Uuid::nil()),
         name: String::new(),
         description: String::new(),
-        permissions: Permissions::of(&[*it]),
+        permissions: Permissions::of(&[*permission]),
     };
-    let held: Vec<Permission> =
-        Permission::ALL.iter().copied().filter(|it| roles::may_change(who, &role(it)).is_ok()).collect();
-    Permissions::of(&held).without(NEVER)
+    let permissions: Vec<Permission> = Permission::ALL
+        .iter()
+        .copied()
+        .filter(|permission| roles::may_change(access, &role(permission)).is_ok())
+        .collect();
+    Permissions::of(&permissions).without(NEVER)
 }
 
-async fn people<P: Needs>(can: &Can<P>, page: &Page, scope: &mut Scope, which: Which) -> Result<Vec<Person>> {
-    let who = can.me();
-    if !who.may(Permission::ViewMembers) {
+async fn people<P: Needs>(
+    can: &Can<P>,
+    page: &Page,
+    scope: &mut Scope<Access>,
+    which: RoleRef,
+) -> Result<Vec<HolderRow>> {
+    let access = can.access();
+    if !access.may(Permission::ViewMembers) {
         return Ok(vec![]);
     }
-    let zone = page.zone(who.time_zone.as_deref());
-    let limit = i64::try_from(NAMED + 1).unwrap_or(i64::MAX);
-    let person = |it: Holder| {
-        let here = it.membership.filter(|_| it.team.is_none());
+    let zone = page.zone(can.actor().time_zone());
+    let limit = i64::try_from(MAX_NAMED + 1).unwrap_or(i64::MAX);
+    let person = |holder: RoleHolder| {
+        let membership = holder.membership.filter(|_| holder.team.is_none());
         let mut note: Vec<String> = vec![];
-        note.extend(it.team.as_ref().map(|it| format!("in the team {it}")));
-        note.extend(it.invitation.map(|_| "invited".to_owned()));
-        note.extend(it.is_suspended.then(|| "suspended".to_owned()));
-        Person {
-            tint: tint(&it.key()),
-            href: here.map(|id| can.path(&format!("members/{id}"))).unwrap_or_default(),
+        note.extend(holder.team.as_ref().map(|team| format!("in the team {team}")));
+        note.extend(holder.invitation.map(|_| "invited".to_owned()));
+        note.extend(holder.is_suspended.then(|| "suspended".to_owned()));
+        HolderRow {
+            tint: tint(&holder.key()),
+            href: membership.map(|id| can.path(&format!("members/{id}"))).unwrap_or_default(),
             note: note.join(", "),
-            since: When::day(it.since, &zone),
-            name: it.name,
+            since: When::day(holder.since, &zone),
+            name: holder.name,
         }
     };
     Ok(roles::holders_of(scope, which, limit).await?.into_iter().map(person).collect())
 }
 
-fn copy<P: Needs>(can: &Can<P>, id: &str) -> String {
-    if super::may_make(can.me()) { can.path(&format!("roles/new?from={id}")) } else { String::new() }
+fn copy_href<P: Needs>(can: &Can<P>, id: &str) -> String {
+    if super::may_make(can.access()) { can.path(&format!("roles/new?from={id}")) } else { String::new() }
 }
 
-fn held_by(people: &[Person]) -> (String, bool) {
-    let more = people.len() > NAMED;
-    (if more { format!("{NAMED}+") } else { people.len().to_string() }, more)
+fn held_by(people: &[HolderRow]) -> (String, bool) {
+    let more = people.len() > MAX_NAMED;
+    (if more { format!("{MAX_NAMED}+") } else { people.len().to_string() }, more)
 }
 
-pub(super) async fn show(can: Can<SeeRoles>, page: Page, At(id): At<String>) -> Result<Response> {
+pub(super) async fn show(can: Can<SeeRoles>, page: Page, PathId(id): PathId<String>) -> Result<Response> {
     match BuiltIn::parse(&id) {
-        Some(it) => built_in(&can, &page, it).await,
-        None => draw(&can, page, id.parse().map_err(|_| Error::NotFound)?, None, Faults::default()).await,
+        Some(role) => built_in(&can, &page, role).await,
+        None => draw(&can, page, id.parse().map_err(|_| Error::NotFound)?, None, FormErrors::default()).await,
     }
 }
 
-async fn built_in(can: &Can<SeeRoles>, page: &Page, it: BuiltIn) -> Result<Response> {
-    let who = can.me();
+async fn built_in(can: &Can<SeeRoles>, page: &Page, role: BuiltIn) -> Result<Response> {
+    let access = can.access();
     let mut scope = can.read();
-    let mut people = people(can, page, &mut scope, Which::BuiltIn(it)).await?;
+    let mut people = people(can, page, &mut scope, RoleRef::BuiltIn(role)).await?;
     let (count, more_people) = held_by(&people);
-    people.truncate(NAMED);
-    let allows = it.permissions(who.here.admins_may_delete);
-    let show = Show {
+    people.truncate(MAX_NAMED);
+    let allows = role.permissions(access.account.admins_may_delete);
+    let body = RolePage {
         list: can.path("roles"),
-        href: can.path(&format!("roles/{}", it.word())),
-        name: it.title().to_owned(),
-        lead: it.says().to_owned(),
+        href: can.path(&format!("roles/{}", role.as_str())),
+        name: role.label().to_owned(),
+        lead: role.description().to_owned(),
         is_built_in: true,
         may_change: false,
-        copy: if it == BuiltIn::Owner { String::new() } else { copy(can, it.word()) },
+        copy_href: if role == BuiltIn::Owner { String::new() } else { copy_href(can, role.as_str()) },
         version: String::new(),
-        typed: Typed::default(),
+        form: RoleForm::default(),
         groups: permission_matrix::groups(allows, allows, Permissions::NONE),
         beyond: vec![],
         without: vec![],
         base: String::new(),
-        does: Does::default(),
+        effect: EffectView::default(),
         changes: 0,
         people,
         count,
         more_people,
-        faults: Faults::default(),
+        errors: FormErrors::default(),
     };
-    page.show(&mut scope, it.title(), show).await
+    page.show(&mut scope, role.label(), body).await
 }
 
-/// As it is saved, or as it was typed.
+/// The role as saved, or as typed in a form that was refused or is only previewed.
 async fn draw<P: Needs>(
     can: &Can<P>,
     page: Page,
     id: RoleId,
-    typed: Option<Typed>,
-    faults: Faults,
+    form: Option<RoleForm>,
+    errors: FormErrors,
 ) -> Result<Response> {
-    let who = can.me();
+    let access = can.access();
     let mut scope = can.read();
-    let Custom { role, base, version } = roles::find(&mut scope, id).await?;
-    let mut people = people(can, &page, &mut scope, Which::Custom(id)).await?;
+    let RoleDetail { role, base, version } = roles::find(&mut scope, id).await?;
+    let mut people = people(can, &page, &mut scope, RoleRef::Custom(id)).await?;
     let (count, more_people) = held_by(&people);
-    people.truncate(NAMED);
+    people.truncate(MAX_NAMED);
     let saved = role.permissions;
-    let ticked = typed.as_ref().map_or(saved, Typed::permissions);
-    let does = match &typed {
+    let ticked = form.as_ref().map_or(saved, RoleForm::permissions);
+    let effect = match &form {
         Some(_) => roles::effect(&mut scope, id, saved, ticked).await?.into(),
-        None => Does::default(),
+        None => EffectView::default(),
     };
-    let typed = typed.unwrap_or_else(|| Typed {
+    let form = form.unwrap_or_else(|| RoleForm {
         name: role.name.clone(),
         description: role.description.clone(),
-        ..Typed::default()
+        ..RoleForm::default()
     });
-    let labels = |it: Permissions| it.iter().map(label).collect();
-    let (beyond, without) = base.as_ref().map_or((vec![], vec![]), |it| {
-        (labels(ticked.without(it.permissions)), labels(it.permissions.without(ticked)))
+    let labels = |permissions: Permissions| permissions.iter().map(label).collect();
+    let (beyond, without) = base.as_ref().map_or((vec![], vec![]), |base| {
+        (labels(ticked.without(base.permissions)), labels(base.permissions.without(ticked)))
     });
     let changed = ticked.without(saved).or(saved.without(ticked));
-    let show = Show {
+    let body = RolePage {
         list: can.path("roles"),
         href: can.path(&format!("roles/{id}")),
         lead: role.description.clone(),
         is_built_in: false,
-        may_change: roles::may_change(who, &role).is_ok(),
-        copy: copy(can, &id.to_string()),
+        may_change: roles::may_change(access, &role).is_ok(),
+        copy_href: copy_href(can, &id.to_string()),
         version: version.0.to_string(),
-        groups: permission_matrix::groups(ticked, saved, open_to(who)),
+        groups: permission_matrix::groups(ticked, saved, grantable(access)),
         beyond,
         without,
-        base: base.map(|it| it.name).unwrap_or_default(),
-        does,
+        base: base.map(|base| base.name).unwrap_or_default(),
+        effect,
         changes: changed.iter().count()
-            + usize::from(typed.name.trim() != role.name)
-            + usize::from(typed.description.trim() != role.description),
-        typed,
+            + usize::from(form.name.trim() != role.name)
+            + usize::from(form.description.trim() != role.description),
+        form,
         people,
         count,
         more_people,
-        faults,
+        errors,
         name: role.name,
     };
-    page.show(&mut scope, &show.name.clone(), show).await
+    page.show(&mut scope, &body.name.clone(), body).await
 }
 
-/// What a form about roles can show, and with which status.
-pub(super) fn catch(error: Error) -> Result<(u16, Faults)> {
+/// As `FormErrors::catch`, and a missing permission is shown beside the matrix.
+pub(super) fn catch(error: Error) -> Result<(u16, FormErrors)> {
     match error {
-        Error::Forbidden(missing) => {
+        Error::MissingPermission(missing) => {
             let detail = format!(
                 "You do not hold {} ({}) over the whole account: nobody puts into a role, or changes in one, what they lack.",
                 missing.key(),
-                missing.says()
+                missing.description()
             );
-            Ok((403, Faults(vec![Fault::new("permissions", "permission_missing", detail)])))
+            Ok((403, FormErrors(vec![FieldError::new("permissions", "permission_missing", detail)])))
         }
-        other => Faults::catch(other),
+        other => FormErrors::catch(other),
     }
 }
 
 pub(super) async fn save(
     can: Can<ManageRoles>,
     page: Page,
-    At(id): At<RoleId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<RoleId>,
+    Form(form): Form<RoleForm>,
 ) -> Result<Response> {
-    if it.act == "preview" {
-        return draw(&can, page, id, Some(it), Faults::default()).await;
+    if form.act == "preview" {
+        return draw(&can, page, id, Some(form), FormErrors::default()).await;
     }
-    let story = async |change: &mut crate::store::Change| {
+    let apply = async |change: &mut crate::store::Change<Access>| {
         roles::find(change, id).await?;
-        let unknown = it.perm.iter().find(|it| Permission::parse(it).is_none());
+        let unknown = form.perm.iter().find(|key| Permission::parse(key).is_none());
         if let Some(key) = unknown {
             let detail = format!("There is no permission “{}”.", crate::model::text::shorten(key, 40));
             return Err(Error::invalid("permissions", "unknown_permission", detail));
         }
-        let edit = Edit {
-            name: Name::parse(&it.name).map_err(Error::at("name"))?,
-            description: it.description.clone(),
-            permissions: it.permissions(),
-            version: it.version.parse().ok().map(Time),
+        let edit = RoleUpdate {
+            name: Name::parse(&form.name).map_err(Error::at("name"))?,
+            description: form.description.clone(),
+            permissions: form.permissions(),
+            version: form.version.parse().ok().map(Time),
         };
         roles::update(change, id, &edit).await
     };
-    match can.change(story).await {
+    match can.change(apply).await {
         Ok(()) => Ok(page.done(&can.path(&format!("roles/{id}")), "Role saved. It holds from now on.")),
         Err(Error::NotFound) => Err(Error::NotFound),
         Err(error) => {
-            let (status, faults) = catch(error)?;
-            draw(&can, page.with(status), id, Some(it), faults).await
+            let (status, errors) = catch(error)?;
+            draw(&can, page.with(status), id, Some(form), errors).await
         }
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Ticked {
+pub(super) struct PermissionsQuery {
     perm: Vec<String>,
 }
 
-/// For who ticks a box with a script.
+/// The effect of saving, which the page asks for after each tick.
 pub(super) async fn effect(
     can: Can<ManageRoles>,
     page: Page,
-    At(id): At<RoleId>,
-    Query(it): Query<Ticked>,
+    PathId(id): PathId<RoleId>,
+    Query(query): Query<PermissionsQuery>,
 ) -> Result<Response> {
     let mut scope = can.read();
     let saved = roles::find(&mut scope, id).await?.role.permissions;
-    let does: Does = roles::effect(&mut scope, id, saved, permissions(&it.perm)).await?.into();
-    let html = does.render().map_err(|it| Error::Internal(it.to_string()))?;
+    let effect: EffectView = roles::effect(&mut scope, id, saved, permissions(&query.perm)).await?.into();
+    let html = effect.render().map_err(|error| Error::Internal(error.to_string()))?;
     Ok(page.whole("", |_| html))
 }

@@ -1,73 +1,76 @@
-//! Deleting an account for good: what goes and what stays is said first.
+//! Deleting an account for good. The page lists what is deleted and what stays.
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
         gate::Can,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     model::permission::DeleteAccount,
-    store::accounts::{self, Goes},
-    view::page::{Faults, Page},
+    store::accounts::{self, AccountDeletionImpact},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/settings/delete", show).post("/a/{slug}/settings/delete", delete)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct DeleteAccountForm {
     confirm: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "settings/delete.html")]
-struct Index {
+struct DeleteAccountPage {
     slug: String,
     name: String,
     noun: &'static str,
-    goes: Goes,
-    faults: Faults,
-    proof: Proof,
+    impact: AccountDeletionImpact,
+    errors: FormErrors,
+    reauth: ReauthForm,
 }
 
 async fn show(can: Can<DeleteAccount>, page: Page) -> Result<Response> {
-    ask(&can, &page, Faults::default()).await
+    ask(&can, &page, FormErrors::default()).await
 }
 
-async fn ask(can: &Can<DeleteAccount>, page: &Page, faults: Faults) -> Result<Response> {
-    let here = &can.me().here;
-    let proof = can.proof().await?;
+async fn ask(can: &Can<DeleteAccount>, page: &Page, errors: FormErrors) -> Result<Response> {
+    let account = &can.access().account;
+    let reauth = can.reauth_form().await?;
     let mut scope = can.read();
-    let goes = accounts::goes(&mut scope).await?;
-    let (slug, name, noun) = (here.slug.clone(), here.name.clone(), here.kind.noun());
-    let index = Index { slug, name, noun, goes, faults, proof };
-    page.show(&mut scope, &format!("Delete {}", here.name), index).await
+    let impact = accounts::deletion_impact(&mut scope).await?;
+    let (slug, name, noun) = (account.slug.clone(), account.name.clone(), account.kind.noun());
+    let body = DeleteAccountPage { slug, name, noun, impact, errors, reauth };
+    page.show(&mut scope, &format!("Delete {}", account.name), body).await
 }
 
-async fn delete(can: Can<DeleteAccount>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    match end(&can, &it).await {
-        Ok(()) => Ok(page.done("/", format!("{} is deleted.", can.me().here.name))),
+async fn delete(
+    can: Can<DeleteAccount>,
+    page: Page,
+    Form(form): Form<DeleteAccountForm>,
+) -> Result<Response> {
+    match end(&can, &form).await {
+        Ok(()) => Ok(page.done("/", format!("{} is deleted.", can.access().account.name))),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            ask(&can, &page.with(status), errors).await
         }
     }
 }
 
-async fn end(can: &Can<DeleteAccount>, it: &Typed) -> Result<()> {
-    let slug = &can.me().here.slug;
-    if it.confirm.trim() != slug {
+async fn end(can: &Can<DeleteAccount>, form: &DeleteAccountForm) -> Result<()> {
+    let slug = &can.access().account.slug;
+    if form.confirm.trim() != slug {
         return Err(Error::invalid("confirm", "mismatch", format!("Type {slug} to delete it.")));
     }
-    let fresh = can.prove(&it.proof).await?;
-    can.change(async |change| accounts::delete(change, &fresh, &it.confirm).await).await
+    let fresh = can.reauthenticate(&form.reauth).await?;
+    can.change(async |change| accounts::delete(change, &fresh, &form.confirm).await).await
 }

@@ -1,21 +1,21 @@
-//! The owner's way past an enforced provider: a code that counts once, beside their own sign-in.
+//! Break-glass: the owner enters past an enforced provider with a one-time code, beside their own sign-in.
 use crate::{
-    crypto::{passkey::Party, password},
+    crypto::{passkey::RelyingParty, password},
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{Anyone, Named, SignedIn},
-        reauth::{Given, Proof},
+        gate::{Anyone, PathSlug, SignedIn},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
         sign_in,
     },
-    model::access::Fresh,
+    model::actor::RecentAuth,
     store::{
-        factors::{self, Ways},
+        factors::{self, AvailableFactors},
         me,
         sso::{break_glass, session_proofs},
     },
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -27,96 +27,107 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct BreakGlassForm {
     code: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "sso/login/break_glass.html")]
-struct Index {
+struct BreakGlassPage {
     slug: String,
     organization: String,
     asks_password: bool,
     asks_code: bool,
     asks_passkey: bool,
-    /// What is asked for where there is none of these.
-    proof: Proof,
-    faults: Faults,
+    /// Shown if the owner has none of these.
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-async fn show(signed: SignedIn, page: Page, Named(slug): Named) -> Result<Response> {
-    ask(&signed, &page, &slug, Faults::default()).await
+async fn show(signed_in: SignedIn, page: Page, PathSlug(slug): PathSlug) -> Result<Response> {
+    ask(&signed_in, &page, &slug, FormErrors::default()).await
 }
 
-async fn ask(signed: &SignedIn, page: &Page, slug: &str, faults: Faults) -> Result<Response> {
-    let mut scope = signed.read();
+async fn ask(signed_in: &SignedIn, page: &Page, slug: &str, errors: FormErrors) -> Result<Response> {
+    let mut scope = signed_in.read();
     let (_, organization) = break_glass::owned(&mut scope, slug).await?;
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
+    let factors = factors::available(&mut scope, signed_in.user().id).await?;
     drop(scope);
-    let index = Index {
+    let body = BreakGlassPage {
         slug: slug.to_owned(),
         organization,
-        asks_password: ways.password,
-        asks_code: ways.has_app(),
-        asks_passkey: has_passkey(signed, ways),
-        proof: if is_bare(signed, ways) { signed.proof().await? } else { Proof::default() },
-        faults,
+        asks_password: factors.password,
+        asks_code: factors.has_app(),
+        asks_passkey: has_passkey(signed_in, factors),
+        reauth: if has_provider_only(signed_in, factors) {
+            signed_in.reauth_form().await?
+        } else {
+            ReauthForm::default()
+        },
+        errors,
     };
-    page.solo("Break glass", Some(&signed.me().person), index)
+    page.solo("Break glass", Some(&signed_in.user()), body)
 }
 
-fn has_passkey(signed: &SignedIn, ways: Ways) -> bool {
-    ways.passkeys > 0 && Party::of(&signed.kit().rules).is_some()
+fn has_passkey(signed_in: &SignedIn, factors: AvailableFactors) -> bool {
+    factors.passkeys > 0 && RelyingParty::new(&signed_in.context().config.base_url).is_some()
 }
 
-/// Whether the owner has nothing but Google or GitHub: then a fresh sign-in there stands for the password.
-fn is_bare(signed: &SignedIn, ways: Ways) -> bool {
-    !ways.password && !ways.has_app() && !has_passkey(signed, ways)
+/// Whether the owner signs in with Google or GitHub only: then a fresh sign-in there replaces the password.
+fn has_provider_only(signed_in: &SignedIn, factors: AvailableFactors) -> bool {
+    !factors.password && !factors.has_app() && !has_passkey(signed_in, factors)
 }
 
-/// However fresh the sign-in: a code counts only beside the password and, where the owner has one, the second factor.
-async fn prove(signed: &SignedIn, given: &Given) -> Result<Fresh> {
-    let mut scope = signed.read();
-    let ways = factors::ways(&mut scope, signed.me().person.id).await?;
-    let stored = me::password(&mut scope).await?;
+/// A code counts only beside the password and, if the owner has one, the second factor, however recent the sign-in is.
+async fn verify_owner(signed_in: &SignedIn, given: &ReauthInput) -> Result<RecentAuth> {
+    let mut scope = signed_in.read();
+    let factors = factors::available(&mut scope, signed_in.user().id).await?;
+    let stored_password = me::password(&mut scope).await?;
     drop(scope);
-    if is_bare(signed, ways) {
-        return signed.prove(Given::default()).await;
+    if has_provider_only(signed_in, factors) {
+        return signed_in.reauthenticate(ReauthInput::default()).await;
     }
-    if ways.password && !password::matches(&given.password, stored.as_deref()).await? {
+    if factors.password && !password::verify(&given.password, stored_password.as_deref()).await? {
         return Err(Error::invalid("password", "wrong", "That is not your password."));
     }
-    let asks_second = ways.has_app() || has_passkey(signed, ways);
+    let asks_second = factors.has_app() || has_passkey(signed_in, factors);
     if asks_second && given.code.is_empty() && given.credential.is_empty() {
-        let field = if ways.has_app() { "proof_code" } else { "proof_credential" };
+        let field = if factors.has_app() { "proof_code" } else { "proof_credential" };
         return Err(Error::invalid(field, "proof_required", "Show your second factor too."));
     }
-    // Of who has none, nothing else counts: what an app of others might say is not looked at.
-    let second = if asks_second { given.clone() } else { Given::from(&given.password) };
-    signed.prove_anew(second).await
+    // Without a second factor the other fields are ignored.
+    let second = if asks_second { given.clone() } else { ReauthInput::from(&given.password) };
+    signed_in.reauthenticate_now(second).await
 }
 
-/// Tries in a quarter of an hour.
-const TRIES: u32 = 10;
+/// In 15 minutes.
+const ATTEMPTS: u32 = 10;
 
-async fn enter(anyone: Anyone, page: Page, Named(slug): Named, Form(it): Form<Typed>) -> Result<Response> {
-    let signed = anyone.signed_in().ok_or(Error::SignedOut)?;
-    let (account, _) = break_glass::owned(&mut signed.read(), &slug).await?;
-    let attempt = anyone.app().throttle().attempt(&[(format!("break-glass {account}"), TRIES)])?;
-    let spent = async {
-        let fresh = prove(&signed, &it.proof).await?;
-        signed.change(async |change| break_glass::spend(change, &fresh, account, &it.code).await).await
+async fn enter(
+    anyone: Anyone,
+    page: Page,
+    PathSlug(slug): PathSlug,
+    Form(form): Form<BreakGlassForm>,
+) -> Result<Response> {
+    let signed_in = anyone.signed_in().ok_or(Error::Unauthenticated)?;
+    let (account, _) = break_glass::owned(&mut signed_in.read(), &slug).await?;
+    let attempt = anyone.app().throttle().attempt(&[(format!("break-glass {account}"), ATTEMPTS)])?;
+    let opened = async {
+        let fresh = verify_owner(&signed_in, &form.reauth).await?;
+        signed_in
+            .change(async |change| break_glass::use_code(change, &fresh, account, &form.code).await)
+            .await
     };
-    if let Err(error) = spent.await {
-        let (status, faults) = Faults::catch(error)?;
-        return ask(&signed, &page.with(status), &slug, faults).await;
+    if let Err(error) = opened.await {
+        let (status, errors) = FormErrors::catch(error)?;
+        return ask(&signed_in, &page.with(status), &slug, errors).await;
     }
     attempt.forgive();
-    let now = anyone.kit().now();
+    let now = anyone.context().now();
     let expires_at = Some(now.plus(break_glass::OPENS));
-    let proof = session_proofs::Proof {
+    let reauth = session_proofs::SessionProof {
         account_id: account,
         identity_id: None,
         sid: None,
@@ -124,7 +135,7 @@ async fn enter(anyone: Anyone, page: Page, Named(slug): Named, Form(it): Form<Ty
         proved_at: now,
         expires_at,
     };
-    sign_in::enter_by_provider(&anyone, signed.me().person.id, proof).await?;
-    let said = "You are in for an hour. The administrators are told.";
-    Ok(page.done(&format!("/a/{slug}/overview"), said))
+    sign_in::sign_in_by_provider(&anyone, signed_in.user().id, reauth).await?;
+    let message = "You are in for an hour. The administrators are told.";
+    Ok(page.done(&format!("/a/{slug}/overview"), message))
 }

@@ -1,15 +1,16 @@
-//! Security & SSO › Domains & enforcement: whose people come through the provider, and whether they must.
+//! Security & SSO › Domains & enforcement: which domains use the provider, and whether their people must.
 mod remove;
 
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
-        reauth::{Given, Proof},
+        gate::{Can, PathId},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     model::{
+        access::Access,
         account::{Kind, LoginType},
         domain::Domain,
         id::{DomainId, JoinId},
@@ -18,19 +19,18 @@ use crate::{
     store::{
         Change,
         domains::{
-            self, Claimed, joining,
-            overview::{self, Overview, Touched},
+            self, DomainClaim, joining,
+            overview::{self, AffectedMember, DomainsOverview},
         },
         sso::announce,
     },
-    view::page::{Faults, Page, When},
+    view::{form_errors::FormErrors, page::Page, when::When},
 };
 use askama::Template;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default()
         .get("/a/{slug}/sso/domains", show)
@@ -45,45 +45,45 @@ pub fn routes() -> Routes {
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct DomainsForm {
     domain: String,
     joining: String,
     #[serde(flatten)]
-    pub(super) proof: Given,
+    pub(super) reauth: ReauthInput,
 }
 
-/// What was typed and refused, and what is shown once.
+/// What the page shows beside its state: the refused form, and break-glass codes that are shown once.
 #[derive(Default)]
-pub(super) struct Shown {
-    pub(super) typed: Typed,
-    pub(super) faults: Faults,
+pub(super) struct DomainsFeedback {
+    pub(super) form: DomainsForm,
+    pub(super) errors: FormErrors,
     pub(super) codes: Vec<String>,
 }
 
 #[derive(Template)]
 #[template(path = "sso/domains/index.html")]
-struct Index {
+struct DomainsPage {
     slug: String,
-    typed: Typed,
-    faults: Faults,
-    proof: Proof,
+    form: DomainsForm,
+    errors: FormErrors,
+    reauth: ReauthForm,
     is_owner: bool,
-    domains: Vec<Row>,
+    domains: Vec<DomainRow>,
     joining: String,
-    asking: Vec<Asking>,
+    join_requests: Vec<JoinRequestRow>,
     is_connected: bool,
     is_enforced: bool,
     confirm_by: Option<When>,
     since: Option<When>,
     all: i64,
     locked_out: i64,
-    told: Option<When>,
-    touched: Vec<Touch>,
+    announced: Option<When>,
+    affected: Vec<AffectedMemberRow>,
     codes: Vec<String>,
     codes_left: i64,
 }
 
-struct Row {
+struct DomainRow {
     id: DomainId,
     domain: String,
     note: String,
@@ -94,150 +94,157 @@ struct Row {
     value: String,
 }
 
-struct Asking {
+struct JoinRequestRow {
     id: JoinId,
     name: String,
     email: String,
     at: When,
 }
 
-struct Touch {
+struct AffectedMemberRow {
     name: String,
     email: String,
     method: String,
     why: String,
 }
 
-fn touch(it: Touched, zone: &TimeZone) -> Touch {
-    let why = match it.used_at {
+fn affected_member(affected: AffectedMember, zone: &TimeZone) -> AffectedMemberRow {
+    let why = match affected.used_at {
         None => "Never used SSO".to_owned(),
         Some(at) => format!("Last used SSO {}", When::day(at, zone).text),
     };
-    let method = it
-        .method
-        .map_or("Not lately".to_owned(), |it| LoginType::parse(&it).map_or(it, |it| it.title().to_owned()));
-    Touch { name: it.name, email: it.email, method, why }
+    let method = affected.method.map_or("Not lately".to_owned(), |method| {
+        LoginType::parse(&method).map_or(method, |login_type| login_type.label().to_owned())
+    });
+    AffectedMemberRow { name: affected.name, email: affected.email, method, why }
 }
 
 async fn show(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    ask(&can, &page, Shown::default()).await
+    ask(&can, &page, DomainsFeedback::default()).await
 }
 
-fn row(it: Claimed, zone: &TimeZone) -> Row {
-    Row {
-        note: match (it.vouched, it.checked_at) {
+fn row(domain: DomainClaim, zone: &TimeZone) -> DomainRow {
+    DomainRow {
+        note: match (domain.vouched, domain.checked_at) {
             (true, _) => "The operator vouches for it".to_owned(),
             (_, Some(at)) => format!("Checked {}", When::minute(at, zone).text),
-            (_, None) => format!("Added {}", When::minute(it.created_at, zone).text),
+            (_, None) => format!("Added {}", When::minute(domain.created_at, zone).text),
         },
-        is_verified: it.verified_at.is_some(),
-        is_missing: it.missing_since.is_some(),
-        vouched: it.vouched,
-        record: it.record(),
-        value: it.value(),
-        id: it.id,
-        domain: it.domain,
+        is_verified: domain.verified_at.is_some(),
+        is_missing: domain.missing_since.is_some(),
+        vouched: domain.vouched,
+        record: domain.record(),
+        value: domain.value(),
+        id: domain.id,
+        domain: domain.domain,
     }
 }
 
-pub(super) async fn ask(can: &Can<ManageSso>, page: &Page, shown: Shown) -> Result<Response> {
-    if can.me().here.kind != Kind::Organization {
+pub(super) async fn ask(can: &Can<ManageSso>, page: &Page, feedback: DomainsFeedback) -> Result<Response> {
+    if can.access().account.kind != Kind::Organization {
         return Err(Error::NotFound);
     }
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let proof = can.proof().await?;
+    let zone = page.zone(can.actor().time_zone());
+    let reauth = can.reauth_form().await?;
     let mut scope = can.read();
-    let Overview { domains, state } = overview::read(&mut scope).await?;
-    let (asking, touched) = overview::people(&mut scope).await?;
-    let now = can.kit().now();
-    let Shown { typed, faults, codes } = shown;
-    let told = state.told_at.filter(|it| now.since(*it) < announce::PAUSE);
-    let index = Index {
+    let DomainsOverview { domains, state } = overview::read(&mut scope).await?;
+    let (join_requests, affected) = overview::people(&mut scope).await?;
+    let now = can.context().now();
+    let DomainsFeedback { form, errors, codes } = feedback;
+    let announced_at = state.told_at.filter(|time| now.since(*time) < announce::PAUSE);
+    let body = DomainsPage {
         slug: can.slug().to_owned(),
-        typed,
-        faults,
-        proof,
-        is_owner: can.me().is_owner,
-        domains: domains.into_iter().map(|it| row(it, &zone)).collect(),
-        joining: state.joining.clone(),
-        asking: asking
+        form,
+        errors,
+        reauth,
+        is_owner: can.access().is_owner,
+        domains: domains.into_iter().map(|domain| row(domain, &zone)).collect(),
+        joining: state.join_policy.clone(),
+        join_requests: join_requests
             .into_iter()
-            .map(|it| Asking {
-                id: it.id,
-                name: it.name,
-                email: it.email,
-                at: When::day(it.created_at, &zone),
+            .map(|person| JoinRequestRow {
+                id: person.id,
+                name: person.name,
+                email: person.email,
+                at: When::day(person.created_at, &zone),
             })
             .collect(),
         is_connected: state.is_connected,
         is_enforced: state.is_enforced(now),
-        confirm_by: state.confirm_by.map(|it| When::minute(it, &zone)),
-        since: state.enforced_at.map(|it| When::day(it, &zone)),
+        confirm_by: state.confirm_by.map(|time| When::minute(time, &zone)),
+        since: state.enforced_at.map(|time| When::day(time, &zone)),
         all: state.people,
         locked_out: state.locked_out,
-        told: told.map(|it| When::minute(it, &zone)),
-        touched: touched.into_iter().map(|it| touch(it, &zone)).collect(),
+        announced: announced_at.map(|time| When::minute(time, &zone)),
+        affected: affected.into_iter().map(|affected| affected_member(affected, &zone)).collect(),
         codes,
         codes_left: state.codes_left,
     };
-    page.show(&mut scope, "Security & SSO", index).await
+    page.show(&mut scope, "Security & SSO", body).await
 }
 
-/// Says what was done, or shows the page with what is wrong.
-pub(super) async fn told(can: &Can<ManageSso>, page: Page, typed: Typed, done: Result<String>) -> Result<Response> {
+/// Redirects with a message, or shows the form again with its errors.
+pub(super) async fn respond(
+    can: &Can<ManageSso>,
+    page: Page,
+    form: DomainsForm,
+    done: Result<String>,
+) -> Result<Response> {
     match done {
-        Ok(said) => Ok(page.done(&can.path("sso/domains"), said)),
+        Ok(message) => Ok(page.done(&can.path("sso/domains"), message)),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(can, &page.with(status), Shown { typed, faults, codes: vec![] }).await
+            let (status, errors) = FormErrors::catch(error)?;
+            ask(can, &page.with(status), DomainsFeedback { form, errors, codes: vec![] }).await
         }
     }
 }
 
-/// Proves once what the acts of this page ask for: there are several, and no room for a password in each.
-async fn prove(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = can.prove(&it.proof).await;
-    told(&can, page, it, done.map(|_| "Confirmed. You are not asked again for ten minutes.".to_owned())).await
+/// Confirms the identity once for all forms of this page, which have no room for a password each.
+async fn prove(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
+    let done = can.reauthenticate(&form.reauth).await;
+    respond(&can, page, form, done.map(|_| "Confirmed. You are not asked again for ten minutes.".to_owned()))
+        .await
 }
 
-async fn add(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+async fn add(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
     let done = async {
-        let domain = Domain::parse(&it.domain).map_err(Error::at("domain"))?;
-        let fresh = can.prove(&it.proof).await?;
+        let domain = Domain::parse(&form.domain).map_err(Error::at("domain"))?;
+        let fresh = can.reauthenticate(&form.reauth).await?;
         can.change(async |change| domains::add(change, &fresh, &domain).await).await?;
         Ok(format!("{domain} is listed. Add its record to the DNS, then check it."))
     };
     let done = done.await;
-    told(&can, page, it, done).await
+    respond(&can, page, form, done).await
 }
 
-async fn check(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
+async fn check(can: Can<ManageSso>, page: Page, PathId(id): PathId<DomainId>) -> Result<Response> {
     let done = async {
-        let it = domains::find(&mut can.read(), id).await?;
-        let found = can.kit().outgoing.txt(&it.record()).await.map_err(domains::unreachable)?;
-        let is_there = it.is_in(&found);
-        let noted = async |change: &mut Change| {
-            domains::checked(change, id, is_there).await?;
+        let domain = domains::find(&mut can.read(), id).await?;
+        let records =
+            can.context().outgoing.lookup_txt(&domain.record()).await.map_err(domains::unreachable)?;
+        let has_record = domain.is_in(&records);
+        let store_result = async |change: &mut Change<Access>| {
+            domains::record_check(change, id, has_record).await?;
             domains::find(change, id).await
         };
-        can.change(noted).await?.outcome(&found)
+        can.change(store_result).await?.outcome(&records)
     };
     let done = done.await;
-    told(&can, page, Typed::default(), done).await
+    respond(&can, page, DomainsForm::default(), done).await
 }
 
-async fn set_joining(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let done = can.change(async |change| joining::set(change, &it.joining).await).await;
+async fn set_joining(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
+    let done = can.change(async |change| joining::set(change, &form.joining).await).await;
     let done = done.map(|()| "Saved.".to_owned());
-    told(&can, page, it, done).await
+    respond(&can, page, form, done).await
 }
 
-async fn accept(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
+async fn accept(can: Can<InviteMembers>, page: Page, PathId(id): PathId<JoinId>) -> Result<Response> {
     let name = can.change(async |change| joining::answer(change, id, true).await).await?;
     Ok(page.done(&can.path("sso/domains"), format!("{name} is a member now.")))
 }
 
-async fn decline(can: Can<InviteMembers>, page: Page, At(id): At<JoinId>) -> Result<Response> {
+async fn decline(can: Can<InviteMembers>, page: Page, PathId(id): PathId<JoinId>) -> Result<Response> {
     let name = can.change(async |change| joining::answer(change, id, false).await).await?;
     Ok(page.done(&can.path("sso/domains"), format!("{name} does not join.")))
 }

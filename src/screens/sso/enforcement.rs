@@ -1,5 +1,5 @@
-//! Enforcement: who is told of it, on and off, and the owner's codes.
-use super::domains::{Shown, Typed, ask, told};
+//! Enforcement of single sign-on: announcing it, switching it on and off, and the owner's break-glass codes.
+use super::domains::{DomainsFeedback, DomainsForm, ask, respond};
 use crate::{
     error::Result,
     http::{form::Form, gate::Can, routes::Routes},
@@ -18,43 +18,44 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn tell_them(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    let many = can.change(async |change| announce::tell(change).await).await;
-    let said = |it: usize| format!("{} told by mail.", counted(i64::try_from(it).unwrap_or(0), "member"));
-    told(&can, page, Typed::default(), many.map(said)).await
+    let count = can.change(async |change| announce::tell(change).await).await;
+    let message =
+        |count: usize| format!("{} told by mail.", counted(i64::try_from(count).unwrap_or(0), "member"));
+    respond(&can, page, DomainsForm::default(), count.map(message)).await
 }
 
-async fn begin(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+async fn begin(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
     let done = async {
-        let fresh = can.prove(&it.proof).await?;
+        let fresh = can.reauthenticate(&form.reauth).await?;
         can.change(async |change| enforce::begin(change, &fresh).await).await
     };
     match done.await {
-        // The page itself may be closed to who has just enforced: this leads them through the provider, and back.
+        // Enforcement may close this page to the administrator who began it: the redirect leads them through the provider and back.
         Ok(()) => {
-            let said = "Enforced. Sign in with SSO within 15 minutes, or it is undone by itself.";
-            Ok(page.done(&can.path("sso/domains"), said))
+            let message = "Enforced. Sign in with SSO within 15 minutes, or it is undone by itself.";
+            Ok(page.done(&can.path("sso/domains"), message))
         }
-        Err(error) => told(&can, page, it, Err(error)).await,
+        Err(error) => respond(&can, page, form, Err(error)).await,
     }
 }
 
-async fn relax(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+async fn relax(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
     let done = async {
-        let fresh = can.prove(&it.proof).await?;
+        let fresh = can.reauthenticate(&form.reauth).await?;
         can.change(async |change| enforce::end(change, &fresh).await).await?;
         Ok("SSO is not enforced any more.".to_owned())
     };
     let done = done.await;
-    told(&can, page, it, done).await
+    respond(&can, page, form, done).await
 }
 
-async fn codes(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
+async fn codes(can: Can<ManageSso>, page: Page, Form(form): Form<DomainsForm>) -> Result<Response> {
     let made = async {
-        let fresh = can.prove(&it.proof).await?;
+        let fresh = can.reauthenticate(&form.reauth).await?;
         can.change(async |change| break_glass::make(change, &fresh).await).await
     };
     match made.await {
-        Ok(codes) => ask(&can, &page, Shown { codes, ..Shown::default() }).await,
-        Err(error) => told(&can, page, it, Err(error)).await,
+        Ok(codes) => ask(&can, &page, DomainsFeedback { codes, ..DomainsFeedback::default() }).await,
+        Err(error) => respond(&can, page, form, Err(error)).await,
     }
 }

@@ -1,104 +1,94 @@
-//! What this browser keeps of a sign-in under way: sealed, for ten minutes, one cookie a sign-in, so that two tabs do not
-//! disturb each other.
+//! A sign-in under way, kept in a sealed cookie for ten minutes: one cookie for each sign-in, so that two tabs do not disturb
+//! each other.
 use crate::{
     clients::oidc::Flow,
-    context::Kit,
+    context::Context,
     crypto::secrets::hash,
     error::{Error, Result},
-    http::client::cookie,
     model::{id::AccountId, time::Time},
+    view::cookie,
 };
 use axum::http::HeaderMap;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
-/// How long it is kept.
 pub const SECONDS: u32 = 600;
-const PLACE: &str = "sso flow";
+const SECRET_PURPOSE: &str = "sso flow";
 
-/// For what somebody went to the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
-    /// To sign in.
     SignIn,
-    /// To prove themselves again.
+    /// A fresh proof of identity of somebody who is signed in.
     Proof,
-    /// To test the connection: nobody's session changes.
+    /// A test of the connection, which changes nobody's session.
     Test,
 }
 
-/// A sign-in under way.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Kept {
-    /// Whose provider.
+pub struct PendingLogin {
     pub account: AccountId,
-    /// Its slug.
     pub slug: String,
-    /// For what.
     pub purpose: Purpose,
-    /// Where to go then; empty for the organization's overview.
+    /// Where to go afterwards; empty for the organization's overview.
     pub next: String,
-    /// What was asked.
     pub flow: Flow,
     until: Time,
 }
 
-impl Kept {
-    /// From now on.
+impl PendingLogin {
     pub fn new(
-        kit: &Kit,
+        context: &Context,
         account: AccountId,
         slug: String,
         purpose: Purpose,
         next: String,
         flow: Flow,
-    ) -> Kept {
-        // Browsers keep 4 KB.
+    ) -> PendingLogin {
+        // Browsers keep cookies of at most 4 KB.
         let next = if next.len() > 1500 { String::new() } else { next };
-        Kept {
+        PendingLogin {
             account,
             slug,
             purpose,
             next,
             flow,
-            until: kit.now().plus(Duration::from_secs(SECONDS.into())),
+            until: context.now().plus(Duration::from_secs(SECONDS.into())),
         }
     }
-    /// As a cookie's value.
-    pub fn seal(&self, kit: &Kit) -> Result<String> {
-        seal(kit, PLACE, self)
+    pub fn seal(&self, context: &Context) -> Result<String> {
+        seal(context, SECRET_PURPOSE, self)
     }
-    /// Out of a cookie, if it is ours and not over.
-    pub fn open(kit: &Kit, headers: &HeaderMap, name: &str) -> Option<Kept> {
-        open(kit, PLACE, cookie(headers, name)?).filter(|it: &Kept| it.until > kit.now())
+    /// `None` for a cookie that is missing, forged or expired.
+    pub fn open(context: &Context, headers: &HeaderMap, name: &str) -> Option<PendingLogin> {
+        open(context, SECRET_PURPOSE, &cookie::get(headers, name)?)
+            .filter(|flow: &PendingLogin| flow.until > context.now())
     }
-    /// Where it leads.
-    pub fn to(&self) -> String {
+    /// Where the browser goes after the sign-in.
+    pub fn target(&self) -> String {
         if self.next.is_empty() { format!("/a/{}/overview", self.slug) } else { self.next.clone() }
     }
 }
 
-/// Seals anything for a cookie.
-pub fn seal(kit: &Kit, place: &str, it: &impl Serialize) -> Result<String> {
-    let json = serde_json::to_vec(it).map_err(|it| Error::Internal(it.to_string()))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(kit.seal.close(&kit.chance, place, &json)))
+pub fn seal(context: &Context, purpose_of_secret: &str, value: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(context.secrets.encrypt(&context.random, purpose_of_secret, &json)))
 }
 
-/// Opens it again.
-pub fn open<T: DeserializeOwned>(kit: &Kit, place: &str, value: &str) -> Option<T> {
+/// `None` if the value was not sealed by this installation for that purpose.
+pub fn open<T: DeserializeOwned>(context: &Context, purpose_of_secret: &str, value: &str) -> Option<T> {
     let sealed = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
-    serde_json::from_slice(&kit.seal.open(place, &sealed)?).ok()
+    serde_json::from_slice(&context.secrets.decrypt(purpose_of_secret, &sealed)?).ok()
 }
 
-/// The cookie of the sign-in with that state.
+/// Derived from the `state` of the sign-in.
 pub fn cookie_name(state: &str) -> String {
-    let digits: String = hash(state).iter().take(6).map(|it| format!("{it:02x}")).collect();
+    let digits: String = hash(state).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("sso-{digits}")
 }
 
-/// The same sign-in, begun again.
-pub fn again(slug: &str, purpose: Purpose, next: &str) -> String {
+/// The path that starts the same sign-in again.
+pub fn retry_path(slug: &str, purpose: Purpose, next: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if purpose == Purpose::Proof {
         query.append_pair("fresh", "1");

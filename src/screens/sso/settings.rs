@@ -2,151 +2,165 @@
 mod form;
 mod remove;
 
-use crate::view::role_picker::{Kept, RolePicker};
 use crate::{
     error::{Error, Result},
-    http::{form::Form, gate::Can, reauth::Proof, routes::Routes},
+    http::{form::Form, gate::Can, reauth::ReauthForm, routes::Routes},
     model::{account::Kind, permission::ManageSso},
     store::{
         roles, scopable_resources,
-        sso::{self, CALLBACK, Step, Wish},
+        sso::{self, CALLBACK, ConnectionInput, TestStep},
     },
-    view::page::{Faults, Page, When},
+    view::{
+        form_errors::FormErrors,
+        page::Page,
+        role_picker::{KeptGrant, RolePicker},
+        when::When,
+    },
 };
 use askama::Template;
 use axum::response::Response;
-use form::Typed;
+use form::ConnectionForm;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
     Routes::default().get("/a/{slug}/sso", show).post("/a/{slug}/sso", save).merge(remove::routes())
 }
 
 #[derive(Template)]
 #[template(path = "sso/settings/index.html")]
-struct Index {
+struct ConnectionPage {
     slug: String,
     name: String,
     redirect_url: String,
     backchannel_url: String,
     sign_in_url: String,
-    typed: Typed,
+    form: ConnectionForm,
     picker: RolePicker,
-    /// Grants of groups that a line cannot say.
-    kept: Vec<Kept>,
-    faults: Faults,
-    proof: Proof,
+    /// Grants of groups that the text field cannot express.
+    kept_grants: Vec<KeptGrant>,
+    errors: FormErrors,
+    reauth: ReauthForm,
     is_saved: bool,
     has_domain: bool,
     is_enforced: bool,
     is_tested: bool,
-    test: Option<Tested>,
+    test: Option<TestResult>,
     linked: i64,
     members: i64,
     used: Option<When>,
     refused: i64,
 }
 
-struct Tested {
+struct TestResult {
     ok: bool,
     by: String,
     at: When,
-    steps: Vec<Step>,
+    steps: Vec<TestStep>,
 }
 
 async fn show(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    ask(&can, &page, None, Faults::default()).await
+    ask(&can, &page, None, FormErrors::default()).await
 }
 
-async fn ask(can: &Can<ManageSso>, page: &Page, typed: Option<Typed>, faults: Faults) -> Result<Response> {
-    let (here, kit) = (can.me().here.clone(), can.kit().clone());
-    if here.kind != Kind::Organization {
+async fn ask(
+    can: &Can<ManageSso>,
+    page: &Page,
+    typed: Option<ConnectionForm>,
+    errors: FormErrors,
+) -> Result<Response> {
+    let (account, context) = (can.access().account.clone(), can.context().clone());
+    if account.kind != Kind::Organization {
         return Err(Error::NotFound);
     }
-    let zone = page.zone(can.me().time_zone.as_deref());
-    let proof = can.proof().await?;
-    let ticked = typed.as_ref().map(|it| it.roles().ticked()).unwrap_or_default();
+    let zone = page.zone(can.actor().time_zone());
+    let reauth = can.reauth_form().await?;
+    let ticked = typed.as_ref().map(|form| form.roles().ticked()).unwrap_or_default();
     let mut scope = can.read();
-    let (custom, found) = scopable_resources::with_roles(&mut scope, "", &ticked).await?;
-    let (connection, usage) = sso::overview(&mut scope, &custom).await?;
-    // A search would send the secret with it: more resources than fit are for programs.
-    let picker = RolePicker::offer(can.me(), &kit.catalog, &custom, &found, String::new());
-    let held = connection.as_ref().map(|it| sso::named(&it.default_grants)).unwrap_or_default();
+    let (custom_roles, resources) = scopable_resources::with_roles(&mut scope, "", &ticked).await?;
+    let (connection, usage) = sso::overview(&mut scope, &custom_roles).await?;
+    // No search for resources: it would put the client secret into the address. The API takes any resource.
+    let picker = RolePicker::offer(can.access(), &context.catalog, &custom_roles, &resources, String::new());
+    let current_grants = connection
+        .as_ref()
+        .map(|connection| sso::with_form_ids(&connection.default_grants))
+        .unwrap_or_default();
     let picker = match &typed {
-        None => picker.holding(&held),
-        Some(it) => picker.typed(&it.roles(), &held, &faults),
+        None => picker.holding(&current_grants),
+        Some(form) => picker.typed(&form.roles(), &current_grants, &errors),
     };
-    let kept = connection.as_ref().map(|it| form::kept(it, typed.as_ref(), &zone)).unwrap_or_default();
-    let now = kit.now();
-    let tested = connection.as_ref().and_then(|it| it.last_test.clone()).map(|it| Tested {
-        ok: it.ok,
-        by: it.by,
-        at: When::minute(it.at, &zone),
-        steps: it.steps,
+    let kept_grants = connection
+        .as_ref()
+        .map(|connection| form::kept_grants(connection, typed.as_ref(), &zone))
+        .unwrap_or_default();
+    let now = context.now();
+    let test = connection.as_ref().and_then(|connection| connection.last_test.clone()).map(|test| {
+        TestResult { ok: test.ok, by: test.by, at: When::minute(test.at, &zone), steps: test.steps }
     });
-    let index = Index {
-        redirect_url: kit.url(CALLBACK),
-        backchannel_url: kit.url("/sso/backchannel"),
-        sign_in_url: kit.url(&format!("/sso/{}", here.slug)),
-        slug: here.slug,
-        name: here.name,
+    let body = ConnectionPage {
+        redirect_url: context.url(CALLBACK),
+        backchannel_url: context.url("/sso/backchannel"),
+        sign_in_url: context.url(&format!("/sso/{}", account.slug)),
+        slug: account.slug,
+        name: account.name,
         picker,
-        kept,
-        faults,
-        proof,
+        kept_grants,
+        errors,
+        reauth,
         is_saved: connection.is_some(),
         has_domain: usage.has_domain,
-        is_enforced: connection.as_ref().is_some_and(|it| it.is_enforced(now)),
-        typed: typed.unwrap_or_else(|| Typed::of(connection.as_ref())),
-        is_tested: tested.as_ref().is_some_and(|it| it.ok),
-        test: tested,
+        is_enforced: connection.as_ref().is_some_and(|connection| connection.is_enforced(now)),
+        form: typed.unwrap_or_else(|| ConnectionForm::of(connection.as_ref())),
+        is_tested: test.as_ref().is_some_and(|test| test.ok),
+        test,
         linked: usage.linked,
         members: usage.members,
-        used: usage.used_at.map(|it| When::minute(it, &zone)),
+        used: usage.used_at.map(|time| When::minute(time, &zone)),
         refused: usage.refused,
     };
-    page.show(&mut scope, "Security & SSO", index).await
+    page.show(&mut scope, "Security & SSO", body).await
 }
 
-async fn save(can: Can<ManageSso>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    match keep(&can, &it).await {
+async fn save(can: Can<ManageSso>, page: Page, Form(form): Form<ConnectionForm>) -> Result<Response> {
+    match store_connection(&can, &form).await {
         Ok(()) => {
             Ok(page.done(&can.path("sso"), "Connection saved. Test it, then switch it on for everybody."))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), Some(it), by_form(faults)).await
+            let (status, errors) = FormErrors::catch(error)?;
+            ask(&can, &page.with(status), Some(form), by_form_field(errors)).await
         }
     }
 }
 
-/// A fault of a group's grant stands beside the lines.
-fn by_form(mut faults: Faults) -> Faults {
-    for it in &mut faults.0 {
-        if it.field.starts_with("group_grants") {
-            it.field = "groups".into();
+/// Errors of the grants of groups stand beside the text field.
+fn by_form_field(mut errors: FormErrors) -> FormErrors {
+    for error in &mut errors.0 {
+        if error.field.starts_with("group_grants") {
+            error.field = "groups".into();
         }
     }
-    faults
+    errors
 }
 
-async fn keep(can: &Can<ManageSso>, it: &Typed) -> Result<()> {
-    let fresh = can.prove(&it.proof).await?;
+async fn store_connection(can: &Can<ManageSso>, form: &ConnectionForm) -> Result<()> {
+    let fresh = can.reauthenticate(&form.reauth).await?;
     can.change(async |change| {
-        let before = sso::here(change).await?;
-        let held = before.as_ref().map(|it| sso::named(&it.default_grants)).unwrap_or_default();
-        let custom = roles::list(change).await?;
-        let default_grants = it.roles().grants(change, &held).await?;
-        let groups_claim = if it.groups_claim.trim().is_empty() { "groups" } else { &it.groups_claim };
-        let wish = Wish {
-            issuer: it.issuer.clone(),
-            client_id: it.client_id.clone(),
-            client_secret: Some(it.client_secret.clone()).filter(|it| !it.trim().is_empty()),
+        let before = sso::get(change).await?;
+        let current_grants = before
+            .as_ref()
+            .map(|connection| sso::with_form_ids(&connection.default_grants))
+            .unwrap_or_default();
+        let custom_roles = roles::list(change).await?;
+        let default_grants = form.roles().grants(change, &current_grants).await?;
+        let groups_claim = if form.groups_claim.trim().is_empty() { "groups" } else { &form.groups_claim };
+        let input = ConnectionInput {
+            issuer: form.issuer.clone(),
+            client_id: form.client_id.clone(),
+            client_secret: Some(form.client_secret.clone()).filter(|secret| !secret.trim().is_empty()),
             groups_claim: groups_claim.to_owned(),
-            default_grants: default_grants.iter().map(sso::wanted).collect(),
-            group_grants: it.by_group(before.as_ref(), &custom)?,
+            default_grants: default_grants.iter().map(sso::as_request).collect(),
+            group_grants: form.by_group(before.as_ref(), &custom_roles)?,
         };
-        sso::save(change, &fresh, wish).await
+        sso::save(change, &fresh, input).await
     })
     .await
 }

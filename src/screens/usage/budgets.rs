@@ -1,9 +1,9 @@
-//! Budgets of an account: how far each is used, and when it runs out.
+//! Budgets of an account: how much of each is used, and when it runs out.
 use crate::{
     error::{Error, Result},
     http::{
         form::{Form, Query},
-        gate::{At, Can},
+        gate::{Can, PathId},
         routes::Routes,
     },
     model::{
@@ -15,36 +15,35 @@ use crate::{
         permission::ChangePlan,
         time::Time,
     },
-    store::budgets::{self, Budget, Choice, New},
-    view::page::{Faults, Page},
+    store::budgets::{self, Budget, BudgetSubject, NewBudget},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-/// The routes of this screen.
 pub fn routes() -> Routes {
-    let (all, new) = ("/a/{slug}/usage/budgets", "/a/{slug}/usage/budgets/new");
-    let one = "/a/{slug}/usage/budgets/{id}";
+    let (list_path, new_path) = ("/a/{slug}/usage/budgets", "/a/{slug}/usage/budgets/new");
+    let budget_path = "/a/{slug}/usage/budgets/{id}";
     Routes::default()
-        .get(all, list)
-        .post(all, create)
-        .get(new, ask)
-        .get(one, show)
-        .post(one, save)
+        .get(list_path, list)
+        .post(list_path, create)
+        .get(new_path, ask)
+        .get(budget_path, show)
+        .post(budget_path, save)
         .post("/a/{slug}/usage/budgets/{id}/delete", delete)
 }
 
 #[derive(Template)]
 #[template(path = "usage/budgets.html")]
-struct Index {
+struct BudgetsPage {
     path: String,
     usage: String,
     month: String,
-    rows: Vec<Row>,
+    rows: Vec<BudgetRow>,
 }
 
-struct Row {
+struct BudgetRow {
     id: BudgetId,
     name: String,
     what: &'static str,
@@ -57,26 +56,26 @@ struct Row {
     note: String,
 }
 
-impl Row {
-    fn of(it: Budget, now: Time, catalog: &Catalog) -> Row {
-        let (limit, used) = (it.limit(), it.used(Month::of(now)));
+impl BudgetRow {
+    fn of(budget: Budget, now: Time, catalog: &Catalog) -> BudgetRow {
+        let (limit, used) = (budget.limit(), budget.used(Month::of(now)));
         let level = budget::level(used, limit);
-        let out = runs_out(used, limit, now).filter(|_| level < 100);
-        Row {
-            id: it.id,
-            name: name(&it),
-            what: what(it.kind),
-            meter: meter_name(catalog, &it.meter),
+        let end = runs_out(used, limit, now).filter(|_| level < 100);
+        BudgetRow {
+            id: budget.id,
+            name: name(&budget),
+            what: what(budget.kind),
+            meter: meter_name(catalog, &budget.meter),
             percent: percent(used.roughly() / limit.roughly()),
             used: used.rounded(),
             limit: limit.rounded(),
-            is_hard: it.is_hard,
+            is_hard: budget.is_hard,
             state: match level {
-                100 => ("Used up", if it.is_hard { "bad" } else { "wait" }),
+                100 => ("Used up", if budget.is_hard { "bad" } else { "wait" }),
                 80 => ("Nearly used up", "wait"),
                 _ => ("In budget", ""),
             },
-            note: out.map_or_else(String::new, |it| format!("At this pace until {}", Day::short(it))),
+            note: end.map_or_else(String::new, |day| format!("At this pace until {}", Day::short(day))),
         }
     }
 }
@@ -86,12 +85,12 @@ fn percent(share: f64) -> u8 {
     (share * 100.0).floor().clamp(0.0, 100.0) as u8
 }
 
-fn name(it: &Budget) -> String {
-    it.name.clone().unwrap_or_else(|| "Somebody or something that is gone".to_owned())
+fn name(budget: &Budget) -> String {
+    budget.name.clone().unwrap_or_else(|| "Somebody or something that is gone".to_owned())
 }
 
 fn meter_name(catalog: &Catalog, id: &str) -> String {
-    catalog.meters.iter().find(|it| it.id == id).map_or(id, |it| &it.name).to_owned()
+    catalog.meters.iter().find(|meter| meter.id == id).map_or(id, |meter| &meter.name).to_owned()
 }
 
 fn what(kind: Kind) -> &'static str {
@@ -104,21 +103,21 @@ fn what(kind: Kind) -> &'static str {
 }
 
 async fn list(can: Can<ChangePlan>, page: Page) -> Result<Response> {
-    let (now, catalog) = (can.kit().now(), can.kit().catalog.clone());
+    let (now, catalog) = (can.context().now(), can.context().catalog.clone());
     let mut scope = can.read();
     let found = budgets::list(&mut scope).await?;
-    let index = Index {
+    let body = BudgetsPage {
         path: can.path("usage/budgets"),
         usage: can.path("usage"),
         month: Month::of(now).in_words(),
-        rows: found.into_iter().map(|it| Row::of(it, now, &catalog)).collect(),
+        rows: found.into_iter().map(|budget| BudgetRow::of(budget, now, &catalog)).collect(),
     };
-    page.show(&mut scope, "Budgets", index).await
+    page.show(&mut scope, "Budgets", body).await
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct Typed {
+struct BudgetForm {
     /// `account`, or `team `, `member `, `key ` and an id.
     of: String,
     meter: String,
@@ -128,53 +127,59 @@ struct Typed {
 
 #[derive(Template)]
 #[template(path = "usage/budget.html")]
-struct Edit {
+struct BudgetPage {
     path: String,
     action: String,
     title: String,
-    /// What it may be for; none when that is settled.
-    choices: Option<Vec<Group>>,
+    /// What the budget can be for; `None` for an existing one.
+    choices: Option<Vec<SubjectGroup>>,
     meters: Vec<(String, String)>,
-    it: Typed,
+    form: BudgetForm,
     is_new: bool,
     used: String,
-    faults: Faults,
+    errors: FormErrors,
 }
 
-/// What a budget may be for, of one kind.
-struct Group {
+struct SubjectGroup {
     title: &'static str,
     options: Vec<(String, String)>,
 }
 
-async fn ask(can: Can<ChangePlan>, page: Page, Query(it): Query<Typed>) -> Result<Response> {
-    form(&can, &page, it, Faults::default()).await
+async fn ask(can: Can<ChangePlan>, page: Page, Query(form): Query<BudgetForm>) -> Result<Response> {
+    show_new(&can, &page, form, FormErrors::default()).await
 }
 
-async fn form(can: &Can<ChangePlan>, page: &Page, it: Typed, faults: Faults) -> Result<Response> {
+async fn show_new(
+    can: &Can<ChangePlan>,
+    page: &Page,
+    form: BudgetForm,
+    errors: FormErrors,
+) -> Result<Response> {
     let mut scope = can.read();
     let found = budgets::choices(&mut scope).await?;
     let group = |(kind, title): (Kind, &'static str)| {
-        let of_kind = |it: &&Choice| it.kind == kind;
-        let option = |it: &Choice| (format!("{} {}", kind.word(), it.id), it.name.clone());
+        let of_kind = |choice: &&BudgetSubject| choice.kind == kind;
+        let option =
+            |choice: &BudgetSubject| (format!("{} {}", kind.as_str(), choice.id), choice.name.clone());
         let options: Vec<(String, String)> = found.iter().filter(of_kind).map(option).collect();
-        (!options.is_empty()).then_some(Group { title, options })
+        (!options.is_empty()).then_some(SubjectGroup { title, options })
     };
     let groups = [(Kind::Team, "Teams"), (Kind::Member, "Members"), (Kind::Key, "API keys")];
-    let meters = can.kit().catalog.meters.iter().map(|it| (it.id.clone(), it.name.clone())).collect();
+    let meters =
+        can.context().catalog.meters.iter().map(|meter| (meter.id.clone(), meter.name.clone())).collect();
     let path = can.path("usage/budgets");
-    let edit = Edit {
+    let body = BudgetPage {
         action: path.clone(),
         path,
         title: "New budget".into(),
         choices: Some(groups.into_iter().filter_map(group).collect()),
         meters,
-        it,
+        form,
         is_new: true,
-        used: whole(can.me().here.kind).to_owned(),
-        faults,
+        used: whole(can.access().account.kind).to_owned(),
+        errors,
     };
-    page.show(&mut scope, "New budget", edit).await
+    page.show(&mut scope, "New budget", body).await
 }
 
 fn whole(kind: account::Kind) -> &'static str {
@@ -185,82 +190,83 @@ fn whole(kind: account::Kind) -> &'static str {
     }
 }
 
-impl Typed {
-    fn wanted(&self) -> Result<New> {
+impl BudgetForm {
+    fn new_budget(&self) -> Result<NewBudget> {
         let (kind, subject) = self.of.split_once(' ').unwrap_or((&self.of, ""));
         let unknown = || Error::invalid("of", "required", "Choose what the budget is for.");
-        Ok(New {
+        Ok(NewBudget {
             kind: Kind::parse(if kind.is_empty() { "account" } else { kind }).ok_or_else(unknown)?,
             subject: subject.parse().ok(),
             meter: self.meter.clone(),
-            limit: budget::limit(&self.limit).map_err(Error::at("limit"))?,
+            limit: budget::parse_limit(&self.limit).map_err(Error::at("limit"))?,
             is_hard: self.hard == "on",
         })
     }
 }
 
-async fn create(can: Can<ChangePlan>, page: Page, Form(it): Form<Typed>) -> Result<Response> {
-    let made = match it.wanted() {
+async fn create(can: Can<ChangePlan>, page: Page, Form(form): Form<BudgetForm>) -> Result<Response> {
+    let created = match form.new_budget() {
         Ok(new) => can.change(async |change| budgets::create(change, &new).await).await.map(drop),
         Err(error) => Err(error),
     };
-    match made {
+    match created {
         Ok(()) => Ok(page.done(&can.path("usage/budgets"), "The budget is set.")),
         Err(error) => {
-            let (status, mut faults) = Faults::catch(error)?;
-            for fault in faults.0.iter_mut().filter(|it| it.field == "subject") {
-                fault.field = "of".into();
+            let (status, mut errors) = FormErrors::catch(error)?;
+            for error in errors.0.iter_mut().filter(|error| error.field == "subject") {
+                error.field = "of".into();
             }
-            form(&can, &page.with(status), it, faults).await
+            show_new(&can, &page.with(status), form, errors).await
         }
     }
 }
 
-async fn show(can: Can<ChangePlan>, page: Page, At(id): At<BudgetId>) -> Result<Response> {
-    again(&can, &page, id, None, Faults::default()).await
+async fn show(can: Can<ChangePlan>, page: Page, PathId(id): PathId<BudgetId>) -> Result<Response> {
+    show_existing(&can, &page, id, None, FormErrors::default()).await
 }
 
-async fn again(
+async fn show_existing(
     can: &Can<ChangePlan>,
     page: &Page,
     id: BudgetId,
-    typed: Option<Typed>,
-    faults: Faults,
+    typed: Option<BudgetForm>,
+    errors: FormErrors,
 ) -> Result<Response> {
     let mut scope = can.read();
     let found = budgets::find(&mut scope, id).await?;
-    let used = found.used(Month::of(can.kit().now()));
+    let used = found.used(Month::of(can.context().now()));
     let hard = if found.is_hard { "on" } else { "" };
-    let of_now = || Typed { limit: found.limit().to_string(), hard: hard.into(), ..Typed::default() };
+    let current =
+        || BudgetForm { limit: found.limit().to_string(), hard: hard.into(), ..BudgetForm::default() };
     let path = can.path("usage/budgets");
-    let meter = meter_name(&can.kit().catalog, &found.meter);
+    let meter = meter_name(&can.context().catalog, &found.meter);
     let title = match found.kind {
         Kind::Account => format!("{meter} of the whole account"),
         _ => format!("{meter} of {}", name(&found)),
     };
-    let edit = Edit {
+    let body = BudgetPage {
         action: format!("{path}/{id}"),
         path,
         choices: None,
         meters: vec![],
-        it: typed.unwrap_or_else(of_now),
+        form: typed.unwrap_or_else(current),
         is_new: false,
         used: format!("{} used this month.", used.rounded()),
         title: title.clone(),
-        faults,
+        errors,
     };
-    page.show(&mut scope, &title, edit).await
+    page.show(&mut scope, &title, body).await
 }
 
 async fn save(
     can: Can<ChangePlan>,
     page: Page,
-    At(id): At<BudgetId>,
-    Form(it): Form<Typed>,
+    PathId(id): PathId<BudgetId>,
+    Form(form): Form<BudgetForm>,
 ) -> Result<Response> {
-    let saved = match budget::limit(&it.limit).map_err(Error::at("limit")) {
+    let saved = match budget::parse_limit(&form.limit).map_err(Error::at("limit")) {
         Ok(limit) => {
-            let hard = it.hard == "on";
+            let hard = form.hard == "on";
             can.change(async |change| budgets::update(change, id, Some(limit), Some(hard)).await).await
         }
         Err(error) => Err(error),
@@ -268,13 +274,13 @@ async fn save(
     match saved {
         Ok(()) => Ok(page.done(&can.path("usage/budgets"), "The budget is changed.")),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            again(&can, &page.with(status), id, Some(it), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            show_existing(&can, &page.with(status), id, Some(form), errors).await
         }
     }
 }
 
-async fn delete(can: Can<ChangePlan>, page: Page, At(id): At<BudgetId>) -> Result<Response> {
+async fn delete(can: Can<ChangePlan>, page: Page, PathId(id): PathId<BudgetId>) -> Result<Response> {
     can.change(async |change| budgets::delete(change, id).await).await?;
     Ok(page.done(&can.path("usage/budgets"), "The budget is deleted. Nothing is limited by it any more."))
 }

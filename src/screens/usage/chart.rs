@@ -2,54 +2,54 @@
 use super::Range;
 use crate::{
     model::{calendar::Day, catalog::Catalog, quantity::Quantity},
-    store::usage::Sum,
-    view::chart::{at, ceiling, count, label},
+    store::usage::UsageSum,
+    view::chart::{as_float, ceiling, coordinate, label},
 };
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 240.0;
-/// The fourth holds the rest.
+/// The last one holds all other products.
 const SERIES: usize = 4;
 
 pub struct Chart {
     pub title: String,
     pub summary: String,
-    /// What is stacked, from the ground up.
+    /// From the bottom up.
     pub series: Vec<String>,
-    /// From the top down.
+    /// Labels of the scale, from the top down.
     pub scale: Vec<String>,
     pub lines: Vec<String>,
-    pub bars: Vec<Bar>,
+    pub bars: Vec<DayBar>,
     /// A few days, evenly spaced.
     pub ticks: Vec<String>,
     pub width: String,
     pub is_empty: bool,
-    /// Whether there is a bar of the day that is not over.
+    /// Whether today, which is not over, has a bar.
     pub has_today: bool,
 }
 
-pub struct Bar {
+pub struct DayBar {
     pub day: String,
     pub x: String,
     pub inner: String,
     pub thin: String,
     pub total: String,
-    /// One for each of the series; none that is nothing.
-    pub parts: Vec<Option<Part>>,
+    /// One for each series; `None` for zero.
+    pub segments: Vec<Option<Segment>>,
     pub quantities: Vec<String>,
     pub is_today: bool,
 }
 
-pub struct Part {
+pub struct Segment {
     pub y: String,
     pub height: String,
 }
 
 impl Chart {
-    pub fn of(sums: &[&Sum], meter: &str, range: &Range, today: Day, catalog: &Catalog) -> Chart {
+    pub fn of(sums: &[&UsageSum], meter: &str, range: &Range, today: Day, catalog: &Catalog) -> Chart {
         let products = products(sums, catalog);
-        let place = |it: &Sum| {
-            let id = it.product.as_deref().unwrap_or_default();
+        let series_index = |sum: &UsageSum| {
+            let id = sum.product.as_deref().unwrap_or_default();
             products.iter().position(|product| product == id).unwrap_or_default().min(SERIES - 1)
         };
         let series: Vec<String> = products
@@ -64,58 +64,59 @@ impl Chart {
             .collect();
         let days: Vec<(Day, Vec<Quantity>)> = (range.from.0..range.to.0)
             .map(|day| {
-                let mut parts = vec![Quantity::ZERO; series.len()];
-                for it in sums.iter().filter(|it| it.day == Some(Day(day))) {
-                    parts[place(it)] += it.quantity;
+                let mut segments = vec![Quantity::ZERO; series.len()];
+                for sum in sums.iter().filter(|sum| sum.day == Some(Day(day))) {
+                    segments[series_index(sum)] += sum.quantity;
                 }
-                (Day(day), parts)
+                (Day(day), segments)
             })
             .collect();
-        let total = |parts: &[Quantity]| -> Quantity { parts.iter().copied().sum() };
-        let highest = days.iter().max_by_key(|it| total(&it.1)).filter(|it| !total(&it.1).is_zero());
-        let top = ceiling(highest.map_or(0.0, |it| total(&it.1).roughly()));
-        let most = highest.map_or(Quantity::ZERO, |it| total(&it.1));
-        let width = WIDTH / count(days.len().max(1));
-        let bar = |(n, (day, parts)): (usize, &(Day, Vec<Quantity>))| {
-            let mut ground = HEIGHT;
-            let part = |it: &Quantity| {
-                let height = it.roughly() / top * HEIGHT;
-                ground -= height;
-                // A hair's breadth between what is stacked.
-                (height > 0.0).then(|| Part { y: at(ground), height: at((height - 1.0).max(0.4)) })
+        let total = |segments: &[Quantity]| -> Quantity { segments.iter().copied().sum() };
+        let highest = days.iter().max_by_key(|day| total(&day.1)).filter(|day| !total(&day.1).is_zero());
+        let top = ceiling(highest.map_or(0.0, |day| total(&day.1).roughly()));
+        let highest_total = highest.map_or(Quantity::ZERO, |day| total(&day.1));
+        let width = WIDTH / as_float(days.len().max(1));
+        let bar = |(n, (day, segments)): (usize, &(Day, Vec<Quantity>))| {
+            let mut baseline = HEIGHT;
+            let segment = |quantity: &Quantity| {
+                let height = quantity.roughly() / top * HEIGHT;
+                baseline -= height;
+                // A gap of one unit between the segments.
+                (height > 0.0)
+                    .then(|| Segment { y: coordinate(baseline), height: coordinate((height - 1.0).max(0.4)) })
             };
-            Bar {
+            DayBar {
                 day: day.short(),
-                x: at(width * count(n)),
-                inner: at(width * (count(n) + 0.2)),
-                thin: at(width * 0.6),
-                total: total(parts).rounded_beside(most),
-                parts: parts.iter().map(part).collect(),
-                quantities: parts.iter().map(|it| it.rounded_beside(most)).collect(),
+                x: coordinate(width * as_float(n)),
+                inner: coordinate(width * (as_float(n) + 0.2)),
+                thin: coordinate(width * 0.6),
+                total: total(segments).rounded_beside(highest_total),
+                segments: segments.iter().map(segment).collect(),
+                quantities: segments.iter().map(|quantity| quantity.rounded_beside(highest_total)).collect(),
                 is_today: *day == today,
             }
         };
         let steps = 0..5_u8;
         Chart {
             title: format!("{meter} per day"),
-            summary: summary(meter, range, highest.map(|it| (it.0, total(&it.1)))),
-            scale: steps.clone().rev().map(|it| label(top * f64::from(it) / 4.0)).collect(),
-            lines: steps.map(|it| at(HEIGHT * f64::from(it) / 4.0)).collect(),
+            summary: summary(meter, range, highest.map(|day| (day.0, total(&day.1)))),
+            scale: steps.clone().rev().map(|step| label(top * f64::from(step) / 4.0)).collect(),
+            lines: steps.map(|step| coordinate(HEIGHT * f64::from(step) / 4.0)).collect(),
             bars: days.iter().enumerate().map(bar).collect(),
             ticks: ticks(range),
-            width: at(width),
+            width: coordinate(width),
             is_empty: highest.is_none(),
-            has_today: days.iter().any(|it| it.0 == today && !total(&it.1).is_zero()),
+            has_today: days.iter().any(|day| day.0 == today && !total(&day.1).is_zero()),
             series,
         }
     }
 }
 
-/// Those of the catalogue in its order, then others that are there still, then what names none.
-fn products(sums: &[&Sum], catalog: &Catalog) -> Vec<String> {
-    let mut there: Vec<&str> = sums.iter().map(|it| it.product.as_deref().unwrap_or_default()).collect();
-    let rank = |id: &str| match catalog.products.iter().position(|it| it.id == id) {
-        Some(at) => (0, at),
+/// The products of the catalogue in its order, then former products, then usage without a product (empty).
+fn products(sums: &[&UsageSum], catalog: &Catalog) -> Vec<String> {
+    let mut there: Vec<&str> = sums.iter().map(|sum| sum.product.as_deref().unwrap_or_default()).collect();
+    let rank = |id: &str| match catalog.products.iter().position(|product| product.id == id) {
+        Some(position) => (0, position),
         None if id.is_empty() => (2, 0),
         None => (1, 0),
     };

@@ -1,27 +1,27 @@
-//! The breakdown: lines by size, each a way to look closer.
-use super::{Asked, MOST, ask::NONE};
+//! The breakdown by a dimension, largest first. Each row links to the breakdown of its own usage.
+use super::{MAX_ROWS, UsageQuery, query::NONE};
 use crate::{
-    model::{access::Entry, permission::Permission, quantity::Quantity, usage::Axis},
-    store::usage::{Slice, Slices},
+    model::{access::Access, catalog::Catalog, permission::Permission, quantity::Quantity, usage::Dimension},
+    store::usage::{Breakdown, BreakdownLine},
     view::{role_picker::Badge, shell::tint},
 };
 use uuid::Uuid;
 
-pub struct Table {
-    pub head: &'static str,
+pub struct UsageTable {
+    pub heading: &'static str,
     pub meters: Vec<String>,
-    pub rows: Vec<Row>,
-    /// Whether its lines are of members, whose roles the reader may see.
+    pub rows: Vec<UsageRow>,
+    /// Whether the rows are members whose roles the viewer may see.
     pub has_roles: bool,
     pub has_more: bool,
-    names: Vec<(Axis, String)>,
+    names: Vec<(Dimension, String)>,
 }
 
-pub struct Row {
+pub struct UsageRow {
     pub name: String,
     pub note: String,
     pub badges: Vec<Badge>,
-    /// A picture: an icon, or the letters of a person.
+    /// Empty for a person, whose initials are shown instead.
     pub icon: &'static str,
     pub tint: u8,
     pub href: String,
@@ -29,74 +29,84 @@ pub struct Row {
     pub percent: u8,
 }
 
-impl Table {
+/// The page to whose breakdowns the rows link.
+pub struct TableLinks<'a> {
+    pub query: &'a UsageQuery,
+    pub path: &'a str,
+}
+
+impl UsageTable {
     pub fn of(
-        found: Slices,
-        by: Axis,
+        breakdown: Breakdown,
+        dimension: Dimension,
         meters: [String; 3],
         total: Quantity,
-        asked: &Asked,
-        path: &str,
-        me: &Entry,
-    ) -> Table {
-        let Slices { lines: mut slices, filters } = found;
-        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        TableLinks { query, path }: TableLinks<'_>,
+        access: &Access,
+        catalog: &Catalog,
+    ) -> UsageTable {
+        let Breakdown { lines: mut slices, filters } = breakdown;
+        let most = usize::try_from(MAX_ROWS).unwrap_or(usize::MAX);
         let has_more = slices.len() > most;
         slices.truncate(most);
-        let meters: Vec<String> = meters.into_iter().filter(|it| !it.is_empty()).collect();
-        let largest: [Quantity; 3] =
-            std::array::from_fn(|at| slices.iter().map(|it| it.quantities[at]).max().unwrap_or_default());
-        let row = |it: Slice| {
-            let value = if it.value.is_empty() { NONE } else { it.value.as_str() };
-            let closer = asked.with(by.word(), value).with("by", closer(by, asked).word());
-            let is_gone = !it.value.is_empty() && it.value != Uuid::nil().to_string();
-            Row {
-                tint: tint(&it.value),
-                icon: icon(by, it.name.is_some()),
-                href: closer.address(path),
-                quantities: it
+        let meters: Vec<String> = meters.into_iter().filter(|name| !name.is_empty()).collect();
+        let largest: [Quantity; 3] = std::array::from_fn(|column| {
+            slices.iter().map(|slice| slice.quantities[column]).max().unwrap_or_default()
+        });
+        let row = |slice: BreakdownLine| {
+            let value = if slice.value.is_empty() { NONE } else { slice.value.as_str() };
+            let next_query =
+                query.with(dimension.as_str(), value).with("by", next_dimension(dimension, query).as_str());
+            let is_gone = !slice.value.is_empty() && slice.value != Uuid::nil().to_string();
+            UsageRow {
+                tint: tint(&slice.value),
+                icon: icon(dimension, slice.name.is_some()),
+                href: next_query.href(path),
+                quantities: slice
                     .quantities
                     .iter()
                     .zip(largest)
                     .take(meters.len())
-                    .map(|it| show(*it.0, it.1))
+                    .map(|pair| quantity_or_dash(*pair.0, pair.1))
                     .collect(),
-                percent: percent(it.quantities[0], total),
-                badges: it.grants.iter().map(Badge::of).collect(),
-                note: match by {
-                    Axis::Key if !it.note.is_empty() => format!("gh_key_…{}", it.note),
-                    Axis::Team if it.value == me.here.id.to_string() => "Without its teams".to_owned(),
-                    Axis::Resource if it.name.is_none() => String::new(),
-                    _ => it.note.clone(),
+                percent: percent(slice.quantities[0], total),
+                badges: slice.grants.iter().map(|grant| Badge::of(grant, catalog)).collect(),
+                note: match dimension {
+                    Dimension::Key if !slice.note.is_empty() => format!("gh_key_…{}", slice.note),
+                    Dimension::Team if slice.value == access.account.id.to_string() => {
+                        "Without its teams".to_owned()
+                    }
+                    Dimension::Resource if slice.name.is_none() => String::new(),
+                    _ => slice.note.clone(),
                 },
-                name: it.name.unwrap_or_else(|| nameless(by, is_gone, &it.note).to_owned()),
+                name: slice.name.unwrap_or_else(|| missing_name(dimension, is_gone, &slice.note).to_owned()),
             }
         };
-        Table {
-            head: head(by),
+        UsageTable {
+            heading: heading(dimension),
             rows: slices.into_iter().map(row).collect(),
-            has_roles: by == Axis::Member && me.may(Permission::ViewMembers),
+            has_roles: dimension == Dimension::Member && access.may(Permission::ViewMembers),
             has_more,
             names: filters,
             meters,
         }
     }
-    /// What a filter that is on is called.
-    pub fn named(&self, axis: Axis, value: &str) -> String {
-        let found = self.names.iter().find(|it| it.0 == axis).map(|it| it.1.clone());
-        let unknown = || match axis {
-            _ if value == Uuid::nil().to_string() => nameless(axis, false, ""),
-            Axis::Member => "One member",
-            Axis::Key => "One API key",
-            Axis::Team => "One team",
+    /// The label of an active filter.
+    pub fn named(&self, dimension: Dimension, value: &str) -> String {
+        let name = self.names.iter().find(|filter| filter.0 == dimension).map(|filter| filter.1.clone());
+        let unknown = || match dimension {
+            _ if value == Uuid::nil().to_string() => missing_name(dimension, false, ""),
+            Dimension::Member => "One member",
+            Dimension::Key => "One API key",
+            Dimension::Team => "One team",
             _ => "One resource",
         };
-        found.unwrap_or_else(|| unknown().to_owned())
+        name.unwrap_or_else(|| unknown().to_owned())
     }
 }
 
-fn show(it: Quantity, largest: Quantity) -> String {
-    if it.is_zero() { "—".to_owned() } else { it.rounded_beside(largest) }
+fn quantity_or_dash(quantity: Quantity, largest: Quantity) -> String {
+    if quantity.is_zero() { "—".to_owned() } else { quantity.rounded_beside(largest) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
@@ -108,52 +118,52 @@ fn percent(part: Quantity, total: Quantity) -> u8 {
     }
 }
 
-fn head(by: Axis) -> &'static str {
-    match by {
-        Axis::Day => "Day",
-        Axis::Product => "Product",
-        Axis::Member => "Member",
-        Axis::Key => "API key",
-        Axis::Team => "Team",
-        Axis::Model => "Model",
-        Axis::Resource => "Resource",
+fn heading(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Day => "Day",
+        Dimension::Product => "Product",
+        Dimension::Member => "Member",
+        Dimension::Key => "API key",
+        Dimension::Team => "Team",
+        Dimension::Model => "Model",
+        Dimension::Resource => "Resource",
     }
 }
 
-/// What one looks at next.
-fn closer(by: Axis, asked: &Asked) -> Axis {
-    let next = match by {
-        Axis::Team => Axis::Member,
-        Axis::Member => Axis::Key,
-        Axis::Key | Axis::Product | Axis::Resource | Axis::Day => Axis::Model,
-        Axis::Model => Axis::Product,
+/// The dimension of the breakdown behind a row.
+fn next_dimension(dimension: Dimension, query: &UsageQuery) -> Dimension {
+    let next = match dimension {
+        Dimension::Team => Dimension::Member,
+        Dimension::Member => Dimension::Key,
+        Dimension::Key | Dimension::Product | Dimension::Resource | Dimension::Day => Dimension::Model,
+        Dimension::Model => Dimension::Product,
     };
-    if asked.of(next).is_some() { Axis::Resource } else { next }
+    if query.of(next).is_some() { Dimension::Resource } else { next }
 }
 
-fn icon(by: Axis, is_there: bool) -> &'static str {
-    match by {
-        Axis::Member if is_there => "",
-        Axis::Member => "user",
-        Axis::Key => "key-round",
-        Axis::Team => "users-round",
-        Axis::Product | Axis::Day => "boxes",
-        Axis::Model => "zap",
-        Axis::Resource => "boxes",
+fn icon(dimension: Dimension, is_there: bool) -> &'static str {
+    match dimension {
+        Dimension::Member if is_there => "",
+        Dimension::Member => "user",
+        Dimension::Key => "key-round",
+        Dimension::Team => "users-round",
+        Dimension::Product | Dimension::Day => "boxes",
+        Dimension::Model => "zap",
+        Dimension::Resource => "boxes",
     }
 }
 
-fn nameless(by: Axis, is_gone: bool, note: &str) -> &'static str {
-    match (by, is_gone) {
-        (Axis::Member, true) => "Somebody who is gone",
-        (Axis::Member, false) => "Nobody: without a key",
-        (Axis::Key, true) => "A key that is gone",
-        (Axis::Key, false) => "Without a key",
-        (Axis::Team, _) => "A team that is gone",
-        (Axis::Resource, true) if !note.is_empty() => "A private resource",
-        (Axis::Resource, true) => "A resource that is gone",
-        (Axis::Resource, false) => "No resource",
-        (Axis::Model, _) => "No model",
-        (Axis::Product | Axis::Day, _) => "No product",
+fn missing_name(dimension: Dimension, is_gone: bool, note: &str) -> &'static str {
+    match (dimension, is_gone) {
+        (Dimension::Member, true) => "Somebody who is gone",
+        (Dimension::Member, false) => "Nobody: without a key",
+        (Dimension::Key, true) => "A key that is gone",
+        (Dimension::Key, false) => "Without a key",
+        (Dimension::Team, _) => "A team that is gone",
+        (Dimension::Resource, true) if !note.is_empty() => "A private resource",
+        (Dimension::Resource, true) => "A resource that is gone",
+        (Dimension::Resource, false) => "No resource",
+        (Dimension::Model, _) => "No model",
+        (Dimension::Product | Dimension::Day, _) => "No product",
     }
 }

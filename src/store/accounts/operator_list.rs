@@ -1,5 +1,5 @@
 //! The operator's list of accounts: numbers, owners, plans and what is owed; nothing that is inside.
-use super::Account;
+use super::{Account, COLUMNS, TABLES};
 use crate::{
     db::Query,
     error::Result,
@@ -10,111 +10,94 @@ use crate::{
         text::{fold, search_term},
         time::Time,
     },
-    store::{Me, Scope},
+    store::{Scope, SignedInUser, like, paging::split_page},
 };
+use const_format::concatcp;
 use uuid::Uuid;
 
-/// What a page of accounts is asked for. What is empty leaves nothing out.
+/// An empty field filters nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Part of the name or the slug, or how the owner's address begins.
     pub search: String,
-    /// A kind's word.
     pub kind: String,
-    /// A plan's id.
     pub plan: String,
     /// `owes` or `overdue`.
     pub state: String,
-    /// Only what comes after this: older accounts.
+    /// Older accounts than this.
     pub after: Option<AccountId>,
-    /// Only what comes before this: newer ones.
+    /// Newer than this.
     pub before: Option<AccountId>,
-    /// How many.
     pub limit: i64,
 }
 
-/// An account as its operator sees it in the list.
 #[derive(Debug, sqlx::FromRow)]
-pub struct Overseen {
-    /// The account.
+pub struct AccountListItem {
     #[sqlx(flatten)]
     pub account: Account,
     used_whole: Option<i64>,
     used_nanos: Option<i64>,
-    /// What its open invoices come to.
+    /// The sum of its open invoices, in minor units.
     pub owed: Option<i64>,
-    /// When the first of them is due.
+    /// When the first open invoice is due.
     pub due_at: Option<Time>,
 }
 
-impl Overseen {
-    /// What was used this month of the meter that was asked for.
+impl AccountListItem {
+    /// This month's usage of the meter of the page.
     pub fn used(&self) -> Quantity {
         Quantity::of(self.used_whole.unwrap_or(0), self.used_nanos.unwrap_or(0))
     }
 }
 
-/// A page of accounts.
 #[derive(Debug)]
 pub struct Page {
-    /// The newest first.
-    pub accounts: Vec<Overseen>,
-    /// Where the newer page ends, if there is one.
+    /// Newest first.
+    pub accounts: Vec<AccountListItem>,
+    /// The cursor of the newer page.
     pub newer: Option<AccountId>,
-    /// Where the older page begins, if there is one.
+    /// The cursor of the older page.
     pub older: Option<AccountId>,
 }
 
-macro_rules! page {
-    ($end:literal) => {
-        account!(
-            ", (select cast(sum(d.whole) as bigint) from usage_days d
+const USED_AND_OWED: &str = ", (select cast(sum(d.whole) as bigint) from usage_days d
                     where d.account_id = a.id and d.meter = $8 and d.day >= $9) as used_whole,
                 (select cast(sum(d.nanos) as bigint) from usage_days d
                     where d.account_id = a.id and d.meter = $8 and d.day >= $9) as used_nanos,
                 (select cast(sum(i.total) as bigint) from invoices i where i.account_id = a.id and i.status = 'open') as owed,
-                (select min(i.due_at) from invoices i where i.account_id = a.id and i.status = 'open') as due_at",
-            r"where ($1 = '' or a.slug like $2 escape '\' or lower(a.name) like $1 escape '\' or u.email_key like $3 escape '\')
+                (select min(i.due_at) from invoices i where i.account_id = a.id and i.status = 'open') as due_at";
+const FILTER: &str = r"where ($1 = '' or a.slug like $2 escape '\' or lower(a.name) like $1 escape '\' or u.email_key like $3 escape '\')
                 and ($4 = '' or a.kind = $4) and ($5 = '' or coalesce(p.plan, a.plan) = $5)
                 and ($6 = '' or exists (select 1 from invoices i where i.account_id = a.id and i.status = 'open'
-                    and ($6 <> 'overdue' or i.due_at < $7))) ",
-            $end
-        )
-    };
-}
-const OLDER: &str = page!("and a.id < $10 order by a.id desc limit $11");
-const NEWER: &str = page!("and a.id > $10 order by a.id limit $11");
+                    and ($6 <> 'overdue' or i.due_at < $7))) ";
+const OLDER: &str =
+    concatcp!(COLUMNS, USED_AND_OWED, TABLES, FILTER, "and a.id < $10 order by a.id desc limit $11");
+const NEWER: &str =
+    concatcp!(COLUMNS, USED_AND_OWED, TABLES, FILTER, "and a.id > $10 order by a.id limit $11");
 
-/// A page of all accounts, with what they used of a meter this month.
-pub async fn page(scope: &mut Scope<Me>, filter: &Filter, meter: &str) -> Result<Page> {
+/// A page of all accounts, with this month's usage of a meter.
+pub async fn page(scope: &mut Scope<SignedInUser>, filter: &Filter, meter: &str) -> Result<Page> {
     let now = scope.now();
     let up = filter.before.is_some();
     let from = filter.before.or(filter.after).unwrap_or(AccountId(Uuid::max()));
-    let query = filter.bind(scope.sql(if up { NEWER } else { OLDER }), now);
+    let query = filter.bind(scope.query_unscoped(if up { NEWER } else { OLDER }), now);
     let query = query.bind(meter.to_owned()).bind(Day::of(now).month().first());
-    let mut accounts: Vec<Overseen> = query.bind(from).bind(filter.limit + 1).fetch_all().await?;
-    let more = i64::try_from(accounts.len()).unwrap_or(i64::MAX) > filter.limit;
-    accounts.truncate(usize::try_from(filter.limit).unwrap_or(0));
-    if up {
-        accounts.reverse();
-    }
-    let (ahead, behind) = if up { (true, more) } else { (more, filter.after.is_some()) };
-    let older = accounts.last().filter(|_| ahead).map(|it| it.account.id);
-    let newer = accounts.first().filter(|_| behind).map(|it| it.account.id);
-    Ok(Page { accounts, newer, older })
+    let rows: Vec<AccountListItem> = query.bind(from).bind(filter.limit + 1).fetch_all().await?;
+    let page = split_page(rows, filter.limit, up, filter.after.is_some());
+    let (older, newer) = (page.next(|row| row.account.id), page.previous(|row| row.account.id));
+    Ok(Page { accounts: page.rows, newer, older })
 }
 
 impl Filter {
     /// `$1` to `$7`.
     fn bind<'q>(&self, query: Query<'q>, now: Time) -> Query<'q> {
         let search = self.search.trim();
-        let part = |it: &str| format!("%{}%", escaped(it));
         let (name, slug) = (search.to_lowercase(), search_term(search).replace(' ', "-"));
         query
-            .bind(if search.is_empty() { String::new() } else { part(&name) })
-            // What has no letter has no slug either.
-            .bind(if slug.is_empty() { String::new() } else { part(&slug) })
-            .bind(format!("{}%", escaped(&fold(search))))
+            .bind(like::contains(&name))
+            // A search without letters or digits matches no slug.
+            .bind(like::contains(&slug))
+            .bind(format!("{}%", like::escape(&fold(search))))
             .bind(self.kind.clone())
             .bind(self.plan.clone())
             .bind(self.state.clone())
@@ -122,31 +105,23 @@ impl Filter {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.chars().flat_map(|it| "\\%_".contains(it).then_some('\\').into_iter().chain([it])).collect()
-}
-
-/// How much there is in the installation.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
-pub struct Numbers {
-    /// Organizations.
+pub struct InstallationStats {
     pub organizations: i64,
-    /// Those that were opened this month.
+    /// Created this month.
     pub new_organizations: i64,
-    /// Users.
     pub users: i64,
-    /// Those that came this month.
+    /// Signed up this month.
     pub new_users: i64,
-    /// What all open invoices come to.
+    /// The sum of all open invoices, in minor units.
     pub owed: i64,
-    /// How many of them should have been paid by now.
+    /// Open invoices past their due date.
     pub overdue: i64,
-    /// Mails that wait to be sent.
+    /// Mails in the queue.
     pub mails: i64,
 }
 
-/// Counts what is in the installation.
-pub async fn numbers(scope: &mut Scope<Me>) -> Result<Numbers> {
+pub async fn numbers(scope: &mut Scope<SignedInUser>) -> Result<InstallationStats> {
     let now = scope.now();
     let sql = "select (select count(*) from accounts where kind = 'organization') as organizations,
             (select count(*) from accounts where kind = 'organization' and created_at >= $1) as new_organizations,
@@ -154,6 +129,6 @@ pub async fn numbers(scope: &mut Scope<Me>) -> Result<Numbers> {
             (select count(*) from users where created_at >= $1) as new_users,
             (select cast(coalesce(sum(total), 0) as bigint) from invoices where status = 'open') as owed,
             (select count(*) from invoices where status = 'open' and due_at < $2) as overdue,
-            (select count(*) from mails where sent_at is null and failed_at is null) as mails";
-    Ok(scope.sql(sql).bind(Month::of(now).first().start()).bind(now).fetch_one().await?)
+            (select count(*) from outbox where kind = 'mail' and next_at is not null) as mails";
+    Ok(scope.query_unscoped(sql).bind(Month::of(now).first().start()).bind(now).fetch_one().await?)
 }

@@ -1,60 +1,58 @@
-//! What the page of domains and enforcement shows.
-use super::{super::Scope, Claimed, joining::Asking};
+//! What the page of domains and SSO enforcement shows.
+use super::{super::Scope, DomainClaim, joining::Asking};
 use crate::{
     error::{Error, Result},
     model::{
+        access::Access,
         id::{DomainId, JoinId},
         time::Time,
     },
 };
 
-/// What the page of domains shows, but for people.
 #[derive(Clone, Debug)]
-pub struct Overview {
-    /// The domains.
-    pub domains: Vec<Claimed>,
-    /// How it stands with the organization.
-    pub state: State,
+pub struct DomainsOverview {
+    pub domains: Vec<DomainClaim>,
+    pub state: EnforcementState,
 }
 
-/// How it stands with an organization's enforcement.
+/// Where an organization stands with enforcing SSO.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct State {
-    /// What people at proven domains may do.
-    pub joining: String,
-    /// Whether there is a provider.
+pub struct EnforcementState {
+    /// What people at verified domains may do.
+    pub join_policy: String,
+    /// Whether an identity provider is connected.
     pub is_connected: bool,
-    /// Since when it must be used.
+    /// Since when SSO is required.
     pub enforced_at: Option<Time>,
-    /// Until when an administrator must have come through it.
+    /// Until when an administrator must have signed in through SSO; otherwise enforcement ends.
     pub confirm_by: Option<Time>,
-    /// Break-glass codes that are left.
+    /// Unused break-glass codes.
     pub codes_left: i64,
-    /// Members at proven domains.
+    /// Members at verified domains.
     pub people: i64,
-    /// Those of them who never came through the provider.
+    /// Those of them who never signed in through the provider.
     pub locked_out: i64,
-    /// When these were last told to.
+    /// When they were last mailed about it.
     pub told_at: Option<Time>,
 }
 
-impl State {
-    /// Whether the provider must be used now.
+impl EnforcementState {
+    /// Whether SSO is required now.
     pub fn is_enforced(&self, now: Time) -> bool {
-        self.enforced_at.is_some() && self.confirm_by.is_none_or(|it| it > now)
+        self.enforced_at.is_some() && self.confirm_by.is_none_or(|end| end > now)
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct Seen {
+struct DomainRow {
     #[sqlx(flatten)]
-    state: State,
+    state: EnforcementState,
     #[sqlx(flatten)]
-    domain: Maybe,
+    domain: OptionalDomain,
 }
 
 #[derive(sqlx::FromRow)]
-struct Maybe {
+struct OptionalDomain {
     id: Option<DomainId>,
     domain: Option<String>,
     token: Option<String>,
@@ -65,9 +63,9 @@ struct Maybe {
     created_at: Option<Time>,
 }
 
-impl Maybe {
-    fn claimed(self) -> Option<Claimed> {
-        Some(Claimed {
+impl OptionalDomain {
+    fn claimed(self) -> Option<DomainClaim> {
+        Some(DomainClaim {
             id: self.id?,
             domain: self.domain?,
             token: self.token?,
@@ -80,17 +78,18 @@ impl Maybe {
     }
 }
 
-/// The organization that one is in, a row for each of its domains, or one: one statement.
-pub async fn read(scope: &mut Scope) -> Result<Overview> {
-    let rows: Vec<Seen> = scope
-        .ask(
-            "select a.joining, c.account_id is not null as is_connected, c.enforced_at, c.confirm_by,
+/// The current organization. One statement, which returns a row for each domain.
+pub async fn read(scope: &mut Scope<Access>) -> Result<DomainsOverview> {
+    let now = scope.now();
+    let rows: Vec<DomainRow> = scope
+        .query_in_account(
+            "select a.join_policy, c.account_id is not null as is_connected, c.enforced_at, c.confirm_by,
                 (select count(*) from break_glass_codes b where b.account_id = $1 and b.used_at is null) as codes_left,
                 (select count(*) from memberships m join users u on u.id = m.user_id
-                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains x
+                    where m.account_id = $1 and active_member(m, $2) and exists (select 1 from domains x
                         where x.account_id = $1 and x.verified_at is not null and u.email_key like '%@' || x.domain)) as people,
                 (select count(*) from memberships m join users u on u.id = m.user_id
-                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains x
+                    where m.account_id = $1 and active_member(m, $2) and exists (select 1 from domains x
                         where x.account_id = $1 and x.verified_at is not null and u.email_key like '%@' || x.domain)
                     and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id))
                     as locked_out,
@@ -100,27 +99,26 @@ pub async fn read(scope: &mut Scope) -> Result<Overview> {
              from accounts a left join sso_connections c on c.account_id = a.id left join domains d on d.account_id = a.id
              where a.id = $1 order by d.domain limit 50",
         )
+        .bind(now)
         .fetch_all()
         .await?;
-    let state = rows.first().map(|it| it.state.clone()).ok_or(Error::NotFound)?;
-    Ok(Overview { domains: rows.into_iter().filter_map(|it| it.domain.claimed()).collect(), state })
+    let state = rows.first().map(|row| row.state.clone()).ok_or(Error::NotFound)?;
+    Ok(DomainsOverview { domains: rows.into_iter().filter_map(|row| row.domain.claimed()).collect(), state })
 }
 
-/// Somebody whom enforcement touches.
+/// A member who is affected by enforcement.
 #[derive(Clone, Debug)]
-pub struct Touched {
-    /// Their name.
+pub struct AffectedMember {
     pub name: String,
-    /// Their address.
     pub email: String,
-    /// When they last came through the provider; none: never, they would be locked out.
+    /// When they last signed in through the provider; `None` if never: they would be locked out.
     pub used_at: Option<Time>,
-    /// How they last signed in otherwise; none: not lately.
+    /// How they last signed in without the provider; `None` if not recently.
     pub method: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
-struct Somebody {
+struct PersonRow {
     asks: Option<JoinId>,
     name: String,
     email: String,
@@ -128,11 +126,12 @@ struct Somebody {
     method: Option<String>,
 }
 
-/// Who asks to join, and whom enforcement would touch: who never came through the provider, or last signed in otherwise. The
-/// first hundred of each; one statement.
-pub async fn people(scope: &mut Scope) -> Result<(Vec<Asking>, Vec<Touched>)> {
-    let rows: Vec<Somebody> = scope
-        .ask(
+/// Who asks to join, and which members enforcement affects: those who never signed in through the provider, or last signed in
+/// another way. The first hundred of each, in one statement.
+pub async fn people(scope: &mut Scope<Access>) -> Result<(Vec<Asking>, Vec<AffectedMember>)> {
+    let now = scope.now();
+    let rows: Vec<PersonRow> = scope
+        .query_in_account(
             "select asks, name, email, at, method from (
                 select j.id as asks, u.name, u.email, j.created_at as at, cast(null as text) as method
                 from join_requests j join users u on u.id = j.user_id where j.account_id = $1 order by j.id limit 100
@@ -146,19 +145,20 @@ pub async fn people(scope: &mut Scope) -> Result<(Vec<Asking>, Vec<Touched>)> {
                             order by s.created_at desc limit 1) as method,
                         (select max(s.created_at) from sessions s where s.user_id = m.user_id and s.method <> 'sso') as other_at
                     from memberships m join users u on u.id = m.user_id
-                    where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
+                    where m.account_id = $1 and active_member(m, $2) and exists (select 1 from domains d
                         where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
                 ) it where it.at is null or it.other_at > it.at
                 order by case when it.at is null then 0 else 1 end, it.name_key, it.id limit 100
              ) touched",
         )
+        .bind(now)
         .fetch_all()
         .await?;
     let (mut asking, mut touched) = (vec![], vec![]);
-    for Somebody { asks, name, email, at, method } in rows {
+    for PersonRow { asks, name, email, at, method } in rows {
         match asks {
             Some(id) => asking.push(Asking { id, name, email, created_at: at.unwrap_or(Time(0)) }),
-            None => touched.push(Touched { name, email, used_at: at, method }),
+            None => touched.push(AffectedMember { name, email, used_at: at, method }),
         }
     }
     Ok((asking, touched))

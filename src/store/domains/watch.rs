@@ -1,7 +1,7 @@
-//! Each day, the record of a proven domain is looked at again.
+//! The daily check of the records of verified domains.
 use super::super::{
-    Change, Host,
-    audit::{self, Chain, Did},
+    Change, System,
+    audit::{self, Chain, NewEvent},
     sso,
 };
 use crate::{
@@ -13,13 +13,12 @@ use crate::{
     },
 };
 
-/// How long a record may be missing.
+/// How long a verified domain's record may be missing.
 const GRACE: std::time::Duration = DAY.saturating_mul(7);
 
-/// A proven domain whose record is to be looked at again.
+/// A verified domain whose record is due for a check.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Due {
-    /// Which.
+pub struct DueDomain {
     pub id: DomainId,
     account_id: AccountId,
     account_name: String,
@@ -28,44 +27,43 @@ pub struct Due {
     missing_since: Option<Time>,
 }
 
-impl Due {
-    /// The name of the record.
+impl DueDomain {
     pub fn record(&self) -> String {
         format!("{RECORD}.{}", self.domain)
     }
-    /// What the record must say.
+    /// The expected value of the record.
     pub fn value(&self) -> String {
         format!("{VALUE}{}", self.token)
     }
 }
 
-/// Takes those that were not looked at for a day, a few at a time: no other replica takes them within the hour.
-pub async fn take_due(change: &mut Change<Host>) -> Result<Vec<Due>> {
+/// Claims the domains that were not checked for a day, a few at a time: no other replica claims them within the hour.
+pub async fn take_due(change: &mut Change<System>) -> Result<Vec<DueDomain>> {
     let now = change.now();
     let sql = "select d.id, d.account_id, a.name as account_name, d.domain, d.token, d.missing_since
         from domains d join accounts a on a.id = d.account_id
         where d.verified_at is not null and not d.vouched and d.checked_at <= $1 order by d.checked_at limit 20";
-    let due: Vec<Due> = change.sql(sql).bind(now.minus(DAY)).fetch_all().await?;
-    for it in &due {
+    let due: Vec<DueDomain> = change.query_unscoped(sql).bind(now.minus(DAY)).fetch_all().await?;
+    for domain in &due {
         let sql = "update domains set checked_at = $2 where id = $1";
-        change.sql(sql).bind(it.id).bind(now.minus(DAY).plus(HOUR)).execute().await?;
+        change.query_unscoped(sql).bind(domain.id).bind(now.minus(DAY).plus(HOUR)).execute().await?;
     }
     Ok(due)
 }
 
-/// Notes what the DNS said of one that was taken. Seven days without its record, a domain is proven no more.
-pub async fn looked_at(change: &mut Change<Host>, due: &Due, is_there: bool) -> Result<()> {
+/// Stores the result of a check. After seven days without its record, a domain is no longer verified.
+pub async fn record_check(change: &mut Change<System>, due: &DueDomain, is_there: bool) -> Result<()> {
     let now = change.now();
     let missing = if is_there { None } else { Some(due.missing_since.unwrap_or(now)) };
-    let is_over = missing.is_some_and(|it| now.since(it) >= GRACE);
+    let is_over = missing.is_some_and(|since| now.since(since) >= GRACE);
     let sql = "update domains set checked_at = $2, missing_since = $3, verified_at = case when $4 then null else verified_at end
         where id = $1 and verified_at is not null";
-    if change.sql(sql).bind(due.id).bind(now).bind(missing).bind(is_over).execute().await? == 0 {
+    if change.query_unscoped(sql).bind(due.id).bind(now).bind(missing).bind(is_over).execute().await? == 0 {
         return Ok(());
     }
     if is_over {
-        let did = Did::to("domain.unverified", "domain", due.id, &due.domain);
-        audit::write(change, Chain::Account(due.account_id), did).await?;
+        let event = NewEvent::on("domain.unverified", "domain", due.id, &due.domain);
+        audit::record_in(change, Chain::Account(due.account_id), event).await?;
         let why = format!("the DNS record of {} was missing for seven days", due.domain);
         sso::enforce::lift(change, due.account_id, &due.account_name, &why).await?;
     }

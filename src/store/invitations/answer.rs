@@ -1,20 +1,22 @@
 //! The other side of an invitation: looked at, accepted, declined.
 use super::super::{
-    Change, Me, Scope, Visitor, Who, accounts,
-    audit::{self, Chain, Did},
+    Anonymous, Change, Scope, SignedInUser, accounts,
+    audit::{self, Chain, NewEvent},
     grants::{self, Of},
-    memberships, users,
+    memberships::{self, JoinedBy},
+    users,
 };
 use crate::{
     crypto::secrets::hash,
     error::{Error, Result},
     model::{
-        access::Person,
+        access::Access,
         account::{Kind, LoginType},
+        actor::UserSummary,
         grant::Grant,
         id::{AccountId, InvitationId, UserId},
         role::BuiltIn,
-        text::{Email, Name},
+        text::{EmailAddress, Name},
         time::Time,
     },
 };
@@ -93,7 +95,7 @@ macro_rules! offer {
     };
 }
 
-async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offer>> {
+async fn offers<A>(scope: &mut Scope<A>, rows: Vec<Row>) -> Result<Vec<Offer>> {
     let now = scope.now();
     let mut held = vec![];
     // What an admin may do differs by the account's policy: a statement for each of its two values, whatever the rows.
@@ -127,34 +129,34 @@ async fn offers<W: Who>(scope: &mut Scope<W>, rows: Vec<Row>) -> Result<Vec<Offe
 }
 
 /// By the mailed link or the copied one.
-pub async fn find_by_token<W: Who>(scope: &mut Scope<W>, secret: &str) -> Result<Option<Offer>> {
+pub async fn find_by_token<A>(scope: &mut Scope<A>, secret: &str) -> Result<Option<Offer>> {
     let sql = offer!("where i.token_hash = $1 or i.link_hash = $1");
-    let rows = scope.sql(sql).bind(hash(secret)).fetch_all().await?;
+    let rows = scope.query_unscoped(sql).bind(hash(secret)).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
 
 /// By id, for the invited address alone: what waits on the profile. Signed in as that address is proof.
-pub async fn find_by_id(scope: &mut Scope<Me>, id: InvitationId) -> Result<Option<Offer>> {
-    let email = scope.who().person.email.to_lowercase();
+pub async fn find_by_id(scope: &mut Scope<SignedInUser>, id: InvitationId) -> Result<Option<Offer>> {
+    let email = scope.user().email.to_lowercase();
     let sql = offer!("where i.id = $2 and i.email_key = $3");
-    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(id).bind(email).fetch_all().await?;
+    let rows = scope.query_unscoped(sql).bind(Vec::<u8>::new()).bind(id).bind(email).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
 
 /// The invitations that wait for the signed-in user's address.
-pub async fn waiting(scope: &mut Scope<Me>) -> Result<Vec<Offer>> {
-    let (email, now) = (scope.who().person.email.to_lowercase(), scope.now());
+pub async fn waiting(scope: &mut Scope<SignedInUser>) -> Result<Vec<Offer>> {
+    let (email, now) = (scope.user().email.to_lowercase(), scope.now());
     let sql = offer!(
         "where i.email_key = $2 and i.status = 'pending' and i.expires_at > $3 order by i.id desc limit 20"
     );
-    let rows = scope.sql(sql).bind(Vec::<u8>::new()).bind(email).bind(now).fetch_all().await?;
+    let rows = scope.query_unscoped(sql).bind(Vec::<u8>::new()).bind(email).bind(now).fetch_all().await?;
     offers(scope, rows).await
 }
 
 /// Takes the accounts that change, the parent first; looks again at the invitation, now that nobody else can answer it.
-async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(AccountId, Kind)>, bool)> {
+async fn hold<A>(change: &mut Change<A>, offer: &Offer) -> Result<(Option<(AccountId, Kind)>, bool)> {
     let parent: Option<(AccountId, Kind, bool)> = change
-        .sql(
+        .query_unscoped(
             "select p.id, p.kind, i.joins_parent from invitations i join accounts a on a.id = i.account_id
               join accounts p on p.id = a.parent_id where i.id = $1",
         )
@@ -162,22 +164,21 @@ async fn hold<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<(Option<(
         .fetch_optional()
         .await?;
     for account in parent.iter().map(|it| it.0).chain([offer.account]) {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(account).execute().await?;
+        change.lock_account(account).await?;
     }
     let now = change.now();
     let sql =
         "update invitations set status = 'accepted' where id = $1 and status = 'pending' and expires_at > $2";
-    if change.sql(sql).bind(offer.id).bind(now).execute().await? == 0 {
+    if change.query_unscoped(sql).bind(offer.id).bind(now).execute().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
     }
-    change.renews_at(&offer.email);
     Ok((parent.map(|it| (it.0, it.1)), parent.is_some_and(|it| it.2)))
 }
 
 /// Joins as the signed-in user, whose address must be the invited one. Answers the account's slug.
-pub async fn accept(change: &mut Change<Me>, offer: &Offer) -> Result<String> {
-    let person = change.who().person.clone();
+pub async fn accept(change: &mut Change<SignedInUser>, offer: &Offer) -> Result<String> {
+    let person = change.user().clone();
     if person.email.to_lowercase() != offer.email.to_lowercase() {
         let detail =
             format!("This invitation is for {}. You are signed in as {}.", offer.email, person.email);
@@ -188,17 +189,17 @@ pub async fn accept(change: &mut Change<Me>, offer: &Offer) -> Result<String> {
 
 /// Joins as a new user: the mailed link proves the address.
 pub async fn accept_as_new(
-    change: &mut Change<Visitor>,
+    change: &mut Change<Anonymous>,
     offer: &Offer,
     name: &Name,
     password: &str,
-) -> Result<(Person, String)> {
+) -> Result<(UserSummary, String)> {
     if offer.proof != Proof::Address {
         let detail =
             format!("This link does not prove an address. Sign up with {} first, then accept.", offer.email);
         return Err(Error::conflict("address_unproven", detail));
     }
-    let email = Email::parse(&offer.email).map_err(Error::at("email"))?;
+    let email = EmailAddress::parse(&offer.email).map_err(Error::at("email"))?;
     let new = users::NewUser { name, email: &email, password: Some(password), operator: false };
     let made = users::create(change, &new).await?;
     let (person, _) = made.ok_or_else(|| {
@@ -211,77 +212,70 @@ pub async fn accept_as_new(
     Ok((person, slug))
 }
 
-async fn join<W: Who>(change: &mut Change<W>, offer: &Offer, person: &Person) -> Result<String> {
+async fn join<A>(change: &mut Change<A>, offer: &Offer, user: &UserSummary) -> Result<String> {
     let (parent, joins_parent) = hold(change, offer).await?;
     if let Some((parent, Kind::Organization)) = parent {
-        enter_parent(change, parent, joins_parent, offer, person).await?;
+        enter_parent(change, parent, joins_parent, offer, user).await?;
     }
-    let made = memberships::add(change, offer.account, person, false, offer.login_type).await?;
-    let Some(membership) = made else {
+    let join = async |change: &mut Change<Access>| {
+        memberships::join(change, user, JoinedBy::Invitation(offer.id), &[]).await
+    };
+    if change.in_account_as_system(offer.account, join).await?.is_none() {
         let detail = format!("You are a member of {} already.", offer.account_name);
         return Err(Error::conflict("already_member", detail));
-    };
-    // What was promised is held from now on: the same rows.
-    let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";
-    change.sql(sql).bind(offer.id).bind(membership).execute().await?;
-    accounts::remember(change, person.id, offer.account).await?;
-    let labels: Vec<String> = offer.grants.iter().map(Grant::label).collect();
-    let did = Did::to("member.joined", "member", membership, &person.email);
-    let did = did.changed(Value::Null, json!({ "grants": labels, "invitation": offer.id }));
-    audit::write(change, Chain::Account(offer.account), did).await?;
+    }
     accounts::slug_of(change, offer.account).await
 }
 
 /// A team of an organization takes its members; an invitation that says so makes one of somebody from outside.
-async fn enter_parent<W: Who>(
-    change: &mut Change<W>,
+async fn enter_parent<A>(
+    change: &mut Change<A>,
     parent: AccountId,
     joins_parent: bool,
     offer: &Offer,
-    person: &Person,
+    user: &UserSummary,
 ) -> Result<()> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
-    if change.sql(sql).bind(parent).bind(person.id).fetch_optional::<(Uuid,)>().await?.is_some() {
+    let query = change.query_unscoped(sql).bind(parent).bind(user.id);
+    if query.fetch_optional::<(Uuid,)>().await?.is_some() {
         return Ok(());
     }
     if !joins_parent {
         let detail = "This team takes members of its organization only, and you are not one any more.";
         return Err(Error::conflict("not_in_organization", detail));
     }
-    if let Some(membership) = memberships::add(change, parent, person, false, offer.login_type).await? {
-        grants::insert(change, parent, Of::Membership(membership), &[Grant::whole(BuiltIn::Member, true)])
-            .await?;
-        let did = Did::to("member.joined", "member", membership, &person.email);
-        let did = did.changed(Value::Null, json!({ "grants": ["member"], "with_team": offer.account_name }));
-        audit::write(change, Chain::Account(parent), did).await?;
-    }
+    let join = async |change: &mut Change<Access>| {
+        let member = [Grant::whole(BuiltIn::Member, true)];
+        memberships::join(change, user, JoinedBy::Team(&offer.account_name), &member).await
+    };
+    change.in_account_as_system(parent, join).await?;
     Ok(())
 }
 
 /// Says no. The invitation is over.
-pub async fn decline<W: Who>(change: &mut Change<W>, offer: &Offer) -> Result<()> {
+pub async fn decline<A>(change: &mut Change<A>, offer: &Offer) -> Result<()> {
     let now = change.now();
     let sql =
         "update invitations set status = 'declined' where id = $1 and status = 'pending' and expires_at > $2";
-    if change.sql(sql).bind(offer.id).bind(now).execute().await? == 0 {
+    if change.query_unscoped(sql).bind(offer.id).bind(now).execute().await? == 0 {
         let detail = "This invitation was answered, taken back, or has expired already.";
         return Err(Error::conflict("invitation_over", detail));
     }
-    change.renews_at(&offer.email);
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(offer.account).execute().await?;
-    let did = Did::to("invitation.declined", "invitation", offer.id, &offer.email);
-    audit::write(change, Chain::Account(offer.account), did).await
+    change.lock_account(offer.account).await?;
+    let event = NewEvent::on("invitation.declined", "invitation", offer.id, &offer.email);
+    audit::record_in(change, Chain::Account(offer.account), event).await
 }
 
 /// The user of an address, if there is one: whether a link leads to sign-in or to a new user.
-pub async fn has_user<W: Who>(scope: &mut Scope<W>, offer: &Offer) -> Result<Option<UserId>> {
+pub async fn has_user<A>(scope: &mut Scope<A>, offer: &Offer) -> Result<Option<UserId>> {
     let sql = "select id from users where email_key = $1";
-    let found: Option<(UserId,)> = scope.sql(sql).bind(offer.email.to_lowercase()).fetch_optional().await?;
+    let found: Option<(UserId,)> =
+        scope.query_unscoped(sql).bind(offer.email.to_lowercase()).fetch_optional().await?;
     Ok(found.map(|it| it.0))
 }
 
 /// Whether the signed-in user is a member of the offer's account already.
-pub async fn is_member(scope: &mut Scope<Me>, offer: &Offer) -> Result<bool> {
+pub async fn is_member(scope: &mut Scope<SignedInUser>, offer: &Offer) -> Result<bool> {
     let sql = "select id from memberships where user_id = $1 and account_id = $2";
-    Ok(scope.ask(sql).bind(offer.account).fetch_optional::<(Uuid,)>().await?.is_some())
+    Ok(scope.query_of_user(sql).bind(offer.account).fetch_optional::<(Uuid,)>().await?.is_some())
 }

@@ -1,94 +1,75 @@
-//! Pages of invitations: newest first, by keyset, with the counts that the tabs show.
-use super::{Invitation, Row, with_grants};
-use crate::{error::Result, model::id::InvitationId, store::Scope};
+//! Pages of invitations, newest first, with the counts of the tabs.
+use super::{COLUMNS, Invitation, InvitationRow, TABLES, with_grants};
+use crate::{
+    error::Result,
+    model::{access::Access, id::InvitationId},
+    store::{Scope, paging::split_page},
+};
+use const_format::concatcp;
 use uuid::Uuid;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turn {
-    /// Those that were answered or revoked too.
+pub struct InvitationQuery {
+    /// Include answered and revoked ones.
     pub all: bool,
-    /// Only what is older than this one.
+    /// Older than this.
     pub after: Option<InvitationId>,
-    /// Only what is newer than this one.
+    /// Newer than this.
     pub before: Option<InvitationId>,
-    /// How many.
     pub limit: i64,
 }
 
 /// A page of invitations, newest first.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// In their order.
     pub invitations: Vec<Invitation>,
-    /// Where the older ones begin, if there are any.
+    /// The cursor of the older page.
     pub next: Option<InvitationId>,
-    /// Where the newer ones end, if there are any.
+    /// The cursor of the newer page.
     pub previous: Option<InvitationId>,
-    /// How many wait for an answer, no more than 1,001.
+    /// Pending invitations, counted up to 1,001.
     pub open: i64,
-    /// How many members the account has.
     pub members: i64,
-    /// How many requests for access wait, no more than 1,001.
+    /// Pending access requests, counted up to 1,001.
     pub requests: i64,
 }
 
 #[derive(sqlx::FromRow)]
-struct Counted {
+struct CountedRow {
     #[sqlx(flatten)]
-    row: Row,
+    row: InvitationRow,
     open: i64,
     members: i64,
     requests: i64,
 }
 
-macro_rules! counts {
-    () => {
-        "(select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found) as open,
+const COUNTS: &str = "(select count(*) from (select 1 as one from invitations where account_id = $1 and status = 'pending' limit 1001) found) as open,
             (select member_count from accounts where id = $1) as members,
             (select count(*) from (select 1 as one from access_requests where account_id = $1 and status = 'pending' limit 1001) w)
-                as requests"
-    };
-}
-macro_rules! page {
-    ($rest:literal) => {
-        concat!(
-            "select i.id, i.email, i.login_type, i.status, i.delivery, i.delivery_detail, u.id as inviter_id, u.name as inviter_name,
-                i.created_at, i.sent_at, i.expires_at, ",
-            counts!(),
-            " from invitations i left join users u on u.id = i.invited_by
-             where i.account_id = $1 and ($2 or i.status = 'pending') and ",
-            $rest
-        )
-    };
-}
+                as requests";
+const INVITATIONS: &str =
+    concatcp!(COLUMNS, ", ", COUNTS, TABLES, "where i.account_id = $1 and ($2 or i.status = 'pending') and ");
 
 /// The account's invitations: two statements.
-pub async fn page(scope: &mut Scope, turn: &Turn) -> Result<Page> {
+pub async fn page(scope: &mut Scope<Access>, turn: &InvitationQuery) -> Result<Page> {
     let backwards = turn.before.is_some();
     let (sql, from) = match (turn.before, turn.after) {
-        (Some(it), _) => (page!("i.id > $3 order by i.id limit $4"), it),
-        (None, it) => {
-            (page!("i.id < $3 order by i.id desc limit $4"), it.unwrap_or(InvitationId(Uuid::max())))
-        }
+        (Some(before), _) => (concatcp!(INVITATIONS, "i.id > $3 order by i.id limit $4"), before),
+        (None, after) => (
+            concatcp!(INVITATIONS, "i.id < $3 order by i.id desc limit $4"),
+            after.unwrap_or(InvitationId(Uuid::max())),
+        ),
     };
-    let mut found: Vec<Counted> = scope.ask(sql).bind(turn.all).bind(from).bind(turn.limit + 1).fetch_all().await?;
-    let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > turn.limit;
-    found.truncate(usize::try_from(turn.limit).unwrap_or(0));
-    if backwards {
-        found.reverse();
-    }
-    let (open, members, requests) = match found.first() {
-        Some(it) => (it.open, it.members, it.requests),
-        None => scope.ask(concat!("select ", counts!())).fetch_one().await?,
+    let rows: Vec<CountedRow> =
+        scope.query_in_account(sql).bind(turn.all).bind(from).bind(turn.limit + 1).fetch_all().await?;
+    let page = split_page(rows, turn.limit, backwards, turn.after.is_some());
+    let (open, members, requests) = match page.rows.first() {
+        Some(row) => (row.open, row.members, row.requests),
+        None => scope.query_in_account(concatcp!("select ", COUNTS)).fetch_one().await?,
     };
-    let (ahead, behind) = if backwards { (true, more) } else { (more, turn.after.is_some()) };
-    let next = found.last().filter(|_| ahead).map(|it| it.row.id);
-    let previous = found.first().filter(|_| behind).map(|it| it.row.id);
-    let invitations = if found.is_empty() {
-        vec![]
-    } else {
-        with_grants(scope, found.into_iter().map(|it| it.row).collect()).await?
-    };
+    let (next, previous) = (page.next(|row| row.row.id), page.previous(|row| row.row.id));
+    let rows: Vec<InvitationRow> = page.rows.into_iter().map(|row| row.row).collect();
+    let invitations = if rows.is_empty() { vec![] } else { with_grants(scope, rows).await? };
     Ok(Page { invitations, next, previous, open, members, requests })
 }

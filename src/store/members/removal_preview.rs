@@ -1,125 +1,109 @@
-//! What ends when members go: told before it is done.
+//! What ends when members are removed, shown before it is done.
 use super::Member;
 use crate::{
     db::List,
     error::Result,
-    model::{id::MembershipId, time::Time},
+    model::{access::Access, id::MembershipId, time::Time},
     store::{Scope, json},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// What ends when a member is removed.
 #[derive(Clone, Debug, Default)]
-pub struct Departure {
-    /// How many keys of theirs work here and in the account's teams.
+pub struct RemovalPreview {
+    /// Active keys in the account and its teams.
     pub key_count: i64,
-    /// The first of those keys, last used first.
-    pub keys: Vec<HeldKey>,
-    /// How many browsers they are signed in with.
+    /// The ten most recently used of these keys.
+    pub keys: Vec<MemberKey>,
+    /// Browsers that they are signed in with.
     pub sessions: i64,
-    /// The account's teams that they leave, their own first.
-    pub teams: Vec<Seat>,
-    /// How many private resources of theirs there are here, and in the account's teams.
+    /// The teams that they leave, those that they own first.
+    pub teams: Vec<TeamMembership>,
+    /// Their private resources in the account.
     pub made_here: i64,
-    /// See `made_here`.
+    /// Their private resources in its teams.
     pub made_in_teams: i64,
-    /// The first of those resources, by name.
-    pub made: Vec<Made>,
-    /// Who owns the account, by name.
+    pub made: Vec<PrivateResource>,
+    /// The owner's name.
     pub owner: String,
-    /// Who can take over: the owner first, then admins and members of the teams that they own.
-    pub heirs: Vec<Heir>,
+    /// Who can take over: the owner first, then admins and members of the teams that the member owns.
+    pub heirs: Vec<Successor>,
 }
 
-/// A private resource that needs somebody.
+/// A private resource that passes to somebody else.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Made {
-    /// Its name.
+pub struct PrivateResource {
     pub name: String,
-    /// Its product's word.
     pub product: String,
-    /// Its kind's word.
     pub kind: String,
-    /// The name of the team that has it; none if the account itself has.
+    /// The team's name; `None` if it belongs to the account itself.
     pub team: Option<String>,
-    /// The name of that team's owner to be; none if that is who takes over.
+    /// The name of the team's owner, who gets it; `None` if the successor does.
     pub owner: Option<String>,
 }
 
-/// An API key that stops.
+/// An API key that stops working.
 #[derive(Clone, Debug, Deserialize)]
-pub struct HeldKey {
-    /// What its maker called it.
+pub struct MemberKey {
     pub name: String,
-    /// Its last four characters.
     pub last4: String,
-    /// The name of the account that it opens.
+    /// The account's name.
     pub account: String,
     used_at: Option<i64>,
     expires_at: Option<i64>,
 }
 
-impl HeldKey {
-    /// When it was last used.
+impl MemberKey {
     pub fn used_at(&self) -> Option<Time> {
         self.used_at.map(Time)
     }
-    /// When it ends.
     pub fn expires_at(&self) -> Option<Time> {
         self.expires_at.map(Time)
     }
 }
 
-/// A place in a team.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Seat {
-    /// The team's slug.
+pub struct TeamMembership {
     pub slug: String,
-    /// Its name.
     pub name: String,
-    /// How many members it has.
     pub member_count: i64,
-    /// 1 for its owner; the engines write a boolean differently.
+    /// 1 for the owner. The engines write booleans differently in JSON.
     owns: i64,
 }
 
-impl Seat {
+impl TeamMembership {
     /// Whether the member owns the team.
     pub fn is_owner(&self) -> bool {
         self.owns == 1
     }
 }
 
-/// A member who can take over teams.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Heir {
-    /// Their membership, in hexadecimal digits.
+pub struct Successor {
+    /// The membership, in hexadecimal digits.
     id: String,
-    /// Their name.
     pub name: String,
-    /// Their address.
     pub email: String,
 }
 
-impl Heir {
+impl Successor {
     /// Their membership.
     pub fn id(&self) -> MembershipId {
         MembershipId(self.id.parse().unwrap_or(Uuid::nil()))
     }
 }
 
-// A team that the member owns has no owner yet who could be named: it is who takes over.
+// For a team that the member owns, the new owner is the successor, who is not known yet.
 const DEPARTURE: &str = "select
     (select count(*) from api_keys k join accounts a on a.id = k.account_id
         where (a.id = $1 or a.parent_id = $1) and k.user_id = $2 and k.membership_id is not null and k.revoked_at is null
-            and coalesce(k.expires_at, $3 + 1) > $3) as key_count,
+            and in_force(k, $3)) as key_count,
     (select cast(json_agg(json_build_object('name', k.name, 'last4', k.last4, 'account', k.account, 'used_at', k.used_at,
             'expires_at', k.expires_at)) as text)
         from (select k.name, k.last4, a.name as account, k.used_at, k.expires_at
             from api_keys k join accounts a on a.id = k.account_id
             where (a.id = $1 or a.parent_id = $1) and k.user_id = $2 and k.membership_id is not null and k.revoked_at is null
-                and coalesce(k.expires_at, $3 + 1) > $3
+                and in_force(k, $3)
             order by coalesce(k.used_at, 0) desc, k.id limit 10) k) as keys,
     (select cast(json_agg(json_build_object('slug', t.slug, 'name', t.name, 'member_count', t.member_count, 'owns', t.owns)) as text)
         from (select a.slug, a.name, a.member_count, case when x.is_owner then 1 else 0 end as owns
@@ -127,10 +111,11 @@ const DEPARTURE: &str = "select
             where a.parent_id = $1 and x.user_id = $2 order by x.is_owner desc, a.name, a.id limit 200) t) as teams,
     (select cast(json_agg(json_build_object('id', encode(uuid_send(h.id), 'hex'), 'name', h.name, 'email', h.email)) as text)
         from (select m.id, u.name, u.email from memberships m join users u on u.id = m.user_id
-            where m.account_id = $1 and m.user_id <> $2 and m.suspended_at is null and coalesce(m.expires_at, $3 + 1) > $3
+            where m.account_id = $1 and m.user_id <> $2 and active_member(m, $3)
                 and m.id in (
                     select id from memberships where account_id = $1 and is_owner
-                    union select membership_id from grants where account_id = $1 and role = 'admin' and membership_id is not null
+                    union select g.membership_id from grants g where g.account_id = $1 and g.role = 'admin' and g.scope = 'account'
+                        and g.membership_id is not null and in_force(g, $3)
                     union select y.id from accounts t join memberships x on x.account_id = t.id
                         join memberships y on y.account_id = $1 and y.user_id = x.user_id
                         where t.parent_id = $1 and t.owner_id = $2)
@@ -149,7 +134,7 @@ const DEPARTURE: &str = "select
     (select o.name from accounts a join users o on o.id = a.owner_id where a.id = $1) as owner";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct PreviewRow {
     key_count: i64,
     keys: Option<String>,
     teams: Option<String>,
@@ -161,11 +146,12 @@ struct Row {
     owner: String,
 }
 
-/// Says what ends when a member is removed, now.
-pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> {
+/// What ends if a member is removed now.
+pub async fn preview_removal(scope: &mut Scope<Access>, member: &Member) -> Result<RemovalPreview> {
     let now = scope.now();
-    let row: Row = scope.ask(DEPARTURE).bind(member.person.id).bind(now).fetch_one().await?;
-    Ok(Departure {
+    let row: PreviewRow =
+        scope.query_in_account(DEPARTURE).bind(member.person.id).bind(now).fetch_one().await?;
+    Ok(RemovalPreview {
         key_count: row.key_count,
         keys: json::list(row.keys)?,
         sessions: row.sessions,
@@ -178,28 +164,24 @@ pub async fn departure(scope: &mut Scope, member: &Member) -> Result<Departure> 
     })
 }
 
-/// What ends when several members are removed, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Keys that stop.
+pub struct RemovalImpact {
     pub keys: i64,
-    /// Places in teams that they give up.
+    /// Memberships in teams.
     pub seats: i64,
-    /// Teams that pass to the account's owner.
     pub owned_teams: i64,
-    /// Private resources that pass on.
     pub resources: i64,
 }
 
-/// Says what ends when all of these are removed, now.
-pub async fn losses(scope: &mut Scope, members: &[&Member]) -> Result<Losses> {
+/// What ends if these members are removed now.
+pub async fn removal_impact(scope: &mut Scope<Access>, members: &[&Member]) -> Result<RemovalImpact> {
     let now = scope.now();
-    let users: Vec<Uuid> = members.iter().map(|it| it.person.id.0).collect();
+    let users: Vec<Uuid> = members.iter().map(|member| member.person.id.0).collect();
     let (keys, seats, owned_teams, resources) = scope
-        .ask(
+        .query_in_account(
             "select (select count(*) from api_keys k join accounts a on a.id = k.account_id
                     where (a.id = $1 or a.parent_id = $1) and k.user_id = any($2::uuid[]) and k.membership_id is not null
-                        and k.revoked_at is null and coalesce(k.expires_at, $3 + 1) > $3),
+                        and k.revoked_at is null and in_force(k, $3)),
                 (select count(*) from memberships x join accounts a on a.id = x.account_id
                     where a.parent_id = $1 and x.user_id = any($2::uuid[])),
                 (select count(*) from accounts where parent_id = $1 and owner_id = any($2::uuid[])),
@@ -211,5 +193,5 @@ pub async fn losses(scope: &mut Scope, members: &[&Member]) -> Result<Losses> {
         .bind(now)
         .fetch_one()
         .await?;
-    Ok(Losses { keys, seats, owned_teams, resources })
+    Ok(RemovalImpact { keys, seats, owned_teams, resources })
 }

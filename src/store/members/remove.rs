@@ -4,15 +4,16 @@ use crate::{
     emails,
     error::{Error, Result},
     model::{
-        access::{Entry, Person},
+        access::Access,
         account::{Kind, LoginType},
+        actor::UserSummary,
         grant::Rights,
         id::{AccountId, MembershipId, UserId},
         permission::Permission,
     },
     store::{
-        Change, Host, Scope, Who,
-        audit::{self, Chain, Did},
+        Change, Scope, System,
+        audit::{self, Chain, NewEvent},
         memberships, site,
     },
 };
@@ -22,57 +23,57 @@ use uuid::Uuid;
 /// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
 /// teams too. Teams that they own and private resources that they made pass to `heir`, else to the owner of the account.
 /// For `UNDO` it can be taken back.
-pub async fn remove(change: &mut Change, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
+pub async fn remove(change: &mut Change<Access>, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
     let heir = find_heir(change, &member, heir).await?;
-    let removal = removal_snapshot::note(change, &member, heir.as_ref()).await?;
+    let removal = removal_snapshot::take_snapshot(change, &member, heir.as_ref()).await?;
     take_out(change, &member, heir, Some(removal)).await?;
-    let (kit, here) = (change.kit().clone(), change.who().here.clone());
+    let (context, here) = (change.context().clone(), change.access().account.clone());
     let removal = emails::Removal { account: &here.name, kind: here.kind.noun() };
-    let letter = emails::membership_removed(&site(&kit), &member.person.email, &removal);
-    change.post(&letter).await
+    let letter = emails::membership_removed(&site(&context), &member.person.email, &removal);
+    change.send(&letter).await
 }
 
 /// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
-pub fn may_leave(who: &Entry) -> Result<MembershipId> {
-    if who.here.kind == Kind::Personal {
+pub fn may_leave(access: &Access) -> Result<MembershipId> {
+    if access.account.kind == Kind::Personal {
         let detail = "Nobody leaves their personal account. Delete your user in your profile.";
         return Err(Error::conflict("personal", detail));
     }
-    if who.is_owner {
+    if access.is_owner {
         let detail = "The owner cannot leave. Hand the ownership over in the settings first.";
         return Err(Error::conflict("owner", detail));
     }
-    who.membership.ok_or_else(|| {
+    access.membership.ok_or_else(|| {
         let detail = "You are here as an administrator of the organization, not as a member.";
         Error::conflict("not_a_member", detail)
     })
 }
 
 /// The member leaves of their own will.
-pub async fn leave(change: &mut Change) -> Result<()> {
-    let id = may_leave(change.who())?;
+pub async fn leave(change: &mut Change<Access>) -> Result<()> {
+    let id = may_leave(change.access())?;
     let member = find(change, id).await?;
     take_out(change, &member, None, None).await
 }
 
 /// With a removal that can be taken back, or for good.
 async fn take_out(
-    change: &mut Change,
+    change: &mut Change<Access>,
     member: &Member,
-    heir: Option<Person>,
+    heir: Option<UserSummary>,
     removal: Option<Uuid>,
 ) -> Result<()> {
     let action = if removal.is_some() { "member.removed" } else { "member.left" };
-    let (here, now) = (change.who().here.clone(), change.now());
+    let (here, now) = (change.access().account.clone(), change.now());
     let user = member.person.id;
     let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
-    let heir_id = heir.as_ref().map(|it| it.id);
+    let heir_id = heir.as_ref().map(|heir| heir.id);
     if here.kind == Kind::Organization {
-        pass_teams(change, here.id, user, heir).await?;
+        pass_teams(change, user, heir).await?;
         let seats: Vec<(AccountId, MembershipId)> = change
-            .ask(
+            .query_in_account(
                 "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
                   where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
             )
@@ -81,102 +82,111 @@ async fn take_out(
             .await?;
         for (team, seat) in seats {
             if let Some(removal) = removal {
-                removal_snapshot::hold(change, removal, team, seat, None, now).await?;
+                removal_snapshot::record_access(change, removal, team, seat, None, now).await?;
             }
-            // What was private in a team stays in it: its owner takes it over.
+            // Private resources of a team stay in it: its owner takes them over.
             memberships::remove(change, team, seat, None, now).await?;
-            let did = Did::to(action, "member", seat, &member.person.email);
-            audit::write(change, Chain::Account(team), did).await?;
+            let event = NewEvent::on(action, "member", seat, &member.person.email);
+            audit::record_in(change, Chain::Account(team), event).await?;
         }
     }
     if let Some(removal) = removal {
-        removal_snapshot::hold(change, removal, here.id, member.id, heir_id, now).await?;
+        removal_snapshot::record_access(change, removal, here.id, member.id, heir_id, now).await?;
     }
     memberships::remove(change, here.id, member.id, heir_id, now).await?;
-    let did = Did::to(action, "member", member.id, &member.person.email).changed(before, Value::Null);
-    audit::here(change, did).await
+    let event = NewEvent::on(action, "member", member.id, &member.person.email).changed(before, Value::Null);
+    audit::record(change, event).await
 }
 
 /// Who is named to take over teams and private resources.
-async fn find_heir(change: &mut Change, from: &Member, heir: Option<MembershipId>) -> Result<Option<Person>> {
+async fn find_heir(
+    change: &mut Change<Access>,
+    from: &Member,
+    heir: Option<MembershipId>,
+) -> Result<Option<UserSummary>> {
     let Some(id) = heir else { return Ok(None) };
-    let it = match find(change, id).await {
+    let member = match find(change, id).await {
         Err(Error::NotFound) => {
             return Err(Error::invalid("heir", "unknown_member", "Choose a member of this account."));
         }
         found => found?,
     };
-    if !it.is_active || it.id == from.id {
+    if !member.is_active || member.id == from.id {
         return Err(Error::invalid("heir", "inactive", "Choose an active member to take over."));
     }
     let sql = "select distinct product from resources where account_id = $1 and created_by = $2 and visibility = 'private'";
-    let products: Vec<(String,)> = change.ask(sql).bind(from.person.id).fetch_all().await?;
+    let products: Vec<(String,)> = change.query_in_account(sql).bind(from.person.id).fetch_all().await?;
     let now = change.now();
-    let held = it.grants.into_iter().filter(|it| it.expires_at.is_none_or(|end| end > now));
+    let held = member.grants.into_iter().filter(|grant| grant.expires_at.is_none_or(|end| end > now));
     let rights = Rights::of(held.collect());
-    if let Some((product,)) = products.iter().find(|it| !rights.may_in(Permission::ViewResources, &it.0)) {
-        let product = change.kit().catalog.product_name(product);
+    if let Some((product,)) =
+        products.iter().find(|product| !rights.may_in(Permission::ViewResources, &product.0))
+    {
+        let product = change.context().catalog.product_name(product);
         let detail = format!(
             "{} does not see all {product} resources, and could not use those that pass on. Choose somebody else.",
-            it.person.name
+            member.person.name
         );
         return Err(Error::invalid("heir", "sees_nothing", detail));
     }
-    Ok(Some(it.person))
+    Ok(Some(member.person))
 }
 
 /// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
 /// they are in are held first, so that no offer of ownership slips in between.
-pub(super) async fn pass_teams<W: Who>(
-    change: &mut Change<W>,
-    organization: AccountId,
-    from: UserId,
-    heir: Option<Person>,
-) -> Result<()> {
+pub async fn pass_teams(change: &mut Change<Access>, from: UserId, heir: Option<UserSummary>) -> Result<()> {
+    let organization = change.access().account.id;
     let sql = "select 1 from accounts where parent_id = $1
         and id in (select account_id from memberships where user_id = $2) order by id for no key update";
-    change.sql(sql).bind(organization).bind(from).execute().await?;
+    change.query_unscoped(sql).bind(organization).bind(from).execute().await?;
     let sql = "select id, name from accounts where parent_id = $1 and owner_id = $2 order by id";
-    let teams: Vec<(AccountId, String)> = change.sql(sql).bind(organization).bind(from).fetch_all().await?;
+    let teams: Vec<(AccountId, String)> =
+        change.query_unscoped(sql).bind(organization).bind(from).fetch_all().await?;
     if teams.is_empty() {
         return Ok(());
     }
     let to = match heir {
-        Some(it) => it,
+        Some(heir) => heir,
         None => owner(change, organization).await?,
     };
     for (team, name) in teams {
         memberships::add(change, team, &to, false, LoginType::Any).await?;
-        change.sql("delete from transfers where account_id = $1").bind(team).execute().await?;
+        change.query_unscoped("delete from transfers where account_id = $1").bind(team).execute().await?;
         set_owner(change, team, from, to.id).await?;
         make_admin(change, team, from).await?;
-        let did = Did::to("transfer.inherited", "account", team, &name);
-        audit::write(change, Chain::Account(team), did.changed(Value::Null, json!({ "owner": to.email })))
-            .await?;
+        let event = NewEvent::on("transfer.inherited", "account", team, &name);
+        audit::record_in(
+            change,
+            Chain::Account(team),
+            event.changed(Value::Null, json!({ "owner": to.email })),
+        )
+        .await?;
     }
     Ok(())
 }
 
 /// Who owns an account.
-pub(super) async fn owner<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<Person> {
+pub(super) async fn owner<A>(scope: &mut Scope<A>, account: AccountId) -> Result<UserSummary> {
     let sql =
         "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let (id, name, email): (UserId, String, String) = scope.sql(sql).bind(account).fetch_one().await?;
-    Ok(Person { id, name, email })
+    let (id, name, email): (UserId, String, String) =
+        scope.query_unscoped(sql).bind(account).fetch_one().await?;
+    Ok(UserSummary { id, name, email })
 }
 
-/// Members of organizations whose time is over own no teams any more; removals that are over are forgotten.
-pub async fn sweep(change: &mut Change<Host>) -> Result<()> {
-    let now = change.now();
+/// Members whose time in an organization is over and who own teams of it still: `(organization, user)`, a hundred at most.
+pub async fn expired_team_owners(scope: &mut Scope<System>) -> Result<Vec<(AccountId, UserId)>> {
+    let now = scope.now();
     let sql = "select distinct m.account_id, m.user_id from memberships m
         join accounts t on t.parent_id = m.account_id and t.owner_id = m.user_id
         join accounts a on a.id = m.account_id and a.kind = 'organization'
         where m.expires_at <= $1 order by m.account_id, m.user_id limit 100";
-    let over: Vec<(AccountId, UserId)> = change.sql(sql).bind(now).fetch_all().await?;
-    for (organization, user) in over {
-        change.sql("select 1 from accounts where id = $1 for no key update").bind(organization).execute().await?;
-        pass_teams(change, organization, user, None).await?;
-    }
-    change.sql("delete from removals where expires_at <= $1").bind(now).execute().await?;
+    Ok(scope.query_unscoped(sql).bind(now).fetch_all().await?)
+}
+
+/// Forgets removals that can no longer be undone.
+pub async fn forget_removals(change: &mut Change<System>) -> Result<()> {
+    let now = change.now();
+    change.query_unscoped("delete from removals where expires_at <= $1").bind(now).execute().await?;
     Ok(())
 }

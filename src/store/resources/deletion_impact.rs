@@ -1,19 +1,19 @@
-//! What goes when a resource goes: said before, and done then.
+//! What ends when a resource is deleted: counted before, and done with it.
 use super::Resource;
 use crate::{
     error::Result,
-    model::id::ResourceId,
+    model::{access::Access, id::ResourceId},
     store::{Change, Scope},
 };
 
-/// What a resource takes with it when it is deleted, or leaves the account.
+/// What ends when a resource is deleted or moved out of the account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Goes {
-    /// Grants that name it, of members and of who is invited: they name it no more.
+pub struct ResourceDeletionImpact {
+    /// Grants of members and invitations that list it; they no longer do.
     pub grants: i64,
-    /// Those of them that name nothing else: they end.
+    /// Those of them that list nothing else, and end.
     pub ended: i64,
-    /// The people whose access to it that was.
+    /// The people who had access through them.
     pub people: i64,
 }
 
@@ -23,16 +23,21 @@ const GOES: &str = "select count(*) as grants,
         count(distinct coalesce(g.membership_id, g.invitation_id)) as people
     from grant_resources x join grants g on g.id = x.grant_id where x.resource_id = $1";
 
-/// Says what goes with a resource, now.
-pub async fn goes(scope: &mut Scope, it: &Resource) -> Result<Goes> {
-    Ok(scope.sql(GOES).bind(it.id).fetch_one().await?)
+pub async fn deletion_impact(
+    scope: &mut Scope<Access>,
+    resource: &Resource,
+) -> Result<ResourceDeletionImpact> {
+    Ok(scope.query_unscoped(GOES).bind(resource.id).fetch_one().await?)
 }
 
-pub(super) async fn drop_from_grants(change: &mut Change, id: ResourceId) -> Result<Goes> {
-    let goes: Goes = change.sql(GOES).bind(id).fetch_one().await?;
+pub(super) async fn drop_from_grants(
+    change: &mut Change<Access>,
+    id: ResourceId,
+) -> Result<ResourceDeletionImpact> {
+    let goes: ResourceDeletionImpact = change.query_unscoped(GOES).bind(id).fetch_one().await?;
     let sql = "delete from grants where id in (select grant_id from grant_resources where resource_id = $1)
         and not exists (select 1 from grant_resources y where y.grant_id = grants.id and y.resource_id <> $1)";
-    change.sql(sql).bind(id).execute().await?;
-    change.sql("delete from grant_resources where resource_id = $1").bind(id).execute().await?;
+    change.query_unscoped(sql).bind(id).execute().await?;
+    change.query_unscoped("delete from grant_resources where resource_id = $1").bind(id).execute().await?;
     Ok(goes)
 }

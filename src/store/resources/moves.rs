@@ -1,64 +1,71 @@
-//! Moving a resource: to a team, to the account above, or between its teams.
+//! Moves a resource to a team, to the parent account, or between teams.
 use super::{Resource, deletion_impact, index};
 use crate::{
     error::{Error, Result},
-    model::{access::Entry, permission::DeleteResources, time::Time},
+    model::{access::Access, permission::DeleteResources, time::Time},
     store::{
         Allowed, Change, Scope,
-        audit::{self, Chain, Did},
-        shell::{self, Seat},
+        audit::{self, Chain, NewEvent},
+        shell::{self, SwitcherRow},
     },
 };
 use serde_json::json;
 
-/// Where a resource of the account can move to: the account above, its other teams, as far as the visitor is in them.
-pub async fn targets(scope: &mut Scope) -> Result<Vec<Seat>> {
-    let (here, user) = (scope.who().here.clone(), scope.who().person.id);
+/// The accounts that a resource can move to: the parent and its other teams, if the caller is in them.
+pub async fn targets(scope: &mut Scope<Access>) -> Result<Vec<SwitcherRow>> {
+    let (here, user) = (scope.access().account.clone(), scope.access().user_id());
     let top = here.top();
-    let seats = shell::seats(scope, user).await?;
-    let is_near = |it: &&Seat| it.id != here.id && (it.id == top || it.parent_id == Some(top));
+    let Some(user) = user else { return Ok(vec![]) };
+    let seats = shell::switcher(scope, user).await?;
+    let is_near = |row: &&SwitcherRow| row.id != here.id && (row.id == top || row.parent_id == Some(top));
     Ok(seats.iter().filter(is_near).cloned().collect())
 }
 
-/// Moves a resource to `there`, an account of the same family: both are held, the one at the top first. Grants that name it
-/// stay behind without it; those that named it alone end.
+/// Moves a resource to `there`, an account of the same organization. Both accounts are locked, the parent first. Grants that
+/// list the resource lose it, and those that list nothing else end.
 pub async fn move_to(
-    change: &mut Change,
-    it: Allowed<DeleteResources, Resource>,
-    there: &Entry,
+    change: &mut Change<Access>,
+    resource: Allowed<DeleteResources, Resource>,
+    there: &Access,
     seen: Option<Time>,
 ) -> Result<()> {
-    let here = change.who().here.clone();
-    if it.account != here.id || there.here.id == here.id || there.here.top() != here.top() {
+    let here = change.access().account.clone();
+    if resource.account != here.id || there.account.id == here.id || there.account.top() != here.top() {
         return Err(Error::invalid("to", "unknown_account", "Choose a team of this account."));
     }
-    if !there.may_create_in(&it.product) {
-        let product = change.kit().catalog.product_name(&it.product);
+    if !there.may_create_in(&resource.product) {
+        let product = change.context().catalog.product_name(&resource.product);
         let detail = format!(
             "You may not create {product} resources in {}. Ask an administrator there.",
-            there.here.name
+            there.account.name
         );
         return Err(Error::invalid("to", "permission_missing", detail));
     }
     let sql = "select 1 as one from resources where account_id = $1 and product = $2 and kind = $3 and external_id = $4";
-    let query = change.sql(sql).bind(there.here.id).bind(it.product.clone()).bind(it.kind.clone());
-    if query.bind(it.external_id.clone()).fetch_optional::<(i32,)>().await?.is_some() {
-        let detail = format!("{} has a resource with the same external id already.", there.here.name);
+    let query = change
+        .query_unscoped(sql)
+        .bind(there.account.id)
+        .bind(resource.product.clone())
+        .bind(resource.kind.clone());
+    if query.bind(resource.external_id.clone()).fetch_optional::<(i32,)>().await?.is_some() {
+        let detail = format!("{} has a resource with the same external id already.", there.account.name);
         return Err(Error::invalid("to", "taken", detail));
     }
-    let gone = deletion_impact::drop_from_grants(change, it.id).await?;
-    let version = change.now().max(Time(it.updated_at.0 + 1));
+    let gone = deletion_impact::drop_from_grants(change, resource.id).await?;
+    let version = change.now().max(Time(resource.updated_at.0 + 1));
     let sql = "update resources set account_id = $2, updated_at = $3 where id = $1 and updated_at = $4";
-    let query = change.sql(sql).bind(it.id).bind(there.here.id).bind(version);
-    if query.bind(seen.unwrap_or(it.updated_at)).execute().await? == 0 {
-        return Err(Error::Changed);
+    let query = change.query_unscoped(sql).bind(resource.id).bind(there.account.id).bind(version);
+    if query.bind(seen.unwrap_or(resource.updated_at)).execute().await? == 0 {
+        return Err(Error::VersionMismatch);
     }
-    index(change, it.id).await?;
-    for chain in [here.id, there.here.id] {
-        let (from, to) =
-            (json!({ "account": here.name }), json!({ "account": there.here.name, "grants": gone.grants }));
-        let did = Did::to("resource.moved", "resource", it.id, &it.name).changed(from, to);
-        audit::write(change, Chain::Account(chain), did).await?;
+    index(change, resource.id).await?;
+    for chain in [here.id, there.account.id] {
+        let (from, to) = (
+            json!({ "account": here.name }),
+            json!({ "account": there.account.name, "grants": gone.grants }),
+        );
+        let event = NewEvent::on("resource.moved", "resource", resource.id, &resource.name).changed(from, to);
+        audit::record_in(change, Chain::Account(chain), event).await?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! What saving a role does: what it gives and takes, and from whom.
-use super::{Holder, Which, holders_of};
+//! What saving a role changes: which permissions its holders gain and lose.
+use super::{RoleHolder, RoleRef, holders_of};
 use crate::{
     error::Result,
     model::{
+        access::Access,
         grant::{Grant, Rights, Role},
         id::{InvitationId, MembershipId, RoleId},
         permission::{Permission, Permissions},
@@ -15,80 +16,75 @@ use crate::{
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-/// A permission that some get or lose.
 #[derive(Clone, Debug)]
-pub struct Changed {
-    /// Which.
+pub struct PermissionChange {
     pub permission: Permission,
-    /// How many.
     pub count: usize,
-    /// The first of them, by name.
     pub names: Vec<String>,
 }
 
-/// What saving does.
+/// What saving a role changes.
 #[derive(Clone, Debug, Default)]
-pub struct Effect {
-    /// Who gets what they did not have.
-    pub gives: Vec<Changed>,
-    /// Who loses what no other role of theirs gives.
-    pub takes: Vec<Changed>,
-    /// Whether there are more holders than were looked at.
+pub struct RoleChangeImpact {
+    /// Permissions that holders gain.
+    pub gives: Vec<PermissionChange>,
+    /// Permissions that holders lose, because no other role gives them.
+    pub takes: Vec<PermissionChange>,
+    /// Whether there are more holders than were checked.
     pub more: bool,
 }
 
-/// How many holders are looked at one by one.
+/// How many holders are checked.
 const MOST: usize = 500;
 const NAMED: usize = 10;
 
-/// What the change from one set of permissions to another gives and takes.
 pub async fn effect(
-    scope: &mut Scope,
+    scope: &mut Scope<Access>,
     id: RoleId,
     before: Permissions,
     after: Permissions,
-) -> Result<Effect> {
+) -> Result<RoleChangeImpact> {
     if before == after {
-        return Ok(Effect::default());
+        return Ok(RoleChangeImpact::default());
     }
     let limit = i64::try_from(MOST + 1).unwrap_or(i64::MAX);
-    let mut holders = holders_of(scope, Which::Custom(id), limit).await?;
+    let mut holders = holders_of(scope, RoleRef::Custom(id), limit).await?;
     let more = holders.len() > MOST;
     holders.truncate(MOST);
     let held = held(scope, &holders).await?;
     let changed = |permission: Permission| {
-        let is_touched = |it: &&Holder| {
-            let grants = seat(it).and_then(|seat| held.get(&seat));
+        let is_touched = |holder: &&RoleHolder| {
+            let grants = seat(holder).and_then(|seat| held.get(&seat));
             grants.is_some_and(|all| only_by(id, all, permission))
         };
         let mut seen = HashSet::new();
-        let names: Vec<&Holder> =
-            holders.iter().filter(is_touched).filter(|it| seen.insert(it.key())).collect();
-        let first = names.iter().take(NAMED).map(|it| it.name.clone()).collect();
-        Changed { permission, count: names.len(), names: first }
+        let names: Vec<&RoleHolder> =
+            holders.iter().filter(is_touched).filter(|holder| seen.insert(holder.key())).collect();
+        let first = names.iter().take(NAMED).map(|holder| holder.name.clone()).collect();
+        PermissionChange { permission, count: names.len(), names: first }
     };
-    let all = |it: Permissions| it.iter().map(changed).collect();
-    Ok(Effect { gives: all(after.without(before)), takes: all(before.without(after)), more })
+    let all = |permissions: Permissions| permissions.iter().map(changed).collect();
+    Ok(RoleChangeImpact { gives: all(after.without(before)), takes: all(before.without(after)), more })
 }
 
-fn seat(it: &Holder) -> Option<Uuid> {
-    it.membership.map(|it| it.0).or(it.invitation.map(|it| it.0))
+fn seat(holder: &RoleHolder) -> Option<Uuid> {
+    holder.membership.map(|id| id.0).or(holder.invitation.map(|id| id.0))
 }
 
-/// Whether a permission of this role reaches something for them that no other grant of theirs reaches.
+/// Whether this role gives them the permission somewhere that no other grant of theirs does.
 fn only_by(id: RoleId, held: &[Grant], permission: Permission) -> bool {
-    let is_of_role = |it: &&Grant| matches!(&it.role, Role::Custom(of, _) if *of == id);
+    let is_of_role = |grant: &&Grant| matches!(&grant.role, Role::Custom(of, _) if *of == id);
     let (mine, others): (Vec<&Grant>, Vec<&Grant>) = held.iter().partition(is_of_role);
     let others = Rights::of(others.into_iter().cloned().collect());
-    let alone = |it: &Grant| Grant { allows: Permissions::of(&[permission]), ..it.clone() };
-    mine.into_iter().any(|it| others.cover(&alone(it)).is_err())
+    let alone = |grant: &Grant| Grant { allows: Permissions::of(&[permission]), ..grant.clone() };
+    mine.into_iter().any(|grant| others.cover(&alone(grant)).is_err())
 }
 
-/// All that they hold now.
-async fn held(scope: &mut Scope, holders: &[Holder]) -> Result<HashMap<Uuid, Vec<Grant>>> {
-    let (now, admins_may_delete) = (scope.now(), scope.who().here.admins_may_delete);
-    let members: Vec<Uuid> = holders.iter().filter_map(|it| it.membership).map(|it| it.0).collect();
-    let invited: Vec<Uuid> = holders.iter().filter_map(|it| it.invitation).map(|it| it.0).collect();
+/// Their current grants.
+async fn held(scope: &mut Scope<Access>, holders: &[RoleHolder]) -> Result<HashMap<Uuid, Vec<Grant>>> {
+    let (now, admins_may_delete) = (scope.now(), scope.access().account.admins_may_delete);
+    let members: Vec<Uuid> = holders.iter().filter_map(|holder| holder.membership).map(|id| id.0).collect();
+    let invited: Vec<Uuid> = holders.iter().filter_map(|holder| holder.invitation).map(|id| id.0).collect();
     let mut all = vec![];
     if !members.is_empty() {
         let kind = Of::Membership(MembershipId(Uuid::nil()));
@@ -99,7 +95,7 @@ async fn held(scope: &mut Scope, holders: &[Holder]) -> Result<HashMap<Uuid, Vec
         all.extend(grants::of(scope, kind, &invited, admins_may_delete).await?);
     }
     let mut held: HashMap<Uuid, Vec<Grant>> = HashMap::new();
-    for (of, grant) in all.into_iter().filter(|(_, it)| it.expires_at.is_none_or(|end| end >= now)) {
+    for (of, grant) in all.into_iter().filter(|(_, grant)| grant.expires_at.is_none_or(|end| end > now)) {
         held.entry(of).or_default().push(grant);
     }
     Ok(held)

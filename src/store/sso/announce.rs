@@ -1,13 +1,16 @@
 //! Who never came through the provider is told to, before they must.
 use super::super::{
     Change,
-    audit::{self, Did},
+    audit::{self, NewEvent},
     site,
 };
 use crate::{
     emails,
     error::{Error, Result},
-    model::time::{HOUR, Time},
+    model::{
+        access::Access,
+        time::{HOUR, Time},
+    },
 };
 use serde_json::{Value, json};
 
@@ -17,40 +20,40 @@ pub const PAUSE: std::time::Duration = HOUR.saturating_mul(12);
 const MOST: i64 = 1000;
 
 /// Mails those members at verified domains who never came through the provider. Answers how many.
-pub async fn tell(change: &mut Change) -> Result<usize> {
-    let (here, now) = (change.who().here.clone(), change.now());
+pub async fn tell(change: &mut Change<Access>) -> Result<usize> {
+    let (here, now) = (change.access().account.clone(), change.now());
     let connection = super::of(change, here.id).await?;
     let connection =
         connection.ok_or_else(|| Error::conflict("no_connection", "Connect an identity provider first."))?;
     let sql = "select at from audit_events where chain = $1 and action = 'sso.people_told' order by seq desc limit 1";
-    let last: Option<(Time,)> = change.ask(sql).fetch_optional().await?;
-    if last.is_some_and(|it| now.since(it.0) < PAUSE) {
+    let last: Option<(Time,)> = change.query_in_account(sql).fetch_optional().await?;
+    if last.is_some_and(|last| now.since(last.0) < PAUSE) {
         let detail = "They were told less than twelve hours ago. Give them the time to read it.";
         return Err(Error::conflict("told_lately", detail));
     }
     let sql = "select u.email from memberships m join users u on u.id = m.user_id
-        where m.account_id = $1 and m.suspended_at is null and exists (select 1 from domains d
+        where m.account_id = $1 and active_member(m, $3) and exists (select 1 from domains d
             where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
         and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id)
         order by m.name_key, m.id limit $2";
-    let people: Vec<(String,)> = change.ask(sql).bind(MOST).fetch_all().await?;
+    let people: Vec<(String,)> = change.query_in_account(sql).bind(MOST).bind(now).fetch_all().await?;
     if people.is_empty() {
         return Err(Error::conflict("nobody_to_tell", "All of them have come through the provider."));
     }
-    let by = change.who().person.clone();
+    let (name, email) = change.actor().sender();
     let path = format!("/sso/{}", here.slug);
     for (to,) in &people {
         let needed = emails::SsoNeeded {
             account: &here.name,
-            by: emails::Person { name: &by.name, email: &by.email },
+            by: emails::Sender { name: &name, email: &email },
             is_enforced: connection.is_enforced(now),
             path: &path,
         };
-        let letter = emails::sso_needed(&site(change.kit()), to, &needed);
-        change.post(&letter).await?;
+        let letter = emails::sso_needed(&site(change.context()), to, &needed);
+        change.send(&letter).await?;
     }
-    let did = Did::to("sso.people_told", "account", here.id, &here.name)
+    let event = NewEvent::on("sso.people_told", "account", here.id, &here.name)
         .changed(Value::Null, json!({ "count": people.len() }));
-    audit::here(change, did).await?;
+    audit::record(change, event).await?;
     Ok(people.len())
 }

@@ -1,7 +1,7 @@
-//! The owner's way in while the provider is away: codes that count once, and only beside the owner's own proof.
+//! Break-glass codes: the owner signs in with one, and their own factors, while the identity provider is down.
 use super::super::{
-    Change, Me, Scope,
-    audit::{self, Chain, Did},
+    Change, Scope, SignedInUser,
+    audit::{self, Chain, NewEvent},
     members, site,
 };
 use crate::{
@@ -9,78 +9,85 @@ use crate::{
     emails,
     error::{Error, Result},
     model::{
-        access::Fresh,
+        access::Access,
+        actor::RecentAuth,
         id::{AccountId, UserId},
         time::{HOUR, Time},
     },
 };
 use serde_json::{Value, json};
 
-/// How many are made at a time.
+/// How many of the account's leaders are mailed.
+const TOLD: i64 = 20;
+
 const COUNT: usize = 8;
-/// How long a code opens.
+/// How long a code gives access.
 pub const OPENS: std::time::Duration = HOUR;
 
-/// Letters and digits that are not taken for each other.
+/// Letters and digits that are hard to confuse.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789z";
 
 fn code(bytes: [u8; 16]) -> String {
     let all: Vec<String> = bytes
         .chunks(4)
-        .map(|four| four.iter().map(|it| LETTERS[usize::from(*it) % 32] as char).collect())
+        .map(|four| four.iter().map(|byte| LETTERS[usize::from(*byte) % 32] as char).collect())
         .collect();
     all.join("-")
 }
 
-fn tidy(typed: &str) -> String {
+fn normalize(typed: &str) -> String {
     typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }
 
-/// Makes new codes for the owner; the ones before are worth nothing.
-pub async fn make(change: &mut Change, _: &Fresh) -> Result<Vec<String>> {
-    if !change.who().is_owner {
+/// Makes new codes for the owner. The old ones stop working.
+pub async fn make(change: &mut Change<Access>, _: &RecentAuth) -> Result<Vec<String>> {
+    if !change.access().is_owner {
         return Err(Error::conflict("owner_only", "Only the owner has break-glass codes."));
     }
-    let (kit, now) = (change.kit().clone(), change.now());
-    let (account, owner) = (change.who().here.id, change.who().person.id);
-    change.ask("delete from break_glass_codes where account_id = $1").execute().await?;
+    let (context, now) = (change.context().clone(), change.now());
+    let (account, owner) = (change.access().account.id, change.access().user_id());
+    change.query_in_account("delete from break_glass_codes where account_id = $1").execute().await?;
     let mut codes = vec![];
     for _ in 0..COUNT {
-        let code = code(kit.chance.bytes());
+        let code = code(context.random.bytes());
         let sql =
             "insert into break_glass_codes (account_id, hash, user_id, created_at) values ($1, $2, $3, $4)";
-        change.ask(sql).bind(hash(&tidy(&code))).bind(owner).bind(now).execute().await?;
+        change.query_in_account(sql).bind(hash(&normalize(&code))).bind(owner).bind(now).execute().await?;
         codes.push(code);
     }
-    let name = change.who().here.name.clone();
-    let did =
-        Did::to("sso.codes_made", "account", account, name).changed(Value::Null, json!({ "count": COUNT }));
-    audit::here(change, did).await?;
+    let name = change.access().account.name.clone();
+    let event = NewEvent::on("sso.codes_made", "account", account, name)
+        .changed(Value::Null, json!({ "count": COUNT }));
+    audit::record(change, event).await?;
     Ok(codes)
 }
 
-/// The organization of that slug, if the signed-in user owns it.
-pub async fn owned(scope: &mut Scope<Me>, slug: &str) -> Result<(AccountId, String)> {
+pub async fn owned(scope: &mut Scope<SignedInUser>, slug: &str) -> Result<(AccountId, String)> {
     let sql = "select a.id, a.name from accounts a where a.owner_id = $1 and a.slug = $2 and a.kind = 'organization'";
-    scope.ask(sql).bind(slug.to_owned()).fetch_optional().await?.ok_or(Error::NotFound)
+    scope.query_of_user(sql).bind(slug.to_owned()).fetch_optional().await?.ok_or(Error::NotFound)
 }
 
-/// Uses a code: once, by the owner whose it is, who has just proved to be themselves. Tells the administrators.
-pub async fn spend(change: &mut Change<Me>, _: &Fresh, account: AccountId, typed: &str) -> Result<()> {
-    let (me, now): (UserId, Time) = (change.who().person.id, change.now());
+/// Uses a code, which works once, for the owner, who has just authenticated. Notifies the administrators.
+pub async fn use_code(
+    change: &mut Change<SignedInUser>,
+    _: &RecentAuth,
+    account: AccountId,
+    typed: &str,
+) -> Result<()> {
+    let (me, now): (UserId, Time) = (change.user_id(), change.now());
     let sql = "update break_glass_codes set used_at = $4 where user_id = $1 and account_id = $2 and hash = $3 and used_at is null
         and exists (select 1 from accounts a where a.id = $2 and a.owner_id = $1)";
-    if change.ask(sql).bind(account).bind(hash(&tidy(typed))).bind(now).execute().await? == 0 {
+    if change.query_of_user(sql).bind(account).bind(hash(&normalize(typed))).bind(now).execute().await? == 0 {
         return Err(Error::invalid("code", "wrong", "This code is not right, or was used already."));
     }
     let (name,): (String,) =
-        change.sql("select name from accounts where id = $1").bind(account).fetch_one().await?;
-    let person = change.who().person.clone();
-    let did = Did::to("sso.code_used", "user", me, &person.email);
-    audit::write(change, Chain::Account(account), did).await?;
-    for to in members::leader_addresses(change, account).await? {
-        let letter = emails::sso_code_used(&site(change.kit()), &to, &name, &person.name);
-        change.post(&letter).await?;
+        change.query_unscoped("select name from accounts where id = $1").bind(account).fetch_one().await?;
+    let person = change.user().clone();
+    let event = NewEvent::on("sso.code_used", "user", me, &person.email);
+    audit::record_in(change, Chain::Account(account), event).await?;
+    for leader in members::leaders(change, account, TOLD).await? {
+        let letter = emails::sso_code_used(&site(change.context()), &leader.email, &name, &person.name);
+        change.send(&letter).await?;
     }
     Ok(())
 }

@@ -2,26 +2,21 @@
 use super::{
     super::{
         Change,
-        audit::{self, Did},
-        grants::{self, Wanted},
+        audit::{self, NewEvent},
+        grants::{self, GrantRequest},
     },
-    of, place, unlisted_grants,
+    aad, of, unlisted_grants,
 };
 use crate::{
-    error::{Error, Fault, Result},
-    model::{
-        access::{Entry, Fresh},
-        account::Kind,
-        grant::Grant,
-        id::AccountId,
-    },
+    error::{Error, FieldError, Result},
+    model::{access::Access, account::Kind, actor::RecentAuth, grant::Grant, id::AccountId},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A connection as it is wished for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ConnectionInput {
     /// The provider.
     pub issuer: String,
     /// Our name there.
@@ -31,15 +26,15 @@ pub struct Wish {
     /// Under which claim the provider lists groups.
     pub groups_claim: String,
     /// What somebody new holds.
-    pub default_grants: Vec<Wanted>,
+    pub default_grants: Vec<GrantRequest>,
     /// What members of a group hold.
-    pub group_grants: BTreeMap<String, Vec<Wanted>>,
+    pub group_grants: BTreeMap<String, Vec<GrantRequest>>,
 }
 
 /// The most groups that are mapped.
 const MOST_GROUPS: usize = 200;
 
-fn text(faults: &mut Vec<Fault>, field: &str, value: &str, most: usize) {
+fn text(faults: &mut Vec<FieldError>, field: &str, value: &str, most: usize) {
     let (code, detail) = if value.trim().is_empty() {
         ("blank", "Enter it as the identity provider shows it.".to_owned())
     } else if value.len() > most || value.chars().any(char::is_control) {
@@ -47,64 +42,65 @@ fn text(faults: &mut Vec<Fault>, field: &str, value: &str, most: usize) {
     } else {
         return;
     };
-    faults.push(Fault::new(field, code, detail));
+    faults.push(FieldError::new(field, code, detail));
 }
 
 /// Saves the connection of the organization that one is in.
-pub async fn save(change: &mut Change, _: &Fresh, wish: Wish) -> Result<()> {
-    organizations_only(change.who())?;
-    let account = change.who().here.id;
+pub async fn save(change: &mut Change<Access>, _: &RecentAuth, input: ConnectionInput) -> Result<()> {
+    organizations_only(change.access())?;
+    let account = change.access().account.id;
     let before = of(change, account).await?;
     let mut faults = vec![];
-    let issuer = change.kit().oidc.issuer(&wish.issuer);
-    let issuer = issuer.map_err(|it| faults.push(Fault::new("issuer", "issuer_invalid", it.detail)));
-    text(&mut faults, "client_id", &wish.client_id, 300);
-    text(&mut faults, "groups_claim", &wish.groups_claim, 100);
-    match &wish.client_secret {
-        Some(it) => text(&mut faults, "client_secret", it, 1000),
-        // Another provider must not be told the secret of the one before.
-        None if before.as_ref().is_none_or(|it| it.issuer != wish.issuer.trim()) => {
+    let issuer = change.context().oidc.parse_issuer(&input.issuer);
+    let issuer =
+        issuer.map_err(|error| faults.push(FieldError::new("issuer", "issuer_invalid", error.detail)));
+    text(&mut faults, "client_id", &input.client_id, 300);
+    text(&mut faults, "groups_claim", &input.groups_claim, 100);
+    match &input.client_secret {
+        Some(secret) => text(&mut faults, "client_secret", secret, 1000),
+        // Another provider must not get the previous one's secret.
+        None if before.as_ref().is_none_or(|before| before.issuer != input.issuer.trim()) => {
             text(&mut faults, "client_secret", "", 1000);
         }
         None => {}
     }
-    let (true, Ok(issuer)) = (faults.is_empty(), issuer) else { return Err(Error::Invalid(faults)) };
+    let (true, Ok(issuer)) = (faults.is_empty(), issuer) else { return Err(Error::Validation(faults)) };
     let default_grants =
-        grants::parse(change, &wish.default_grants).await.map_err(under("default_grants"))?;
-    grants::check(change.who(), &default_grants)?;
-    if wish.group_grants.len() > MOST_GROUPS {
+        grants::parse(change, &input.default_grants).await.map_err(under("default_grants"))?;
+    grants::check(change.access(), &default_grants)?;
+    if input.group_grants.len() > MOST_GROUPS {
         let detail = format!("At most {MOST_GROUPS} groups can be listed.");
         return Err(Error::invalid("group_grants", "too_many", detail));
     }
     let mut group_grants = BTreeMap::new();
-    for (group, wanted) in &wish.group_grants {
+    for (group, wanted) in &input.group_grants {
         let parsed = grants::parse(change, wanted).await.map_err(under("group_grants"))?;
-        grants::check(change.who(), &parsed)?;
+        grants::check(change.access(), &parsed)?;
         group_grants.insert(group.clone(), parsed);
     }
-    write(change, account, &wish, &issuer, &default_grants, &group_grants).await?;
+    write(change, account, &input, &issuer, &default_grants, &group_grants).await?;
     let said = |issuer: &str, client_id: &str| json!({ "issuer": issuer, "client_id": client_id });
-    let was = before.as_ref().map_or(Value::Null, |it| said(&it.issuer, &it.client_id));
-    let mut is = said(&issuer, wish.client_id.trim());
-    is["client_secret"] = json!(if wish.client_secret.is_some() { "replaced" } else { "kept" });
-    let name = change.who().here.name.clone();
-    audit::here(change, Did::to("sso.saved", "account", account, name).changed(was, is)).await
+    let was = before.as_ref().map_or(Value::Null, |before| said(&before.issuer, &before.client_id));
+    let mut is = said(&issuer, input.client_id.trim());
+    is["client_secret"] = json!(if input.client_secret.is_some() { "replaced" } else { "kept" });
+    let name = change.access().account.name.clone();
+    audit::record(change, NewEvent::on("sso.saved", "account", account, name).changed(was, is)).await
 }
 
 async fn write(
-    change: &mut Change,
+    change: &mut Change<Access>,
     account: AccountId,
-    wish: &Wish,
+    input: &ConnectionInput,
     issuer: &str,
     default_grants: &[Grant],
     group_grants: &BTreeMap<String, Vec<Grant>>,
 ) -> Result<()> {
-    let (kit, now) = (change.kit().clone(), change.now());
-    let secret = wish
+    let (context, now) = (change.context().clone(), change.now());
+    let secret = input
         .client_secret
         .as_ref()
-        .map(|it| kit.seal.close(&kit.chance, &place(account), it.trim().as_bytes()));
-    // What was tested is no longer what is there; and people of another provider are other people.
+        .map(|secret| context.secrets.encrypt(&context.random, &aad(account), secret.trim().as_bytes()));
+    // The last test no longer applies, and another provider's subjects are other people.
     let sql = "insert into sso_connections (account_id, issuer, client_id, client_secret, groups_claim, default_grants,
             group_grants, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
         on conflict (account_id) do update set issuer = excluded.issuer, client_id = excluded.client_id,
@@ -115,12 +111,12 @@ async fn write(
                 and not $9 then sso_connections.last_test end,
             updated_at = excluded.updated_at";
     change
-        .sql(sql)
+        .query_unscoped(sql)
         .bind(account)
         .bind(issuer.to_owned())
-        .bind(wish.client_id.trim().to_owned())
+        .bind(input.client_id.trim().to_owned())
         .bind(secret.clone().unwrap_or_default())
-        .bind(wish.groups_claim.trim().to_owned())
+        .bind(input.groups_claim.trim().to_owned())
         .bind(unlisted_grants::list(default_grants))
         .bind(unlisted_grants::lists(group_grants))
         .bind(now)
@@ -133,18 +129,18 @@ async fn write(
 /// A fault of a grant, under the field that holds it.
 fn under(field: &'static str) -> impl FnOnce(Error) -> Error {
     move |error| match error {
-        Error::Invalid(mut faults) => {
-            for it in &mut faults {
-                it.field = it.field.replacen("grants", field, 1);
+        Error::Validation(mut faults) => {
+            for fault in &mut faults {
+                fault.field = fault.field.replacen("grants", field, 1);
             }
-            Error::Invalid(faults)
+            Error::Validation(faults)
         }
         other => other,
     }
 }
 
-fn organizations_only(who: &Entry) -> Result<()> {
-    if who.here.kind == Kind::Organization {
+fn organizations_only(access: &Access) -> Result<()> {
+    if access.account.kind == Kind::Organization {
         return Ok(());
     }
     let detail = "Single sign-on belongs to an organization: its teams and their people use it too.";

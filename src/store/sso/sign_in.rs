@@ -2,26 +2,28 @@
 //! the same address.
 use super::{
     super::{
-        Change, Me, Scope, Visitor, Who, accounts,
-        audit::{self, Chain, Did},
+        Anonymous, Change, Scope, SignedInUser, accounts,
+        audit::{self, Chain, NewEvent},
         domains,
         grants::{self, Of},
-        memberships, site, users,
+        memberships::{self, JoinedBy},
+        site, users,
     },
     Connection,
     groups::settle,
 };
 use crate::{
-    clients::oidc::Refusal,
+    clients::oidc::OidcError,
     emails,
     error::{Error, Result},
     model::{
-        access::Person,
+        access::Access,
         account::LoginType,
+        actor::{Actor, UserSummary},
         grant::Grant,
         id::{AccountId, IdentityId, MembershipId, UserId},
         role::BuiltIn,
-        text::{Email, Name},
+        text::{EmailAddress, Name},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,7 @@ use serde_json::{Value, json};
 
 /// Who came, as the provider tells it: all of it checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Guest {
+pub struct SsoProfile {
     /// The organization whose provider it is.
     pub account: AccountId,
     /// The provider.
@@ -46,33 +48,33 @@ pub struct Guest {
     pub sid: Option<String>,
 }
 
-/// What became of them.
+/// How a sign-in through the provider ends.
 #[derive(Clone, Debug)]
-pub enum Arrival {
+pub enum SignedIn {
     /// They are this user.
-    In(UserId, IdentityId),
-    /// They must show once, on their own, that they are a user who is here already.
-    Link,
+    As(UserId, IdentityId),
+    /// There is a user with this address: they must show once, by a sign-in of their own, that it is them.
+    MustLink,
 }
 
 /// The address must be the person's own, and of a domain that the organization proved.
-pub async fn address<W: Who>(
-    scope: &mut Scope<W>,
+pub async fn address<A>(
+    scope: &mut Scope<A>,
     account: AccountId,
     email: Option<&str>,
     verified: Option<bool>,
-) -> Result<Result<Email, Refusal>> {
-    let refuse = |code, detail: String| Ok(Err(Refusal::new(code, detail)));
+) -> Result<Result<EmailAddress, OidcError>> {
+    let refuse = |code, detail: String| Ok(Err(OidcError::new(code, detail)));
     let Some(email) = email else {
         let detail = "The provider does not tell your e-mail address. Let it send the claim “email”.";
         return refuse("email_missing", detail.into());
     };
-    let email = match Email::parse(email) {
-        Ok(it) => it,
-        Err(it) => {
+    let email = match EmailAddress::parse(email) {
+        Ok(email) => email,
+        Err(error) => {
             return refuse(
                 "email_invalid",
-                format!("The provider tells an address that is none: {}", it.detail),
+                format!("The provider tells an address that is none: {}", error.detail),
             );
         }
     };
@@ -91,99 +93,110 @@ pub async fn address<W: Who>(
     Ok(Ok(email))
 }
 
-async fn identity<W: Who>(scope: &mut Scope<W>, guest: &Guest) -> Result<Option<(IdentityId, UserId)>> {
+async fn identity<A>(scope: &mut Scope<A>, profile: &SsoProfile) -> Result<Option<(IdentityId, UserId)>> {
     let sql = "select id, user_id from sso_identities where account_id = $1 and issuer = $2 and subject = $3";
-    let asked = scope.sql(sql).bind(guest.account).bind(guest.issuer.clone()).bind(guest.subject.clone());
+    let asked = scope
+        .query_unscoped(sql)
+        .bind(profile.account)
+        .bind(profile.issuer.clone())
+        .bind(profile.subject.clone());
     Ok(asked.fetch_optional().await?)
 }
 
-pub(super) async fn membership<W: Who>(
-    scope: &mut Scope<W>,
+pub(super) async fn membership<A>(
+    scope: &mut Scope<A>,
     account: AccountId,
     user: UserId,
 ) -> Result<Option<(MembershipId, bool)>> {
     let sql = "select id, is_owner from memberships where account_id = $1 and user_id = $2";
-    Ok(scope.sql(sql).bind(account).bind(user).fetch_optional().await?)
+    Ok(scope.query_unscoped(sql).bind(account).bind(user).fetch_optional().await?)
 }
 
-/// Lets a guest in whose identity is known, or who is new here. `me` is who is signed in on their own in this browser.
-pub async fn arrive(
-    change: &mut Change<Visitor>,
+/// Signs somebody in who comes back from the provider: a member whose identity is known, or somebody new. `signed_in` is who is
+/// signed in by themselves in this browser. The provider is who acts, from here on.
+pub async fn sign_in(
+    change: &mut Change<Anonymous>,
     connection: &Connection,
-    guest: &Guest,
-    me: Option<UserId>,
-) -> Result<Result<Arrival, Refusal>> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).execute().await?;
-    if let Some((identity, user)) = identity(change, guest).await? {
-        if membership(change, guest.account, user).await?.is_none() {
+    profile: &SsoProfile,
+    signed_in: Option<UserId>,
+) -> Result<Result<SignedIn, OidcError>> {
+    change.act_as(Actor::IdentityProvider { account: profile.account, issuer: profile.issuer.clone() });
+    change.lock_account(profile.account).await?;
+    if let Some((identity, user)) = identity(change, profile).await? {
+        if membership(change, profile.account, user).await?.is_none() {
             let detail =
                 "You are not a member of this organization any more. Ask its administrators to invite you.";
-            return Ok(Err(Refusal::new("not_a_member", detail)));
+            return Ok(Err(OidcError::new("not_a_member", detail)));
         }
         let now = change.now();
         let sql = "update sso_identities set used_at = $2, email = $3 where id = $1";
-        change.sql(sql).bind(identity).bind(now).bind(guest.email.clone()).execute().await?;
-        settle(change, connection, guest, user).await?;
-        return Ok(Ok(Arrival::In(user, identity)));
+        let query = change.query_unscoped(sql).bind(identity).bind(now);
+        query.bind(profile.email.clone()).execute().await?;
+        let user = users::summary(change, user).await?;
+        enter(change, connection, profile, &user, true).await?;
+        return Ok(Ok(SignedIn::As(user.id, identity)));
     }
-    let email = Email::parse(&guest.email).map_err(Error::at("email"))?;
-    let is_member = match me {
-        Some(me) => membership(change, guest.account, me).await?.is_some(),
+    let email = EmailAddress::parse(&profile.email).map_err(Error::at("email"))?;
+    let is_member = match signed_in {
+        Some(user) => membership(change, profile.account, user).await?.is_some(),
         None => false,
     };
     if is_member || users::find(change, &email).await?.is_some() {
-        return Ok(Ok(Arrival::Link));
+        return Ok(Ok(SignedIn::MustLink));
     }
-    let name = guest.name.as_deref().and_then(|it| Name::parse(it).ok());
+    let name = profile.name.as_deref().and_then(|name| Name::parse(name).ok());
     let name = match name {
-        Some(it) => it,
+        Some(name) => name,
         None => {
             Name::parse(email.local()).or_else(|_| Name::parse("New member")).map_err(Error::at("name"))?
         }
     };
     let new = users::NewUser { name: &name, email: &email, password: None, operator: false };
-    let Some((person, _)) = users::create(change, &new).await? else { return Ok(Ok(Arrival::Link)) };
-    let identity = link(change, guest, &person).await?;
-    join(change, connection, guest, &person).await?;
-    settle(change, connection, guest, person.id).await?;
-    Ok(Ok(Arrival::In(person.id, identity)))
+    let Some((user, _)) = users::create(change, &new).await? else { return Ok(Ok(SignedIn::MustLink)) };
+    let identity = link(change, profile, &user).await?;
+    enter(change, connection, profile, &user, false).await?;
+    Ok(Ok(SignedIn::As(user.id, identity)))
 }
 
-async fn link<W: Who>(change: &mut Change<W>, guest: &Guest, person: &Person) -> Result<IdentityId> {
-    let (id, now) = (IdentityId(change.kit().id()), change.now());
+async fn link<A>(change: &mut Change<A>, profile: &SsoProfile, person: &UserSummary) -> Result<IdentityId> {
+    let (id, now) = (IdentityId(change.context().id()), change.now());
     let sql =
         "insert into sso_identities (id, account_id, issuer, subject, user_id, email, linked_at, used_at)
         values ($1, $2, $3, $4, $5, $6, $7, $7)";
     change
-        .sql(sql)
+        .query_unscoped(sql)
         .bind(id)
-        .bind(guest.account)
-        .bind(guest.issuer.clone())
-        .bind(guest.subject.clone())
+        .bind(profile.account)
+        .bind(profile.issuer.clone())
+        .bind(profile.subject.clone())
         .bind(person.id)
-        .bind(guest.email.clone())
+        .bind(profile.email.clone())
         .bind(now)
         .execute()
         .await?;
-    let did = Did::to("sso.linked", "user", person.id, &person.email)
-        .changed(Value::Null, json!({ "issuer": guest.issuer, "email": guest.email }));
-    audit::write(change, Chain::Account(guest.account), did).await?;
+    let event = NewEvent::on("sso.linked", "user", person.id, &person.email)
+        .changed(Value::Null, json!({ "issuer": profile.issuer, "email": profile.email }));
+    audit::record_in(change, Chain::Account(profile.account), event).await?;
     Ok(id)
 }
 
-/// Links the signed-in user, who showed on their own who they are, to the guest that came from the provider.
-pub async fn link_me(change: &mut Change<Me>, connection: &Connection, guest: &Guest) -> Result<IdentityId> {
-    change.sql("select 1 from accounts where id = $1 for no key update").bind(guest.account).execute().await?;
-    let person = change.who().person.clone();
-    let is_member = membership(change, guest.account, person.id).await?.is_some();
-    if !is_member && !person.email.eq_ignore_ascii_case(&guest.email) {
+/// Links the signed-in user, who showed on their own who they are, to the profile that came from the provider.
+pub async fn link_me(
+    change: &mut Change<SignedInUser>,
+    connection: &Connection,
+    profile: &SsoProfile,
+) -> Result<IdentityId> {
+    change.lock_account(profile.account).await?;
+    let person = change.user().clone();
+    let is_member = membership(change, profile.account, person.id).await?.is_some();
+    if !is_member && !person.email.eq_ignore_ascii_case(&profile.email) {
         let detail = format!(
             "The provider says that you are {}, and you are signed in as {}.",
-            guest.email, person.email
+            profile.email, person.email
         );
         return Err(Error::conflict("other_address", detail));
     }
-    if let Some((id, user)) = identity(change, guest).await? {
+    if let Some((id, user)) = identity(change, profile).await? {
         if user == person.id {
             return Ok(id);
         }
@@ -192,58 +205,40 @@ pub async fn link_me(change: &mut Change<Me>, connection: &Connection, guest: &G
             "This identity belongs to another user here already.",
         ));
     }
-    let id = link(change, guest, &person).await?;
-    if !is_member {
-        join(change, connection, guest, &person).await?;
-    }
-    settle(change, connection, guest, person.id).await?;
+    let id = link(change, profile, &person).await?;
+    enter(change, connection, profile, &person, is_member).await?;
     let chain = users::chain(change, person.id).await?;
-    let did = Did::to("sso.linked", "user", person.id, &person.email)
-        .changed(Value::Null, json!({ "issuer": guest.issuer, "email": guest.email }));
-    audit::write(change, chain, did).await?;
-    let name = account_name(change, guest.account).await?;
-    let letter = emails::sso_linked(&site(change.kit()), &person.email, &name, &guest.email);
-    change.post(&letter).await?;
+    let event = NewEvent::on("sso.linked", "user", person.id, &person.email)
+        .changed(Value::Null, json!({ "issuer": profile.issuer, "email": profile.email }));
+    audit::record_in(change, chain, event).await?;
+    let name = account_name(change, profile.account).await?;
+    let letter = emails::sso_linked(&site(change.context()), &person.email, &name, &profile.email);
+    change.send(&letter).await?;
     Ok(id)
 }
 
-async fn account_name<W: Who>(scope: &mut Scope<W>, account: AccountId) -> Result<String> {
-    let (name,): (String,) = scope.sql("select name from accounts where id = $1").bind(account).fetch_one().await?;
+async fn account_name<A>(scope: &mut Scope<A>, account: AccountId) -> Result<String> {
+    let (name,): (String,) =
+        scope.query_unscoped("select name from accounts where id = $1").bind(account).fetch_one().await?;
     Ok(name)
 }
 
-/// Makes a member: with what an invitation promised, else with what is given to who is new.
-async fn join<W: Who>(
-    change: &mut Change<W>,
+/// Makes a member in the organization, with what is given to who is new; and settles what their groups hold.
+async fn enter<A>(
+    change: &mut Change<A>,
     connection: &Connection,
-    guest: &Guest,
-    person: &Person,
+    profile: &SsoProfile,
+    user: &UserSummary,
+    is_member: bool,
 ) -> Result<()> {
-    let account = guest.account;
-    let Some(member) = memberships::add(change, account, person, false, LoginType::Any).await? else {
-        return Ok(());
+    let work = async |change: &mut Change<Access>| {
+        if !is_member {
+            let given = starting(&connection.default_grants);
+            memberships::join(change, user, JoinedBy::Sso(&profile.issuer), &given).await?;
+        }
+        settle(change, connection, profile, user.id).await
     };
-    let now = change.now();
-    let sql = "update invitations set status = 'accepted' where account_id = $1 and email_key = $2 and status = 'pending'
-        and expires_at > $3 returning id";
-    let invited: Option<(crate::model::id::InvitationId,)> =
-        change.sql(sql).bind(account).bind(person.email.to_lowercase()).bind(now).fetch_optional().await?;
-    change.renews_at(&person.email);
-    match invited {
-        Some((invitation,)) => {
-            let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";
-            change.sql(sql).bind(invitation).bind(member).execute().await?;
-        }
-        None => {
-            grants::insert(change, account, Of::Membership(member), &starting(&connection.default_grants))
-                .await?;
-        }
-    }
-    accounts::remember(change, person.id, account).await?;
-    let labels: Vec<String> = starting(&connection.default_grants).iter().map(Grant::label).collect();
-    let did = Did::to("member.joined", "member", member, &person.email);
-    let did = did.changed(Value::Null, json!({ "grants": labels, "sso": guest.issuer }));
-    audit::write(change, Chain::Account(account), did).await
+    change.in_account_as_system(profile.account, work).await
 }
 
 /// Nobody is a member without a role: where all that was to be given is gone, they are plain members.
@@ -252,13 +247,13 @@ pub fn starting(grants: &[Grant]) -> Vec<Grant> {
 }
 
 /// Notes that somebody came and was not let in.
-pub async fn refused<W: Who>(
-    change: &mut Change<W>,
+pub async fn refused<A>(
+    change: &mut Change<A>,
     account: AccountId,
-    refusal: &Refusal,
+    refusal: &OidcError,
     email: Option<&str>,
 ) -> Result<()> {
-    let did = Did::to("sso.refused", "sso", account, email.unwrap_or("Somebody"))
+    let event = NewEvent::on("sso.refused", "sso", account, email.unwrap_or("Somebody"))
         .changed(Value::Null, json!({ "code": refusal.code, "detail": refusal.detail }));
-    audit::write(change, Chain::Account(account), did).await
+    audit::record_in(change, Chain::Account(account), event).await
 }

@@ -1,5 +1,5 @@
-//! What invoices are made of. An event stands on the invoice of its *period*: the month in which it happened, or, if that was
-//! closed before it came, the first month that was not. So what a closed month holds never changes.
+//! What invoices are made of. An event is billed in its *period*: the month in which it happened, or, if that was closed before
+//! the event was reported, the first open month. So a closed month never changes.
 use crate::{
     error::Result,
     model::{
@@ -7,75 +7,74 @@ use crate::{
         id::AccountId,
         quantity::Quantity,
     },
-    store::{Change, Host, Scope, Who},
+    store::{Change, Scope, System},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// What an account used of a meter in a month, to be billed in a period.
+/// What an account used of a meter in a month, billed in a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Billable {
-    /// The account itself, or a team of it.
+    /// The account itself or one of its teams.
     pub account: AccountId,
-    /// What was metered.
     pub meter: String,
-    /// When it was used: earlier than the period if it came late.
+    /// The month of use; earlier than the period if it was reported late.
     pub month: Month,
-    /// How much.
     pub quantity: Quantity,
 }
 
-/// Closes a month, and all before it: what comes for them from now on stands on the next invoice. Waits for what is being
-/// taken in. Safe to repeat.
-pub async fn close(change: &mut Change<Host>, month: Month) -> Result<()> {
+/// Closes a month and all earlier ones: late usage goes on the next invoice. Waits for running ingestion. Idempotent.
+pub async fn close(change: &mut Change<System>, month: Month) -> Result<()> {
     change
-        .sql("update usage_closed set through = $1 where one = 1 and through < $1")
+        .query_unscoped("update usage_closed set through = $1 where singleton = 1 and through < $1")
         .bind(month)
         .execute()
         .await?;
     Ok(())
 }
 
-/// The last month that was closed; a month of the year 0 if none was.
-pub async fn closed_through<W: Who>(scope: &mut Scope<W>) -> Result<Month> {
-    let (through,) = scope.sql("select through from usage_closed where one = 1").fetch_one().await?;
+/// The last closed month; a month of the year 0 if there is none.
+pub async fn closed_through<A>(scope: &mut Scope<A>) -> Result<Month> {
+    let (through,) =
+        scope.query_unscoped("select through from usage_closed where singleton = 1").fetch_one().await?;
     Ok(through)
 }
 
-/// Who has usage to be billed in a period, by id: so many after one.
-pub async fn payers<W: Who>(
-    scope: &mut Scope<W>,
+/// The accounts with usage in a period, by id, after `after`.
+pub async fn payers<A>(
+    scope: &mut Scope<A>,
     period: Month,
     after: Option<AccountId>,
     limit: i64,
 ) -> Result<Vec<AccountId>> {
-    let sql =
-        "select distinct top_id from usage_days where period = $1 and top_id > $2 order by top_id limit $3";
+    let sql = "select distinct billing_account_id from usage_days where period = $1 and billing_account_id > $2 order by billing_account_id limit $3";
     let after = after.unwrap_or(AccountId(Uuid::nil()));
-    let found: Vec<(AccountId,)> = scope.sql(sql).bind(period).bind(after).bind(limit).fetch_all().await?;
-    Ok(found.into_iter().map(|it| it.0).collect())
+    let found: Vec<(AccountId,)> =
+        scope.query_unscoped(sql).bind(period).bind(after).bind(limit).fetch_all().await?;
+    Ok(found.into_iter().map(|row| row.0).collect())
 }
 
-/// What an account and its teams are billed for in a period, by account, meter and month of use. It changes as long as the
-/// period is open.
-pub async fn billable<W: Who>(scope: &mut Scope<W>, top: AccountId, period: Month) -> Result<Vec<Billable>> {
+/// What an account and its teams are billed for in a period, by account, meter and month of use. It changes until the period is
+/// closed.
+pub async fn billable<A>(scope: &mut Scope<A>, top: AccountId, period: Month) -> Result<Vec<Billable>> {
     #[derive(sqlx::FromRow)]
-    struct Row {
+    struct UsageRow {
         account_id: AccountId,
         meter: String,
         day: Day,
         whole: i64,
         nanos: i64,
     }
-    // What came late is summed by its day, the rest at once.
+    // Late usage is grouped by its day, the rest into one group.
     let sql = "select account_id, meter, case when day < $3 then day else $3 end as day,
             cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos
-        from usage_days where period = $2 and top_id = $1 group by 1, 2, 3";
-    let rows: Vec<Row> = scope.sql(sql).bind(top).bind(period).bind(period.first()).fetch_all().await?;
+        from usage_days where period = $2 and billing_account_id = $1 group by 1, 2, 3";
+    let rows: Vec<UsageRow> =
+        scope.query_unscoped(sql).bind(top).bind(period).bind(period.first()).fetch_all().await?;
     let mut sums: BTreeMap<(AccountId, String, Month), Quantity> = BTreeMap::new();
-    for it in rows {
-        *sums.entry((it.account_id, it.meter, it.day.month())).or_default() +=
-            Quantity::of(it.whole, it.nanos);
+    for row in rows {
+        *sums.entry((row.account_id, row.meter, row.day.month())).or_default() +=
+            Quantity::of(row.whole, row.nanos);
     }
     let billable = |((account, meter, month), quantity)| Billable { account, meter, month, quantity };
     Ok(sums.into_iter().map(billable).collect())

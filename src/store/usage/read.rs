@@ -1,48 +1,46 @@
-//! What pages, files and programs read: sums of days, never events. How much of them, the reader's `Sight` says, in SQL.
+//! Reads usage: daily sums, never events. The SQL limits them to what the caller may see (`VisibleUsage`).
 use crate::{
     db::{List, Query},
     error::{Error, Result},
     model::{
-        access::Entry,
+        access::Access,
         calendar::Day,
         grant::Grant,
         id::{AccountId, KeyId, MembershipId, ResourceId, UserId},
         quantity::Quantity,
-        resource::{Place, Visibility},
-        usage::{Axis, Sight},
+        resource::{ResourceTarget, Visibility},
+        usage::{Dimension, VisibleUsage},
     },
     store::{
         Scope,
         grants::{self, grants_of},
     },
 };
+use const_format::concatcp;
 use uuid::Uuid;
 
-/// Which usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// From this day on.
+    /// Inclusive.
     pub from: Day,
-    /// Before this day.
+    /// Exclusive.
     pub to: Day,
-    /// Of this meter.
     pub meter: Option<String>,
-    /// Of this product; empty for what names none.
+    /// Empty: usage without a product.
     pub product: Option<String>,
-    /// Of this model; empty for what names none.
+    /// Empty: usage without a model.
     pub model: Option<String>,
-    /// Of this person; nil for what is the account's own.
+    /// Nil: usage of no member.
     pub member: Option<UserId>,
-    /// Of this key; nil for what was reported without one.
+    /// Nil: usage that was reported without a key.
     pub key: Option<KeyId>,
-    /// Of this account alone: a team, or the organization without its teams.
+    /// Only this account: a team, or the organization without its teams.
     pub team: Option<AccountId>,
-    /// Of this resource; nil for what names none.
+    /// Nil: usage without a resource.
     pub resource: Option<ResourceId>,
 }
 
 impl Filter {
-    /// All of some days.
     pub fn days(from: Day, to: Day) -> Filter {
         Filter {
             from,
@@ -58,29 +56,27 @@ impl Filter {
     }
 }
 
-macro_rules! seen {
-    ($within:literal, $axes:literal) => {
-        concat!(
-            "select ", $axes, "
-                cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos
-            from usage_days where ", $within, " = $1 and day >= $2 and day < $3
+const FROM_ACCOUNT: &str = "cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos
+    from usage_days where account_id = $1 ";
+const FROM_ORGANIZATION: &str = "cast(sum(whole) as bigint) as whole, cast(sum(nanos) as bigint) as nanos
+    from usage_days where billing_account_id = $1 ";
+const VISIBLE: &str = "and day >= $2 and day < $3
                 and ($4 or product = any($5::text[]) or resource_id = any($6::uuid[]) or (user_id = $7 and key_id <> $8))
                 and ($10 or resource_id = any($9::uuid[]))
                 and (cast($11 as text) is null or meter = $11) and (cast($12 as text) is null or product = $12)
                 and (cast($13 as text) is null or model = $13) and (cast($14 as uuid) is null or user_id = $14)
                 and (cast($15 as uuid) is null or key_id = $15) and (cast($16 as uuid) is null or account_id = $16)
-                and (cast($17 as uuid) is null or resource_id = $17)"
-        )
-    };
-}
-
-pub(in crate::store) use seen;
+                and (cast($17 as uuid) is null or resource_id = $17)";
+/// What the reader may see of the account's usage: follows `select` and the columns that it is summed by.
+pub(in crate::store) const OF_ACCOUNT: &str = concatcp!(FROM_ACCOUNT, VISIBLE);
+/// The same of an organization with its teams.
+pub(in crate::store) const OF_ORGANIZATION: &str = concatcp!(FROM_ORGANIZATION, VISIBLE);
 
 /// `$1` to `$17` of `seen!`.
-pub(in crate::store) fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter) -> Query<'q> {
+pub(in crate::store) fn sighted<'q>(query: Query<'q>, sight: &VisibleUsage, filter: &Filter) -> Query<'q> {
     query
-        .bind(it.from)
-        .bind(it.to)
+        .bind(filter.from)
+        .bind(filter.to)
         .bind(sight.all)
         .bind(List(&sight.products))
         .bind(List(&sight.resources))
@@ -88,66 +84,58 @@ pub(in crate::store) fn sighted<'q>(query: Query<'q>, sight: &Sight, it: &Filter
         .bind(Uuid::nil())
         .bind(List(sight.only.as_deref().unwrap_or_default()))
         .bind(sight.only.is_none())
-        .bind(it.meter.clone())
-        .bind(it.product.clone())
-        .bind(it.model.clone())
-        .bind(it.member)
-        .bind(it.key)
-        .bind(it.team)
-        .bind(it.resource)
+        .bind(filter.meter.clone())
+        .bind(filter.product.clone())
+        .bind(filter.model.clone())
+        .bind(filter.member)
+        .bind(filter.key)
+        .bind(filter.team)
+        .bind(filter.resource)
 }
 
-/// A sum. What it is not summed by, and what its events do not name, is none.
+/// A sum. A dimension is `None` if it is not grouped by, or if the events do not have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// The day.
+pub struct UsageSum {
     pub day: Option<Day>,
-    /// The product.
     pub product: Option<String>,
-    /// The meter.
     pub meter: String,
-    /// Who made the key: their membership in this account, or their user where they have none.
+    /// The key's owner: their membership in this account, or their user id if they have none.
     pub member: Option<Uuid>,
-    /// The key.
     pub key: Option<KeyId>,
-    /// The team.
     pub team: Option<AccountId>,
-    /// The model.
     pub model: Option<String>,
-    /// The resource.
     pub resource: Option<ResourceId>,
-    /// How much.
     pub quantity: Quantity,
-    pub(in crate::store) names: Names,
+    pub(in crate::store) names: SumNames,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::store) struct Names {
+pub(in crate::store) struct SumNames {
     member: Option<String>,
     key: Option<String>,
     team: Option<String>,
     resource: Option<String>,
 }
 
-impl Sum {
-    /// Along an axis: the id or word, and the name that people know it by.
-    pub fn labelled(&self, axis: Axis) -> (String, String) {
-        let id = |it: Option<Uuid>| it.map(|it| it.to_string());
+impl UsageSum {
+    /// The id or value of a dimension, and its name.
+    pub fn labelled(&self, axis: Dimension) -> (String, String) {
+        let id = |id: Option<Uuid>| id.map(|id| id.to_string());
         let (id, name) = match axis {
-            Axis::Day => (self.day.map(|it| it.to_string()), None),
-            Axis::Product => (self.product.clone(), None),
-            Axis::Model => (self.model.clone(), None),
-            Axis::Member => (id(self.member), self.names.member.clone()),
-            Axis::Key => (id(self.key.map(|it| it.0)), self.names.key.clone()),
-            Axis::Team => (id(self.team.map(|it| it.0)), self.names.team.clone()),
-            Axis::Resource => (id(self.resource.map(|it| it.0)), self.names.resource.clone()),
+            Dimension::Day => (self.day.map(|day| day.to_string()), None),
+            Dimension::Product => (self.product.clone(), None),
+            Dimension::Model => (self.model.clone(), None),
+            Dimension::Member => (id(self.member), self.names.member.clone()),
+            Dimension::Key => (id(self.key.map(|id| id.0)), self.names.key.clone()),
+            Dimension::Team => (id(self.team.map(|id| id.0)), self.names.team.clone()),
+            Dimension::Resource => (id(self.resource.map(|id| id.0)), self.names.resource.clone()),
         };
         (id.unwrap_or_default(), name.unwrap_or_default())
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct SumRow {
     day: i64,
     product: String,
     meter: String,
@@ -163,12 +151,12 @@ struct Row {
     key_name: Option<String>,
     account_slug: Option<String>,
     #[sqlx(flatten)]
-    resource: About,
+    resource: ResourceInfo,
 }
 
-/// What is known of the resource that a row is about.
+/// The resource of a row.
 #[derive(sqlx::FromRow)]
-struct About {
+struct ResourceInfo {
     resource_name: Option<String>,
     resource_product: Option<String>,
     resource_account: Option<AccountId>,
@@ -176,88 +164,94 @@ struct About {
     created_by: Option<UserId>,
 }
 
-impl About {
-    /// Its name, if the reader may know it.
-    fn shown(&self, who: &Entry, id: Uuid) -> Option<String> {
+impl ResourceInfo {
+    /// Its name, if the reader may see it.
+    fn shown(&self, access: &Access, id: Uuid) -> Option<String> {
         let (product, visibility) = (self.resource_product.as_deref()?, self.visibility?);
-        let at = Place { id: ResourceId(id), product, visibility, creator: self.created_by };
-        let is_here = self.resource_account == Some(who.here.id) || who.leads_teams();
-        (is_here && who.rights.is_shown(who.person.id, &at)).then(|| self.resource_name.clone())?
+        let at = ResourceTarget { id: ResourceId(id), product, visibility, creator: self.created_by };
+        let is_here = self.resource_account == Some(access.account.id) || access.leads_teams();
+        (is_here && access.rights.is_shown(access.user_id(), &at)).then(|| self.resource_name.clone())?
     }
 }
 
-macro_rules! sums {
-    ($within:literal) => {
-        concat!(
-            "select g.*, m.id as membership_id, u.email as user_email, k.name as key_name, a.slug as account_slug,
+const SUMS: &str = "select g.*, m.id as membership_id, u.email as user_email, k.name as key_name, a.slug as account_slug,
                 r.name as resource_name, r.product as resource_product, r.account_id as resource_account, r.visibility, r.created_by
-            from (",
-            seen!(
-                $within,
-                "meter, case when $18 then day else 0 end as day, case when $19 then product else '' end as product,
+            from (select meter, case when $18 then day else 0 end as day, case when $19 then product else '' end as product,
                 case when $20 then user_id else $8 end as user_id, case when $21 then key_id else $8 end as key_id,
                 case when $22 then account_id else $8 end as account_id, case when $23 then model else '' end as model,
-                case when $24 then resource_id else $8 end as resource_id,"
-            ),
-            " group by 1, 2, 3, 4, 5, 6, 7, 8) g
+                case when $24 then resource_id else $8 end as resource_id, ";
+const SUMS_TAIL: &str = " group by 1, 2, 3, 4, 5, 6, 7, 8) g
             left join memberships m on m.account_id = $1 and m.user_id = g.user_id left join users u on u.id = g.user_id
             left join api_keys k on k.id = g.key_id left join accounts a on a.id = g.account_id
             left join resources r on r.id = g.resource_id
-            order by 2, 3, 1, 4, 5, 6, 7, 8 limit $25"
-        )
-    };
-}
+            order by 2, 3, 1, 4, 5, 6, 7, 8 limit $25";
 
-/// Sums by some axes and the meter, at most so many rows.
-pub async fn sums(scope: &mut Scope, filter: &Filter, axes: &[Axis], limit: i64) -> Result<Vec<Sum>> {
-    let sight = Sight::of(scope.who()).map_err(Error::Forbidden)?;
-    let who = scope.who().clone();
-    let here = who.here.id.0;
-    let sql = if sight.teams { sums!("top_id") } else { sums!("account_id") };
-    let mut query = sighted(scope.ask(sql), &sight, filter);
-    for axis in [Axis::Day, Axis::Product, Axis::Member, Axis::Key, Axis::Team, Axis::Model, Axis::Resource] {
+/// Sums by the meter and some dimensions.
+pub async fn sums(
+    scope: &mut Scope<Access>,
+    filter: &Filter,
+    axes: &[Dimension],
+    limit: i64,
+) -> Result<Vec<UsageSum>> {
+    let sight = VisibleUsage::of(scope.access()).map_err(Error::MissingPermission)?;
+    let access = scope.access().clone();
+    let here = access.account.id.0;
+    let sql = if sight.teams {
+        concatcp!(SUMS, OF_ORGANIZATION, SUMS_TAIL)
+    } else {
+        concatcp!(SUMS, OF_ACCOUNT, SUMS_TAIL)
+    };
+    let mut query = sighted(scope.query_in_account(sql), &sight, filter);
+    for axis in [
+        Dimension::Day,
+        Dimension::Product,
+        Dimension::Member,
+        Dimension::Key,
+        Dimension::Team,
+        Dimension::Model,
+        Dimension::Resource,
+    ] {
         query = query.bind(axes.contains(&axis));
     }
-    let rows: Vec<Row> = query.bind(limit).fetch_all().await?;
-    let named = |text: String| Some(text).filter(|it| !it.is_empty());
-    let there = |id: Uuid| Some(id).filter(|it| !it.is_nil());
-    let sum = |it: Row| Sum {
-        day: axes.contains(&Axis::Day).then_some(Day(it.day)),
-        product: named(it.product),
-        meter: it.meter,
-        names: Names {
-            resource: it.resource.shown(&who, it.resource_id),
-            member: it.user_email,
-            key: it.key_name,
-            team: it.account_slug,
+    let rows: Vec<SumRow> = query.bind(limit).fetch_all().await?;
+    let named = |text: String| Some(text).filter(|text| !text.is_empty());
+    let there = |id: Uuid| Some(id).filter(|id| !id.is_nil());
+    let sum = |row: SumRow| UsageSum {
+        day: axes.contains(&Dimension::Day).then_some(Day(row.day)),
+        product: named(row.product),
+        meter: row.meter,
+        names: SumNames {
+            resource: row.resource.shown(&access, row.resource_id),
+            member: row.user_email,
+            key: row.key_name,
+            team: row.account_slug,
         },
-        member: there(it.user_id).map(|user| it.membership_id.map_or(user, |it| it.0)),
-        key: there(it.key_id).map(KeyId),
-        team: there(it.account_id).filter(|it| *it != here).map(AccountId),
-        model: named(it.model),
-        resource: there(it.resource_id).map(ResourceId),
-        quantity: Quantity::of(it.whole, it.nanos),
+        member: there(row.user_id).map(|user| row.membership_id.map_or(user, |id| id.0)),
+        key: there(row.key_id).map(KeyId),
+        team: there(row.account_id).filter(|id| *id != here).map(AccountId),
+        model: named(row.model),
+        resource: there(row.resource_id).map(ResourceId),
+        quantity: Quantity::of(row.whole, row.nanos),
     };
     Ok(rows.into_iter().map(sum).collect())
 }
 
-/// One line of a breakdown: what it is of, and how much of up to three meters.
+/// A line of a breakdown, with up to three meters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
-    /// What it is of, as the filter takes it.
+pub struct BreakdownLine {
+    /// The value to filter by.
     pub value: String,
-    /// What it is called; none if that is gone, or hidden.
+    /// `None` if it was deleted or is hidden.
     pub name: Option<String>,
-    /// An address, a slug, the last characters of a key.
+    /// An address, a slug, or the last characters of a key.
     pub note: String,
-    /// How much of each meter asked for.
     pub quantities: [Quantity; 3],
-    /// What the member holds here, if it is of one.
+    /// For a member: their grants.
     pub grants: Vec<Grant>,
 }
 
 #[derive(sqlx::FromRow)]
-struct SliceRow {
+struct BreakdownRow {
     text: String,
     id: Uuid,
     whole_1: i64,
@@ -275,28 +269,23 @@ struct SliceRow {
     is_owner: Option<bool>,
     grants: Option<String>,
     #[sqlx(flatten)]
-    resource: About,
+    resource: ResourceInfo,
     of_member: Option<String>,
     of_key: Option<String>,
     of_team: Option<String>,
     of_resource: Option<String>,
 }
 
-macro_rules! slices {
-    ($within:literal) => {
-        concat!(
-            "select g.*, u.name as user_name, u.email as user_email, k.name as key_name, k.last4 as key_last4,
+const SLICES: &str = concatcp!(
+    "select g.*, u.name as user_name, u.email as user_email, k.name as key_name, k.last4 as key_last4,
                 a.name as account_name, a.slug as account_slug, r.name as resource_name, r.product as resource_product,
                 r.account_id as resource_account, r.visibility, r.created_by, m.is_owner, ",
-            grants_of!("m.id"),
-            " as grants,
+    grants_of!("m.id"),
+    " as grants,
                 (select f.name from users f where f.id = $14) as of_member, (select f.name from api_keys f where f.id = $15) as of_key,
                 (select f.name from accounts f where f.id = $16) as of_team,
                 (select f.name from resources f where f.id = $17 and f.visibility = 'shared') as of_resource
-            from (",
-            seen!(
-                $within,
-                "case $18 when 'product' then product when 'model' then model else '' end as text,
+            from (select case $18 when 'product' then product when 'model' then model else '' end as text,
                 case $18 when 'member' then user_id when 'key' then key_id when 'team' then account_id
                     when 'resource' then resource_id else $8 end as id,
                 cast(sum(case when meter = $19 then whole else 0 end) as bigint) as whole_1,
@@ -304,60 +293,60 @@ macro_rules! slices {
                 cast(sum(case when meter = $20 then whole else 0 end) as bigint) as whole_2,
                 cast(sum(case when meter = $20 then nanos else 0 end) as bigint) as nanos_2,
                 cast(sum(case when meter = $21 then whole else 0 end) as bigint) as whole_3,
-                cast(sum(case when meter = $21 then nanos else 0 end) as bigint) as nanos_3,"
-            ),
-            " group by 1, 2) g
+                cast(sum(case when meter = $21 then nanos else 0 end) as bigint) as nanos_3, "
+);
+const SLICES_TAIL: &str = " group by 1, 2) g
             left join users u on u.id = g.id left join api_keys k on k.id = g.id
             left join memberships m on m.account_id = $1 and m.user_id = u.id
             left join accounts a on a.id = g.id left join resources r on r.id = g.id
-            order by g.whole_1 + g.nanos_1 / 1000000000 desc, g.whole_2 desc, g.whole_3 desc, g.text, g.id limit $22"
-        )
-    };
-}
+            order by g.whole_1 + g.nanos_1 / 1000000000 desc, g.whole_2 desc, g.whole_3 desc, g.text, g.id limit $22";
 
-/// A breakdown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Slices {
-    /// The largest first.
-    pub lines: Vec<Slice>,
-    /// What the filters that are on are called.
-    pub filters: Vec<(Axis, String)>,
+pub struct Breakdown {
+    /// Largest first.
+    pub lines: Vec<BreakdownLine>,
+    /// The names of the active filters.
+    pub filters: Vec<(Dimension, String)>,
 }
 
-/// The largest lines along an axis, by the first of the meters.
+/// The largest lines along a dimension, by the first meter.
 pub async fn slices(
-    scope: &mut Scope,
+    scope: &mut Scope<Access>,
     filter: &Filter,
-    axis: Axis,
+    axis: Dimension,
     meters: [&str; 3],
     limit: i64,
-) -> Result<Slices> {
-    let sight = Sight::of(scope.who()).map_err(Error::Forbidden)?;
-    let who = scope.who().clone();
-    let sql = if sight.teams { slices!("top_id") } else { slices!("account_id") };
-    let mut query = sighted(scope.ask(sql), &sight, filter).bind(axis.word());
+) -> Result<Breakdown> {
+    let sight = VisibleUsage::of(scope.access()).map_err(Error::MissingPermission)?;
+    let access = scope.access().clone();
+    let sql = if sight.teams {
+        concatcp!(SLICES, OF_ORGANIZATION, SLICES_TAIL)
+    } else {
+        concatcp!(SLICES, OF_ACCOUNT, SLICES_TAIL)
+    };
+    let mut query = sighted(scope.query_in_account(sql), &sight, filter).bind(axis.as_str());
     for meter in meters {
         query = query.bind(meter.to_owned());
     }
-    let rows: Vec<SliceRow> = query.bind(limit).fetch_all().await?;
-    // They are the same in every row.
-    let filters = rows.first().map(|it| {
+    let rows: Vec<BreakdownRow> = query.bind(limit).fetch_all().await?;
+    // These columns are the same in every row.
+    let filters = rows.first().map(|row| {
         let of = [
-            (Axis::Member, &it.of_member),
-            (Axis::Key, &it.of_key),
-            (Axis::Team, &it.of_team),
-            (Axis::Resource, &it.of_resource),
+            (Dimension::Member, &row.of_member),
+            (Dimension::Key, &row.of_key),
+            (Dimension::Team, &row.of_team),
+            (Dimension::Resource, &row.of_resource),
         ];
         of.into_iter().filter_map(|(axis, name)| Some((axis, name.clone()?))).collect()
     });
-    let lines = rows.into_iter().map(|it| it.slice(axis, &who)).collect::<Result<_>>()?;
-    Ok(Slices { lines, filters: filters.unwrap_or_default() })
+    let lines = rows.into_iter().map(|row| row.slice(axis, &access)).collect::<Result<_>>()?;
+    Ok(Breakdown { lines, filters: filters.unwrap_or_default() })
 }
 
-impl SliceRow {
-    fn slice(self, axis: Axis, who: &Entry) -> Result<Slice> {
+impl BreakdownRow {
+    fn slice(self, axis: Dimension, access: &Access) -> Result<BreakdownLine> {
         let is_owner = self.is_owner.unwrap_or(false);
-        let grants = grants::told(self.grants, is_owner, who.here.admins_may_delete)?;
+        let grants = grants::told(self.grants, is_owner, access.account.admins_may_delete)?;
         let quantities = [
             Quantity::of(self.whole_1, self.nanos_1),
             Quantity::of(self.whole_2, self.nanos_2),
@@ -365,13 +354,15 @@ impl SliceRow {
         ];
         let (id, text) = (self.id.to_string(), self.text);
         let (value, name, note) = match axis {
-            Axis::Day => (String::new(), None, None),
-            Axis::Product | Axis::Model => (text.clone(), Some(text).filter(|it| !it.is_empty()), None),
-            Axis::Member => (id, self.user_name, self.user_email),
-            Axis::Key => (id, self.key_name, self.key_last4),
-            Axis::Team => (id, self.account_name, self.account_slug),
-            Axis::Resource => (id, self.resource.shown(who, self.id), self.resource.resource_product),
+            Dimension::Day => (String::new(), None, None),
+            Dimension::Product | Dimension::Model => {
+                (text.clone(), Some(text).filter(|text| !text.is_empty()), None)
+            }
+            Dimension::Member => (id, self.user_name, self.user_email),
+            Dimension::Key => (id, self.key_name, self.key_last4),
+            Dimension::Team => (id, self.account_name, self.account_slug),
+            Dimension::Resource => (id, self.resource.shown(access, self.id), self.resource.resource_product),
         };
-        Ok(Slice { value, name, note: note.unwrap_or_default(), quantities, grants })
+        Ok(BreakdownLine { value, name, note: note.unwrap_or_default(), quantities, grants })
     }
 }

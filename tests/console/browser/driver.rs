@@ -1,6 +1,6 @@
-//! A browser that a test drives as a person would: by the names that are on the page.
+//! A real browser, driven through WebDriver as a user would: by the accessible names on the page.
 //!
-//! Everything waits up to ten seconds for what it needs, and panics with what it saw instead.
+//! Every call waits up to ten seconds for what it needs, and panics with what it saw instead.
 
 mod process;
 mod tests;
@@ -21,29 +21,30 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use process::{chromedriver, setting};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::harness::scaled;
+
 const PAGE: &str = include_str!("driver/page.js");
 
-/// What the person's system asks for.
+/// The preferred colour scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Theme {
     Light,
     Dark,
 }
 
-/// A window of its own, with its own cookies. It closes when it is dropped.
+/// A window with its own cookies. It closes when dropped.
 pub struct Browser {
     client: Client,
     session: String,
 }
 
 impl Browser {
-    /// A window of that width. Below 600 it is a phone.
+    /// A window of this width in pixels. Below 600 it emulates a phone.
     pub async fn open(theme: Theme, width: u32) -> Self {
         Self::start(theme, width, json!({})).await
     }
 
-    /// A window that runs no script.
+    /// A window with JavaScript disabled.
     pub async fn without_script(theme: Theme, width: u32) -> Self {
         Self::start(theme, width, json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
@@ -71,11 +72,11 @@ impl Browser {
         let session = client.session_id().await.unwrap().unwrap();
         let browser = Self { client, session };
 
-        // No window is as narrow as a phone, so the page is told that this one is. Whoever asks for less
-        // motion gets none: a click never lands on something that still moves.
+        // No window is as narrow as a phone, so the width is emulated. Reduced motion turns animations off, so that
+        // no click lands on something that still moves.
         let theme = if theme == Theme::Dark { "dark" } else { "light" };
         let phone = width < 600;
-        // Tall, so that a bar which sticks to the lower edge covers nothing that axe measures.
+        // Tall, so that a sticky bar at the bottom covers nothing that axe measures.
         let height = if phone { 844 } else { 2400 };
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone });
         let media = json!({ "features": [
@@ -90,27 +91,27 @@ impl Browser {
         browser
     }
 
-    /// Plugs in an authenticator that can be found without a name and knows its user. Answers its id.
-    pub async fn plug_in_authenticator(&self) -> String {
-        let it = json!({
+    /// Adds a virtual authenticator with discoverable credentials and user verification. Answers its id.
+    pub async fn add_authenticator(&self) -> String {
+        let options = json!({
             "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
             "isUserConsenting": true, "isUserVerified": true,
         });
-        self.post("webauthn/authenticator", it).await.as_str().unwrap().to_owned()
+        self.post("webauthn/authenticator", options).await.as_str().unwrap().to_owned()
     }
 
-    /// Whether the authenticator recognises its user from now on.
-    pub async fn recognise(&self, authenticator: &str, is_verified: bool) {
+    /// Sets whether the authenticator verifies its user from now on.
+    pub async fn set_user_verified(&self, authenticator: &str, is_verified: bool) {
         let body = json!({ "isUserVerified": is_verified });
         self.post(&format!("webauthn/authenticator/{authenticator}/uv"), body).await;
     }
 
-    /// Takes a cookie of this site away.
-    pub async fn forget(&self, cookie: &str) {
+    /// Deletes a cookie of this site.
+    pub async fn delete_cookie(&self, cookie: &str) {
         self.client.delete_cookie(cookie).await.unwrap();
     }
 
-    /// What the element with this id shows.
+    /// The visible text of the element with this id.
     pub async fn text_of(&self, id: &str) -> String {
         self.client.find(Locator::Id(id)).await.unwrap().text().await.unwrap()
     }
@@ -123,35 +124,35 @@ impl Browser {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    /// Clicks the one button, link, menu item, tab, checkbox or option of that name.
+    /// Clicks the only button, link, menu item, tab, checkbox or option with this name.
     pub async fn click(&self, name: &str) {
         self.click_within(name, None).await;
     }
 
-    /// Clicks it in the row, list item, card or form that shows `text`.
+    /// Like [`Browser::click`], in the row, list item, card or form that shows `text`.
     pub async fn click_beside(&self, text: &str, name: &str) {
         self.click_within(name, Some(text)).await;
     }
 
     async fn click_within(&self, name: &str, beside: Option<&str>) {
-        patiently(async || {
+        retry(async || {
             let element = self.find("action", name, beside).await?;
             element.click().await.map_err(|error| format!("cannot click “{name}”: {error}"))
         })
         .await;
     }
 
-    /// Writes into the field of that label, in place of what is there.
+    /// Replaces the content of the field with this label.
     pub async fn fill(&self, label: &str, value: &str) {
-        patiently(async || {
+        retry(async || {
             let field = self.find("field", label, None).await?;
             let filled = if field.attr("type").await.ok().flatten().as_deref() == Some("date") {
-                // What one types into a date depends on the country.
+                // How a date is typed depends on the locale.
                 self.run("setDate", vec![serde_json::to_value(&field).unwrap(), json!(value)]).await.map(drop)
             } else {
                 match field.clear().await {
                     Ok(()) => field.send_keys(value).await,
-                    refused => refused,
+                    error => error,
                 }
             };
             filled.map_err(|error| format!("cannot fill “{label}”: {error}"))
@@ -159,9 +160,9 @@ impl Browser {
         .await;
     }
 
-    /// Chooses an option of the select of that label.
+    /// Chooses an option of the select with this label.
     pub async fn select(&self, label: &str, option: &str) {
-        patiently(async || {
+        retry(async || {
             let select = self.find("field", label, None).await?;
             let chosen = select.select_by_label(option).await;
             chosen.map_err(|error| format!("cannot choose “{option}” in “{label}”: {error}"))
@@ -169,7 +170,7 @@ impl Browser {
         .await;
     }
 
-    /// Presses keys wherever the focus is: `Tab`, `Enter`, `Control+k`, `/`.
+    /// Presses keys on the focused element: `Tab`, `Enter`, `Control+k`, `/`.
     pub async fn press(&self, keys: &str) {
         let keys: Vec<char> = keys.split('+').map(key).collect();
         let mut actions = KeyActions::new("keyboard".to_owned());
@@ -182,20 +183,20 @@ impl Browser {
         self.client.perform_actions(actions).await.unwrap();
     }
 
-    /// The name of what has the focus, as a screen reader says it.
+    /// The accessible name of the focused element.
     pub async fn focused(&self) -> String {
         let element = self.client.active_element().await.unwrap();
         self.name_of(&element).await.unwrap()
     }
 
-    /// The text of the page's main part, as it is shown.
+    /// The visible text of the main element.
     pub async fn main(&self) -> String {
         self.run("main", vec![]).await.unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Waits until the text is shown anywhere on the page.
+    /// Waits until the page shows a text.
     pub async fn wait_for(&self, text: &str) {
-        patiently(async || {
+        retry(async || {
             let shown = self.run("shown", vec![]).await.map_err(|error| error.to_string())?;
             let shown = shown.as_str().unwrap_or_default();
             if shown.contains(text) {
@@ -207,12 +208,12 @@ impl Browser {
         .await;
     }
 
-    /// Keeps a picture of the window, for eyes.
+    /// Saves a picture of the window.
     pub async fn screenshot(&self, file: &Path) {
         std::fs::write(file, self.client.screenshot().await.unwrap()).unwrap();
     }
 
-    /// What axe finds wrong: WCAG 2.0 to 2.2, A and AA, and its best practices. Needs a window with script.
+    /// The violations that axe finds: WCAG 2.0 to 2.2, A and AA, and its best practices. Needs JavaScript.
     pub async fn axe(&self) -> Vec<String> {
         let axe = std::fs::read_to_string(setting("AXE")).unwrap();
         self.client.execute(&axe, vec![]).await.unwrap();
@@ -220,12 +221,12 @@ impl Browser {
         strings(&self.client.execute_async(&run, vec![]).await.unwrap())
     }
 
-    /// How many pixels the page is wider than its window: what a person would have to scroll sideways.
+    /// How many pixels the page is wider than its window, so that a user would have to scroll sideways.
     pub async fn overflow(&self) -> i64 {
         self.run("overflow", vec![]).await.unwrap().as_i64().unwrap()
     }
 
-    /// The errors in the console since the last call: of scripts, of the network, of the content security policy.
+    /// The errors in the console since the last call: of scripts, the network and the content security policy.
     pub async fn console_errors(&self) -> Vec<String> {
         let entries = self.post("se/log", json!({ "type": "browser" })).await;
         let severe = entries.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE");
@@ -237,7 +238,8 @@ impl Browser {
         let found = self.run("candidates", args).await.map_err(|error| error.to_string())?;
         let (mut exact, mut other) = (Vec::new(), Vec::new());
         for reference in found.as_array().into_iter().flatten() {
-            let reference = reference.as_object().and_then(|one| one.values().next()).and_then(Value::as_str);
+            let reference =
+                reference.as_object().and_then(|object| object.values().next()).and_then(Value::as_str);
             let reference = ElementRef::from(reference.unwrap().to_owned());
             let element = Element::from_element_id(self.client.clone(), reference);
             let its_name = self.name_of(&element).await.map_err(|error| error.to_string())?;
@@ -269,15 +271,15 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Not left to the client: the runtime of a test that failed no longer runs what the client would spawn.
+    /// Done here and not by the client, because the runtime of a failed test does not run what the client would spawn.
     fn drop(&mut self) {
         if let Ok(mut driver) = TcpStream::connect(("127.0.0.1", chromedriver().port)) {
             let goodbye = format!(
                 "DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                 self.session
             );
-            // Nobody is left to tell when this fails. An answer is the sign that Chromium has ended.
-            let _ = driver.set_read_timeout(Some(PATIENCE));
+            // An error here has no consequence. A response is the sign that Chromium has ended.
+            let _ = driver.set_read_timeout(Some(patience()));
             let _ = driver.write_all(goodbye.as_bytes());
             let _ = driver.read(&mut [0]);
         }
@@ -302,10 +304,16 @@ impl WebDriverCompatibleCommand for Call {
     }
 }
 
-async fn patiently(attempt: impl AsyncFn() -> Result<(), String>) {
+/// How long a page may take to show what a test waits for.
+fn patience() -> Duration {
+    scaled(Duration::from_secs(10))
+}
+
+/// Repeats an attempt until it succeeds; panics with its last error.
+async fn retry(attempt: impl AsyncFn() -> Result<(), String>) {
     let start = Instant::now();
-    while let Err(refusal) = attempt().await {
-        assert!(start.elapsed() < PATIENCE, "{refusal}");
+    while let Err(error) = attempt().await {
+        assert!(start.elapsed() < patience(), "{error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

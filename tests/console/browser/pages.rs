@@ -1,52 +1,54 @@
-//! Every page of the route table, seen in a browser: axe finds nothing, the console is silent, nothing runs over the edge, the
-//! HTML is valid. In both themes, at 1440 and at 390 px.
+//! Every page of the route table in a browser, in both themes, at 1440 and at 390 px: axe finds nothing, the console is
+//! silent, nothing overflows, and the HTML is valid.
 use super::driver::{Browser, Theme};
-use crate::harness::{House, PASSWORD, Person, one_served};
+use crate::harness::{PASSWORD, TestApp, TestUser, serve_on_sqlite};
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-/// Somebody in the demonstration who sees everything.
+/// The user of the demo who sees everything.
 const ADA: &str = "ada@acme.test";
 
-/// A member in the demonstration, who asks for more.
+/// A member in the demo, who requests more access.
 const YUKI: &str = "yuki.tanaka@acme.test";
 
-/// What is swapped into a form, and is no page.
+/// The ends of routes that answer a part of a form instead of a page.
 const FRAGMENTS: [&str; 2] = ["/summary", "/effect"];
 
-/// Every address that answers HTML, with ids that are there.
-pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
+/// The paths of all pages, with ids that exist.
+pub async fn paths(app: &TestApp, ada: &TestUser) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for route in guildhall::routes().table().iter().filter(|it| it.method == "GET" && it.gate != "key") {
-        // Pages of their own links are seen in the stories.
+    for route in
+        guildhall::routes().table().iter().filter(|route| route.method == "GET" && route.gate != "key")
+    {
+        // Pages behind a mailed link are covered by the journeys.
         if route.path.contains("{token}")
             || route.path.contains("/passkeys/{id}")
             || route.path == "/"
             || (route.path.starts_with("/sso/") && !route.path.ends_with("/break-glass"))
-            || FRAGMENTS.iter().any(|it| route.path.ends_with(it))
+            || FRAGMENTS.iter().any(|end| route.path.ends_with(end))
         {
             continue;
         }
         let mut path = route.path.replace("{slug}", "acme").replace("{number}", "upcoming");
         if path.contains("{id}") {
-            let Some(id) = id_for(house, route.path).await else {
+            let Some(id) = id_for(app, route.path).await else {
                 panic!("which id goes into {}?", route.path)
             };
             path = path.replace("{id}", &id);
         }
-        let said = ada.get(&path).await;
-        if said.status == 200
-            && said.field("content-type").starts_with("text/html")
+        let response = ada.get(&path).await;
+        if response.status == 200
+            && response.header("content-type").starts_with("text/html")
             && !path.ends_with("/html")
         {
             found.insert(path);
         } else {
-            let is_known = said.status == 303
-                || said.status == 200
+            let is_known = response.status == 303
+                || response.status == 200
                 || path.starts_with("/dev/mail")
                 || path.starts_with("/auth/")
                 || path.ends_with("/bulk")
                 || path.ends_with("/leave");
-            assert!(is_known, "{path} says {}", said.status);
+            assert!(is_known, "{path} answers {}", response.status);
         }
     }
     found.insert("/a/acme/members?q=nobody-is-called-this".into());
@@ -54,72 +56,72 @@ pub async fn addresses(house: &House, ada: &Person) -> Vec<String> {
     found.into_iter().collect()
 }
 
-async fn id_for(house: &House, path: &str) -> Option<String> {
+async fn id_for(app: &TestApp, path: &str) -> Option<String> {
     if path == "/api/docs/{id}" {
         return Some("members".into());
     }
     let member = "select cast(m.id as text) from memberships m join accounts a on a.id = m.account_id
         where a.slug = 'acme' and not m.is_owner order by m.joined_at limit 1";
     let sql = match path {
-        it if it.ends_with("/restored") => {
+        path if path.ends_with("/restored") => {
             "select cast(membership_id as text) from removals where outcome is not null"
         }
-        it if it.contains("/members/{id}") => member,
-        it if it.contains("/audit/{id}") => {
+        path if path.contains("/members/{id}") => member,
+        path if path.contains("/audit/{id}") => {
             "select cast(e.id as text) from audit_events e join accounts a on a.id = e.chain
              where a.slug = 'acme' and e.action = 'member.role_changed' order by e.seq desc limit 1"
         }
-        it if it.contains("/resources/{id}") => {
+        path if path.contains("/resources/{id}") => {
             "select cast(r.id as text) from resources r join accounts a on a.id = r.account_id
              where a.slug = 'acme' order by r.id limit 1"
         }
-        it if it.contains("/budgets/{id}") => {
+        path if path.contains("/budgets/{id}") => {
             "select cast(b.id as text) from budgets b join accounts a on a.id = b.account_id where a.slug = 'acme' limit 1"
         }
-        it if it.contains("/roles/{id}") => {
+        path if path.contains("/roles/{id}") => {
             "select cast(r.id as text) from roles r join accounts a on a.id = r.account_id where a.slug = 'acme' limit 1"
         }
-        it if it.contains("/domains/{id}") => {
+        path if path.contains("/domains/{id}") => {
             "select cast(d.id as text) from domains d join accounts a on a.id = d.account_id
              where a.slug = 'acme' and d.verified_at is not null limit 1"
         }
-        it if it.contains("/keys/{id}") => {
+        path if path.contains("/keys/{id}") => {
             "select cast(k.id as text) from api_keys k join accounts a on a.id = k.account_id join users u on u.id = k.user_id
              where a.slug = 'acme' and u.email = 'ada@acme.test' and k.revoked_at is null order by k.id desc limit 1"
         }
-        it if it.contains("/requests/{id}") => {
+        path if path.contains("/requests/{id}") => {
             "select cast(r.id as text) from access_requests r join accounts a on a.id = r.account_id
              where a.slug = 'acme' limit 1"
         }
-        it if it.contains("/operator/accounts/{id}") => {
+        path if path.contains("/operator/accounts/{id}") => {
             "select cast(id as text) from accounts where slug = 'acme'"
         }
-        it if it.contains("/operator/invoices/{id}") => {
+        path if path.contains("/operator/invoices/{id}") => {
             "select cast(id as text) from invoices where status = 'open' order by id desc limit 1"
         }
-        it if it.contains("/dev/mail/{id}") => {
+        path if path.contains("/dev/mail/{id}") => {
             "select cast(id as text) from mails where body is not null limit 1"
         }
         _ => return None,
     };
-    // On SQLite an id is a blob: it is read as one.
+    // An id is a blob on SQLite, so it is read without the cast.
     let sql = sql.replace("cast(", "").replace(" as text)", "");
     let found: Option<(uuid::Uuid,)> =
-        house.db.read().await.unwrap().query(Box::leak(sql.into_boxed_str())).maybe().await.unwrap();
-    found.map(|it| it.0.to_string())
+        app.db.read().await.unwrap().query(Box::leak(sql.into_boxed_str())).fetch_optional().await.unwrap();
+    found.map(|(id,)| id.to_string())
 }
 
-/// The membership in Acme of who has this before the @.
-async fn seat(house: &House, name: &str) -> uuid::Uuid {
+/// The membership in Acme of the user with this local part in their address.
+async fn membership(app: &TestApp, name: &str) -> uuid::Uuid {
     let sql = "select m.id from memberships m join users u on u.id = m.user_id join accounts a on a.id = m.account_id
         where a.slug = 'acme' and u.email_key = $1";
-    let mut conn = house.db.read().await.unwrap();
-    conn.query(sql).bind(format!("{name}@acme.test")).one::<(uuid::Uuid,)>().await.unwrap().0
+    let mut conn = app.db.read().await.unwrap();
+    conn.query(sql).bind(format!("{name}@acme.test")).fetch_one::<(uuid::Uuid,)>().await.unwrap().0
 }
 
-async fn signed_in(house: &House, theme: Theme, width: u32) -> Browser {
+async fn signed_in(app: &TestApp, theme: Theme, width: u32) -> Browser {
     let browser = Browser::open(theme, width).await;
-    browser.goto(&house.url("/sign-in")).await;
+    browser.goto(&app.url("/sign-in")).await;
     browser.fill("E-mail", ADA).await;
     browser.click("Continue").await;
     browser.wait_for("Forgot your password?").await;
@@ -129,20 +131,21 @@ async fn signed_in(house: &House, theme: Theme, width: u32) -> Browser {
     browser
 }
 
-async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<String> {
+async fn faults_of_all(app: &TestApp, theme: Theme, width: u32, paths: &[String]) -> Vec<String> {
     let mut wrong = vec![];
-    let browser = signed_in(house, theme, width).await;
+    let browser = signed_in(app, theme, width).await;
     for path in paths {
-        let out = ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"].contains(&path.as_str());
-        if out {
+        let is_for_visitors =
+            ["/sign-in", "/sign-up", "/forgot-password", "/leaked-key"].contains(&path.as_str());
+        if is_for_visitors {
             continue;
         }
-        browser.goto(&house.url(path)).await;
+        browser.goto(&app.url(path)).await;
         wrong.extend(faults(&browser, path, theme, width).await);
     }
     let visitor = Browser::open(theme, width).await;
     for path in ["/sign-in", "/sign-in?own=1", "/sign-up", "/forgot-password", "/leaked-key"] {
-        visitor.goto(&house.url(path)).await;
+        visitor.goto(&app.url(path)).await;
         wrong.extend(faults(&visitor, path, theme, width).await);
     }
     wrong
@@ -151,54 +154,54 @@ async fn look(house: &House, theme: Theme, width: u32, paths: &[String]) -> Vec<
 async fn faults(browser: &Browser, path: &str, theme: Theme, width: u32) -> Vec<String> {
     let mut all = browser.axe().await;
     all.extend(browser.console_errors().await);
-    let over = browser.overflow().await;
-    if over > 0 {
-        all.push(format!("{over} px run over the edge"));
+    let overflow = browser.overflow().await;
+    if overflow > 0 {
+        all.push(format!("overflows by {overflow} px"));
     }
-    all.into_iter().map(|it| format!("{path} ({theme:?}, {width}): {it}")).collect()
+    all.into_iter().map(|fault| format!("{path} ({theme:?}, {width}): {fault}")).collect()
 }
 
-/// The demonstration, with Ada as its operator, signed in, and with somebody's request before her.
-pub async fn furnished(house: &House) -> Person {
-    guildhall::demo::fill(&house.db, &house.kit).await.unwrap();
-    house.tamper("update users set operator = true where email = 'ada@acme.test'").await;
-    house.set_password(ADA, PASSWORD).await;
-    house.set_password(YUKI, PASSWORD).await;
-    let yuki = house.visitor();
-    yuki.post("/sign-in", &[("email", YUKI), ("password", PASSWORD)]).await.is(303);
+/// Fills the app with the demo. Answers Ada, signed in as the operator, with an access request to decide.
+pub async fn fill_with_demo(app: &TestApp) -> TestUser {
+    guildhall::demo::fill(&app.db, &app.kit).await.unwrap();
+    app.raw_sql("update users set operator = true where email = 'ada@acme.test'").await;
+    app.set_password(ADA, PASSWORD).await;
+    app.set_password(YUKI, PASSWORD).await;
+    let yuki = app.visitor();
+    yuki.post("/sign-in", &[("email", YUKI), ("password", PASSWORD)]).await.assert_status(303);
     yuki.post("/a/acme/requests", &[("permission", "members.view"), ("note", "To find my team")])
         .await
-        .is(303);
-    let ada = house.visitor();
-    ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.is(303);
-    // Somebody who is removed and comes back, and somebody who can still come back.
+        .assert_status(303);
+    let ada = app.visitor();
+    ada.post("/sign-in", &[("email", ADA), ("password", PASSWORD)]).await.assert_status(303);
+    // A member who was removed and restored, and one who can still be restored.
     for (name, is_undone) in [("mateo.ibanez", true), ("seun.adeyemi", false)] {
-        let seat = seat(house, name).await;
-        ada.post(&format!("/a/acme/members/{seat}/remove"), &[]).await.is(303);
+        let membership = membership(app, name).await;
+        ada.post(&format!("/a/acme/members/{membership}/remove"), &[]).await.assert_status(303);
         if is_undone {
-            ada.post(&format!("/a/acme/members/{seat}/restore"), &[]).await.is(303);
+            ada.post(&format!("/a/acme/members/{membership}/restore"), &[]).await.assert_status(303);
         }
     }
     ada
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_sound() {
-    let house = one_served().await;
-    let ada = furnished(&house).await;
-    let paths = addresses(&house, &ada).await;
+async fn every_page_is_accessible_and_valid() {
+    let app = serve_on_sqlite().await;
+    let ada = fill_with_demo(&app).await;
+    let paths = paths(&app, &ada).await;
     assert!(paths.len() > 20, "{paths:?}");
 
-    valid(&ada, &paths).await;
+    assert_valid_html(&ada, &paths).await;
     let (light, dark) = tokio::join!(
         async {
-            let mut all = look(&house, Theme::Light, 1440, &paths).await;
-            all.extend(look(&house, Theme::Light, 390, &paths).await);
+            let mut all = faults_of_all(&app, Theme::Light, 1440, &paths).await;
+            all.extend(faults_of_all(&app, Theme::Light, 390, &paths).await);
             all
         },
         async {
-            let mut all = look(&house, Theme::Dark, 1440, &paths).await;
-            all.extend(look(&house, Theme::Dark, 390, &paths).await);
+            let mut all = faults_of_all(&app, Theme::Dark, 1440, &paths).await;
+            all.extend(faults_of_all(&app, Theme::Dark, 390, &paths).await);
             all
         },
     );
@@ -206,12 +209,12 @@ async fn every_page_is_sound() {
     assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The checker of the standard's own editors finds no error in any page, whole or partial's whole.
-async fn valid(ada: &Person, paths: &[String]) {
+/// Asserts that the Nu Html Checker finds no error in any page.
+async fn assert_valid_html(ada: &TestUser, paths: &[String]) {
     let dir = tempfile::tempdir().unwrap();
     for (at, path) in paths.iter().enumerate() {
-        let said = ada.get(path).await;
-        std::fs::write(dir.path().join(format!("{at}.html")), format!("{}<!-- {path} -->", said.body))
+        let response = ada.get(path).await;
+        std::fs::write(dir.path().join(format!("{at}.html")), format!("{}<!-- {path} -->", response.body))
             .unwrap();
     }
     let found = check_html(dir.path());
@@ -219,9 +222,9 @@ async fn valid(ada: &Person, paths: &[String]) {
         let at = line
             .split(".html")
             .next()
-            .and_then(|it| it.rsplit('/').next())
-            .and_then(|it| it.parse::<usize>().ok());
-        format!("{}: {line}", at.map_or("", |it| &paths[it]))
+            .and_then(|path| path.rsplit('/').next())
+            .and_then(|name| name.parse::<usize>().ok());
+        format!("{}: {line}", at.map_or("", |index| &paths[index]))
     };
     let wrong: Vec<String> = found.lines().map(named).collect();
     assert!(wrong.is_empty(), "HTML that is not valid:\n{}", wrong.join("\n"));

@@ -1,6 +1,9 @@
-//! A real identity provider (oidc-provider) in a process of its own, with the faults of others on demand.
-use super::{House, Person, Said};
-use guildhall::kit::{Rules, oidc::Client, outgoing::Outgoing};
+//! A real identity provider (oidc-provider) as a separate process, which can be told to misbehave.
+use super::{TestApp, TestResponse, TestUser};
+use guildhall::{
+    clients::{oidc::Client, outgoing::Outgoing},
+    context::InstallationConfig,
+};
 use oauth2::http::{Request, Response, header};
 use serde_json::{Value, json};
 use std::{
@@ -11,13 +14,13 @@ use std::{
 };
 use url::{Url, form_urlencoded};
 
-/// Our name and secret there.
+/// Our client id and client secret at the provider.
 pub const CLIENT: (&str, &str) = ("guildhall", "a secret");
 
-/// The provider. It ends with the test.
+/// The process ends when this is dropped.
 pub struct Provider {
     child: Child,
-    /// What it calls itself.
+    /// Its issuer URL.
     pub issuer: String,
     http: Outgoing,
     people: Mutex<Value>,
@@ -31,7 +34,6 @@ impl Drop for Provider {
 }
 
 impl Provider {
-    /// Starts it.
     pub fn start() -> Provider {
         let command =
             std::env::var("OIDC_SERVER").expect("OIDC_SERVER runs an identity provider: run ./scripts/test");
@@ -49,42 +51,49 @@ impl Provider {
         let issuer = format!("http://127.0.0.1:{port}");
         Provider { child, issuer, http: Outgoing::new(true, None), people: Mutex::new(json!({})) }
     }
-    /// In Google's place.
-    pub fn as_google(&self) -> impl Fn(&mut Rules) + use<> {
+
+    /// Rules under which this provider takes the place of Google.
+    pub fn as_google(&self) -> impl Fn(&mut InstallationConfig) + use<> {
         let (id, secret) = CLIENT;
         let client = Client { issuer: self.issuer.clone(), id: id.to_owned(), secret: secret.to_owned() };
-        move |it| it.social.google = Some(client.clone())
+        move |rules| rules.social.google = Some(client.clone())
     }
-    /// Somebody is not what their name says: `{ email, email_verified, groups, … }`.
-    pub async fn knows(&self, name: &str, claims: Value) {
+
+    /// Sets the claims of the user with this login: `{ email, email_verified, groups, … }`.
+    pub async fn set_user(&self, name: &str, claims: Value) {
         self.people.lock().unwrap()[name] = claims;
         self.control(Value::Null, json!({})).await;
     }
-    /// From now on it makes this fault; none for `""`.
-    pub async fn fault(&self, fault: &str) {
+
+    /// Makes the provider misbehave in this way from now on; `""` is correct behaviour.
+    pub async fn set_fault(&self, fault: &str) {
         let fault = if fault.is_empty() { Value::Null } else { fault.into() };
         self.control(fault, json!({})).await;
     }
-    /// Tells it more of its client: where to send logout tokens.
-    pub async fn client(&self, client: Value) {
+
+    /// Adds metadata of our client, such as where to send logout tokens.
+    pub async fn set_client(&self, client: Value) {
         self.control(Value::Null, client).await;
     }
+
     async fn control(&self, fault: Value, client: Value) {
         let people = self.people.lock().unwrap().clone();
-        let said = json!({ "fault": fault, "people": people, "client": client });
-        self.post("/control", &said.to_string()).await;
+        let body = json!({ "fault": fault, "people": people, "client": client });
+        self.post("/control", &body.to_string()).await;
     }
-    /// A logout token for our client.
+
+    /// A signed logout token for our client.
     pub async fn logout_token(&self, sub: &str, fault: &str) -> String {
         let body = json!({ "sub": sub, "aud": CLIENT.0, "fault": fault }).to_string();
         String::from_utf8(self.post("/logout-token", &body).await.into_body()).unwrap()
     }
+
     async fn post(&self, path: &str, body: &str) -> Response<Vec<u8>> {
         let request = Request::post(format!("{}{path}", self.issuer)).body(body.as_bytes().to_vec()).unwrap();
         self.http.call(request).await.unwrap()
     }
 
-    /// Signs in there as somebody, from the address that we sent a browser to; where it sends the browser then.
+    /// Signs in at the provider as a browser that we redirected to `from`; answers where it redirects in the end.
     pub async fn sign_in(&self, from: &str, name: &str) -> String {
         let mut cookies: BTreeMap<String, String> = BTreeMap::new();
         let (mut at, mut form) = (Url::parse(from).unwrap(), None::<String>);
@@ -98,15 +107,20 @@ impl Provider {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.take().unwrap_or_default().into_bytes())
                 .unwrap();
-            let said = self.http.call(request).await.unwrap();
-            for set in said.headers().get_all(header::SET_COOKIE) {
-                let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let response = self.http.call(request).await.unwrap();
+            for cookie in response.headers().get_all(header::SET_COOKIE) {
+                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
                 let (name, value) = pair.split_once('=').unwrap();
                 cookies.insert(name.to_owned(), value.to_owned());
             }
-            let to = said.headers().get(header::LOCATION).map(|it| at.join(it.to_str().unwrap()).unwrap());
+            let location = response.headers().get(header::LOCATION);
+            let to = location.map(|value| at.join(value.to_str().unwrap()).unwrap());
             let to = to.unwrap_or_else(|| {
-                panic!("the provider says {}: {}", said.status(), String::from_utf8_lossy(said.body()))
+                panic!(
+                    "the provider answers {}: {}",
+                    response.status(),
+                    String::from_utf8_lossy(response.body())
+                )
             });
             if !to.as_str().starts_with(&self.issuer) {
                 return to.into();
@@ -117,16 +131,18 @@ impl Provider {
             }
             at = to;
         }
-        panic!("the provider sends the browser in circles")
+        panic!("the provider redirects in circles")
     }
-    /// The whole way: from a page of ours through the provider, and what we say then.
-    pub async fn enter(&self, who: &Person, start: &str, name: &str) -> Said {
-        let there = who.get(start).await.is(303).location();
-        let back = self.sign_in(&there, name).await;
-        who.get(back.trim_start_matches(super::BASE)).await
+
+    /// Signs in from `start` through the provider and back to our callback, whose response it answers.
+    pub async fn sign_in_through(&self, who: &TestUser, start: &str, name: &str) -> TestResponse {
+        let authorization = who.get(start).await.assert_status(303).location();
+        let callback = self.sign_in(&authorization, name).await;
+        who.get(callback.trim_start_matches(super::BASE)).await
     }
-    /// Connects an organization with it, for whose domain the operator vouches.
-    pub async fn connect(&self, house: &House, owner: &Person, slug: &str, domain: &str) {
+
+    /// Connects an organization with this provider and verifies its domain.
+    pub async fn connect(&self, app: &TestApp, owner: &TestUser, slug: &str, domain: &str) {
         let (id, secret) = CLIENT;
         let form = [
             ("issuer", self.issuer.as_str()),
@@ -134,7 +150,7 @@ impl Provider {
             ("client_secret", secret),
             ("role", "member"),
         ];
-        owner.post(&format!("/a/{slug}/sso"), &form).await.is(303);
-        house.vouch(slug, domain).await;
+        owner.post(&format!("/a/{slug}/sso"), &form).await.assert_status(303);
+        app.approve_domain(slug, domain).await;
     }
 }

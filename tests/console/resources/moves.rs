@@ -1,85 +1,101 @@
-//! Resources of teams, moved there and back; who reaches one; keys for chosen ones.
-use super::{ALL, acme, grant, over, register};
-use crate::harness::each;
+//! Moving resources between teams, who has access to a resource, and keys for chosen resources.
+use super::{ALL, acme, listed_grant, register, set_grants};
+use crate::harness::on_each_db;
 use axum::http::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_moves_to_a_team_and_back() {
-    each(async |house| {
-        let (ada, key) = acme(house).await;
-        let bob = house.user("Bob", "bob@acme.test").await;
-        let seat = house.join(&ada, "acme", &bob, &["member"]).await;
-        let cy = house.user("Cy", "cy@acme.test").await;
-        let listed = house.join(&ada, "acme", &cy, &["member"]).await;
-        ada.post("/new/team", &[("parent", "acme"), ("name", "Ingest")]).await.is(303);
-        house.join(&ada, "ingest", &bob, &["analyst"]).await;
+    on_each_db(async |app| {
+        let (ada, key) = acme(app).await;
+        let bob = app.user("Bob", "bob@acme.test").await;
+        let membership = app.add_member(&ada, "acme", &bob, &["member"]).await;
+        let cy = app.user("Cy", "cy@acme.test").await;
+        let cy_membership = app.add_member(&ada, "acme", &cy, &["member"]).await;
+        ada.post("/new/team", &[("parent", "acme"), ("name", "Ingest")]).await.assert_status(303);
+        app.add_member(&ada, "ingest", &bob, &["analyst"]).await;
         let id = register(&key, "acme", "video/video_collection", "Trailers", "shared").await;
-        grant(&key, listed, over(&[&id])).await;
+        set_grants(&key, cy_membership, listed_grant(&[&id])).await;
         let page = format!("/a/acme/resources/{id}");
         ada.get(&format!("{page}/move"))
             .await
-            .is(200)
-            .says("Ingest")
-            .says("1 role of 1 person")
-            .says("1 of them names nothing else");
+            .assert_status(200)
+            .assert_contains("Ingest")
+            .assert_contains("1 role of 1 person")
+            .assert_contains("1 of them names nothing else");
 
-        // Who may not create there, who is not there, a foreign place, and nowhere.
+        // Refused: a target where Bob may not create, a foreign account, the same account, and none at all.
         bob.post(&format!("{page}/move"), &[("to", "ingest")])
             .await
-            .is(422)
-            .says("You may not create Video resources in Ingest");
-        let eve = house.user("Eve", "eve@other.test").await;
-        house.organization(&eve, "Other").await;
+            .assert_status(422)
+            .assert_contains("You may not create Video resources in Ingest");
+        let eve = app.user("Eve", "eve@other.test").await;
+        app.organization(&eve, "Other").await;
         for to in ["other", "acme", "", "no-such"] {
-            ada.post(&format!("{page}/move"), &[("to", to)]).await.is(422);
+            ada.post(&format!("{page}/move"), &[("to", to)]).await.assert_status(422);
         }
-        eve.post(&format!("{page}/move"), &[("to", "other")]).await.is(404);
+        eve.post(&format!("{page}/move"), &[("to", "other")]).await.assert_status(404);
         ada.post(&format!("{page}/move"), &[("to", "ingest"), ("seen", "1")])
             .await
-            .is(409)
-            .says("Somebody changed it");
+            .assert_status(409)
+            .assert_contains("Somebody changed it");
         ada.post(&format!("{page}/move"), &[("to", "ingest")])
             .await
-            .is(303)
-            .to(&format!("/a/ingest/resources/{id}"));
+            .assert_status(303)
+            .assert_redirect(&format!("/a/ingest/resources/{id}"));
 
-        let member = key.get(&format!("/api/v1/accounts/acme/members/{listed}")).await.is(200).json();
-        assert_eq!(member["grants"], json!([]), "it named that alone");
-        // The organization's administrators see it in their list, with its team; others do not.
-        ada.get("/a/acme/resources").await.is(200).says("Trailers").says("Ingest");
-        ada.get("/a/acme/resources?team=ingest").await.is(200).says("Trailers");
-        ada.get(&page).await.is(303).to(&format!("/a/ingest/resources/{id}"));
-        bob.get("/a/acme/resources").await.is(200).hides("Trailers");
-        bob.get(&page).await.is(404);
-        bob.get(&format!("/a/ingest/resources/{id}")).await.is(200).says("Trailers");
-        cy.get("/a/ingest/resources").await.is(404);
-        let item = &key.get(ALL).await.is(200).json()["items"][0];
+        let member = key
+            .get(&format!("/api/v1/accounts/acme/members/{cy_membership}"))
+            .await
+            .assert_status(200)
+            .json();
+        assert_eq!(member["grants"], json!([]), "the grant listed no other resource");
+        // Administrators of the organization see it in their list, with its team; other members do not.
+        ada.get("/a/acme/resources")
+            .await
+            .assert_status(200)
+            .assert_contains("Trailers")
+            .assert_contains("Ingest");
+        ada.get("/a/acme/resources?team=ingest").await.assert_status(200).assert_contains("Trailers");
+        ada.get(&page).await.assert_status(303).assert_redirect(&format!("/a/ingest/resources/{id}"));
+        bob.get("/a/acme/resources").await.assert_status(200).assert_not_contains("Trailers");
+        bob.get(&page).await.assert_status(404);
+        bob.get(&format!("/a/ingest/resources/{id}")).await.assert_status(200).assert_contains("Trailers");
+        cy.get("/a/ingest/resources").await.assert_status(404);
+        let item = &key.get(ALL).await.assert_status(200).json()["items"][0];
         assert_eq!(item["team"]["slug"], "ingest");
-        key.get(&format!("{ALL}?q=trail")).await.is(200).says("Trailers");
-        key.call(Method::PATCH, &format!("{ALL}/{id}"), &json!({ "name": "Trailers 2" })).await.is(200);
-        let bobs = house.key("acme", &bob).await;
-        assert_eq!(bobs.get(ALL).await.is(200).json()["items"], json!([]));
-        bobs.get(&format!("{ALL}/{id}")).await.is(404);
+        key.get(&format!("{ALL}?q=trail")).await.assert_status(200).assert_contains("Trailers");
+        key.call(Method::PATCH, &format!("{ALL}/{id}"), &json!({ "name": "Trailers 2" }))
+            .await
+            .assert_status(200);
+        let bob_key = app.api_key("acme", &bob).await;
+        assert_eq!(bob_key.get(ALL).await.assert_status(200).json()["items"], json!([]));
+        bob_key.get(&format!("{ALL}/{id}")).await.assert_status(404);
         for slug in ["acme", "ingest"] {
-            ada.get(&format!("/a/{slug}/audit")).await.is(200).says("moved “Trailers” from Acme to Ingest");
+            ada.get(&format!("/a/{slug}/audit"))
+                .await
+                .assert_status(200)
+                .assert_contains("moved “Trailers” from Acme to Ingest");
         }
-        // Back, but not onto its double.
-        let double = register(&key, "acme", "video/video_collection", "Trailers", "shared").await;
+        // It moves back unless its external id is taken there.
+        let duplicate = register(&key, "acme", "video/video_collection", "Trailers", "shared").await;
         let back = format!("/a/ingest/resources/{id}/move");
-        ada.post(&back, &[("to", "acme")]).await.is(422).says("has a resource with the same external id");
-        key.call(Method::DELETE, &format!("{ALL}/{double}"), &json!({})).await.is(204);
-        ada.post(&back, &[("to", "acme")]).await.is(303).to(&page);
-        bob.get(&page).await.is(200).says("Trailers 2");
-        let _ = seat;
+        ada.post(&back, &[("to", "acme")])
+            .await
+            .assert_status(422)
+            .assert_contains("has a resource with the same external id");
+        key.call(Method::DELETE, &format!("{ALL}/{duplicate}"), &json!({})).await.assert_status(204);
+        ada.post(&back, &[("to", "acme")]).await.assert_status(303).assert_redirect(&page);
+        bob.get(&page).await.assert_status(200).assert_contains("Trailers 2");
+        let _ = membership;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_says_who_reaches_it_and_who_would_lose_it() {
-    each(async |house| {
-        let (ada, key) = acme(house).await;
+async fn a_resource_page_shows_who_has_access_and_who_would_lose_it() {
+    on_each_db(async |app| {
+        let (ada, key) = acme(app).await;
         let mut people = vec![];
         for (name, role) in [
             ("Bob", "member"),
@@ -88,66 +104,69 @@ async fn a_page_says_who_reaches_it_and_who_would_lose_it() {
             ("Flo", "accountant"),
             ("Gus", "admin"),
         ] {
-            let it = house.user(name, &format!("{name}@acme.test")).await;
-            let seat = house.join(&ada, "acme", &it, &[role]).await;
-            people.push((it, seat));
+            let user = app.user(name, &format!("{name}@acme.test")).await;
+            let membership = app.add_member(&ada, "acme", &user, &[role]).await;
+            people.push((user, membership));
         }
         let bob = &people[0].0;
         let id =
-            register(&house.key("acme", bob).await, "acme", "video/video_collection", "Trailers", "shared")
+            register(&app.api_key("acme", bob).await, "acme", "video/video_collection", "Trailers", "shared")
                 .await;
         let page = format!("/a/acme/resources/{id}");
-        let said = ada.get(&page).await.is(200);
-        let said = said
-            .says("4 people reach it. 4 can change it, 4 can delete it.")
-            .says("Owner and admins Everything");
-        said.says("Video developer View, change, delete, run")
-            .says("Only Bob and administrators. 1 person would lose sight of it.");
-        // Who may not see the members sees no names; who did not make it does not hide it.
+        let response = ada.get(&page).await.assert_status(200);
+        let response = response
+            .assert_contains("4 people reach it. 4 can change it, 4 can delete it.")
+            .assert_contains("Owner and admins Everything");
+        response
+            .assert_contains("Video developer View, change, delete, run")
+            .assert_contains("Only Bob and administrators. 1 person would lose sight of it.");
+        // Without the permission to see members there are no names; only the creator or an administrator
+        // makes it private.
         let cy = &people[1].0;
         cy.get(&page)
             .await
-            .is(200)
-            .hides("4 people")
-            .hides("Video developer")
-            .says("Only its creator and administrators make it private");
+            .assert_status(200)
+            .assert_not_contains("4 people")
+            .assert_not_contains("Video developer")
+            .assert_contains("Only its creator and administrators make it private");
         cy.post(&format!("{page}/visibility"), &[("visibility", "private")])
             .await
-            .is(409)
-            .says("You would lose sight of it");
-        grant(&key, people[2].1, over(&[&id])).await;
+            .assert_status(409)
+            .assert_contains("You would lose sight of it");
+        set_grants(&key, people[2].1, listed_grant(&[&id])).await;
         ada.get(&page)
             .await
-            .says("5 people reach it")
-            .says("Video source-specific View, change, run, insights");
-        bob.get(&page).await.says("2 people would lose sight of it");
-        bob.post(&format!("{page}/visibility"), &[("visibility", "private")]).await.is(303);
-        ada.get(&page).await.says("3 people reach it").says("Private");
-        cy.get(&page).await.is(404);
-        // A suspended member reaches nothing.
+            .assert_contains("5 people reach it")
+            .assert_contains("Video source-specific View, change, run, insights");
+        bob.get(&page).await.assert_contains("2 people would lose sight of it");
+        bob.post(&format!("{page}/visibility"), &[("visibility", "private")]).await.assert_status(303);
+        ada.get(&page).await.assert_contains("3 people reach it").assert_contains("Private");
+        cy.get(&page).await.assert_status(404);
+        // A suspended member has no access.
         let member = format!("/api/v1/accounts/acme/members/{}", people[4].1);
-        key.call(Method::PATCH, &member, &json!({ "status": "inactive" })).await.is(200);
-        ada.get(&page).await.says("2 people reach it");
+        key.call(Method::PATCH, &member, &json!({ "status": "inactive" })).await.assert_status(200);
+        ada.get(&page).await.assert_contains("2 people reach it");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_for_chosen_resources_opens_those_alone() {
-    each(async |house| {
-        let (_ada, key) = acme(house).await;
+async fn a_key_for_chosen_resources_opens_only_those() {
+    on_each_db(async |app| {
+        let (_ada, key) = acme(app).await;
         let one = register(&key, "acme", "video/video", "One", "shared").await;
         let two = register(&key, "acme", "video/video", "Two", "shared").await;
         let new = json!({ "name": "Narrow", "resources": [one] });
-        let made = key.call(Method::POST, "/api/v1/accounts/acme/keys", &new).await.is(201).json();
-        let narrow = house.program(made["secret"].as_str().unwrap());
-        let items = narrow.get(ALL).await.is(200).json()["items"].clone();
+        let created =
+            key.call(Method::POST, "/api/v1/accounts/acme/keys", &new).await.assert_status(201).json();
+        let restricted = app.api_client(created["secret"].as_str().unwrap());
+        let items = restricted.get(ALL).await.assert_status(200).json()["items"].clone();
         assert_eq!(items.as_array().unwrap().len(), 1);
         assert_eq!(items[0]["id"], one);
-        narrow.get(&format!("{ALL}/{one}")).await.is(200);
-        narrow.get(&format!("{ALL}/{two}")).await.is(404);
+        restricted.get(&format!("{ALL}/{one}")).await.assert_status(200);
+        restricted.get(&format!("{ALL}/{two}")).await.assert_status(404);
         let body = json!({ "product": "video", "kind": "video", "name": "Three", "external_id": "three" });
-        narrow.call(Method::POST, ALL, &body).await.is(403);
+        restricted.call(Method::POST, ALL, &body).await.assert_status(403);
     })
     .await;
 }

@@ -1,20 +1,20 @@
-// An identity provider for tests: oidc-provider, and in front of it the faults of others.
+// An identity provider for tests: oidc-provider, with a layer in front that can inject faults.
 //
 //     oidc.mjs NODE_MODULES
 //
-// Its first line says PORT=…; its issuer is http://127.0.0.1:PORT. Any client id is a client, with the secret "a secret", any
-// redirect address, and PKCE. The sign-in page takes any name: an address is somebody's verified e-mail. It ends when its
-// standard input does.
+// Its first line of output is PORT=…; its issuer is http://127.0.0.1:PORT. It accepts any client id with the secret
+// "a secret", any redirect URI, and requires PKCE. The sign-in page accepts any name; a name that is an address becomes a
+// verified e-mail address. The process ends when its standard input is closed.
 //
-// POST /control takes JSON, which replaces what was said before:
+// POST /control takes JSON, which replaces the previous settings:
 //   fault       one of those below, or null
-//   people      { name: { sub, email, email_verified, name, groups } } for who is not what their name says
-//   client      more of the client's metadata, such as backchannel_logout_uri
+//   people      { name: { sub, email, email_verified, name, groups } }: claims that differ from the defaults for a name
+//   client      additional metadata of the client, such as backchannel_logout_uri
 // POST /logout-token takes { sub, sid, aud, fault } and answers with a signed logout token.
 //
 // Faults of the ID token: issuer audience other-audience azp nonce no-nonce expired future not-yet signature none hs256
-//   unknown-key no-email unverified-email other-domain no-subject. New keys, which are no fault: rotated.
-// Faults on the way: state (another one comes back), response-issuer, denied, discovery-issuer, discovery-html,
+//   unknown-key no-email unverified-email other-domain no-subject. Key rotation, which is no fault: rotated.
+// Faults of the flow: state (another one is returned), response-issuer, denied, discovery-issuer, discovery-html,
 //   slow-discovery, failing-discovery, slow-token, failing-token, failing-keys, no-id-token.
 // Faults of the logout token: events nonce expired no-jti audience signature no-subject.
 import { createHmac, randomUUID } from 'node:crypto'
@@ -22,7 +22,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-// Standard output is for the port alone.
+// Standard output carries the port only.
 console.info = console.log = console.error
 const load = (path) => import(pathToFileURL(join(process.argv[2], path)))
 const { Provider } = await load('oidc-provider/lib/index.js')
@@ -34,7 +34,7 @@ await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
 const issuer = `http://127.0.0.1:${server.address().port}`
 
 const SECRET = 'a secret'
-let said = {}
+let settings = {}
 
 const newKey = async (alg, kid) => {
   const { privateKey } = await jose.generateKeyPair(alg, { extractable: true })
@@ -45,8 +45,8 @@ const rotated = await newKey('RS256', 'rotated')
 const stranger = await newKey('RS256', 'first')
 const publicPart = ({ d, p, q, dp, dq, qi, ...rest }) => rest
 
-const person = (name) => ({ sub: name, email: name, email_verified: true, name: name.split('@')[0], ...said.people?.[name] })
-const bySubject = (sub) => Object.keys(said.people ?? {}).map(person).find((it) => it.sub === sub) ?? person(sub)
+const person = (name) => ({ sub: name, email: name, email_verified: true, name: name.split('@')[0], ...settings.people?.[name] })
+const bySubject = (sub) => Object.keys(settings.people ?? {}).map(person).find((user) => user.sub === sub) ?? person(sub)
 
 class Adapter extends Memory {
   constructor(model) {
@@ -56,7 +56,7 @@ class Adapter extends Memory {
   async find(id) {
     if (!this.isClients) return super.find(id)
     const fixed = { client_id: id, client_secret: SECRET, redirect_uris: ['http://127.0.0.1/sso/callback'] }
-    return { ...fixed, grant_types: ['authorization_code'], response_types: ['code'], ...said.client }
+    return { ...fixed, grant_types: ['authorization_code'], response_types: ['code'], ...settings.client }
   }
 }
 
@@ -78,10 +78,10 @@ const provider = new Provider(issuer, {
       },
     },
   },
-  // It would not ask addresses of this machine.
+  // The default fetch refuses loopback addresses.
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   findAccount: (ctx, sub) => ({ accountId: sub, claims: () => bySubject(sub) }),
-  interactions: { url: (ctx, it) => `/interaction/${it.uid}` },
+  interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   jwks: { keys: own },
   pkce: { required: () => true },
   loadExistingGrant: async (ctx) => {
@@ -116,24 +116,24 @@ const sign = async (claims, key, typ = 'JWT') =>
   new jose.SignJWT(claims).setProtectedHeader({ alg: key.alg, kid: key.kid, typ }).sign(await jose.importJWK(key, key.alg))
 
 const CLAIMS = {
-  issuer: (it) => ({ ...it, iss: 'https://elsewhere.test' }),
-  audience: (it) => ({ ...it, aud: 'somebody-else' }),
-  'other-audience': (it) => ({ ...it, aud: [it.aud, 'somebody-else'], azp: undefined }),
-  azp: (it) => ({ ...it, azp: 'somebody-else' }),
-  nonce: (it) => ({ ...it, nonce: 'another' }),
+  issuer: (claims) => ({ ...claims, iss: 'https://elsewhere.test' }),
+  audience: (claims) => ({ ...claims, aud: 'somebody-else' }),
+  'other-audience': (claims) => ({ ...claims, aud: [claims.aud, 'somebody-else'], azp: undefined }),
+  azp: (claims) => ({ ...claims, azp: 'somebody-else' }),
+  nonce: (claims) => ({ ...claims, nonce: 'another' }),
   'no-nonce': ({ nonce, ...rest }) => rest,
-  expired: (it) => ({ ...it, iat: now() - 7200, exp: now() - 3600 }),
-  future: (it) => ({ ...it, iat: now() + 3600, exp: now() + 7200 }),
-  'not-yet': (it) => ({ ...it, nbf: now() + 3600 }),
+  expired: (claims) => ({ ...claims, iat: now() - 7200, exp: now() - 3600 }),
+  future: (claims) => ({ ...claims, iat: now() + 3600, exp: now() + 7200 }),
+  'not-yet': (claims) => ({ ...claims, nbf: now() + 3600 }),
   'no-email': ({ email, email_verified, ...rest }) => rest,
-  'unverified-email': (it) => ({ ...it, email_verified: false }),
-  'other-domain': (it) => ({ ...it, email: 'ada@elsewhere.test' }),
+  'unverified-email': (claims) => ({ ...claims, email_verified: false }),
+  'other-domain': (claims) => ({ ...claims, email: 'ada@elsewhere.test' }),
   'no-subject': ({ sub, ...rest }) => rest,
 }
 const forge = async (token) => {
-  const claims = CLAIMS[said.fault]?.(jose.decodeJwt(token)) ?? jose.decodeJwt(token)
+  const claims = CLAIMS[settings.fault]?.(jose.decodeJwt(token)) ?? jose.decodeJwt(token)
   const text = `.${plain(claims)}`
-  switch (said.fault) {
+  switch (settings.fault) {
     case 'signature': return sign(claims, stranger)
     case 'unknown-key': return sign(claims, { ...stranger, kid: 'unknown' })
     case 'rotated': return sign(claims, rotated)
@@ -159,15 +159,15 @@ const logoutToken = async ({ sub, sid, aud, fault }) => {
   return sign(claims, fault === 'signature' ? stranger : own[0], 'logout+jwt')
 }
 
-// What leaves the provider, changed on its way.
+// Changes a response of the provider.
 const rewrite = async (path, response, sent) => {
   const to = response.getHeader('location')
   if (to && new URL(to, issuer).searchParams.has('code')) {
     const target = new URL(to)
     const { searchParams: answer } = target
-    if (said.fault === 'state') answer.set('state', 'another')
-    if (said.fault === 'response-issuer') answer.set('iss', 'https://elsewhere.test')
-    if (said.fault === 'denied') {
+    if (settings.fault === 'state') answer.set('state', 'another')
+    if (settings.fault === 'response-issuer') answer.set('iss', 'https://elsewhere.test')
+    if (settings.fault === 'denied') {
       answer.delete('code')
       answer.set('error', 'access_denied')
       answer.set('error_description', 'The application is not assigned to you.')
@@ -178,35 +178,35 @@ const rewrite = async (path, response, sent) => {
   const change = async (by) => JSON.stringify(await by(JSON.parse(sent)))
   if (path === '/token') {
     return change(async ({ id_token, ...rest }) =>
-      said.fault === 'no-id-token' ? rest : { ...rest, id_token: await forge(id_token) })
+      settings.fault === 'no-id-token' ? rest : { ...rest, id_token: await forge(id_token) })
   }
-  if (path === '/jwks' && said.fault === 'rotated') return change(() => ({ keys: [publicPart(rotated)] }))
-  if (path === '/.well-known/openid-configuration' && said.fault === 'discovery-issuer') {
-    return change((it) => ({ ...it, issuer: 'https://elsewhere.test' }))
+  if (path === '/jwks' && settings.fault === 'rotated') return change(() => ({ keys: [publicPart(rotated)] }))
+  if (path === '/.well-known/openid-configuration' && settings.fault === 'discovery-issuer') {
+    return change((document) => ({ ...document, issuer: 'https://elsewhere.test' }))
   }
   return sent
 }
 
 const PLACES = { discovery: '/.well-known/openid-configuration', token: '/token', keys: '/jwks' }
-const isAt = (kind, path) => said.fault?.startsWith(`${kind}-`) && PLACES[said.fault.slice(kind.length + 1)] === path
+const isAt = (kind, path) => settings.fault?.startsWith(`${kind}-`) && PLACES[settings.fault.slice(kind.length + 1)] === path
 
 server.on('request', async (request, response) => {
   const path = request.url.split('?')[0]
   if (path === '/control') {
-    said = JSON.parse(await body(request))
+    settings = JSON.parse(await body(request))
     return response.end()
   }
   if (path === '/logout-token') return response.end(await logoutToken(JSON.parse(await body(request))))
   if (path.startsWith('/interaction/')) return signIn(request, response)
-  // Longer than anybody waits.
+  // Longer than any client waits.
   if (isAt('slow', path)) return setTimeout(() => response.end(), 30_000).unref()
   if (isAt('failing', path)) return response.writeHead(503).end('<h1>Out of service</h1>')
-  if (said.fault === 'discovery-html' && path === PLACES.discovery) return response.end('<h1>It works!</h1>')
+  if (settings.fault === 'discovery-html' && path === PLACES.discovery) return response.end('<h1>It works!</h1>')
   const end = response.end.bind(response)
   response.end = (sent) => {
-    rewrite(path, response, sent).then((it) => {
-      if (it !== sent) response.setHeader('content-length', Buffer.byteLength(it))
-      end(it)
+    rewrite(path, response, sent).then((changed) => {
+      if (changed !== sent) response.setHeader('content-length', Buffer.byteLength(changed))
+      end(changed)
     })
     return response
   }

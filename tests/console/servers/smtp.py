@@ -1,17 +1,17 @@
-"""A mail server for tests. It keeps every mail as a JSON file, and the recipient's name chooses a fault.
+"""A mail server for tests. It stores every email as a JSON file, and the local part of the recipient selects a fault.
 
     smtp.py DIRECTORY [--user NAME --password WORD] [--plain]
 
 The first lines that it prints are PORT=… and CA=… (a file with the certificate to trust).
 It offers STARTTLS for the names localhost and 127.0.0.1; --plain leaves that out.
-With --user it refuses mail from whoever has not signed in. It ends when its standard input does.
+With --user it requires authentication. The process ends when its standard input is closed.
 
     busy-451@…   451 to the recipient           drop@…    the connection ends in the middle of DATA
-    gone-550@…   550 to the recipient           slow@…    the answer to DATA takes 5 seconds
+    gone-550@…   550 to the recipient           slow@…    the answer to DATA takes 5 seconds (times TEST_TIME_SCALE)
     421@…        421 to the recipient           flaky@…   451 the first time, accepted from then on
 
-Everybody else gets their mail. A word after a plus sign is ignored: flaky+1@… and flaky+2@… are two people,
-and each is refused once.
+Email to any other recipient is accepted. A suffix after a plus sign is ignored: flaky+1@… and flaky+2@… are two
+recipients, and each is refused once.
 """
 
 import argparse
@@ -42,14 +42,14 @@ def kind(address):
 
 
 class Post(SMTP):
-    """Like its parent, but whoever writes to drop@ loses the connection while the message is under way."""
+    """Like its parent, but drops the connection during a message to drop@."""
 
     async def smtp_DATA(self, arg):
         if any(kind(to) == "drop" for to in self.envelope.rcpt_tos):
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             await self._reader.readline()
             self.transport.abort()
-            # The end of the connection cancels this, so that what is still in the buffer is no command.
+            # The end of the connection cancels this, so that the rest of the buffer is not read as commands.
             await asyncio.Event().wait()
         await super().smtp_DATA(arg)
 
@@ -75,7 +75,7 @@ class Letterbox:
 
     async def handle_DATA(self, server, session, envelope):
         if any(kind(to) == "slow" for to in envelope.rcpt_tos):
-            await asyncio.sleep(5)
+            await asyncio.sleep(5 * float(os.environ.get("TEST_TIME_SCALE", 1)))
         self.keep(session, envelope)
         return "250 2.0.0 taken"
 
@@ -97,7 +97,7 @@ class Letterbox:
             "html": part("html"),
             "raw": envelope.content.decode("utf-8", "backslashreplace"),
         }
-        # A reader must never see half a file: only the finished one has the name that it looks for.
+        # Renamed when complete, so that a reader never sees a partial file.
         target = self.directory / f"{self.count:04}.json"
         draft = target.with_suffix(".draft")
         draft.write_text(json.dumps(record, indent=2))
@@ -146,7 +146,7 @@ async def serve(args, scratch):
 
 
 def wait_for_parent(loop, over):
-    """The test that started this server may be killed: its end of the pipe closes then."""
+    """Detects the end of the test process, which closes its end of the pipe."""
     while os.read(0, 1024):
         pass
     loop.call_soon_threadsafe(over.set)
@@ -158,7 +158,7 @@ def main():
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
     parser.add_argument("--plain", action="store_true")
-    # The library warns of its own use of a name that it deprecated.
+    # The library warns of its own use of a deprecated name.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="guildhall-smtp.") as scratch:
         asyncio.run(serve(parser.parse_args(), scratch))

@@ -1,12 +1,12 @@
-"""Stripe for tests: localstripe on 127.0.0.1, and the one page that it lacks, on which a customer enters a card.
+"""Stripe for tests: localstripe on 127.0.0.1, and the one page that it lacks, where a customer enters a card.
 
     stripe.py
 
-The first line that it prints is PORT=…. It ends when its standard input does.
+The first line of output is PORT=…. The process ends when its standard input is closed.
 
-    POST /v1/checkout/sessions   makes such a page, in setup mode, and answers its address
+    POST /v1/checkout/sessions   creates such a page, in setup mode, and answers its URL
     POST /checkout/SESSION       the customer enters card=NUMBER there
-    GET  /_seen                  the idempotency keys of the payment intents that were asked for
+    GET  /_seen                  the idempotency keys of all requests for payment intents
 """
 
 import asyncio
@@ -29,7 +29,7 @@ def newest_first(url, **form):
 
 
 resources.PaymentMethod._api_list_all = newest_first
-from localstripe import server, webhooks  # noqa: E402: it takes the lists as they are when it is read
+from localstripe import server, webhooks  # noqa: E402: it binds the lists when it is imported
 
 logging.disable(logging.CRITICAL)
 sessions = {}
@@ -91,7 +91,7 @@ async def main():
     print(f"PORT={listener.getsockname()[1]}", flush=True)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # The tests hold our standard input: when they are gone, so are we.
+    # The tests hold our standard input open for as long as they run.
     watch = threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(over.set)), daemon=True)
     watch.start()
     await over.wait()

@@ -1,15 +1,15 @@
-//! Taking a domain away: what ends with it is said first.
+//! Removing a domain. The page lists the consequences first.
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
-        gate::{At, Can},
-        reauth::{Given, Proof},
+        gate::{Can, PathId},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     model::{id::DomainId, permission::ManageSso},
     store::domains,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
@@ -21,47 +21,49 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Template)]
 #[template(path = "sso/domains/remove.html")]
-struct Index {
+struct RemoveDomainPage {
     slug: String,
     id: DomainId,
     domain: String,
     is_verified: bool,
     is_last: bool,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-async fn show(can: Can<ManageSso>, page: Page, At(id): At<DomainId>) -> Result<Response> {
-    ask(&can, &page, id, Faults::default()).await
+async fn show(can: Can<ManageSso>, page: Page, PathId(id): PathId<DomainId>) -> Result<Response> {
+    ask(&can, &page, id, FormErrors::default()).await
 }
 
-async fn ask(can: &Can<ManageSso>, page: &Page, id: DomainId, faults: Faults) -> Result<Response> {
-    let proof = can.proof().await?;
+async fn ask(can: &Can<ManageSso>, page: &Page, id: DomainId, errors: FormErrors) -> Result<Response> {
+    let reauth = can.reauth_form().await?;
     let mut scope = can.read();
-    let all = domains::list(&mut scope).await?;
-    let it = all.iter().find(|it| it.id == id).ok_or(Error::NotFound)?;
-    let is_verified = it.verified_at.is_some();
-    let is_last = is_verified && all.iter().filter(|it| it.verified_at.is_some()).count() == 1;
-    let (slug, domain) = (can.slug().to_owned(), it.domain.clone());
+    let domains_listed = domains::list(&mut scope).await?;
+    let claimed = domains_listed.iter().find(|domain| domain.id == id).ok_or(Error::NotFound)?;
+    let is_verified = claimed.verified_at.is_some();
+    let is_last =
+        is_verified && domains_listed.iter().filter(|domain| domain.verified_at.is_some()).count() == 1;
+    let (slug, domain) = (can.slug().to_owned(), claimed.domain.clone());
     let title = format!("Remove {domain}");
-    page.show(&mut scope, &title, Index { slug, id, domain, is_verified, is_last, proof, faults }).await
+    page.show(&mut scope, &title, RemoveDomainPage { slug, id, domain, is_verified, is_last, reauth, errors })
+        .await
 }
 
 async fn remove(
     can: Can<ManageSso>,
     page: Page,
-    At(id): At<DomainId>,
-    Form(it): Form<Given>,
+    PathId(id): PathId<DomainId>,
+    Form(form): Form<ReauthInput>,
 ) -> Result<Response> {
     let done = async {
-        let fresh = can.prove(&it).await?;
+        let fresh = can.reauthenticate(&form).await?;
         can.change(async |change| domains::remove(change, &fresh, id).await).await
     };
     match done.await {
         Ok(name) => Ok(page.done(&can.path("sso/domains"), format!("{name} is removed."))),
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask(&can, &page.with(status), id, faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            ask(&can, &page.with(status), id, errors).await
         }
     }
 }

@@ -1,61 +1,61 @@
-//! Taking the connection away.
+//! Removing the connection.
 use crate::{
     error::{Error, Result},
     http::{
         form::Form,
         gate::Can,
-        reauth::{Given, Proof},
+        reauth::{ReauthForm, ReauthInput},
         routes::Routes,
     },
     model::permission::ManageSso,
     store::sso,
-    view::page::{Faults, Page},
+    view::{form_errors::FormErrors, page::Page},
 };
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/a/{slug}/sso/remove", ask_remove).post("/a/{slug}/sso/remove", remove)
+    Routes::default().get("/a/{slug}/sso/remove", show).post("/a/{slug}/sso/remove", remove)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Confirm {
+struct RemoveConnectionForm {
     confirm: String,
     #[serde(flatten)]
-    proof: Given,
+    reauth: ReauthInput,
 }
 
 #[derive(Template)]
 #[template(path = "sso/settings/remove.html")]
-struct Remove {
+struct RemoveConnectionPage {
     slug: String,
     linked: i64,
-    proof: Proof,
-    faults: Faults,
+    reauth: ReauthForm,
+    errors: FormErrors,
 }
 
-async fn ask_remove(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    ask_again(&can, &page, Faults::default()).await
+async fn show(can: Can<ManageSso>, page: Page) -> Result<Response> {
+    draw(&can, &page, FormErrors::default()).await
 }
 
-async fn ask_again(can: &Can<ManageSso>, page: &Page, faults: Faults) -> Result<Response> {
-    let proof = can.proof().await?;
+async fn draw(can: &Can<ManageSso>, page: &Page, errors: FormErrors) -> Result<Response> {
+    let reauth = can.reauth_form().await?;
     let mut scope = can.read();
     let (connection, usage) = sso::overview(&mut scope, &[]).await?;
     connection.ok_or(Error::NotFound)?;
-    let it = Remove { slug: can.slug().to_owned(), linked: usage.linked, proof, faults };
-    page.show(&mut scope, "Remove single sign-on", it).await
+    let body = RemoveConnectionPage { slug: can.slug().to_owned(), linked: usage.linked, reauth, errors };
+    page.show(&mut scope, "Remove single sign-on", body).await
 }
 
-async fn remove(can: Can<ManageSso>, page: Page, Form(it): Form<Confirm>) -> Result<Response> {
+async fn remove(can: Can<ManageSso>, page: Page, Form(form): Form<RemoveConnectionForm>) -> Result<Response> {
     let removed = async {
-        let slug = &can.me().here.slug;
-        if it.confirm.trim() != slug {
+        let slug = &can.access().account.slug;
+        if form.confirm.trim() != slug {
             return Err(Error::invalid("confirm", "mismatch", format!("Type {slug} to confirm.")));
         }
-        let fresh = can.prove(&it.proof).await?;
+        let fresh = can.reauthenticate(&form.reauth).await?;
         can.change(async |change| sso::remove(change, &fresh).await).await
     };
     match removed.await {
@@ -64,8 +64,8 @@ async fn remove(can: Can<ManageSso>, page: Page, Form(it): Form<Confirm>) -> Res
                 .done(&can.path("sso"), "Single sign-on is removed. Everybody signs in as themselves again."))
         }
         Err(error) => {
-            let (status, faults) = Faults::catch(error)?;
-            ask_again(&can, &page.with(status), faults).await
+            let (status, errors) = FormErrors::catch(error)?;
+            draw(&can, &page.with(status), errors).await
         }
     }
 }

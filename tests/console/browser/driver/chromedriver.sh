@@ -1,5 +1,5 @@
-# Runs chromedriver ($CHROMEDRIVER) for a test program, and ends it together with every Chromium and their files
-# when the other end of our standard input closes: that happens however a test program ends.
+# Runs chromedriver ($CHROMEDRIVER) for a test binary. Ends it together with every Chromium and their files when
+# standard input is closed, which happens however the test binary ends.
 files=$(mktemp -d)
 TMPDIR=$files "$CHROMEDRIVER" --port=0 &
 read -r port

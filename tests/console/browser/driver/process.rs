@@ -1,4 +1,4 @@
-//! The one chromedriver of a test program.
+//! The chromedriver process, one for the whole test binary.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -6,10 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
-/// It starts a Chromium for each window.
+/// Starts a Chromium for each window.
 pub struct Chromedriver {
     pub port: u16,
-    /// Its standard input is what ends it; a closed output would end it as well.
+    /// Closing its standard input ends it, and closing its output would end it as well.
     _process: (Child, BufReader<ChildStdout>),
 }
 
@@ -21,7 +21,7 @@ pub fn chromedriver() -> &'static Chromedriver {
             .env("CHROMEDRIVER", setting("CHROMEDRIVER"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // An interrupt from the keyboard ends the test program, and that ends this one in good order.
+            // An interrupt from the keyboard reaches the test binary only, which then ends this process cleanly.
             .process_group(0)
             .spawn()
             .unwrap();
@@ -29,7 +29,10 @@ pub fn chromedriver() -> &'static Chromedriver {
         let mut line = String::new();
         let port = loop {
             line.clear();
-            assert!(output.read_line(&mut line).unwrap() > 0, "chromedriver ended before it told its port");
+            assert!(
+                output.read_line(&mut line).unwrap() > 0,
+                "chromedriver ended before it printed its port"
+            );
             let line = line.trim_end().trim_end_matches('.');
             if let Some((_, port)) = line.split_once("successfully on port ") {
                 break port.parse().unwrap();

@@ -1,4 +1,4 @@
-//! A check that cannot fail checks nothing: `faulty.html` has every fault that the other tests look for.
+//! Tests of the driver: `faulty.html` has every fault that the other tests look for, so that those can fail.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const FAULTY: &str =
     concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/console/browser/driver/faulty.html");
 
 #[tokio::test]
-async fn the_browser_does_what_a_person_does_and_sees_what_is_wrong() {
+async fn the_browser_acts_as_a_user_and_reports_what_is_wrong() {
     let phone = Browser::open(Theme::Dark, 390).await;
     phone.goto(FAULTY).await;
     phone.wait_for("With script").await;
@@ -15,7 +15,7 @@ async fn the_browser_does_what_a_person_does_and_sees_what_is_wrong() {
     let errors = phone.console_errors().await;
     assert!(errors.iter().any(|error| error.contains("broken on purpose")), "{errors:?}");
     let violations = phone.axe().await;
-    assert!(violations.iter().any(|one| one.starts_with("color-contrast")), "{violations:?}");
+    assert!(violations.iter().any(|violation| violation.starts_with("color-contrast")), "{violations:?}");
 
     phone.press("Control+k").await;
     phone.wait_for("Palette").await;
@@ -32,7 +32,7 @@ async fn the_browser_does_what_a_person_does_and_sees_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_window_without_script_sends_a_form() {
+async fn a_window_without_javascript_submits_a_form() {
     let window = Browser::without_script(Theme::Light, 1440).await;
     window.goto(FAULTY).await;
     assert!(window.main().await.contains("Without script"));

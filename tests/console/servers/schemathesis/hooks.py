@@ -1,4 +1,4 @@
-"""What no schema can say, for the runs of schemathesis in tests/console/api/schemathesis.rs."""
+"""Hooks for what no schema can express, used by tests/console/api/schemathesis.rs."""
 import itertools
 import json
 import os
@@ -13,10 +13,10 @@ state = set(os.environ["GUILDHALL_STATE"].split(","))
 
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
-    """Each act has an Idempotency-Key of its own, the account keeps its slug, and the key that asks stays in force."""
-    word = (case.headers or {}).get("Idempotency-Key")
-    if isinstance(word, str) and re.fullmatch(r"[!-~]{1,255}", word):
-        case.headers["Idempotency-Key"] = f"{word[:240]}-{next(number)}"
+    """Makes every Idempotency-Key unique, keeps the slug of the account, and does not revoke the key in use."""
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and re.fullmatch(r"[!-~]{1,255}", key):
+        case.headers["Idempotency-Key"] = f"{key[:240]}-{next(number)}"
     slug = case.body.get("slug") if isinstance(case.body, dict) else None
     if case.method == "PATCH" and isinstance(slug, str) and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
         case.body["slug"] = "acme"
@@ -25,9 +25,9 @@ def before_call(ctx, case, kwargs):
 
 
 @schemathesis.check
-def refused_for_what_is_there(ctx, response, case):
-    """What the schema allows is refused with 422 only for what is there, by codes that say so."""
+def refused_for_state_only(ctx, response, case):
+    """A request that fits the schema is refused with 422 only for reasons of state, with the codes for those."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
         return
-    codes = {it["code"] for it in json.loads(response.content).get("errors", [{"code": "none"}])}
-    assert codes <= state, f"the schema allows what is refused: {sorted(codes - state)}"
+    codes = {error["code"] for error in json.loads(response.content).get("errors", [{"code": "none"}])}
+    assert codes <= state, f"a request that fits the schema is refused: {sorted(codes - state)}"
