@@ -114,14 +114,31 @@ pub struct ContextInner {
 
 impl Context {
     /// Puts it together.
-    pub fn new(clock: Clock, random: Random, secrets: Secrets, catalog: Catalog, config: InstallationConfig) -> Context {
+    pub fn new(
+        clock: Clock,
+        random: Random,
+        secrets: Secrets,
+        catalog: Catalog,
+        config: InstallationConfig,
+    ) -> Context {
         let outgoing = Outgoing::new(config.allow_private_addresses, config.dns_resolver);
         let social = crate::clients::social::Social::new(config.social.clone(), config.dns_resolver);
         let (secrets, catalog, config) = (Arc::new(secrets), Arc::new(catalog), Arc::new(config));
         let oidc = crate::clients::oidc::Oidc::new(outgoing.clone());
         let (invalidations, job_stats, last) = (Arc::default(), Arc::default(), Arc::default());
-        let tools =
-            ContextInner { clock, random, secrets, catalog, config, outgoing, oidc, social, invalidations, job_stats, last };
+        let tools = ContextInner {
+            clock,
+            random,
+            secrets,
+            catalog,
+            config,
+            outgoing,
+            oidc,
+            social,
+            invalidations,
+            job_stats,
+            last,
+        };
         Context(Arc::new(tools))
     }
     /// The same by another clock.

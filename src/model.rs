@@ -1,7 +1,7 @@
 //! The domain: its types and rules. No SQL, no HTML, no async.
 pub mod access;
-pub mod actor;
 pub mod account;
+pub mod actor;
 pub mod bill;
 pub mod budget;
 pub mod calendar;

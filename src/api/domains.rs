@@ -26,7 +26,6 @@ pub fn routes() -> Routes {
         .get(all, list)
         .doc(|call| {
             call.summary("List domains", "By name. An organization has at most 50.")
-                
                 .returns_list::<DomainClaim>()
         })
         .post(all, add)

@@ -25,7 +25,6 @@ pub fn routes() -> Routes {
                 "List teams",
                 "By slug. The owner and those with `members.view` see all teams, others those that they are in.",
             )
-            
             .returns_list::<Team>()
         })
         .post(path, create)

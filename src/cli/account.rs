@@ -89,7 +89,13 @@ async fn create(settings: &Settings, args: Create) -> CliResult {
         let owner = UserSummary { id: owner.id, name: owner.name, email: owner.email };
         let plan = change.context().catalog.first_plan().id.clone();
         let kind = Kind::Organization;
-        let new = accounts::NewAccount { kind, name: name.as_str(), slug: slug.as_ref(), parent: None, plan: &plan };
+        let new = accounts::NewAccount {
+            kind,
+            name: name.as_str(),
+            slug: slug.as_ref(),
+            parent: None,
+            plan: &plan,
+        };
         let id = accounts::open(change, &owner, &new).await?;
         Ok(accounts::slug_of(change, id).await?)
     });

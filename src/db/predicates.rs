@@ -14,7 +14,9 @@ const PREDICATES: [(&str, fn(&str, &str) -> String); 3] = [
         )
     }),
     // A member who may enter now, as far as their own membership says.
-    ("active_member(", |member, now| format!("({member}.suspended_at is null and in_force({member}, {now}))")),
+    ("active_member(", |member, now| {
+        format!("({member}.suspended_at is null and in_force({member}, {now}))")
+    }),
     // A membership, grant or key whose end, if it has one, is not reached.
     ("in_force(", |row, now| format!("coalesce({row}.expires_at, {now} + 1) > {now}")),
 ];
@@ -49,7 +51,9 @@ mod tests {
             "where coalesce(g.expires_at, $3 + 1) > $3 and (m.suspended_at is null and coalesce(m.expires_at, $2 + 1) > $2)"
         );
         let leads = expand("leads_account(q, $2)");
-        assert!(leads.starts_with("((q.suspended_at is null and coalesce(q.expires_at, $2 + 1) > $2) and (q.is_owner"));
+        assert!(leads.starts_with(
+            "((q.suspended_at is null and coalesce(q.expires_at, $2 + 1) > $2) and (q.is_owner"
+        ));
         assert!(leads.contains("coalesce(leads.expires_at, $2 + 1) > $2"));
     }
 }

@@ -1,9 +1,6 @@
 //! Limits how often somebody may fail, such as at a password. Successful attempts are not counted; and those of a browser with which
 //! a user has signed in before have a count of their own, so that nobody else can lock that user out.
-use crate::{
-    error::{Error, Result},
-    model::text::counted,
-};
+use crate::error::{Error, Result};
 use moka::sync::Cache;
 use std::{
     sync::{

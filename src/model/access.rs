@@ -52,14 +52,7 @@ impl Access {
     /// somebody with the right to it decided before: all rights, and no membership.
     pub fn of_system(account: CurrentAccount) -> Access {
         let rights = Rights::of(vec![Grant::whole(BuiltIn::Owner, true)]);
-        Access {
-            account,
-            user: None,
-            membership: None,
-            is_owner: false,
-            rights,
-            login_type: LoginType::Any,
-        }
+        Access { account, user: None, membership: None, is_owner: false, rights, login_type: LoginType::Any }
     }
     pub fn user_id(&self) -> Option<UserId> {
         self.user.as_ref().map(|user| user.id)
@@ -75,7 +68,9 @@ impl Access {
     /// What a gate asks: the permission of `P`, or one of those that may stand in for it.
     pub fn meets<P: Needs>(&self) -> Result<(), Permission> {
         match P::PERMISSION {
-            Some(needed) if !self.may(needed) && !P::ALTERNATIVES.iter().any(|other| self.may(*other)) => Err(needed),
+            Some(needed) if !self.may(needed) && !P::ALTERNATIVES.iter().any(|other| self.may(*other)) => {
+                Err(needed)
+            }
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@ use super::{SignedInUser, grants::Joined};
 use crate::{
     crypto::secrets::hash,
     db::Conn,
-    error::{SignInReason, SignInRequired, Error, Result, SignInMethod},
+    error::{Error, Result, SignInMethod, SignInReason, SignInRequired},
     model::{
         access::{Access, CurrentAccount},
         account::{AccountRef, Kind, LoginType},
@@ -145,7 +145,12 @@ struct Row {
 
 /// Who this is and what they may do in the account of that slug. `Unauthenticated` for an unknown credential, `NotFound` for a
 /// stranger, `AccessDenied` for a member who may not enter now, `SlugChanged` where the slug is an old one.
-pub async fn find(conn: &mut Conn, credential: &Credential, slug: &str, now: Time) -> Result<(Actor, Access)> {
+pub async fn find(
+    conn: &mut Conn,
+    credential: &Credential,
+    slug: &str,
+    now: Time,
+) -> Result<(Actor, Access)> {
     let (sql, hash) = match credential {
         Credential::Session(hash) => (BY_SESSION, hash),
         Credential::Key(hash) => (BY_KEY, hash),
@@ -313,10 +318,20 @@ impl Seat {
 
 impl Row {
     /// Whether somebody who signed in this way may come in: as the organization demands of all, and the membership of one.
-    fn opens(&self, session: &Session, account: &CurrentAccount, mut demands: impl Iterator<Item = LoginType>) -> Result<()> {
+    fn opens(
+        &self,
+        session: &Session,
+        account: &CurrentAccount,
+        mut demands: impl Iterator<Item = LoginType>,
+    ) -> Result<()> {
         let top = account.parent.as_ref().map_or(&account.slug, |(it, _)| &it.slug);
         let door = |way, why| {
-            Err(Error::SignInRequired(Box::new(SignInRequired { name: account.name.clone(), slug: top.clone(), way, why })))
+            Err(Error::SignInRequired(Box::new(SignInRequired {
+                name: account.name.clone(),
+                slug: top.clone(),
+                way,
+                why,
+            })))
         };
         let shown = self.sso_at.is_some();
         if !session.is_own() && !shown {
@@ -331,7 +346,9 @@ impl Row {
             Some(LoginType::Google) => door(SignInMethod::Google, SignInReason::LoginType),
             Some(LoginType::Github) => door(SignInMethod::Github, SignInReason::LoginType),
             Some(LoginType::Sso) => door(SignInMethod::Sso, SignInReason::LoginType),
-            Some(LoginType::Any | LoginType::Password) => door(SignInMethod::Password, SignInReason::LoginType),
+            Some(LoginType::Any | LoginType::Password) => {
+                door(SignInMethod::Password, SignInReason::LoginType)
+            }
         }
     }
     /// An organization's demand holds in its teams.
@@ -368,9 +385,7 @@ impl Row {
                 let session = Session { id, method, proved_at, two_factors: self.two_factors };
                 Ok(Actor::User { user, session, time_zone: self.time_zone.clone() })
             }
-            (_, Some(id)) => {
-                Ok(Actor::ApiKey { id, name: self.key_name.clone().unwrap_or_default(), user })
-            }
+            (_, Some(id)) => Ok(Actor::ApiKey { id, name: self.key_name.clone().unwrap_or_default(), user }),
             _ => Err(Error::Unauthenticated),
         }
     }

@@ -208,9 +208,14 @@ pub async fn parse(scope: &mut Scope<Access>, wanted: &[GrantRequest]) -> Result
     if faults.is_empty() { Ok(grants) } else { Err(Error::Validation(faults)) }
 }
 
-async fn parse_one(scope: &mut Scope<Access>, wanted: &GrantRequest, at: usize) -> Result<Result<Grant, FieldError>> {
-    let fault =
-        |field: &str, code, detail: String| Ok(Err(FieldError::new(format!("grants/{at}/{field}"), code, detail)));
+async fn parse_one(
+    scope: &mut Scope<Access>,
+    wanted: &GrantRequest,
+    at: usize,
+) -> Result<Result<Grant, FieldError>> {
+    let fault = |field: &str, code, detail: String| {
+        Ok(Err(FieldError::new(format!("grants/{at}/{field}"), code, detail)))
+    };
     let products: Vec<String> = scope.context().catalog.products.iter().map(|it| it.id.clone()).collect();
     let (word, product_of_label) = split_label(&wanted.role, &products);
     let admins_may_delete = scope.access().account.admins_may_delete;
@@ -241,13 +246,15 @@ async fn parse_one(scope: &mut Scope<Access>, wanted: &GrantRequest, at: usize) 
             }
             GrantScope::Product(product.clone())
         }
-        (Some(GrantScopeRequest::Resources { resources }), None) => match find_listed(scope, resources).await? {
-            Some(listed) => GrantScope::Resources(listed),
-            None => {
-                let detail = "At least one of these resources is not in this account.".into();
-                return fault("scope/resources", "unknown_resource", detail);
+        (Some(GrantScopeRequest::Resources { resources }), None) => {
+            match find_listed(scope, resources).await? {
+                Some(listed) => GrantScope::Resources(listed),
+                None => {
+                    let detail = "At least one of these resources is not in this account.".into();
+                    return fault("scope/resources", "unknown_resource", detail);
+                }
             }
-        },
+        }
         _ => {
             return fault(
                 "scope",
@@ -307,7 +314,10 @@ async fn find_custom(scope: &mut Scope<Access>, id: &str) -> Result<Option<(Role
 }
 
 /// All of them, or none if one is not of this account.
-pub(super) async fn find_listed(scope: &mut Scope<Access>, ids: &[Uuid]) -> Result<Option<Vec<ScopedResource>>> {
+pub(super) async fn find_listed(
+    scope: &mut Scope<Access>,
+    ids: &[Uuid],
+) -> Result<Option<Vec<ScopedResource>>> {
     let mut ids = ids.to_vec();
     ids.sort();
     ids.dedup();
@@ -317,7 +327,8 @@ pub(super) async fn find_listed(scope: &mut Scope<Access>, ids: &[Uuid]) -> Resu
     let (me, all) = (scope.access().user_id(), scope.access().is_administrator());
     let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])
         and ($3 or visibility = 'shared' or created_by = $4) order by id";
-    let found: Vec<(ResourceId, String)> = scope.query_in_account(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
+    let found: Vec<(ResourceId, String)> =
+        scope.query_in_account(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
     let all = found.len() == ids.len();
     Ok(all.then(|| found.into_iter().map(|(id, product)| ScopedResource { id, product }).collect()))
 }

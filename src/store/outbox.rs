@@ -79,16 +79,18 @@ pub async fn lease(change: &mut Change<System>, limit: i64) -> Result<Vec<Delive
     let now = change.now();
     let sql = "select kind, subject_id, attempts from outbox where next_at <= $1 order by next_at limit $2
         for update skip locked";
-    let rows: Vec<(String, Uuid, i64)> =
-        change.query_unscoped(sql).bind(now).bind(limit).fetch_all().await?;
+    let rows: Vec<(String, Uuid, i64)> = change.query_unscoped(sql).bind(now).bind(limit).fetch_all().await?;
     let mut leased = vec![];
     for (kind, subject, attempts) in rows {
-        let sql = "update outbox set next_at = $3, attempts = attempts + 1 where kind = $1 and subject_id = $2";
+        let sql =
+            "update outbox set next_at = $3, attempts = attempts + 1 where kind = $1 and subject_id = $2";
         let query = change.query_unscoped(sql).bind(kind.clone()).bind(subject);
         query.bind(now.plus(LEASE)).execute().await?;
-        leased.extend(
-            DeliveryKind::parse(&kind).map(|kind| Delivery { kind, subject, attempts: attempts + 1 }),
-        );
+        leased.extend(DeliveryKind::parse(&kind).map(|kind| Delivery {
+            kind,
+            subject,
+            attempts: attempts + 1,
+        }));
     }
     Ok(leased)
 }
@@ -124,7 +126,8 @@ pub(super) async fn again_after(
 /// It will never arrive.
 pub(super) async fn give_up(change: &mut Change<System>, delivery: &Delivery, why: &str) -> Result<()> {
     let now = change.now();
-    let sql = "update outbox set failed_at = $3, next_at = null, error = $4 where kind = $1 and subject_id = $2";
+    let sql =
+        "update outbox set failed_at = $3, next_at = null, error = $4 where kind = $1 and subject_id = $2";
     let query = change.query_unscoped(sql).bind(delivery.kind.as_str()).bind(delivery.subject);
     query.bind(now).bind(why).execute().await?;
     Ok(())

@@ -1,7 +1,22 @@
 //! Cards and payments by card. What is to be asked of the provider is a row; the worker asks outside of any transaction, and
 //! writes down the answer in one.
-use super::{Change, Scope, System, audit::{self, Chain, NewEvent}, invoices, outbox::{self, Delivery, DeliveryKind}, site};
-use crate::{emails, error::{Error, Result}, model::{access::Access, id::{AccountId, ChargeId, InvoiceId}, invoice::InvoiceStatus, time::{HOUR, MINUTE, Time}}};
+use super::{
+    Change, Scope, System,
+    audit::{self, Chain, NewEvent},
+    invoices,
+    outbox::{self, Delivery, DeliveryKind},
+    site,
+};
+use crate::{
+    emails,
+    error::{Error, Result},
+    model::{
+        access::Access,
+        id::{AccountId, ChargeId, InvoiceId},
+        invoice::InvoiceStatus,
+        time::{HOUR, MINUTE, Time},
+    },
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -60,8 +75,7 @@ pub async fn set_customer(change: &mut Change<Access>, customer: &str) -> Result
     let soon = change.now().plus(5 * MINUTE);
     let sql = "insert into cards (account_id, customer) values ($1, $2)
         on conflict (account_id) do update set customer = cards.customer returning customer";
-    let (customer,): (String,) =
-        change.query_in_account(sql).bind(customer.to_owned()).fetch_one().await?;
+    let (customer,): (String,) = change.query_in_account(sql).bind(customer.to_owned()).fetch_one().await?;
     let account = change.access().account.id;
     outbox::enqueue(change, DeliveryKind::Card, account.0, soon).await?;
     Ok(customer)
@@ -147,11 +161,7 @@ pub async fn customer_of(scope: &mut Scope<System>, account: AccountId) -> Resul
 }
 
 /// The provider did not answer, or there is nothing to ask any more.
-pub async fn check_failed(
-    change: &mut Change<System>,
-    delivery: &Delivery,
-    why: Option<&str>,
-) -> Result<()> {
+pub async fn check_failed(change: &mut Change<System>, delivery: &Delivery, why: Option<&str>) -> Result<()> {
     match why {
         Some(why) => outbox::retry(change, delivery, why).await,
         None => outbox::delivered(change, delivery).await,
@@ -191,7 +201,8 @@ pub async fn set_card(
         return Ok(());
     }
     let event = NewEvent::on("card.changed", "account", account, name);
-    audit::record_in(change, Chain::Account(account), event.changed(Value::Null, json!({ "last4": last4 }))).await
+    audit::record_in(change, Chain::Account(account), event.changed(Value::Null, json!({ "last4": last4 })))
+        .await
 }
 
 /// Writes down what the provider answered about a payment: once, whatever is said again or late.
@@ -219,7 +230,8 @@ pub async fn note(
         Answer::Succeeded => outbox::delivered(change, delivery).await?,
         Answer::Failed(why) | Answer::None(why) => outbox::give_up(change, delivery, why).await?,
     }
-    let sql = "update charges set state = $2, detail = $3, reference = coalesce($4, reference), updated_at = $5
+    let sql =
+        "update charges set state = $2, detail = $3, reference = coalesce($4, reference), updated_at = $5
         where id = $1 and state in ('asked', 'processing')";
     let touched = change
         .query_unscoped(sql)
@@ -245,10 +257,15 @@ pub async fn note(
 
 async fn failed(change: &mut Change<System>, it: &invoices::Invoice, why: &str) -> Result<()> {
     let event = NewEvent::on("payment.failed", "invoice", it.id, &it.number);
-    audit::record_in(change, Chain::Account(it.account), event.changed(Value::Null, json!({ "detail": why })))
-        .await?;
+    audit::record_in(
+        change,
+        Chain::Account(it.account),
+        event.changed(Value::Null, json!({ "detail": why })),
+    )
+    .await?;
     let sql = "select u.email, a.slug from accounts a join users u on u.id = a.owner_id where a.id = $1";
-    let Some((owner, slug)): Option<(String, String)> = change.query_unscoped(sql).bind(it.account).fetch_optional().await?
+    let Some((owner, slug)): Option<(String, String)> =
+        change.query_unscoped(sql).bind(it.account).fetch_optional().await?
     else {
         return Ok(());
     };

@@ -58,7 +58,7 @@ async fn register(app: &TestApp, product: &'static str, visibility: Visibility, 
 
 async fn entry_of(app: &TestApp, kit: &Context, user: &TestUser) -> guildhall::model::access::Access {
     let credential = Credential::session(&user.cookie("guildhall").unwrap());
-    access::find(&mut app.db.read().await.unwrap(), &credential, "acme", kit.now()).await.unwrap()
+    access::find(&mut app.db.read().await.unwrap(), &credential, "acme", kit.now()).await.unwrap().1
 }
 
 fn random_grants(rng: &mut Rng, custom: &[String], resources: &[Resource]) -> Vec<Value> {
@@ -148,7 +148,7 @@ impl Subject {
         let may_on = |permission: Permission, resource: &Resource| {
             let Resource { id, product, visibility, creator } = *resource;
             let place = ResourceTarget { product, id, visibility, creator: Some(creator) };
-            entry.rights.may_at(self.person.id, permission, &place)
+            entry.rights.may_at(Some(self.person.id), permission, &place)
         };
         for _ in 0..2 {
             let (permission, resource) = (*self.rng.pick(Permission::ALL), self.rng.pick(resources));

@@ -36,8 +36,7 @@ async fn join(app: &TestApp, by: &ApiClient, slug: &str, who: &TestUser, roles: 
     let link = app.email(&who.email).await.link("/invitations/");
     let token = link.rsplit('/').next().unwrap().to_owned();
     let session = hash(&who.cookie("guildhall").unwrap());
-    let mut change =
-        Change::<SignedInUser>::begin(&app.db, &session, &app.kit, &Client::default()).await.unwrap();
+    let mut change = Change::begin_as_user(&app.db, &session, &app.kit, &Client::default()).await.unwrap();
     let offer = store::find_by_token(&mut change, &token).await.unwrap().unwrap();
     store::accept(&mut change, &offer).await.unwrap();
     change.commit().await.unwrap();

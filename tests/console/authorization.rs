@@ -45,7 +45,8 @@ fn routes() -> Vec<Route> {
 #[test]
 fn every_route_has_a_row() {
     let line = |route: &Route| {
-        let or: String = route.alternatives.iter().map(|permission| format!("|{}", permission.key())).collect();
+        let or: String =
+            route.alternatives.iter().map(|permission| format!("|{}", permission.key())).collect();
         let needs = format!("{}{or}", route.needs.map_or("-", Permission::key));
         format!("{} {} {} {needs}", route.method, route.path, route.gate.replace(' ', "-"))
     };

@@ -184,7 +184,11 @@ async fn a_plan_missing_from_the_catalogue_is_shown_from_its_snapshot() {
             .assert_contains("Gold")
             .assert_contains("€77.00 / month");
         app.as_system(async |change| plans::keep(change).await.unwrap()).await;
-        assert_eq!(app.count("select count(*) from plan_snapshots").await, 4, "an older snapshot is not removed");
+        assert_eq!(
+            app.count("select count(*) from plan_snapshots").await,
+            4,
+            "an older snapshot is not removed"
+        );
         ada.post("/a/acme/billing/plan", &[("plan", "developer")]).await.assert_status(303);
         ada.get("/a/acme/billing").await.assert_contains("€49.00 / month");
     })

@@ -26,7 +26,9 @@ async fn a_running_server_sees_what_a_command_creates() {
             .run(&["user", "create", "--email", "ada", "--name", "Ada"])
             .assert_fails(1, "not a full address");
         machine.run(&["user", "reset-factors", "--email", "ada@acme.test"]).ok();
-        machine.run(&["user", "reset-factors", "--email", "eve@acme.test"]).assert_fails(1, "No user has the address");
+        machine
+            .run(&["user", "reset-factors", "--email", "eve@acme.test"])
+            .assert_fails(1, "No user has the address");
         let args = ["user", "create", "--email", "b@acme.test", "--name", "B", "--password-stdin"];
         machine.run(&args).assert_fails(1, "no password");
 

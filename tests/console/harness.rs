@@ -194,7 +194,8 @@ impl TestApp {
         };
         rules(&mut installation);
         let kit = Context::new(clock, Random::real(), Secrets::new(secret_key), catalog, installation);
-        let state = App::new(db.clone(), kit.clone(), ServerConfig { has_mailbox: true, ..ServerConfig::default() });
+        let state =
+            App::new(db.clone(), kit.clone(), ServerConfig { has_mailbox: true, ..ServerConfig::default() });
         TestApp { state, db, kit, ahead, _dir: dir }
     }
 
@@ -252,7 +253,7 @@ impl TestApp {
     /// Creates an organization and answers its slug, which is the name in lower case.
     pub async fn organization(&self, owner: &TestUser, name: &str) -> String {
         let name = Name::parse(name).unwrap();
-        let summary = guildhall::model::access::UserSummary {
+        let summary = guildhall::model::actor::UserSummary {
             id: owner.id,
             name: owner.email.clone(),
             email: owner.email.clone(),

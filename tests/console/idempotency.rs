@@ -49,7 +49,8 @@ async fn a_repeated_request_is_executed_once_and_gets_the_same_response() {
         // The stored response contains a secret, so it is encrypted.
         let secret = first.json()["secret"].as_str().unwrap().to_owned();
         let mut conn = app.db.read().await.unwrap();
-        let all: Vec<(Vec<u8>,)> = conn.query("select response from idempotency_keys").fetch_all().await.unwrap();
+        let all: Vec<(Vec<u8>,)> =
+            conn.query("select response from idempotency_keys").fetch_all().await.unwrap();
         assert_eq!(all.len(), 2);
         assert!(all.iter().all(|(stored,)| !String::from_utf8_lossy(stored).contains(&secret)));
     })
@@ -143,8 +144,15 @@ async fn claim_and_die(app: &TestApp, key: &ApiClient, idempotency_key: &str) {
     let sql = "select id from api_keys where hash = $1";
     let (id,): (KeyId,) = conn.query(sql).bind(hash(&key.secret)).fetch_one().await.unwrap();
     drop(conn);
-    let request: Vec<(Vec<u8>,)> =
-        app.db.read().await.unwrap().query("select request_hash from idempotency_keys").fetch_all().await.unwrap();
+    let request: Vec<(Vec<u8>,)> = app
+        .db
+        .read()
+        .await
+        .unwrap()
+        .query("select request_hash from idempotency_keys")
+        .fetch_all()
+        .await
+        .unwrap();
     app.raw_sql("delete from idempotency_keys").await;
     let claim = idempotency::claim(&app.db, &app.kit, id, idempotency_key, &request[0].0).await.unwrap();
     assert!(matches!(claim, ClaimOutcome::Claimed(_)));

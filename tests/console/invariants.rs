@@ -23,7 +23,7 @@ pub async fn assert_invariants(app: &TestApp) {
         join accounts p on p.id = a.parent_id and p.kind = 'organization'
         where not exists (select 1 from memberships q where q.account_id = p.id and q.user_id = m.user_id)";
     assert_eq!(app.count(orphans).await, 0, "a team has a member from outside its organization");
-    let mut scope = Scope::read(&app.db, System("test"), &app.kit, &Client::default());
+    let mut scope = Scope::system(&app.db, System("test"), &app.kit);
     audit::verify(&mut scope).await.unwrap().unwrap();
 }
 

@@ -49,10 +49,10 @@ async fn a_job_that_fails_stops_no_other() {
 async fn every_job_is_in_the_metrics() {
     on_each_db(async |app| {
         worker(app).run_once().await.unwrap();
-        let metrics = app.visitor().get("/metrics").await.assert_status(200);
+        let mut metrics = app.visitor().get("/metrics").await.assert_status(200);
         for report in app.kit.job_stats.snapshot() {
             let line = format!("guildhall_job_runs_total{{job=\"{}\",outcome=\"success\"}} 1", report.name);
-            metrics.assert_contains(&line);
+            metrics = metrics.assert_contains(&line);
         }
     })
     .await;

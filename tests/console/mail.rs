@@ -84,7 +84,7 @@ async fn write(app: &TestApp, to: &str) {
     let site = Site { host: "here", base_url: "http://here" };
     let email =
         emails::reset_password(&site, to, &Link { url: "http://here/reset-password/t", until: "noon" });
-    app.as_system(async |change| change.post(&email).await.unwrap()).await;
+    app.as_system(async |change| change.send(&email).await.unwrap()).await;
 }
 
 /// Ada invites an address to Acme.
@@ -101,7 +101,7 @@ async fn invite(app: &TestApp, to: &str) {
         .await;
     let credential = Credential::key(&secret);
     let mut change =
-        Change::<Access>::begin(&app.db, &credential, &slug, &app.kit, &Client::default()).await.unwrap();
+        Change::begin_in_account(&app.db, &credential, &slug, &app.kit, &Client::default()).await.unwrap();
     let grant = grants::GrantRequest { role: "member".into(), scope: None, expires_at: None };
     let grants = grants::parse(&mut change, &[grant]).await.unwrap();
     let outcome = invitations::invite(&mut change, &[to.into()], &grants, LoginType::Any).await.unwrap();
@@ -240,7 +240,7 @@ async fn two_workers_deliver_each_email_once() {
             write(app, &format!("p{n}@acme.test")).await;
         }
         let (first, second) = (worker(app, &server), worker(app, &server));
-        let (a, b) = tokio::join!(first.tick(), second.tick());
+        let (a, b) = tokio::join!(first.run_once(), second.run_once());
         a.and(b).unwrap();
         let mut recipients = server.recipients();
         recipients.sort();

@@ -348,7 +348,7 @@ async fn undoing_a_removal_checks_the_rules_again() {
         ada.get("/a/acme/members").await.assert_status(200).assert_not_contains("was removed");
         // The snapshot is deleted once it can no longer be used.
         let mut change = Change::begin_as_system(&app.db, System("test"), &app.kit).await.unwrap();
-        members::sweep(&mut change).await.unwrap();
+        members::forget_removals(&mut change).await.unwrap();
         change.commit().await.unwrap();
         assert_eq!(app.count("select count(*) from removals").await, 0);
         assert_eq!(app.count("select count(*) from removed_keys").await, 0);

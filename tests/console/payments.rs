@@ -9,8 +9,12 @@ use crate::{
 use axum::{body::Body, http::Method};
 use guildhall::{
     jobs::Worker,
-    model::time::MINUTE,
-    store::{Change, System, payments},
+    model::{id::ChargeId, time::MINUTE},
+    store::{
+        Change, System,
+        outbox::{self, DeliveryKind},
+        payments,
+    },
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
@@ -205,25 +209,30 @@ async fn late_and_repeated_payment_reports_change_nothing() {
             .await
             .unwrap();
         ada.post(&format!("/a/acme/invoices/{}/pay", number.0), &[]).await.assert_status(303);
+        let lease = async || {
+            let leased = app
+                .as_system(async |change: &mut Change<System>| outbox::lease(change, 8).await.unwrap())
+                .await;
+            leased.into_iter().find(|delivery| delivery.kind == DeliveryKind::Charge)
+        };
+        let delivery = lease().await.unwrap();
+        assert!(lease().await.is_none(), "leased once");
         let due = app
-            .as_system(async |change: &mut Change<System>| payments::take(change, 8).await.unwrap())
-            .await
-            .remove(0);
-        assert!(
-            app.as_system(async |change| payments::take(change, 8).await.unwrap()).await.is_empty(),
-            "taken once"
-        );
-        let report = async |reference: &str, outcome: payments::Said| {
+            .as_system(async |change| {
+                payments::charge(change, ChargeId(delivery.subject)).await.unwrap().unwrap()
+            })
+            .await;
+        let report = async |reference: &str, outcome: payments::Answer| {
             app.as_system(async |change| {
-                payments::note(change, &due, Some(reference), &outcome).await.unwrap()
+                payments::note(change, &delivery, &due, Some(reference), &outcome).await.unwrap()
             })
             .await;
         };
-        report("pi_1", payments::Said::Processing).await;
-        report("pi_1", payments::Said::Succeeded).await;
-        report("pi_1", payments::Said::Succeeded).await;
-        report("pi_1", payments::Said::Failed("late".into())).await;
-        report("pi_1", payments::Said::Processing).await;
+        report("pi_1", payments::Answer::Processing).await;
+        report("pi_1", payments::Answer::Succeeded).await;
+        report("pi_1", payments::Answer::Succeeded).await;
+        report("pi_1", payments::Answer::Failed("late".into())).await;
+        report("pi_1", payments::Answer::Processing).await;
         let state: (String,) =
             app.db.read().await.unwrap().query("select state from charges").fetch_one().await.unwrap();
         assert_eq!(state.0, "succeeded");

@@ -29,9 +29,8 @@ pub(super) async fn deliver(worker: &Worker, delivery: &Delivery) {
         Ok(Ok(card)) => {
             let card = card.map(|card| [card.method, card.brand, card.last4, card.expires]);
             let mut retries = NoteRetries::of(delivery);
-            while let Err(cause) = worker
-                .change(async |change| payments::set_card(change, delivery, card.clone()).await)
-                .await
+            while let Err(cause) =
+                worker.change(async |change| payments::set_card(change, delivery, card.clone()).await).await
             {
                 if !retries.wait(&cause).await {
                     return;

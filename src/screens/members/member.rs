@@ -191,7 +191,7 @@ fn held_grant(
             .or(member.is_owner.then_some(member.joined_at))
             .map(|time| When::day(time, zone)),
         until: grant.expires_at.map(|time| When::day(time, zone)),
-        is_over: grant.expires_at.is_some_and(|time| time < now),
+        is_over: grant.expires_at.is_some_and(|time| time <= now),
     }
 }
 

@@ -197,9 +197,7 @@ async fn a_team_names_its_parent() {
         let session = guildhall::crypto::secrets::hash(&ada.cookie("guildhall").unwrap());
         let by = guildhall::store::access::Credential::Session(session);
         let client = guildhall::store::Client::default();
-        let begun = guildhall::store::Change::<guildhall::model::access::Access>::begin(
-            &app.db, &by, "acme", &app.kit, &client,
-        );
+        let begun = guildhall::store::Change::begin_in_account(&app.db, &by, "acme", &app.kit, &client);
         let mut change = begun.await.unwrap();
         let name = guildhall::model::text::Name::parse("Search").unwrap();
         guildhall::store::teams::open(&mut change, &name, None).await.unwrap();

@@ -90,7 +90,7 @@ impl Provider {
 
     async fn post(&self, path: &str, body: &str) -> Response<Vec<u8>> {
         let request = Request::post(format!("{}{path}", self.issuer)).body(body.as_bytes().to_vec()).unwrap();
-        self.http.call(request).await.unwrap()
+        self.http.send(request).await.unwrap()
     }
 
     /// Signs in at the provider as a browser that we redirected to `from`; answers where it redirects in the end.
@@ -107,7 +107,7 @@ impl Provider {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.take().unwrap_or_default().into_bytes())
                 .unwrap();
-            let response = self.http.call(request).await.unwrap();
+            let response = self.http.send(request).await.unwrap();
             for cookie in response.headers().get_all(header::SET_COOKIE) {
                 let pair = cookie.to_str().unwrap().split(';').next().unwrap();
                 let (name, value) = pair.split_once('=').unwrap();

@@ -28,9 +28,9 @@ async fn both_query_plans_find_the_same_members_in_the_same_order() {
         let key = app.api_key("acme", &ada).await;
         let credential = Credential::key(&key.secret);
         let mut conn = app.db.read().await.unwrap();
-        let access = access::find(&mut conn, &credential, "acme", app.kit.now()).await.unwrap();
+        let (actor, access) = access::find(&mut conn, &credential, "acme", app.kit.now()).await.unwrap();
         drop(conn);
-        let mut scope = Scope::read(&app.db, access, &app.kit, &Client::default());
+        let mut scope = Scope::read(&app.db, actor, access, &app.kit, &Client::default());
         for (search, role, status, count) in [
             ("hale", "", "", 22),
             ("p1", "", "", 11),

@@ -76,7 +76,7 @@ impl GitHub {
     pub async fn sign_in(&self, start: &str) -> String {
         assert!(start.starts_with(&self.url), "{start}");
         let response =
-            Outgoing::new(true, None).call(Request::get(start).body(vec![]).unwrap()).await.unwrap();
+            Outgoing::new(true, None).send(Request::get(start).body(vec![]).unwrap()).await.unwrap();
         let to = response.headers().get(header::LOCATION).expect("a redirect").to_str().unwrap().to_owned();
         to.strip_prefix(BASE).expect("a redirect to this app").to_owned()
     }

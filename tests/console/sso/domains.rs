@@ -233,7 +233,8 @@ async fn joining_by_the_domain_uses_up_a_waiting_invitation() {
         };
         let join = [("account", account.to_string())];
         dee.post("/me/join", &[("account", join[0].1.as_str())]).await.assert_status(303);
-        let accepted = "select count(*) from invitations where email = 'dee@acme.test' and status = 'accepted'";
+        let accepted =
+            "select count(*) from invitations where email = 'dee@acme.test' and status = 'accepted'";
         assert_eq!(app.count(accepted).await, 1);
         let held = "select count(*) from grants g join memberships m on m.id = g.membership_id
             join users u on u.id = m.user_id where u.email = 'dee@acme.test' and g.role = 'accountant'";

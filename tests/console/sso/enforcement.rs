@@ -31,11 +31,8 @@ async fn enforcement_ends_by_itself_unless_it_is_confirmed() {
             .assert_not_contains("gus@guest.test");
 
         ada.post("/a/acme/sso/enforce", &[]).await.assert_status(303);
-        let response = bob
-            .get("/a/acme/resources")
-            .await
-            .assert_status(403)
-            .assert_contains("requires single sign-on");
+        let response =
+            bob.get("/a/acme/resources").await.assert_status(403).assert_contains("requires single sign-on");
         assert!(response.body.contains("/sso/acme?next=/a/acme/resources"));
         ada.get("/a/acme/overview").await.assert_status(403);
         // Members at other domains and personal accounts are not affected.
@@ -169,7 +166,10 @@ async fn a_break_glass_code_lets_the_owner_in_once() {
         for to in ["ada@acme.test", "bob@acme.test"] {
             assert!(app.email(to).await.0.subject.contains("break-glass code"), "{to}");
         }
-        ada.get("/a/acme/audit").await.assert_status(200).assert_contains("signed in with a break-glass code");
+        ada.get("/a/acme/audit")
+            .await
+            .assert_status(200)
+            .assert_contains("signed in with a break-glass code");
         let other = app.second_browser(&ada).await;
         other
             .post(at, &[("code", &codes[0]), ("password", PASSWORD)])
