@@ -250,8 +250,9 @@ async fn list_join_requests(
     key: Key<InviteMembers>,
     query: ListQuery<NoFilters>,
 ) -> Result<List<JoinRequest>> {
-    let rows = joining::asking(&mut key.read(), query.after()?, query.limit_plus_one()).await?;
-    let shape = |joining::Asking { id, name, email, created_at }| JoinRequest { id, name, email, created_at };
+    let rows = joining::requests(&mut key.read(), query.after()?, query.limit_plus_one()).await?;
+    let shape =
+        |joining::JoinRequest { id, name, email, created_at }| JoinRequest { id, name, email, created_at };
     Ok(query.page(rows, |row| row.id.to_string(), shape))
 }
 

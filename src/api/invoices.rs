@@ -210,6 +210,6 @@ async fn upcoming(scope: &mut crate::store::Scope<Access>) -> Result<Invoice> {
 }
 
 async fn pay(key: Key<PayInvoices>, PathInvoice(number): PathInvoice) -> Result<StatusCode> {
-    key.change(async |change| payments::ask(change, &number).await).await?;
+    key.change(async |change| payments::request(change, &number).await).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -25,6 +25,9 @@ use std::{
     time::Duration,
 };
 
+/// Boxed, so that what calls a provider does not carry the HTTP client's future in its own type.
+type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// For one request, from the resolution of the name to the last byte of the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// In bytes.
@@ -97,21 +100,23 @@ impl Outgoing {
         self.0.allow_private
     }
     /// Sends a request and reads the whole response. Redirects are not followed: they could lead to a private address.
-    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, RequestError> {
-        let uri = request.uri().clone();
-        let host = uri.host().unwrap_or_default().to_owned();
-        let is_allowed =
-            uri.scheme_str() == Some("https") || (self.0.allow_private && uri.scheme_str() == Some("http"));
-        if !is_allowed {
-            return Err(RequestError::Scheme(uri.to_string()));
-        }
-        // A literal address bypasses the resolver, so it is checked here.
-        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        if !self.0.allow_private && literal.is_ok_and(is_private) {
-            return Err(RequestError::Private(host));
-        }
-        let result = tokio::time::timeout(TIMEOUT, self.exchange(request, &host)).await;
-        result.unwrap_or(Err(RequestError::Slow(host)))
+    pub fn send<'a>(&'a self, request: HttpRequest) -> BoxFuture<'a, Result<HttpResponse, RequestError>> {
+        Box::pin(async move {
+            let uri = request.uri().clone();
+            let host = uri.host().unwrap_or_default().to_owned();
+            let is_allowed = uri.scheme_str() == Some("https")
+                || (self.0.allow_private && uri.scheme_str() == Some("http"));
+            if !is_allowed {
+                return Err(RequestError::Scheme(uri.to_string()));
+            }
+            // A literal address bypasses the resolver, so it is checked here.
+            let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+            if !self.0.allow_private && literal.is_ok_and(is_private) {
+                return Err(RequestError::Private(host));
+            }
+            let result = tokio::time::timeout(TIMEOUT, self.exchange(request, &host)).await;
+            result.unwrap_or(Err(RequestError::Slow(host)))
+        })
     }
     /// As the HTTP client that `oauth2` expects.
     pub fn oauth2_client(&self) -> impl Fn(HttpRequest) -> ResponseFuture + Send + Sync + use<> {
@@ -122,23 +127,25 @@ impl Outgoing {
         }
     }
     /// The TXT records of a name, without any cache. Empty if it has none.
-    pub async fn lookup_txt(&self, name: &str) -> Result<Vec<String>, RequestError> {
-        let unreachable = |cause: String| RequestError::Unreachable("The name server".to_owned(), cause);
-        let resolver = resolver(&self.0.resolver, self.0.name_server).map_err(unreachable)?;
-        let result = tokio::time::timeout(TIMEOUT, resolver.txt_lookup(format!("{name}."))).await;
-        match result {
-            Err(_) => Err(RequestError::Slow("The name server".to_owned())),
-            Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Ok(vec![]),
-            Ok(Err(error)) => Err(unreachable(error.to_string())),
-            Ok(Ok(found)) => Ok(found
-                .answers()
-                .iter()
-                .filter_map(|record| match &record.data {
-                    RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
-                    _ => None,
-                })
-                .collect()),
-        }
+    pub fn lookup_txt<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, RequestError>> {
+        Box::pin(async move {
+            let unreachable = |cause: String| RequestError::Unreachable("The name server".to_owned(), cause);
+            let resolver = resolver(&self.0.resolver, self.0.name_server).map_err(unreachable)?;
+            let result = tokio::time::timeout(TIMEOUT, resolver.txt_lookup(format!("{name}."))).await;
+            match result {
+                Err(_) => Err(RequestError::Slow("The name server".to_owned())),
+                Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Ok(vec![]),
+                Ok(Err(error)) => Err(unreachable(error.to_string())),
+                Ok(Ok(found)) => Ok(found
+                    .answers()
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+                        _ => None,
+                    })
+                    .collect()),
+            }
+        })
     }
 
     async fn exchange(&self, request: HttpRequest, host: &str) -> Result<HttpResponse, RequestError> {

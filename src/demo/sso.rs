@@ -109,7 +109,7 @@ impl Acme {
         let error = OidcError::new("email_domain", detail);
         let email = "freelance@acme-films.example";
         let refuse = async |change: &mut Change<Anonymous>| {
-            sign_in::refused(change, account, &error, Some(email)).await
+            sign_in::record_refusal(change, account, &error, Some(email)).await
         };
         self.runner.as_visitor(email, refuse).await
     }

@@ -55,27 +55,27 @@ impl<T> Versioned<T> {
 }
 
 /// What a secret stands for.
-pub struct Entry<T> {
+pub struct CacheEntry<T> {
     cached: Versioned<T>,
     /// When a use was last written to the database, in microseconds.
     use_written_at: AtomicI64,
 }
 
-pub type KeyEntry = Entry<CachedKey>;
-type TokenEntry = Entry<Arc<ServiceToken>>;
+pub type KeyEntry = CacheEntry<CachedKey>;
+type TokenEntry = CacheEntry<Arc<ServiceToken>>;
 
-impl<T> Deref for Entry<T> {
+impl<T> Deref for CacheEntry<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.cached.value
     }
 }
 
-impl<T> Entry<T> {
+impl<T> CacheEntry<T> {
     /// Replaces an older entry for the same secret: that it is read again does not mean that it was used again.
-    fn new(value: T, generation: Generation, old: Option<Arc<Entry<T>>>) -> Arc<Entry<T>> {
+    fn new(value: T, generation: Generation, old: Option<Arc<CacheEntry<T>>>) -> Arc<CacheEntry<T>> {
         let used = old.map_or(i64::MIN, |old| old.use_written_at.load(Relaxed));
-        Arc::new(Entry { cached: Versioned { value, generation }, use_written_at: AtomicI64::new(used) })
+        Arc::new(CacheEntry { cached: Versioned { value, generation }, use_written_at: AtomicI64::new(used) })
     }
     /// Whether the caller should write down a use that happens now: the last one was written `TOUCH` ago or earlier.
     pub fn claim_use(&self, now: Time) -> bool {
@@ -143,7 +143,7 @@ impl KeyCache {
         let found = verify::key(&mut self.db.read().await?, hash).await?;
         let Some(mut key) = found else { return Ok(None) };
         self.deduplicate(&mut key.member);
-        let entry = Entry::new(key, generation, self.keys.get(&prefix(hash)));
+        let entry = CacheEntry::new(key, generation, self.keys.get(&prefix(hash)));
         self.keys.insert(prefix(hash), entry.clone());
         Ok(Some(entry))
     }
@@ -205,7 +205,7 @@ impl KeyCache {
         let generation = self.context.invalidations.generation();
         let found = tokens::find(&mut self.db.read().await?, hash).await?;
         let token = Arc::new(found.ok_or(Error::Unauthenticated)?);
-        let entry = Entry::new(token, generation, self.tokens.get(&prefix(hash)));
+        let entry = CacheEntry::new(token, generation, self.tokens.get(&prefix(hash)));
         self.tokens.insert(prefix(hash), entry.clone());
         Ok(entry)
     }
@@ -239,10 +239,10 @@ mod tests {
     #[test]
     fn a_use_is_written_once_and_again_only_after_a_while() {
         let generation = Invalidations::default().generation();
-        let (entry, now) = (Entry::new((), generation, None), Time(1_800_000_000_000_000));
+        let (entry, now) = (CacheEntry::new((), generation, None), Time(1_800_000_000_000_000));
         assert!(entry.claim_use(now));
         assert!(!entry.claim_use(now.plus(TOUCH / 2)));
-        let reread = Entry::new((), generation, Some(entry));
+        let reread = CacheEntry::new((), generation, Some(entry));
         assert!(!reread.claim_use(now.plus(TOUCH / 2)));
         assert!(reread.claim_use(now.plus(TOUCH)));
     }

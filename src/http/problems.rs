@@ -56,6 +56,7 @@ pub const ALL: &[Problem] = &[
         403,
         "The service token lacks the scope that `detail` names. An operator can make another token with it.",
     ),
+    problem("user_required", 403, "Only a person can do this: use an API key of a member."),
     problem("not_found", 404, "It does not exist, or this key may not see it: the answer is the same."),
     problem(
         "method_not_allowed",

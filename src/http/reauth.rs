@@ -3,6 +3,7 @@ use super::{App, passkeys, return_to};
 use crate::{
     clients::social::Provider,
     crypto::{passkey::RelyingParty, password},
+    db::BoxFuture,
     error::{Error, Result},
     model::{access::Access, actor::RecentAuth, id::UserId},
     store::{
@@ -139,38 +140,40 @@ pub(super) struct Reauthenticator<'a> {
 
 impl Reauthenticator<'_> {
     /// Verifies one factor, and notes on the session that it was shown.
-    pub async fn verify(&self, input: ReauthInput) -> Result<RecentAuth> {
-        let context = self.app.context();
-        let signed_in = self.signed_in_user().await?;
-        let user = signed_in.user.id;
-        let ReauthInput { password, code, credential } = &input;
-        if [password, code, credential].iter().all(|value| value.is_empty()) {
-            return Err(self.required(signed_in).await?);
-        }
-        let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), MAX_ATTEMPTS)])?;
-        if credential.is_empty() && code.is_empty() {
-            self.verify_password(signed_in, password).await?;
-        }
-        // Taken before the change begins: the session is written by itself.
-        let challenge = match credential.is_empty() {
-            true => None,
-            false => {
-                let taken = passkeys::take_authentication(self.session, context.now()).await;
-                Some(taken.map_err(for_reauth_field)?)
+    pub fn verify<'a>(&'a self, input: ReauthInput) -> BoxFuture<'a, Result<RecentAuth>> {
+        Box::pin(async move {
+            let context = self.app.context();
+            let signed_in = self.signed_in_user().await?;
+            let user = signed_in.user.id;
+            let ReauthInput { password, code, credential } = &input;
+            if [password, code, credential].iter().all(|value| value.is_empty()) {
+                return Err(self.required(signed_in).await?);
             }
-        };
-        let mut change = Change::begin_as_user(&self.app.0.db, self.hash, context, self.client).await?;
-        if let Some(challenge) = challenge {
-            let finished =
-                passkeys::finish_authentication(&mut change, challenge, credential, Some(user)).await;
-            finished.map_err(for_reauth_field)?;
-        } else if !code.is_empty() && !factors::take_app_code(&mut change, user, code).await? {
-            return Err(Error::invalid("proof_code", "wrong", WRONG_CODE));
-        }
-        sessions::record_reauth(&mut change).await?;
-        change.commit().await?;
-        attempt.forgive();
-        self.signed_in_user().await?.session.recent_auth(context.now()).ok_or(Error::ReauthRequired)
+            let attempt = self.app.throttle().attempt(&[(format!("proof {user}"), MAX_ATTEMPTS)])?;
+            if credential.is_empty() && code.is_empty() {
+                self.verify_password(signed_in, password).await?;
+            }
+            // Taken before the change begins: the session is written by itself.
+            let challenge = match credential.is_empty() {
+                true => None,
+                false => {
+                    let taken = passkeys::take_authentication(self.session, context.now()).await;
+                    Some(taken.map_err(for_reauth_field)?)
+                }
+            };
+            let mut change = Change::begin_as_user(&self.app.0.db, self.hash, context, self.client).await?;
+            if let Some(challenge) = challenge {
+                let finished =
+                    passkeys::finish_authentication(&mut change, challenge, credential, Some(user)).await;
+                finished.map_err(for_reauth_field)?;
+            } else if !code.is_empty() && !factors::take_app_code(&mut change, user, code).await? {
+                return Err(Error::invalid("proof_code", "wrong", WRONG_CODE));
+            }
+            sessions::record_reauth(&mut change).await?;
+            change.commit().await?;
+            attempt.forgive();
+            self.signed_in_user().await?.session.recent_auth(context.now()).ok_or(Error::ReauthRequired)
+        })
     }
 
     async fn signed_in_user(&self) -> Result<SignedInUser> {

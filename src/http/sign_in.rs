@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     crypto::secrets::hash,
+    db::BoxFuture,
     error::{Error, Result},
     model::{
         account::LoginType,
@@ -64,75 +65,85 @@ pub struct VerifiedUser<'a> {
 }
 
 /// Signs in a user who has shown all factors that they have: begins a session, remembers the browser, and mails them if it is new.
-pub async fn sign_in(
-    anyone: &Anyone,
-    page: &Page,
-    headers: &HeaderMap,
-    verified: &VerifiedUser<'_>,
-) -> Result<Response> {
-    // What an organization's provider confirmed of the same user in this browser still holds.
-    let proofs = proofs_of(anyone, verified.user).await?;
-    let begin = NewSession {
-        user: verified.user,
-        method: verified.method,
-        two_factors: verified.two_factors,
-        authenticated_at: None,
-    };
-    begin_session(anyone, &begin, &proofs).await?;
-    let is_known = is_known_browser(anyone, headers, verified.user);
-    let browser = user_agent::device(&anyone.client().agent).name;
-    record_sign_in(anyone, (!is_known).then_some(browser.as_str())).await?;
-    let location = match safe_next(verified.next) {
-        Some(next) => next.to_owned(),
-        None => format!("/a/{}/overview", users::home(&mut anyone.read(), verified.user).await?),
-    };
-    let mut response = page.to(&location);
-    remember_browser(anyone, page, headers, response.headers_mut(), verified.user);
-    Ok(response)
+pub fn sign_in<'a>(
+    anyone: &'a Anyone,
+    page: &'a Page,
+    headers: &'a HeaderMap,
+    verified: &'a VerifiedUser<'a>,
+) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(async move {
+        // What an organization's provider confirmed of the same user in this browser still holds.
+        let proofs = proofs_of(anyone, verified.user).await?;
+        let begin = NewSession {
+            user: verified.user,
+            method: verified.method,
+            two_factors: verified.two_factors,
+            authenticated_at: None,
+        };
+        begin_session(anyone, &begin, &proofs).await?;
+        let is_known = is_known_browser(anyone, headers, verified.user);
+        let browser = user_agent::device(&anyone.client().agent).name;
+        record_sign_in(anyone, (!is_known).then_some(browser.as_str())).await?;
+        let location = match safe_next(verified.next) {
+            Some(next) => next.to_owned(),
+            None => format!("/a/{}/overview", users::home(&mut anyone.read(), verified.user).await?),
+        };
+        let mut response = page.to(&location);
+        remember_browser(anyone, page, headers, response.headers_mut(), verified.user);
+        Ok(response)
+    })
 }
 
 /// Signs in a user who has shown one factor, or asks for the second if they have one.
-pub async fn sign_in_first_factor(
-    anyone: &Anyone,
-    page: &Page,
-    headers: &HeaderMap,
-    verified: &VerifiedUser<'_>,
-) -> Result<Response> {
-    if !factors::available(&mut anyone.read(), verified.user).await?.has_second() {
-        return sign_in(anyone, page, headers, verified).await;
-    }
-    let session = anyone.session();
-    // A session of the same user through an organization's provider stays open meanwhile and afterwards.
-    if anyone.signed_in_user().is_none_or(|signed_in| signed_in.user.id != verified.user) {
-        session.clear().await;
-        session.cycle_id().await.map_err(session_error)?;
-    }
-    let pending = PendingSecondFactor {
-        user: verified.user,
-        method: verified.method.to_owned(),
-        next: safe_next(verified.next).unwrap_or_default().to_owned(),
-        password_digest: password_digest(anyone, verified.user).await?,
-        since: anyone.context().now(),
-    };
-    session.insert(session_data::PENDING_SECOND_FACTOR, pending).await.map_err(session_error)?;
-    session.save().await.map_err(session_error)?;
-    Ok(page.to("/sign-in/second"))
+pub fn sign_in_first_factor<'a>(
+    anyone: &'a Anyone,
+    page: &'a Page,
+    headers: &'a HeaderMap,
+    verified: &'a VerifiedUser<'a>,
+) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(async move {
+        if !factors::available(&mut anyone.read(), verified.user).await?.has_second() {
+            return sign_in(anyone, page, headers, verified).await;
+        }
+        let session = anyone.session();
+        // A session of the same user through an organization's provider stays open meanwhile and afterwards.
+        if anyone.signed_in_user().is_none_or(|signed_in| signed_in.user.id != verified.user) {
+            session.clear().await;
+            session.cycle_id().await.map_err(session_error)?;
+        }
+        let pending = PendingSecondFactor {
+            user: verified.user,
+            method: verified.method.to_owned(),
+            next: safe_next(verified.next).unwrap_or_default().to_owned(),
+            password_digest: password_digest(anyone, verified.user).await?,
+            since: anyone.context().now(),
+        };
+        session.insert(session_data::PENDING_SECOND_FACTOR, pending).await.map_err(session_error)?;
+        session.save().await.map_err(session_error)?;
+        Ok(page.to("/sign-in/second"))
+    })
 }
 
 /// Signs in a user whom an organization's provider vouches for. Whoever is signed in by themselves stays so.
-pub async fn sign_in_by_provider(anyone: &Anyone, user: UserId, proof: SessionProof) -> Result<()> {
-    let mut proofs = proofs_of(anyone, user).await?;
-    proofs.retain(|other| other.account_id != proof.account_id);
-    proofs.push(proof);
-    let own = anyone.signed_in_user().filter(|other| other.user.id == user && other.session.is_own());
-    let method = own.map_or(LoginType::Sso.as_str().to_owned(), |own| own.session.method.clone());
-    let begin = NewSession {
-        user,
-        method: &method,
-        two_factors: own.is_some_and(|own| own.session.two_factors),
-        authenticated_at: own.map(|own| own.session.proved_at),
-    };
-    begin_session(anyone, &begin, &proofs).await
+pub fn sign_in_by_provider<'a>(
+    anyone: &'a Anyone,
+    user: UserId,
+    proof: SessionProof,
+) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let mut proofs = proofs_of(anyone, user).await?;
+        proofs.retain(|other| other.account_id != proof.account_id);
+        proofs.push(proof);
+        let own = anyone.signed_in_user().filter(|other| other.user.id == user && other.session.is_own());
+        let method = own.map_or(LoginType::Sso.as_str().to_owned(), |own| own.session.method.clone());
+        let begin = NewSession {
+            user,
+            method: &method,
+            two_factors: own.is_some_and(|own| own.session.two_factors),
+            authenticated_at: own.map(|own| own.session.proved_at),
+        };
+        begin_session(anyone, &begin, &proofs).await
+    })
 }
 
 /// Ends the browser's session.
@@ -141,36 +152,44 @@ pub async fn sign_out(session: &Session) -> Result<()> {
 }
 
 /// Where to sign out at the organization's provider too, if the session began there.
-pub async fn provider_logout_url(anyone: &Anyone) -> Result<Option<url::Url>> {
-    let Some(user) = anyone.signed_in_user().filter(|user| !user.session.is_own()) else { return Ok(None) };
-    let mut scope = anyone.read();
-    let Some(proof) = session_proofs::of(&mut scope, user.session.id).await?.pop() else { return Ok(None) };
-    let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
-    drop(scope);
-    let context = anyone.context();
-    // A provider that does not answer keeps nobody from signing out here.
-    let discovery = tokio::time::timeout(DISCOVERY_TIMEOUT, context.oidc.discovery(&client.issuer)).await;
-    let Ok(Ok(provider)) = discovery else { return Ok(None) };
-    let token = proof.token.and_then(|encrypted| context.secrets.decrypt(ID_TOKEN, &encrypted));
-    let token = token.and_then(|bytes| String::from_utf8(bytes).ok());
-    Ok(provider.logout_url(&client.id, token.as_deref(), &context.url("/sign-in")))
+pub fn provider_logout_url<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<url::Url>>> {
+    Box::pin(async move {
+        let Some(user) = anyone.signed_in_user().filter(|user| !user.session.is_own()) else {
+            return Ok(None);
+        };
+        let mut scope = anyone.read();
+        let Some(proof) = session_proofs::of(&mut scope, user.session.id).await?.pop() else {
+            return Ok(None);
+        };
+        let Some(client) = sso::client(&mut scope, proof.account_id).await? else { return Ok(None) };
+        drop(scope);
+        let context = anyone.context();
+        // A provider that does not answer keeps nobody from signing out here.
+        let discovery = tokio::time::timeout(DISCOVERY_TIMEOUT, context.oidc.discovery(&client.issuer)).await;
+        let Ok(Ok(provider)) = discovery else { return Ok(None) };
+        let token = proof.token.and_then(|encrypted| context.secrets.decrypt(ID_TOKEN, &encrypted));
+        let token = token.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(provider.logout_url(&client.id, token.as_deref(), &context.url("/sign-in")))
+    })
 }
 
 /// Notes that the session's user has now shown two factors. The session gets a new secret.
-pub async fn upgrade_to_two_factors(signed: &SignedIn) -> Result<()> {
-    let proofs = session_proofs::of(&mut signed.read(), signed.signed_in_user().session.id).await?;
-    let session = signed.session();
-    session.insert(session_data::TWO_FACTORS, true).await.map_err(session_error)?;
-    for name in [session_data::PENDING_SECOND_FACTOR, session_data::PROVED_AT] {
-        session.remove_value(name).await.map_err(session_error)?;
-    }
-    session.cycle_id().await.map_err(session_error)?;
-    session.save().await.map_err(session_error)?;
-    let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
-    let (app, client) = (signed.app(), signed.client());
-    let mut change = Change::begin_anonymous(&app.0.db, signed.context(), client).await?;
-    session_proofs::store(&mut change, &secret_hash(id), &proofs).await?;
-    change.commit().await
+pub fn upgrade_to_two_factors<'a>(signed: &'a SignedIn) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let proofs = session_proofs::of(&mut signed.read(), signed.signed_in_user().session.id).await?;
+        let session = signed.session();
+        session.insert(session_data::TWO_FACTORS, true).await.map_err(session_error)?;
+        for name in [session_data::PENDING_SECOND_FACTOR, session_data::PROVED_AT] {
+            session.remove_value(name).await.map_err(session_error)?;
+        }
+        session.cycle_id().await.map_err(session_error)?;
+        session.save().await.map_err(session_error)?;
+        let Some(id) = session.id().filter(|_| !proofs.is_empty()) else { return Ok(()) };
+        let (app, client) = (signed.app(), signed.client());
+        let mut change = Change::begin_anonymous(&app.0.db, signed.context(), client).await?;
+        session_proofs::store(&mut change, &secret_hash(id), &proofs).await?;
+        change.commit().await
+    })
 }
 
 struct NewSession<'a> {
@@ -240,15 +259,17 @@ async fn password_digest(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
 }
 
 /// The user of this browser whose second factor is waited for.
-pub async fn pending_second_factor(anyone: &Anyone) -> Result<Option<PendingSecondFactor>> {
-    let pending: Option<PendingSecondFactor> =
-        get(anyone.session(), session_data::PENDING_SECOND_FACTOR).await?;
-    let now = anyone.context().now();
-    let Some(pending) = pending.filter(|pending| now.since(pending.since) < SECOND_FACTOR_TIMEOUT) else {
-        return Ok(None);
-    };
-    let digest = password_digest(anyone, pending.user).await?;
-    Ok((digest == pending.password_digest).then_some(pending))
+pub fn pending_second_factor<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<PendingSecondFactor>>> {
+    Box::pin(async move {
+        let pending: Option<PendingSecondFactor> =
+            get(anyone.session(), session_data::PENDING_SECOND_FACTOR).await?;
+        let now = anyone.context().now();
+        let Some(pending) = pending.filter(|pending| now.since(pending.since) < SECOND_FACTOR_TIMEOUT) else {
+            return Ok(None);
+        };
+        let digest = password_digest(anyone, pending.user).await?;
+        Ok((digest == pending.password_digest).then_some(pending))
+    })
 }
 
 /// A value of the session. `None` also for one that an older version wrote in another form.
@@ -263,8 +284,8 @@ pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {
 }
 
 /// The sign-up that this browser began.
-pub async fn pending_sign_up(anyone: &Anyone) -> Result<Option<uuid::Uuid>> {
-    anyone.session().get(session_data::SIGN_UP).await.map_err(session_error)
+pub fn pending_sign_up<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<uuid::Uuid>>> {
+    Box::pin(async move { anyone.session().get(session_data::SIGN_UP).await.map_err(session_error) })
 }
 
 /// Keeps the encrypted secret of an authenticator app while it is set up.
@@ -272,8 +293,8 @@ pub async fn store_authenticator_secret(session: &Session, encrypted: &[u8]) -> 
     session.insert(session_data::AUTHENTICATOR_SECRET, encrypted).await.map_err(session_error)
 }
 
-pub async fn authenticator_secret(session: &Session) -> Result<Option<Vec<u8>>> {
-    get(session, session_data::AUTHENTICATOR_SECRET).await
+pub fn authenticator_secret<'a>(session: &'a Session) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+    Box::pin(async move { get(session, session_data::AUTHENTICATOR_SECRET).await })
 }
 
 pub async fn remove_authenticator_secret(session: &Session) -> Result<()> {

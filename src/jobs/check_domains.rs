@@ -3,7 +3,7 @@ use super::{Job, Worker};
 use crate::{
     db::BoxFuture,
     error::Result,
-    store::domains::watch::{self, take_due},
+    store::domains::recheck::{self, take_due},
 };
 use tokio::task::JoinSet;
 
@@ -26,7 +26,7 @@ impl Job for CheckDomains {
                 let Ok((Ok(records), domain)) = lookup else { continue };
                 let is_there = records.contains(&domain.value());
                 let noted =
-                    worker.change(async |change| watch::record_check(change, &domain, is_there).await);
+                    worker.change(async |change| recheck::record_check(change, &domain, is_there).await);
                 outcome = outcome.and(noted.await);
             }
             outcome

@@ -1,5 +1,5 @@
 //! Invitations: the list, resending, revoking. Inviting is in `invite`, answering in `answer`.
-mod answer;
+mod accept;
 mod choices;
 pub mod invite;
 
@@ -31,7 +31,7 @@ pub fn routes() -> Routes {
         .post("/a/{slug}/invitations/{id}/revoke", revoke)
         .post("/a/{slug}/invitations/{id}/link", link)
         .merge(invite::routes())
-        .merge(answer::routes())
+        .merge(accept::routes())
 }
 
 /// Invitations on a page.

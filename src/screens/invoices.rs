@@ -187,7 +187,7 @@ fn invoice_page<P: crate::model::permission::Needs>(
 
 async fn pay(can: Can<PayInvoices>, page: Page, PathInvoice(number): PathInvoice) -> Result<Response> {
     let path = can.path(&format!("invoices/{number}"));
-    match can.change(async |change| payments::ask(change, &number).await).await {
+    match can.change(async |change| payments::request(change, &number).await).await {
         Ok(()) => Ok(page.done(&path, "The card is being charged.")),
         Err(error) => {
             let (status, errors) = FormErrors::catch(error)?;

@@ -3,7 +3,7 @@ use crate::{
     error::{Error, Result},
     http::{form::Form, gate::SignedIn, routes::Routes},
     model::id::AccountId,
-    store::domains::joining::{self, Open},
+    store::domains::joining::{self, JoinableOrganization},
     view::page::Page,
 };
 use askama::Template;
@@ -24,12 +24,12 @@ struct JoinForm {
 #[template(path = "join/index.html")]
 struct JoinPage {
     none: String,
-    open: Vec<Open>,
+    open: Vec<JoinableOrganization>,
 }
 
 async fn show(signed: SignedIn, page: Page) -> Result<Response> {
     let mut scope = signed.read();
-    let open = joining::open(&mut scope).await?;
+    let open = joining::joinable(&mut scope).await?;
     let email = &signed.user().email;
     let none = format!(
         "No organization is open to people with an address like {email}. Ask for an invitation instead."

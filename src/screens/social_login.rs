@@ -250,7 +250,7 @@ async fn sign_in_with(
     next: &str,
 ) -> Result<Response> {
     let (provider, title) = (profile.provider, profile.provider.label());
-    let owner = anyone.change(async |change| identities::arrive(change, profile).await).await?;
+    let owner = anyone.change(async |change| identities::sign_in(change, profile).await).await?;
     let refuse =
         |code, detail: String| refused(page, provider, next, Purpose::SignIn, OidcError::new(code, detail));
     match owner {

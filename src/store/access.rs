@@ -1,5 +1,5 @@
-//! Credential, person, account by slug, membership, grants: one statement, a row for each grant.
-use super::{SignedInUser, grants::Joined};
+//! Resolves a credential and a slug to an actor and their access to the account: one statement, a row for each grant.
+use super::{SignedInUser, grants::GrantColumns};
 use crate::{
     crypto::secrets::hash,
     db::Conn,
@@ -15,31 +15,29 @@ use crate::{
         time::Time,
     },
 };
+use const_format::concatcp;
 
-/// By what somebody is known. Only hashes: the secrets stay in the request.
+/// What authenticates a request. Only hashes: the secrets stay in the request.
 #[derive(Clone)]
 pub enum Credential {
-    /// A session's cookie.
+    /// The hash of a session cookie's secret.
     Session(Vec<u8>),
-    /// An API key.
     Key(Vec<u8>),
 }
 
 impl Credential {
-    /// From the cookie's secret.
     pub fn session(secret: &str) -> Credential {
         Credential::Session(hash(secret))
     }
-    /// From the key.
     pub fn key(secret: &str) -> Credential {
         Credential::Key(hash(secret))
     }
 }
 
-macro_rules! entry {
-    (select $columns:literal, from $from:literal, member $member:literal, shown $shown:literal, where $live:literal) => {
-        concat!(
-            "select u.id as user_id, u.name as user_name, u.email as user_email, u.time_zone, ", $columns, ",
+// One statement for each kind of credential: `s` is its row, `$1` its hash, `$2` the slug, `$3` the current time. `m` is the
+// membership in the account `a`, `q` the one in its parent `p`.
+const SELECT_USER: &str = "select u.id as user_id, u.name as user_name, u.email as user_email, u.time_zone, ";
+const SELECT_ACCOUNT: &str = ",
                 a.id as account_id, a.kind, a.slug, a.name, a.plan, a.admins_may_delete, a.requires_second_factor,
                 p.requires_second_factor as parent_requires_second_factor, p.id as parent_id, p.kind as parent_kind, p.slug as parent_slug, p.name as parent_name, p.plan as parent_plan,
                 m.id as membership_id, m.is_owner, m.suspended_at, m.expires_at, m.login_type,
@@ -55,52 +53,66 @@ macro_rules! entry {
                     select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
                     from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
                 ) end as listed
-            from ", $from, "
+            from ";
+const JOIN_ACCOUNT: &str = "
             left join slugs z on z.slug = $2
             left join accounts a on a.id = z.account_id
             left join accounts p on p.id = a.parent_id
-            left join memberships m on m.account_id = a.id and ", $member, "
+            left join memberships m on m.account_id = a.id and ";
+const JOIN_ORGANIZATION: &str = "
             left join memberships q on q.account_id = p.id and q.user_id = u.id
             left join sso_connections c on c.account_id = coalesce(p.id, a.id)
-            ", $shown, "
+            ";
+const JOIN_GRANTS: &str = "
             left join grants g on g.membership_id in (m.id, q.id) and in_force(g, $3)
             left join roles r on r.id = g.role_id
-            where ", $live
-        )
-    };
-}
-const BY_SESSION: &str = entry!(
-    select "s.id as session_id, s.method, s.proved_at, s.two_factors, w.proved_at as sso_at,
+            where ";
+
+const BY_SESSION: &str = concatcp!(
+    SELECT_USER,
+    "s.id as session_id, s.method, s.proved_at, s.two_factors, w.proved_at as sso_at,
         cast(null as uuid) as key_id, cast(null as text) as key_name,
         cast(null as text) as key_permissions, cast(null as text) as key_resources",
-    from "sessions s join users u on u.id = s.user_id",
-    member "m.user_id = u.id",
-    shown "left join sso_proofs w on w.session_id = s.id and w.account_id = coalesce(p.id, a.id)
+    SELECT_ACCOUNT,
+    "sessions s join users u on u.id = s.user_id",
+    JOIN_ACCOUNT,
+    "m.user_id = u.id",
+    JOIN_ORGANIZATION,
+    "left join sso_proofs w on w.session_id = s.id and w.account_id = coalesce(p.id, a.id)
         and in_force(w, $3)",
-    where "s.hash = $1 and s.expires_at > $3"
+    JOIN_GRANTS,
+    "s.hash = $1 and s.expires_at > $3"
 );
-const BY_KEY: &str = entry!(
-    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
+const BY_KEY: &str = concatcp!(
+    SELECT_USER,
+    "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
         cast(null as bigint) as sso_at,
         s.id as key_id, s.name as key_name, s.permissions as key_permissions, s.resources as key_resources",
-    from "api_keys s join users u on u.id = s.user_id",
-    member "m.id = s.membership_id",
-    shown "",
-    where "s.hash = $1 and s.revoked_at is null and in_force(s, $3) and s.membership_id is not null"
+    SELECT_ACCOUNT,
+    "api_keys s join users u on u.id = s.user_id",
+    JOIN_ACCOUNT,
+    "m.id = s.membership_id",
+    JOIN_ORGANIZATION,
+    JOIN_GRANTS,
+    "s.hash = $1 and s.revoked_at is null and in_force(s, $3) and s.membership_id is not null"
 );
-const BY_MEMBERSHIP: &str = entry!(
-    select "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
+const BY_MEMBERSHIP: &str = concatcp!(
+    SELECT_USER,
+    "cast(null as uuid) as session_id, cast(null as text) as method, cast(null as bigint) as proved_at, false as two_factors,
         cast(null as bigint) as sso_at,
         cast(null as uuid) as key_id, cast(null as text) as key_name, cast(null as text) as key_permissions,
         cast(null as text) as key_resources",
-    from "memberships s join users u on u.id = s.user_id",
-    member "m.id = s.id",
-    shown "",
-    where "s.id = $1"
+    SELECT_ACCOUNT,
+    "memberships s join users u on u.id = s.user_id",
+    JOIN_ACCOUNT,
+    "m.id = s.id",
+    JOIN_ORGANIZATION,
+    JOIN_GRANTS,
+    "s.id = $1"
 );
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct AccessRow {
     user_id: UserId,
     user_name: String,
     user_email: String,
@@ -140,11 +152,11 @@ struct Row {
     is_enforced: bool,
     grant_of: Option<MembershipId>,
     #[sqlx(flatten)]
-    grant: Joined,
+    grant: GrantColumns,
 }
 
-/// Who this is and what they may do in the account of that slug. `Unauthenticated` for an unknown credential, `NotFound` for a
-/// stranger, `AccessDenied` for a member who may not enter now, `SlugChanged` where the slug is an old one.
+/// The actor, and what they may do in the account with this slug. `Unauthenticated` for an unknown credential, `NotFound` for a
+/// user who is not a member, `AccessDenied` for a member who may not enter now, `SlugChanged` for a former slug of the account.
 pub async fn find(
     conn: &mut Conn,
     credential: &Credential,
@@ -155,71 +167,78 @@ pub async fn find(
         Credential::Session(hash) => (BY_SESSION, hash),
         Credential::Key(hash) => (BY_KEY, hash),
     };
-    let rows: Vec<Row> = conn.query(sql).bind(hash).bind(slug).bind(now).fetch_all().await?;
+    let rows: Vec<AccessRow> = conn.query(sql).bind(hash).bind(slug).bind(now).fetch_all().await?;
     let first = rows.first().ok_or(Error::Unauthenticated)?;
     let actor = first.actor()?;
     let access = enter(&rows, first, Some(&actor), slug, now)?;
     Ok((actor, access))
 }
 
-/// What a member of the account of that slug would be let in with, had they signed in as their membership demands; or why
-/// they would not be. `NotFound` for who is none.
+/// The access that a member would have after signing in as their membership requires, or why they would have none. `NotFound` if
+/// the membership is not in the account with this slug.
 pub(super) async fn of_member(
     conn: &mut Conn,
     id: MembershipId,
     slug: &str,
     now: Time,
 ) -> Result<(UserSummary, Result<Access>)> {
-    let rows: Vec<Row> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).fetch_all().await?;
-    let first = rows.first().filter(|it| it.membership_id.is_some()).ok_or(Error::NotFound)?;
+    let rows: Vec<AccessRow> = conn.query(BY_MEMBERSHIP).bind(id).bind(slug).bind(now).fetch_all().await?;
+    let first = rows.first().filter(|row| row.membership_id.is_some()).ok_or(Error::NotFound)?;
     Ok((first.user(), enter(&rows, first, None, slug, now)))
 }
 
-/// Who this is, by all that is known; without a credential, as if by a session that is good enough.
-fn enter(rows: &[Row], first: &Row, actor: Option<&Actor>, slug: &str, now: Time) -> Result<Access> {
+/// Without an actor, the checks of how the user signed in are left out.
+fn enter(
+    rows: &[AccessRow],
+    first: &AccessRow,
+    actor: Option<&Actor>,
+    slug: &str,
+    now: Time,
+) -> Result<Access> {
     let account = first.account().ok_or(Error::NotFound)?;
     let is_key = matches!(actor, Some(Actor::ApiKey { .. }));
 
-    let own = Seat::of(
+    let own = MembershipState::of(
         first.membership_id,
         first.is_owner,
         [first.suspended_at, first.expires_at],
         first.login_type,
         now,
     );
-    let top = Seat::of(
+    let top = MembershipState::of(
         first.top_id,
         first.top_is_owner,
         [first.top_suspended_at, first.top_expires_at],
         first.top_login_type,
         now,
     );
-    let grants_of = |seat: &Seat| -> Vec<Grant> {
-        let mine = rows.iter().filter(|it| it.grant_of == Some(seat.id));
-        mine.filter_map(|it| it.grant.grant(account.admins_may_delete)).collect()
+    let grants_of = |membership: &MembershipState| -> Vec<Grant> {
+        let held = rows.iter().filter(|row| row.grant_of == Some(membership.id));
+        held.filter_map(|row| row.grant.grant(account.admins_may_delete)).collect()
     };
 
     let under_organization = account.is_under_organization();
-    let leads = |seat: &Seat| {
-        seat.is_active
-            && (seat.is_owner
-                || grants_of(seat).iter().any(|it| {
-                    *it == Grant {
-                        id: it.id,
-                        expires_at: it.expires_at,
-                        ..Grant::whole(BuiltIn::Admin, account.admins_may_delete)
-                    }
+    let leads = |membership: &MembershipState| {
+        membership.is_active
+            && (membership.is_owner
+                || grants_of(membership).iter().any(|grant| {
+                    *grant
+                        == Grant {
+                            id: grant.id,
+                            expires_at: grant.expires_at,
+                            ..Grant::whole(BuiltIn::Admin, account.admins_may_delete)
+                        }
                 }))
     };
     let as_leader = under_organization && !is_key && top.as_ref().is_some_and(leads);
     // In a team of an organization, the organization's suspension, expiry and login type hold too.
     let above = under_organization.then_some(top.as_ref()).flatten();
-    let inside = own
-        .as_ref()
-        .filter(|it| it.is_active && (!under_organization || above.is_some_and(|it| it.is_active)));
+    let inside = own.as_ref().filter(|membership| {
+        membership.is_active && (!under_organization || above.is_some_and(|membership| membership.is_active))
+    });
 
     let mut grants = inside.map(grants_of).unwrap_or_default();
-    let is_owner = inside.is_some_and(|it| it.is_owner);
+    let is_owner = inside.is_some_and(|membership| membership.is_owner);
     if is_owner {
         grants = vec![Grant::whole(BuiltIn::Owner, true)];
     }
@@ -239,11 +258,12 @@ fn enter(rows: &[Row], first: &Row, actor: Option<&Actor>, slug: &str, now: Time
         });
     }
     if let Some(session) = actor.and_then(Actor::session) {
-        let demands = [inside.map(|it| it.login_type), above.map(|it| it.login_type)];
-        first.opens(session, &account, demands.into_iter().flatten())?;
-        // What an organization's provider asks for is the provider's matter.
+        let required =
+            [inside.map(|membership| membership.login_type), above.map(|membership| membership.login_type)];
+        first.check_sign_in(session, &account, required.into_iter().flatten())?;
+        // After a sign-in through the organization's provider, second factors are the provider's concern.
         let is_strong = session.is_strong() || first.sso_at.is_some();
-        if first.demands_second_factor(under_organization) && !is_strong {
+        if first.needs_second_factor(under_organization) && !is_strong {
             return Err(Error::AccessDenied {
                 code: SECOND_FACTOR,
                 detail: format!("{} requires a sign-in with a second factor.", account.name),
@@ -254,30 +274,33 @@ fn enter(rows: &[Row], first: &Row, actor: Option<&Actor>, slug: &str, now: Time
         return Err(Error::SlugChanged(account.slug));
     }
     if account.kind == Kind::Personal {
-        for it in &mut grants {
-            it.allows = it.allows.without(NOT_PERSONAL);
+        for grant in &mut grants {
+            grant.allows = grant.allows.without(NOT_PERSONAL);
         }
     }
     let rights = Rights {
         grants,
         only: first.key_id.map(|_| first.key_permissions.as_deref().map_or(EVERYDAY, Permissions::from_json)),
-        only_resources: first.key_resources.as_deref().map(|it| serde_json::from_str(it).unwrap_or_default()),
+        only_resources: first
+            .key_resources
+            .as_deref()
+            .map(|json| serde_json::from_str(json).unwrap_or_default()),
     };
-    let login_type = own.as_ref().map_or(LoginType::Any, |it| it.login_type);
+    let login_type = own.as_ref().map_or(LoginType::Any, |membership| membership.login_type);
     Ok(Access {
         account,
         user: Some(first.user()),
-        membership: inside.map(|it| it.id),
+        membership: inside.map(|membership| membership.id),
         is_owner,
         rights,
         login_type,
     })
 }
 
-/// The account asks for a second factor, and the session was made with one.
+/// The error code where the account requires a second factor and the session was signed in without one.
 pub const SECOND_FACTOR: &str = "second_factor";
 
-/// What a personal account does not have: other members, and a life apart from its user's.
+/// Permissions that nobody has in a personal account: it has no other members, and exists as long as its user.
 pub(super) const NOT_PERSONAL: Permissions = Permissions::of(&[
     Permission::InviteMembers,
     Permission::UpdateMembers,
@@ -288,44 +311,45 @@ pub(super) const NOT_PERSONAL: Permissions = Permissions::of(&[
     Permission::ManageSso,
 ]);
 
-/// What an API key holds when nothing was ticked for it.
+/// The permissions of an API key for which none were chosen.
 pub const EVERYDAY: Permissions = Permissions::ALL.without(Permissions::of(&[
     Permission::TransferAccount,
     Permission::DeleteAccount,
     Permission::ManageSso,
 ]));
 
-struct Seat {
+/// A membership in the account or in its parent.
+struct MembershipState {
     id: MembershipId,
     is_owner: bool,
     is_active: bool,
     login_type: LoginType,
 }
 
-impl Seat {
+impl MembershipState {
     fn of(
         id: Option<MembershipId>,
         is_owner: Option<bool>,
         [suspended_at, expires_at]: [Option<Time>; 2],
         login_type: Option<LoginType>,
         now: Time,
-    ) -> Option<Seat> {
-        let is_active = suspended_at.is_none() && expires_at.is_none_or(|it| it > now);
+    ) -> Option<MembershipState> {
+        let is_active = suspended_at.is_none() && expires_at.is_none_or(|end| end > now);
         let login_type = login_type.unwrap_or(LoginType::Any);
-        id.map(|id| Seat { id, is_owner: is_owner.unwrap_or(false), is_active, login_type })
+        id.map(|id| MembershipState { id, is_owner: is_owner.unwrap_or(false), is_active, login_type })
     }
 }
 
-impl Row {
-    /// Whether somebody who signed in this way may come in: as the organization demands of all, and the membership of one.
-    fn opens(
+impl AccessRow {
+    /// Checks how the user signed in, against the organization's enforcement of SSO and the login types of the memberships.
+    fn check_sign_in(
         &self,
         session: &Session,
         account: &CurrentAccount,
-        mut demands: impl Iterator<Item = LoginType>,
+        mut required: impl Iterator<Item = LoginType>,
     ) -> Result<()> {
-        let top = account.parent.as_ref().map_or(&account.slug, |(it, _)| &it.slug);
-        let door = |way, why| {
+        let top = account.parent.as_ref().map_or(&account.slug, |(parent, _)| &parent.slug);
+        let sign_in_required = |way, why| {
             Err(Error::SignInRequired(Box::new(SignInRequired {
                 name: account.name.clone(),
                 slug: top.clone(),
@@ -333,26 +357,28 @@ impl Row {
                 why,
             })))
         };
-        let shown = self.sso_at.is_some();
-        if !session.is_own() && !shown {
-            return door(SignInMethod::Own, SignInReason::Own);
+        let used_sso = self.sso_at.is_some();
+        if !session.is_own() && !used_sso {
+            return sign_in_required(SignInMethod::Own, SignInReason::Own);
         }
-        if self.is_enforced && !shown {
-            return door(SignInMethod::Sso, SignInReason::Enforced);
+        if self.is_enforced && !used_sso {
+            return sign_in_required(SignInMethod::Sso, SignInReason::Enforced);
         }
-        let admits = |it: &LoginType| it.admits(&session.method) || (*it == LoginType::Sso && shown);
-        match demands.find(|it| !admits(it)) {
+        let admits = |login_type: &LoginType| {
+            login_type.admits(&session.method) || (*login_type == LoginType::Sso && used_sso)
+        };
+        match required.find(|login_type| !admits(login_type)) {
             None => Ok(()),
-            Some(LoginType::Google) => door(SignInMethod::Google, SignInReason::LoginType),
-            Some(LoginType::Github) => door(SignInMethod::Github, SignInReason::LoginType),
-            Some(LoginType::Sso) => door(SignInMethod::Sso, SignInReason::LoginType),
+            Some(LoginType::Google) => sign_in_required(SignInMethod::Google, SignInReason::LoginType),
+            Some(LoginType::Github) => sign_in_required(SignInMethod::Github, SignInReason::LoginType),
+            Some(LoginType::Sso) => sign_in_required(SignInMethod::Sso, SignInReason::LoginType),
             Some(LoginType::Any | LoginType::Password) => {
-                door(SignInMethod::Password, SignInReason::LoginType)
+                sign_in_required(SignInMethod::Password, SignInReason::LoginType)
             }
         }
     }
-    /// An organization's demand holds in its teams.
-    fn demands_second_factor(&self, under_organization: bool) -> bool {
+    /// An organization's requirement also holds in its teams.
+    fn needs_second_factor(&self, under_organization: bool) -> bool {
         let above = self.parent_requires_second_factor.filter(|_| under_organization);
         self.requires_second_factor.unwrap_or(false) || above.unwrap_or(false)
     }
@@ -379,7 +405,7 @@ impl Row {
         match (self.session_id, self.key_id) {
             (Some(id), _) => {
                 let method = self.method.clone().unwrap_or_default();
-                // Within the organization, what its provider said is as good as a proof of one's own.
+                // Within the organization, a sign-in through its provider counts as recent authentication.
                 let own = self.proved_at.filter(|_| method != LoginType::Sso.as_str());
                 let proved_at = own.max(self.sso_at).unwrap_or(Time(0));
                 let session = Session { id, method, proved_at, two_factors: self.two_factors };
@@ -391,10 +417,10 @@ impl Row {
     }
 }
 
-/// The user of a session.
+/// The user of a session; `None` if there is no such session or it has expired.
 pub async fn signed_in_user(conn: &mut Conn, session: &[u8], now: Time) -> Result<Option<SignedInUser>> {
     #[derive(sqlx::FromRow)]
-    struct Found {
+    struct SessionRow {
         user_id: UserId,
         name: String,
         email: String,
@@ -405,7 +431,7 @@ pub async fn signed_in_user(conn: &mut Conn, session: &[u8], now: Time) -> Resul
         proved_at: Time,
         two_factors: bool,
     }
-    let found: Option<Found> = conn
+    let row: Option<SessionRow> = conn
         .query(
             "select u.id as user_id, u.name, u.email, u.operator, u.time_zone, s.id, s.method, s.proved_at, s.two_factors
              from sessions s join users u on u.id = s.user_id where s.hash = $1 and s.expires_at > $2",
@@ -414,15 +440,15 @@ pub async fn signed_in_user(conn: &mut Conn, session: &[u8], now: Time) -> Resul
         .bind(now)
         .fetch_optional()
         .await?;
-    Ok(found.map(|it| SignedInUser {
-        user: UserSummary { id: it.user_id, name: it.name, email: it.email },
+    Ok(row.map(|row| SignedInUser {
+        user: UserSummary { id: row.user_id, name: row.name, email: row.email },
         session: Session {
-            id: it.id,
-            method: it.method,
-            proved_at: it.proved_at,
-            two_factors: it.two_factors,
+            id: row.id,
+            method: row.method,
+            proved_at: row.proved_at,
+            two_factors: row.two_factors,
         },
-        operator: it.operator,
-        time_zone: it.time_zone,
+        operator: row.operator,
+        time_zone: row.time_zone,
     }))
 }

@@ -1,7 +1,7 @@
 //! Domains of organizations: claimed, verified by a DNS record, checked again each day.
 pub mod joining;
 pub mod overview;
-pub mod watch;
+pub mod recheck;
 
 use super::{
     Change, Scope, System,

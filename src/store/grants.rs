@@ -1,4 +1,4 @@
-//! Grants: read, asked for, and written, for a member or for who is invited.
+//! Grants of members and invitations: parsed from requests, written, and read.
 use super::{Change, Scope, json};
 use crate::{
     db::List,
@@ -12,12 +12,13 @@ use crate::{
         time::Time,
     },
 };
+use const_format::concatcp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// A grant as a row tells it.
-pub(super) struct Listing {
+/// The columns of a grant, of its role, and of its resources (`listed`, a JSON list of `<id> <product>`).
+pub(super) struct GrantRow {
     pub id: GrantId,
     pub role: Option<String>,
     pub role_id: Option<RoleId>,
@@ -29,8 +30,8 @@ pub(super) struct Listing {
     pub expires_at: Option<Time>,
 }
 
-impl Listing {
-    /// What cannot be read grants nothing.
+impl GrantRow {
+    /// `None` for a row that cannot be read: it grants nothing.
     pub fn grant(self, admins_may_delete: bool) -> Option<Grant> {
         let (role, allows) = match (self.role, self.role_id) {
             (Some(word), _) => {
@@ -46,35 +47,31 @@ impl Listing {
         let over = match self.scope.as_str() {
             "account" => GrantScope::Account,
             "product" => GrantScope::Product(self.product?),
-            _ => GrantScope::Resources(listed(self.listed.as_deref())),
+            _ => GrantScope::Resources(parse_resources(self.listed.as_deref())),
         };
         Some(Grant { id: Some(self.id), role, over, allows, expires_at: self.expires_at })
     }
 }
 
-/// The grants of a membership as one JSON text. `'' ||` makes text of a list inside an object: SQLite would nest it as JSON,
-/// whatever it is cast to.
-macro_rules! grants_of {
-    ($membership:literal) => {
-        concat!(
-            "(select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
+/// The grants of the membership `m` as one JSON text. `'' ||` makes text of a list inside an object: SQLite would nest it as
+/// JSON, whatever it is cast to.
+pub(super) const GRANTS_OF_MEMBER: &str =
+    "(select cast(json_agg(json_build_object('id', encode(uuid_send(g.id), 'hex'), 'role', g.role,
                     'role_id', encode(uuid_send(g.role_id), 'hex'), 'role_name', r.name, 'permissions', r.permissions, 'scope', g.scope,
                     'product', g.product, 'expires_at', g.expires_at, 'listed', case when g.scope = 'resources' then '' || (
                         select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
                         from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id) end)) as text)
-                from grants g left join roles r on r.id = g.role_id where g.membership_id = ",
-            $membership,
-            ")"
-        )
-    };
-}
-pub(super) use grants_of;
+                from grants g left join roles r on r.id = g.role_id where g.membership_id = m.id)";
 
-/// What `grants_of!` tells; of the owner, who has none, that they own. What cannot be read is an error: to take a member for
-/// one without roles would let others change them.
-pub(super) fn told(grants: Option<String>, is_owner: bool, admins_may_delete: bool) -> Result<Vec<Grant>> {
+/// Parses what `GRANTS_OF_MEMBER` selects. The owner has no stored grants and gets the one of ownership. JSON that cannot be
+/// parsed is an error: others could change a member who appears to have no roles.
+pub(super) fn read_grants(
+    grants: Option<String>,
+    is_owner: bool,
+    admins_may_delete: bool,
+) -> Result<Vec<Grant>> {
     #[derive(Deserialize)]
-    struct Told {
+    struct GrantJson {
         id: GrantId,
         role: Option<String>,
         role_id: Option<String>,
@@ -88,25 +85,25 @@ pub(super) fn told(grants: Option<String>, is_owner: bool, admins_may_delete: bo
     if is_owner {
         return Ok(vec![Grant::whole(BuiltIn::Owner, true)]);
     }
-    let mut rows: Vec<Told> = json::list(grants)?;
-    rows.sort_by_key(|it| it.id);
-    let listing = |it: Told| Listing {
-        id: it.id,
-        role: it.role,
-        role_id: it.role_id.and_then(|it| it.parse::<RoleId>().ok()),
-        role_name: it.role_name,
-        permissions: it.permissions,
-        scope: it.scope,
-        product: it.product,
-        listed: it.listed,
-        expires_at: it.expires_at.map(Time),
+    let mut grants: Vec<GrantJson> = json::list(grants)?;
+    grants.sort_by_key(|grant| grant.id);
+    let to_row = |grant: GrantJson| GrantRow {
+        id: grant.id,
+        role: grant.role,
+        role_id: grant.role_id.and_then(|id| id.parse::<RoleId>().ok()),
+        role_name: grant.role_name,
+        permissions: grant.permissions,
+        scope: grant.scope,
+        product: grant.product,
+        listed: grant.listed,
+        expires_at: grant.expires_at.map(Time),
     };
-    Ok(rows.into_iter().filter_map(|it| listing(it).grant(admins_may_delete)).collect())
+    Ok(grants.into_iter().filter_map(|grant| to_row(grant).grant(admins_may_delete)).collect())
 }
 
-/// A grant, or none, beside what it is a grant of: the columns that join it.
+/// The columns of a grant in a left join: all null where there is none.
 #[derive(sqlx::FromRow)]
-pub(super) struct Joined {
+pub(super) struct GrantColumns {
     grant_id: Option<GrantId>,
     role: Option<String>,
     role_id: Option<RoleId>,
@@ -118,9 +115,9 @@ pub(super) struct Joined {
     grant_expires_at: Option<Time>,
 }
 
-impl Joined {
+impl GrantColumns {
     pub fn grant(&self, admins_may_delete: bool) -> Option<Grant> {
-        let listing = Listing {
+        let row = GrantRow {
             id: self.grant_id?,
             role: self.role.clone(),
             role_id: self.role_id,
@@ -131,25 +128,25 @@ impl Joined {
             listed: self.listed.clone(),
             expires_at: self.grant_expires_at,
         };
-        listing.grant(admins_may_delete)
+        row.grant(admins_may_delete)
     }
 }
 
-/// A list of ids out of what `listed` holds: `hex product`, one for each resource.
-fn listed(json: Option<&str>) -> Vec<ScopedResource> {
-    let all: Vec<String> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
-    let parse = |it: &String| {
-        let (id, product) = it.split_once(' ')?;
+/// Parses `listed`: a JSON list of `<id in hex> <product>`, one for each resource.
+fn parse_resources(json: Option<&str>) -> Vec<ScopedResource> {
+    let entries: Vec<String> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let parse = |entry: &String| {
+        let (id, product) = entry.split_once(' ')?;
         let id = ResourceId(id.parse::<Uuid>().ok()?);
         Some(ScopedResource { id, product: product.to_owned() })
     };
-    let mut found: Vec<ScopedResource> = all.iter().filter_map(parse).collect();
-    // In the order in which a wish is read: the same list is the same grant.
-    found.sort_by_key(|it| it.id);
-    found
+    let mut resources: Vec<ScopedResource> = entries.iter().filter_map(parse).collect();
+    // Sorted as in `find_listed`, so that grants over the same resources compare equal.
+    resources.sort_by_key(|resource| resource.id);
+    resources
 }
 
-/// A grant as somebody asks for it.
+/// A grant as a caller asks for it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewGrant)]
@@ -165,7 +162,7 @@ pub struct GrantRequest {
     pub expires_at: Option<Time>,
 }
 
-/// Over what, as somebody asks for it.
+/// The scope of a grant as a caller asks for it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[schema(as = NewScope)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
@@ -187,21 +184,25 @@ pub enum GrantScopeRequest {
 }
 
 /// The most grants that one member has.
-pub(super) const MOST: usize = 50;
+pub(super) const MAX_GRANTS: usize = 50;
 
-/// Reads what is asked for, against the account's roles, products and resources. Every fault is told, by its index.
-pub async fn parse(scope: &mut Scope<Access>, wanted: &[GrantRequest]) -> Result<Vec<Grant>> {
-    if wanted.is_empty() {
+/// Checks requested grants against the account's roles, products and resources. Reports all errors, each under the grant's index.
+pub async fn parse(scope: &mut Scope<Access>, requests: &[GrantRequest]) -> Result<Vec<Grant>> {
+    if requests.is_empty() {
         return Err(Error::invalid("grants", "required", "Choose at least one role."));
     }
-    if wanted.len() > MOST {
-        return Err(Error::invalid("grants", "too_many", format!("A member has at most {MOST} roles.")));
+    if requests.len() > MAX_GRANTS {
+        return Err(Error::invalid(
+            "grants",
+            "too_many",
+            format!("A member has at most {MAX_GRANTS} roles."),
+        ));
     }
     let (mut grants, mut faults): (Vec<Grant>, _) = (vec![], vec![]);
-    for (at, it) in wanted.iter().enumerate() {
-        match parse_one(scope, it, at).await? {
-            Ok(it) if grants.iter().any(|had| had.role == it.role && had.over == it.over) => {}
-            Ok(it) => grants.push(it),
+    for (index, request) in requests.iter().enumerate() {
+        match parse_one(scope, request, index).await? {
+            Ok(grant) if grants.iter().any(|other| other.role == grant.role && other.over == grant.over) => {}
+            Ok(grant) => grants.push(grant),
             Err(fault) => faults.push(fault),
         }
     }
@@ -210,35 +211,38 @@ pub async fn parse(scope: &mut Scope<Access>, wanted: &[GrantRequest]) -> Result
 
 async fn parse_one(
     scope: &mut Scope<Access>,
-    wanted: &GrantRequest,
-    at: usize,
+    request: &GrantRequest,
+    index: usize,
 ) -> Result<Result<Grant, FieldError>> {
     let fault = |field: &str, code, detail: String| {
-        Ok(Err(FieldError::new(format!("grants/{at}/{field}"), code, detail)))
+        Ok(Err(FieldError::new(format!("grants/{index}/{field}"), code, detail)))
     };
-    let products: Vec<String> = scope.context().catalog.products.iter().map(|it| it.id.clone()).collect();
-    let (word, product_of_label) = split_label(&wanted.role, &products);
+    let products: Vec<String> =
+        scope.context().catalog.products.iter().map(|product| product.id.clone()).collect();
+    let (word, product_of_label) = split_label(&request.role, &products);
     let admins_may_delete = scope.access().account.admins_may_delete;
-    let (role, allows, reaches) = match BuiltIn::parse(word) {
+    let (role, allows, scope_kind) = match BuiltIn::parse(word) {
         Some(BuiltIn::Owner) => {
             return fault("role", "owner_is_not_granted", "Ownership is handed over, not granted.".into());
         }
-        Some(it) => (Role::BuiltIn(it), it.permissions(admins_may_delete), it.scope_kind()),
+        Some(role) => (Role::BuiltIn(role), role.permissions(admins_may_delete), role.scope_kind()),
         None => match find_custom(scope, word).await? {
             Some((role, allows)) => (role, allows, ScopeKind::Anything),
             None => {
                 return fault(
                     "role",
                     "unknown_role",
-                    format!("There is no role “{}” here.", brief(&wanted.role)),
+                    format!("There is no role “{}” here.", brief(&request.role)),
                 );
             }
         },
     };
-    let asked = match (&wanted.scope, product_of_label) {
+    let over = match (&request.scope, product_of_label) {
         (None | Some(GrantScopeRequest::Account {}), None) => GrantScope::Account,
         (None, Some(product)) => GrantScope::Product(product.to_owned()),
-        (Some(GrantScopeRequest::Product { product }), label) if label.is_none_or(|it| it == product) => {
+        (Some(GrantScopeRequest::Product { product }), label)
+            if label.is_none_or(|labelled| labelled == product) =>
+        {
             if !products.contains(product) {
                 let detail =
                     format!("There is no product “{}”. There are: {}.", brief(product), products.join(", "));
@@ -259,18 +263,18 @@ async fn parse_one(
             return fault(
                 "scope",
                 "contradiction",
-                format!("“{}” already says over which product.", brief(&wanted.role)),
+                format!("“{}” already says over which product.", brief(&request.role)),
             );
         }
     };
-    let fits = match (&asked, reaches) {
+    let fits = match (&over, scope_kind) {
         (GrantScope::Resources(listed), ScopeKind::Resources | ScopeKind::Anything) => !listed.is_empty(),
-        (GrantScope::Account, it) => it != ScopeKind::Resources,
-        (GrantScope::Product(_), it) => matches!(it, ScopeKind::Products | ScopeKind::Anything),
+        (GrantScope::Account, kind) => kind != ScopeKind::Resources,
+        (GrantScope::Product(_), kind) => matches!(kind, ScopeKind::Products | ScopeKind::Anything),
         (GrantScope::Resources(_), _) => false,
     };
     if !fits {
-        let detail = match reaches {
+        let detail = match scope_kind {
             ScopeKind::Account => "This role is held over the whole account.",
             ScopeKind::Products => "This role is held over the whole account or one product.",
             ScopeKind::Resources => "This role needs a list of at least one resource.",
@@ -278,10 +282,10 @@ async fn parse_one(
         };
         return fault("scope", "scope_not_allowed", detail.into());
     }
-    if wanted.expires_at.is_some_and(|it| it <= scope.now()) {
+    if request.expires_at.is_some_and(|end| end <= scope.now()) {
         return fault("expires_at", "in_the_past", "The end lies in the past.".into());
     }
-    Ok(Ok(Grant { id: None, role, over: asked, allows, expires_at: wanted.expires_at }))
+    Ok(Ok(Grant { id: None, role, over, allows, expires_at: request.expires_at }))
 }
 
 fn brief(text: &str) -> String {
@@ -313,7 +317,7 @@ async fn find_custom(scope: &mut Scope<Access>, id: &str) -> Result<Option<(Role
     Ok(found.map(|(name, allows)| (Role::Custom(id, name), Permissions::from_json(&allows))))
 }
 
-/// All of them, or none if one is not of this account.
+/// The resources with these ids; `None` unless all of them are in this account and visible to the caller.
 pub(super) async fn find_listed(
     scope: &mut Scope<Access>,
     ids: &[Uuid],
@@ -324,53 +328,51 @@ pub(super) async fn find_listed(
     if ids.len() > 1000 {
         return Ok(None);
     }
-    let (me, all) = (scope.access().user_id(), scope.access().is_administrator());
+    let (me, sees_all) = (scope.access().user_id(), scope.access().is_administrator());
     let sql = "select id, product from resources where account_id = $1 and id = any($2::uuid[])
         and ($3 or visibility = 'shared' or created_by = $4) order by id";
     let found: Vec<(ResourceId, String)> =
-        scope.query_in_account(sql).bind(List(&ids)).bind(all).bind(me).fetch_all().await?;
-    let all = found.len() == ids.len();
-    Ok(all.then(|| found.into_iter().map(|(id, product)| ScopedResource { id, product }).collect()))
+        scope.query_in_account(sql).bind(List(&ids)).bind(sees_all).bind(me).fetch_all().await?;
+    let is_complete = found.len() == ids.len();
+    Ok(is_complete.then(|| found.into_iter().map(|(id, product)| ScopedResource { id, product }).collect()))
 }
 
-/// Nobody grants what they do not hold themselves over that scope.
+/// Fails with the missing permission if the caller does not hold all that these grants give, over the same scope.
 pub fn check(access: &Access, grants: &[Grant]) -> Result<()> {
     access.rights.cover_all(grants).map_err(Error::MissingPermission)
 }
 
-/// Whose.
+/// Who has a grant.
 #[derive(Clone, Copy)]
-pub enum Of {
-    /// A member's.
+pub enum GrantHolder {
     Membership(MembershipId),
-    /// What an invitation promises.
+    /// The grants become the member's when the invitation is accepted.
     Invitation(InvitationId),
-    /// A member's, by a group of the provider through which they signed in.
+    /// A member who has the grant through a group of the identity provider.
     Group(MembershipId),
 }
 
-/// Writes grants.
 pub async fn insert<A>(
     change: &mut Change<A>,
     account: crate::model::id::AccountId,
-    of: Of,
+    holder: GrantHolder,
     grants: &[Grant],
 ) -> Result<()> {
-    let (membership, invitation) = match of {
-        Of::Membership(it) | Of::Group(it) => (Some(it), None),
-        Of::Invitation(it) => (None, Some(it)),
+    let (membership, invitation) = match holder {
+        GrantHolder::Membership(id) | GrantHolder::Group(id) => (Some(id), None),
+        GrantHolder::Invitation(id) => (None, Some(id)),
     };
     let by = change.actor().id();
     for grant in grants {
         let id = change.context().id();
         let now = change.now();
         let (word, role_id) = match &grant.role {
-            Role::BuiltIn(it) => (Some(it.as_str()), None),
+            Role::BuiltIn(role) => (Some(role.as_str()), None),
             Role::Custom(id, _) => (None, Some(*id)),
         };
         let (scope, product) = match &grant.over {
             GrantScope::Account => ("account", None),
-            GrantScope::Product(it) => ("product", Some(it.clone())),
+            GrantScope::Product(product) => ("product", Some(product.clone())),
             GrantScope::Resources(_) => ("resources", None),
         };
         change
@@ -389,13 +391,13 @@ pub async fn insert<A>(
             .bind(grant.expires_at)
             .bind(by)
             .bind(now)
-            .bind(matches!(of, Of::Group(_)))
+            .bind(matches!(holder, GrantHolder::Group(_)))
             .execute()
             .await?;
-        if let GrantScope::Resources(listed) = &grant.over {
-            for it in listed {
+        if let GrantScope::Resources(resources) = &grant.over {
+            for resource in resources {
                 let sql = "insert into grant_resources (grant_id, resource_id) values ($1, $2)";
-                change.query_unscoped(sql).bind(id).bind(it.id).execute().await?;
+                change.query_unscoped(sql).bind(id).bind(resource.id).execute().await?;
             }
         }
     }
@@ -403,7 +405,7 @@ pub async fn insert<A>(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct HeldGrantRow {
     of: Uuid,
     id: GrantId,
     role: Option<String>,
@@ -416,36 +418,46 @@ struct Row {
     listed: Option<String>,
 }
 
-macro_rules! grants {
-    ($of:literal) => {
-        concat!(
-            "select g.", $of, " as of, g.id, g.role, g.role_id, r.name as role_name, r.permissions, g.scope, g.product, g.expires_at,
+const COLUMNS: &str =
+    " as of, g.id, g.role, g.role_id, r.name as role_name, r.permissions, g.scope, g.product, g.expires_at,
                 case when g.scope = 'resources' then (
                     select cast(json_agg(encode(uuid_send(t.id), 'hex') || ' ' || t.product) as text)
                     from grant_resources x join resources t on t.id = x.resource_id where x.grant_id = g.id
                 ) end as listed
              from grants g left join roles r on r.id = g.role_id
-             where g.", $of, " = any($1::uuid[]) order by g.id"
-        )
-    };
-}
+             where ";
+const REST: &str = " = any($1::uuid[]) order by g.id";
+const OF_MEMBERSHIPS: &str = concatcp!("select g.membership_id", COLUMNS, "g.membership_id", REST);
+const OF_INVITATIONS: &str = concatcp!("select g.invitation_id", COLUMNS, "g.invitation_id", REST);
 
-/// The grants of these memberships or invitations, by whose they are. One statement for a page.
+/// The grants of these memberships or invitations, each with the holder's id. `kind` says which of the two: its own id is not
+/// read.
 pub(super) async fn of<A>(
     scope: &mut Scope<A>,
-    kind: Of,
+    kind: GrantHolder,
     ids: &[Uuid],
     admins_may_delete: bool,
 ) -> Result<Vec<(Uuid, Grant)>> {
     let sql = match kind {
-        Of::Membership(_) | Of::Group(_) => grants!("membership_id"),
-        Of::Invitation(_) => grants!("invitation_id"),
+        GrantHolder::Membership(_) | GrantHolder::Group(_) => OF_MEMBERSHIPS,
+        GrantHolder::Invitation(_) => OF_INVITATIONS,
     };
-    let rows: Vec<Row> = scope.query_unscoped(sql).bind(List(ids)).fetch_all().await?;
-    let grant = |it: Row| {
-        let Row { of, id, role, role_id, role_name, permissions, scope, product, expires_at, listed } = it;
-        let row = Listing { id, role, role_id, role_name, permissions, scope, product, listed, expires_at };
-        row.grant(admins_may_delete).map(|it| (of, it))
+    let rows: Vec<HeldGrantRow> = scope.query_unscoped(sql).bind(List(ids)).fetch_all().await?;
+    let grant = |row: HeldGrantRow| {
+        let HeldGrantRow {
+            of,
+            id,
+            role,
+            role_id,
+            role_name,
+            permissions,
+            scope,
+            product,
+            expires_at,
+            listed,
+        } = row;
+        let row = GrantRow { id, role, role_id, role_name, permissions, scope, product, listed, expires_at };
+        row.grant(admins_may_delete).map(|grant| (of, grant))
     };
     Ok(rows.into_iter().filter_map(grant).collect())
 }

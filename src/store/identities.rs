@@ -33,7 +33,7 @@ pub struct Identity {
     pub used_at: Time,
 }
 
-/// The result of a sign-in with Google or GitHub.
+/// The outcome of a sign-in with Google or GitHub.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SocialSignIn {
     Linked(UserId),
@@ -48,7 +48,7 @@ pub enum SocialSignIn {
 }
 
 /// Finds the linked user, or creates one for a verified address.
-pub async fn arrive(change: &mut Change<Anonymous>, profile: &Profile) -> Result<SocialSignIn> {
+pub async fn sign_in(change: &mut Change<Anonymous>, profile: &Profile) -> Result<SocialSignIn> {
     let now = change.now();
     let sql =
         "update identities set used_at = $3, label = $4 where issuer = $1 and subject = $2 returning user_id";
@@ -82,10 +82,10 @@ pub async fn arrive(change: &mut Change<Anonymous>, profile: &Profile) -> Result
     };
     let operator = first && change.context().config.loopback;
     let new = users::NewUser { name: &name, email: &email, password: None, operator };
-    // Another request was faster.
-    let Some((person, _)) = users::create(change, &new).await? else { return Ok(SocialSignIn::Unlinked) };
-    insert(change, person.id, profile).await?;
-    Ok(SocialSignIn::New(person.id))
+    // `None`: another request created the user meanwhile.
+    let Some((user, _)) = users::create(change, &new).await? else { return Ok(SocialSignIn::Unlinked) };
+    insert(change, user.id, profile).await?;
+    Ok(SocialSignIn::New(user.id))
 }
 
 async fn is_invited(change: &mut Change<Anonymous>, email: &EmailAddress) -> Result<bool> {
@@ -104,7 +104,7 @@ async fn is_invited(change: &mut Change<Anonymous>, email: &EmailAddress) -> Res
 /// False if it is linked already, to any user.
 async fn insert<A>(change: &mut Change<A>, user: UserId, profile: &Profile) -> Result<bool> {
     let (id, now) = (change.context().id(), change.now());
-    let made = change
+    let inserted = change
         .query_unscoped(
             "insert into identities (id, user_id, provider, issuer, subject, label, linked_at, used_at)
              values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing",
@@ -118,7 +118,7 @@ async fn insert<A>(change: &mut Change<A>, user: UserId, profile: &Profile) -> R
         .bind(now)
         .execute()
         .await?;
-    Ok(made == 1)
+    Ok(inserted == 1)
 }
 
 /// Links the signed-in user with their account at a provider. The addresses may differ: they have authenticated with both.
@@ -127,19 +127,19 @@ pub async fn link(change: &mut Change<SignedInUser>, _: &RecentAuth, profile: &P
     change.lock_user(me).await?;
     let sql = "select user_id, issuer, subject from identities
         where (issuer = $2 and subject = $3) or (user_id = $1 and provider = $4)";
-    let there: Vec<(UserId, String, String)> = change
+    let linked: Vec<(UserId, String, String)> = change
         .query_of_user(sql)
         .bind(profile.issuer.as_str())
         .bind(profile.subject.as_str())
         .bind(profile.provider.as_str())
         .fetch_all()
         .await?;
-    let is_it =
+    let is_this =
         |identity: &&(UserId, String, String)| identity.1 == profile.issuer && identity.2 == profile.subject;
-    match there.iter().find(is_it) {
+    match linked.iter().find(is_this) {
         Some((user, ..)) if *user == me => return Ok(()),
         Some(_) => return Err(taken(title)),
-        None if !there.is_empty() => {
+        None if !linked.is_empty() => {
             let detail =
                 format!("You are linked with another user of {title} already. Unlink that one first.");
             return Err(Error::conflict("linked_already", detail));
@@ -150,8 +150,8 @@ pub async fn link(change: &mut Change<SignedInUser>, _: &RecentAuth, profile: &P
         return Err(taken(title));
     }
     let after = json!({ "provider": profile.provider.as_str(), "as": profile.label });
-    note(change, "user.linked", Value::Null, after).await?;
-    tell(change, profile.provider, Some(&profile.label)).await
+    record(change, "user.linked", Value::Null, after).await?;
+    notify(change, profile.provider, Some(&profile.label)).await
 }
 
 fn taken(title: &str) -> Error {
@@ -181,23 +181,23 @@ pub async fn unlink(change: &mut Change<SignedInUser>, _: &RecentAuth, provider:
         .execute()
         .await?;
     let before = json!({ "provider": provider.as_str(), "as": label });
-    note(change, "user.unlinked", before, Value::Null).await?;
-    tell(change, provider, None).await
+    record(change, "user.unlinked", before, Value::Null).await?;
+    notify(change, provider, None).await
 }
 
-async fn note(
+async fn record(
     change: &mut Change<SignedInUser>,
     action: &'static str,
     before: Value,
     after: Value,
 ) -> Result<()> {
-    let person = change.user().clone();
-    let chain = users::chain(change, person.id).await?;
-    let event = NewEvent::on(action, "user", person.id, &person.email).changed(before, after);
+    let user = change.user().clone();
+    let chain = users::chain(change, user.id).await?;
+    let event = NewEvent::on(action, "user", user.id, &user.email).changed(before, after);
     audit::record_in(change, chain, event).await
 }
 
-async fn tell(change: &mut Change<SignedInUser>, provider: Provider, label: Option<&str>) -> Result<()> {
+async fn notify(change: &mut Change<SignedInUser>, provider: Provider, label: Option<&str>) -> Result<()> {
     let (context, to, at) = (change.context().clone(), change.user().email.clone(), change.now().in_words());
     let letter = emails::identity_changed(&site(&context), &to, provider.label(), label, &at);
     change.send(&letter).await

@@ -1,8 +1,8 @@
-//! Invitations: create, list, resend, revoke. `invitations::answer` accepts and declines.
-mod answer;
+//! Invitations: create, list, resend, revoke. `invitations::accept` accepts and declines.
+mod accept;
 mod page;
 
-pub use answer::{
+pub use accept::{
     Offer, Proof, accept, accept_as_new, decline, find_by_id, find_by_token, has_user, is_member, waiting,
 };
 pub use page::{InvitationQuery, Page, page};
@@ -10,7 +10,7 @@ pub use page::{InvitationQuery, Page, page};
 use super::{
     Change, Scope, access,
     audit::{self, NewEvent},
-    grants::{self, Of},
+    grants::{self, GrantHolder},
     mails, site,
 };
 use crate::{
@@ -166,7 +166,8 @@ async fn with_grants(scope: &mut Scope<Access>, rows: Vec<InvitationRow>) -> Res
     let (now, admins_may_delete) = (scope.now(), scope.access().account.admins_may_delete);
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
     let grants =
-        grants::of(scope, Of::Invitation(InvitationId(Uuid::nil())), &ids, admins_may_delete).await?;
+        grants::of(scope, GrantHolder::Invitation(InvitationId(Uuid::nil())), &ids, admins_may_delete)
+            .await?;
     let of = |id: Uuid| grants.iter().filter(|grant| grant.0 == id).map(|grant| grant.1.clone()).collect();
     Ok(rows
         .into_iter()
@@ -194,41 +195,41 @@ pub struct InviteResult {
 /// replaces a pending one for the same address.
 pub async fn invite(
     change: &mut Change<Access>,
-    typed: &[String],
+    emails: &[String],
     grants: &[Grant],
     login_type: LoginType,
 ) -> Result<InviteResult> {
-    let here = change.access().account.clone();
-    if here.kind == Kind::Personal {
+    let account = change.access().account.clone();
+    if account.kind == Kind::Personal {
         let detail = "A personal account has one member. Create an organization or a team to invite people.";
         return Err(Error::conflict("personal", detail));
     }
-    if typed.is_empty() {
+    if emails.is_empty() {
         return Err(Error::invalid("emails", "required", "Enter at least one e-mail address."));
     }
-    if typed.len() > MOST {
-        let detail = format!("These are {} addresses. Invite at most {MOST} at once.", typed.len());
+    if emails.len() > MOST {
+        let detail = format!("These are {} addresses. Invite at most {MOST} at once.", emails.len());
         return Err(Error::invalid("emails", "too_many", detail));
     }
     grants::check(change.access(), grants)?;
-    let mut made = InviteResult::default();
+    let mut result = InviteResult::default();
     let mut seen = std::collections::HashSet::new();
-    for text in typed {
+    for text in emails {
         let email = match EmailAddress::parse(text) {
             Ok(email) if seen.insert(email.key().to_owned()) => email,
             Ok(_) => continue,
             Err(error) => {
                 let email = crate::model::text::shorten(text, 100);
-                made.rejected.push(RejectedEmail { email, code: error.code, detail: error.detail });
+                result.rejected.push(RejectedEmail { email, code: error.code, detail: error.detail });
                 continue;
             }
         };
         match invite_one(change, &email, grants, login_type).await? {
-            Ok(id) => made.created.push(id),
-            Err(rejected) => made.rejected.push(rejected),
+            Ok(id) => result.created.push(id),
+            Err(rejected) => result.rejected.push(rejected),
         }
     }
-    Ok(made)
+    Ok(result)
 }
 
 async fn invite_one(
@@ -237,15 +238,15 @@ async fn invite_one(
     grants: &[Grant],
     login_type: LoginType,
 ) -> Result<Result<InvitationId, RejectedEmail>> {
-    let here = change.access().account.clone();
+    let account = change.access().account.clone();
     let reject =
         |code, detail: String| Ok(Err(RejectedEmail { email: email.as_str().to_owned(), code, detail }));
     let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
     if change.query_in_account(sql).bind(email.key()).fetch_optional::<(Uuid,)>().await?.is_some() {
-        return reject("already_member", format!("{email} is a member of {} already.", here.name));
+        return reject("already_member", format!("{email} is a member of {} already.", account.name));
     }
     let mut joins_parent = false;
-    if let Some((parent, Kind::Organization)) = &here.parent {
+    if let Some((parent, Kind::Organization)) = &account.parent {
         let sql = "select m.id from memberships m join users u on u.id = m.user_id where m.account_id = $1 and u.email_key = $2";
         let inside = change
             .query_unscoped(sql)
@@ -285,7 +286,7 @@ async fn invite_one(
         .bind(until)
         .execute()
         .await?;
-    grants::insert(change, here.id, Of::Invitation(id), grants).await?;
+    grants::insert(change, account.id, GrantHolder::Invitation(id), grants).await?;
     mail(change, id, email.as_str(), grants, joins_parent, &secret, until).await?;
     let labels: Vec<String> = grants.iter().map(Grant::label).collect();
     let event = NewEvent::on("member.invited", "invitation", id, email);
@@ -294,8 +295,7 @@ async fn invite_one(
     Ok(Ok(id))
 }
 
-/// Whether the visitor may invite people to the organization above the team as well.
-/// Whether whoever acts may invite into the organization above a team as well.
+/// Whether the caller may also invite people to the team's organization.
 async fn may_invite_above(change: &mut Change<Access>, parent: &AccountRef) -> Result<bool> {
     let access = change.access().clone();
     if access.rights.only.is_some_and(|only| !only.has(Permission::InviteMembers)) {
@@ -319,19 +319,20 @@ async fn mail(
     secret: &str,
     until: Time,
 ) -> Result<()> {
-    let (context, here) = (change.context().clone(), change.access().account.clone());
+    let (context, account) = (change.context().clone(), change.access().account.clone());
     let (sender_name, sender_email) = change.actor().sender();
     let url = context.url(&format!("/invitations/{secret}"));
     let roles: Vec<String> = grants.iter().map(Grant::title).collect();
     let may: Vec<String> = grants.iter().map(Grant::description).collect();
-    let organization = here.parent.as_ref().filter(|_| joins_parent).map(|(parent, _)| parent.name.as_str());
+    let organization =
+        account.parent.as_ref().filter(|_| joins_parent).map(|(parent, _)| parent.name.as_str());
     let letter = emails::invitation(
         &site(&context),
         email,
         &emails::Invitation {
             inviter: emails::Sender { name: &sender_name, email: &sender_email },
-            account: &here.name,
-            kind: here.kind.noun(),
+            account: &account.name,
+            kind: account.kind.noun(),
             roles: &roles,
             may: &may,
             organization,
@@ -345,7 +346,7 @@ async fn mail(
 pub async fn resend(change: &mut Change<Access>, id: InvitationId) -> Result<()> {
     let invitation = find(change, id).await?;
     if !["pending", "expired"].contains(&invitation.status) {
-        return Err(over(&invitation));
+        return Err(invitation_over(&invitation));
     }
     grants::check(change.access(), &invitation.grants)?;
     let (context, now) = (change.context().clone(), change.now());
@@ -362,7 +363,7 @@ pub async fn resend(change: &mut Change<Access>, id: InvitationId) -> Result<()>
     audit::record(change, NewEvent::on("invitation.resent", "invitation", id, &invitation.email)).await
 }
 
-fn over(invitation: &Invitation) -> Error {
+fn invitation_over(invitation: &Invitation) -> Error {
     Error::conflict(
         "invitation_over",
         format!("This invitation is {} already. Invite {} anew.", invitation.status, invitation.email),
@@ -376,7 +377,7 @@ pub async fn revoke(change: &mut Change<Access>, id: InvitationId) -> Result<()>
         return Ok(());
     }
     if !["pending", "expired"].contains(&invitation.status) {
-        return Err(over(&invitation));
+        return Err(invitation_over(&invitation));
     }
     let sql =
         "update invitations set status = 'revoked' where account_id = $1 and id = $2 and status = 'pending'";
@@ -389,7 +390,7 @@ pub async fn revoke(change: &mut Change<Access>, id: InvitationId) -> Result<()>
 pub async fn copy_link(change: &mut Change<Access>, id: InvitationId) -> Result<String> {
     let invitation = find(change, id).await?;
     if invitation.status != "pending" {
-        return Err(over(&invitation));
+        return Err(invitation_over(&invitation));
     }
     let context = change.context().clone();
     let secret = token(&context.random);

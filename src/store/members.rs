@@ -1,4 +1,4 @@
-//! Members of an account: looked at, changed, suspended, removed.
+//! Members of an account: find, change, suspend and reactivate.
 mod detail;
 mod leaders;
 mod list;
@@ -10,7 +10,7 @@ mod restore;
 use super::{
     Change, Scope, System,
     audit::{self, NewEvent},
-    grants::{self, Of},
+    grants::{self, GrantHolder},
 };
 use crate::{
     db::List,
@@ -50,19 +50,16 @@ pub struct Member {
     pub is_owner: bool,
     /// Whether they may enter now: neither suspended nor expired, here or in the organization above.
     pub is_active: bool,
-    /// Since when they are suspended.
     pub suspended_at: Option<Time>,
-    /// Until when they are a member.
     pub expires_at: Option<Time>,
     /// How they must sign in.
     pub login_type: LoginType,
-    /// Since when they are a member.
     pub joined_at: Time,
-    /// When they were last here, within minutes.
+    /// When they were last active, within minutes.
     pub active_at: Time,
-    /// What they hold. The owner's is one that is not stored.
+    /// The owner's grant is not stored.
     pub grants: Vec<Grant>,
-    /// The account's teams that they are in, by name.
+    /// The names of the account's teams that they are in.
     pub teams: Vec<String>,
 }
 
@@ -85,14 +82,13 @@ pub async fn find(scope: &mut Scope<Access>, id: MembershipId) -> Result<Member>
     list::one(scope, id).await?.ok_or(Error::NotFound)
 }
 
-/// The member that somebody is, if they are one.
 pub async fn of_user(scope: &mut Scope<Access>, user: UserId) -> Result<Option<MembershipId>> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
     let found: Option<(MembershipId,)> = scope.query_in_account(sql).bind(user).fetch_optional().await?;
     Ok(found.map(|row| row.0))
 }
 
-/// The membership that an address has in an account: for the operator.
+/// The member with an address, for the operator.
 pub async fn of_address(
     scope: &mut Scope<System>,
     account: AccountId,
@@ -103,13 +99,13 @@ pub async fn of_address(
     Ok(scope.query_unscoped(sql).bind(account).bind(email.key()).fetch_optional().await?)
 }
 
-/// Whether the visitor may change this member at all. One sentence, for the handler and for the page's buttons: nobody
-/// changes the owner, themselves, or a member who holds a permission that they lack.
+/// Fails if the caller may not change this member: nobody changes the owner, themselves, or a member with a permission that they
+/// lack. Used by handlers and for the page's buttons.
 pub fn may_change(scope: &Scope<Access>, member: &Member) -> Result<()> {
     may_change_as(&scope.access().rights, scope.access().membership, member)
 }
 
-/// The same, for a page that has given its scope back.
+/// The same without a scope.
 pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member) -> Result<()> {
     if member.is_owner {
         let detail =
@@ -123,7 +119,7 @@ pub fn may_change_as(rights: &Rights, me: Option<MembershipId>, member: &Member)
     rights.cover_all(&member.grants).map_err(Error::MissingPermission)
 }
 
-/// Gives a member these roles in place of theirs. What they hold already stays as it is, with who gave it and when.
+/// Replaces a member's grants. Those that stay keep their rows, with who granted them and when.
 pub async fn set_grants(change: &mut Change<Access>, id: MembershipId, wanted: &[Grant]) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
@@ -133,11 +129,11 @@ pub async fn set_grants(change: &mut Change<Access>, id: MembershipId, wanted: &
         wanted.iter().filter(|grant| !member.grants.iter().any(|held| same(held, grant))).cloned().collect();
     let gone: Vec<Grant> =
         member.grants.iter().filter(|held| !wanted.iter().any(|grant| same(held, grant))).cloned().collect();
-    replace_grants(change, &member, Of::Membership(id), &gone, &new).await
+    replace_grants(change, &member, GrantHolder::Membership(id), &gone, &new).await
 }
 
-/// Gives a member what their groups at the organization's provider hold, and takes what groups gave before. Nobody is left
-/// without a role: then `starting` is given.
+/// Replaces the grants that a member has through groups of the organization's provider. A member who would have no grant gets
+/// `starting`.
 pub(super) async fn set_group_grants(
     change: &mut Change<Access>,
     id: MembershipId,
@@ -158,16 +154,16 @@ pub(super) async fn set_group_grants(
         .cloned()
         .collect();
     if new.is_empty() && gone.len() == member.grants.len() {
-        return replace_grants(change, &member, Of::Membership(id), &gone, starting).await;
+        return replace_grants(change, &member, GrantHolder::Membership(id), &gone, starting).await;
     }
-    replace_grants(change, &member, Of::Group(id), &gone, &new).await
+    replace_grants(change, &member, GrantHolder::Group(id), &gone, &new).await
 }
 
-/// Takes some of a member's grants and gives others, in one audit event. Every change of a member's grants ends here.
+/// Deletes some of a member's grants and inserts others, with one audit event. Every change of a member's grants ends here.
 async fn replace_grants(
     change: &mut Change<Access>,
     member: &Member,
-    of: Of,
+    holder: GrantHolder,
     gone: &[Grant],
     new: &[Grant],
 ) -> Result<()> {
@@ -178,33 +174,34 @@ async fn replace_grants(
     let sql = "delete from grants where account_id = $1 and membership_id = $2 and id = any($3::uuid[])";
     change.query_in_account(sql).bind(member.id).bind(List(&ids)).execute().await?;
     let account = change.access().account.id;
-    grants::insert(change, account, of, new).await?;
+    grants::insert(change, account, holder, new).await?;
     let kept = member.grants.iter().filter(|held| !gone.iter().any(|grant| grant.id == held.id));
     let after: Vec<Grant> = kept.chain(new).cloned().collect();
     let event = NewEvent::on("member.role_changed", "member", member.id, &member.person.email);
     audit::record(change, event.changed(member.grants_json(), labels(&after))).await
 }
 
-/// Gives a member one more role, beside theirs.
+/// Adds a grant, unless the member has the same one for at least as long.
 pub(super) async fn add_grant(change: &mut Change<Access>, member: &Member, grant: &Grant) -> Result<()> {
-    let is_it = |had: &&Grant| had.role == grant.role && had.over == grant.over;
+    let is_same = |held: &&Grant| held.role == grant.role && held.over == grant.over;
     let now = change.now();
-    let had = member.grants.iter().find(is_it);
-    let lasts = |had: &Grant| {
-        had.expires_at.is_none_or(|end| end > now && grant.expires_at.is_some_and(|end| end <= end))
+    let current = member.grants.iter().find(is_same);
+    let lasts = |held: &Grant| {
+        held.expires_at.is_none_or(|end| end > now && grant.expires_at.is_some_and(|end| end <= end))
     };
-    if had.is_some_and(lasts) {
+    if current.is_some_and(lasts) {
         return Ok(());
     }
-    if member.grants.iter().filter(|held| !is_it(held)).count() >= grants::MOST {
-        let detail = format!("A member has at most {} roles. Take one away first.", grants::MOST);
+    if member.grants.iter().filter(|held| !is_same(held)).count() >= grants::MAX_GRANTS {
+        let detail = format!("A member has at most {} roles. Take one away first.", grants::MAX_GRANTS);
         return Err(Error::conflict("too_many_grants", detail));
     }
-    let gone: Vec<Grant> = had.into_iter().cloned().collect();
-    replace_grants(change, member, Of::Membership(member.id), &gone, std::slice::from_ref(grant)).await
+    let gone: Vec<Grant> = current.into_iter().cloned().collect();
+    replace_grants(change, member, GrantHolder::Membership(member.id), &gone, std::slice::from_ref(grant))
+        .await
 }
 
-/// Suspends a member: sessions and keys stop here, and in the account's teams.
+/// Suspends a member, here and in the account's teams: neither sessions nor keys give access.
 pub async fn suspend(change: &mut Change<Access>, id: MembershipId) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
@@ -223,7 +220,7 @@ pub async fn suspend(change: &mut Change<Access>, id: MembershipId) -> Result<()
     audit::record(change, event.changed(json!({ "status": "active" }), json!({ "status": "inactive" }))).await
 }
 
-/// Lets a suspended or expired member in again.
+/// Ends a suspension, or an expiry that has passed.
 pub async fn reactivate(change: &mut Change<Access>, id: MembershipId) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
@@ -238,7 +235,7 @@ pub async fn reactivate(change: &mut Change<Access>, id: MembershipId) -> Result
     audit::record(change, event.changed(json!({ "status": "inactive" }), json!({ "status": "active" }))).await
 }
 
-/// Sets until when somebody is a member; for good if none.
+/// `None`: the membership does not expire.
 pub async fn set_expiry(
     change: &mut Change<Access>,
     id: MembershipId,
@@ -264,7 +261,6 @@ pub async fn set_expiry(
     audit::record(change, event).await
 }
 
-/// Sets how a member must sign in.
 pub async fn set_login_type(
     change: &mut Change<Access>,
     id: MembershipId,
@@ -283,8 +279,8 @@ pub async fn set_login_type(
     audit::record(change, event).await
 }
 
-/// Ownership passes in one step: between the statements there is no owner, which the database would not keep. The new
-/// owner's grants are of no use any more; the old owner has none left.
+/// Also deletes the new owner's grants, which have no effect any longer. The old owner has none: see `make_admin`. Between the
+/// statements the account has no owner.
 pub(super) async fn set_owner<A>(
     change: &mut Change<A>,
     account: AccountId,
@@ -304,14 +300,14 @@ pub(super) async fn set_owner<A>(
     Ok(())
 }
 
-/// The old owner stays as an admin.
+/// For the previous owner, who stays as an admin.
 pub(super) async fn make_admin<A>(change: &mut Change<A>, account: AccountId, user: UserId) -> Result<()> {
     let sql = "select id from memberships where account_id = $1 and user_id = $2";
     let (id,): (MembershipId,) = change.query_unscoped(sql).bind(account).bind(user).fetch_one().await?;
-    grants::insert(change, account, Of::Membership(id), &[Grant::whole(BuiltIn::Admin, true)]).await
+    grants::insert(change, account, GrantHolder::Membership(id), &[Grant::whole(BuiltIn::Admin, true)]).await
 }
 
-/// An offer of ownership to somebody who may not enter any more ends.
+/// Deletes offers of ownership to a user who no longer has access.
 async fn withdraw_offers(change: &mut Change<Access>, user: UserId) -> Result<()> {
     let sql = "delete from transfers where membership_id in (select x.id from memberships x join accounts a on a.id = x.account_id
         where (a.id = $1 or a.parent_id = $1) and x.user_id = $2)";

@@ -1,9 +1,9 @@
-//! The rows of memberships: the one place where members are added and taken away, and counted.
+//! The rows of memberships. Only this module inserts and deletes them, and keeps the members' count.
 use super::Change;
 use super::{
     accounts,
     audit::{self, NewEvent},
-    grants::{self, Of},
+    grants::{self, GrantHolder},
 };
 use crate::model::{access::Access, grant::Grant, id::InvitationId};
 use crate::{
@@ -20,20 +20,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// By which way somebody joins an account.
+/// How a user joins an account.
 pub(super) enum JoinedBy<'a> {
-    /// They accepted this invitation.
     Invitation(InvitationId),
-    /// They accepted an invitation to a team, which makes them a member of its organization too: the team's name.
+    /// An invitation to a team made them a member of its organization too: the team's name.
     Team(&'a str),
-    /// They signed in through the organization's identity provider: its issuer.
+    /// A sign-in through the organization's identity provider: its issuer.
     Sso(&'a str),
-    /// Their address is at a domain of the organization.
+    /// Their address is at a verified domain of the organization.
     Domain,
 }
 
-/// Makes somebody a member: every way into an account ends here. An invitation that waits for their address here is used up,
-/// whichever way they come: they hold what it promised, else `grants`. None if they are a member already.
+/// Makes a user a member: every way into an account ends here. A pending invitation for their address is accepted in any case, and
+/// they get its grants instead of `grants`. `None` if they are a member already.
 pub(super) async fn join(
     change: &mut Change<Access>,
     user: &UserSummary,
@@ -48,20 +47,20 @@ pub(super) async fn join(
     let login_type = match (invitation, &by) {
         // The provider is how they sign in: an invitation that asked for another way would lock them out at once.
         (_, JoinedBy::Sso(_)) | (None, _) => LoginType::Any,
-        (Some(id), _) => promised_login_type(change, id).await?,
+        (Some(id), _) => invitation_login_type(change, id).await?,
     };
     let Some(member) = add(change, account, user, false, login_type).await? else { return Ok(None) };
     if let Some(invitation) = invitation {
-        // What was promised is held from now on: the same rows.
+        // The invitation's grants become the member's.
         let sql = "update grants set membership_id = $2, invitation_id = null where invitation_id = $1";
         change.query_unscoped(sql).bind(invitation).bind(member).execute().await?;
     } else {
-        grants::insert(change, account, Of::Membership(member), grants).await?;
+        grants::insert(change, account, GrantHolder::Membership(member), grants).await?;
     }
     accounts::remember(change, user.id, account).await?;
     let admins_may_delete = change.access().account.admins_may_delete;
-    let held = grants::of(change, Of::Membership(member), &[member.0], admins_may_delete).await?;
-    let labels: Vec<String> = held.iter().map(|(_, grant)| grant.label()).collect();
+    let grants = grants::of(change, GrantHolder::Membership(member), &[member.0], admins_may_delete).await?;
+    let labels: Vec<String> = grants.iter().map(|(_, grant)| grant.label()).collect();
     let mut after = json!({ "grants": labels });
     match by {
         JoinedBy::Invitation(_) => {}
@@ -86,47 +85,47 @@ async fn use_up_invitation(change: &mut Change<Access>, user: &UserSummary) -> R
     Ok(query.fetch_optional::<(InvitationId,)>().await?.map(|(id,)| id))
 }
 
-async fn promised_login_type(change: &mut Change<Access>, id: InvitationId) -> Result<LoginType> {
+async fn invitation_login_type(change: &mut Change<Access>, id: InvitationId) -> Result<LoginType> {
     let sql = "select login_type from invitations where account_id = $1 and id = $2";
     Ok(change.query_in_account(sql).bind(id).fetch_one::<(LoginType,)>().await?.0)
 }
 
-/// Adds a member; none if they are one already.
+/// `None` if the user is a member already.
 pub(super) async fn add<A>(
     change: &mut Change<A>,
     account: AccountId,
-    person: &UserSummary,
+    user: &UserSummary,
     is_owner: bool,
     login_type: LoginType,
 ) -> Result<Option<MembershipId>> {
     let (id, now) = (MembershipId(change.context().id()), change.now());
-    let made: Option<(MembershipId,)> = change
+    let inserted: Option<(MembershipId,)> = change
         .query_unscoped(
             "insert into memberships (id, account_id, user_id, is_owner, login_type, name_key, joined_at, active_at)
              values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict (account_id, user_id) do nothing returning id",
         )
         .bind(id)
         .bind(account)
-        .bind(person.id)
+        .bind(user.id)
         .bind(is_owner)
         .bind(login_type)
-        .bind(fold(&person.name))
+        .bind(fold(&user.name))
         .bind(now)
         .fetch_optional()
         .await?;
-    if made.is_some() {
+    if inserted.is_some() {
         change
             .query_unscoped("update accounts set member_count = member_count + 1 where id = $1")
             .bind(account)
             .execute()
             .await?;
-        write_words(change, id, person).await?;
+        write_words(change, id, user).await?;
     }
-    Ok(made.map(|(id,)| id))
+    Ok(inserted.map(|(id,)| id))
 }
 
-/// Takes a member away, and revokes their keys for this account in the same breath. Their grants go with the row; private
-/// resources that they made pass to `heir`, else to the account's owner; as of `now`, which is their new version.
+/// Deletes a membership with its grants, and revokes its keys. Private resources of the member go to `heir`, else to the account's
+/// owner, and get `now` as their version.
 pub(super) async fn remove<A>(
     change: &mut Change<A>,
     account: AccountId,
@@ -156,15 +155,24 @@ pub(super) async fn remove<A>(
 #[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
 pub(super) struct Membership {
     pub id: MembershipId,
+    // Removals that were stored before 0022 have fewer fields; they can still be undone.
+    #[serde(alias = "account")]
     pub account_id: AccountId,
+    #[serde(default = "nobody")]
     pub user_id: UserId,
+    #[serde(default)]
     pub is_owner: bool,
     pub login_type: LoginType,
     pub suspended_at: Option<Time>,
     pub expires_at: Option<Time>,
+    #[serde(default)]
     pub name_key: String,
     pub joined_at: Time,
     pub active_at: Time,
+}
+
+fn nobody() -> UserId {
+    UserId(uuid::Uuid::nil())
 }
 
 /// The columns of `Membership`, of the table `m`.
@@ -172,17 +180,13 @@ pub(super) const COLUMNS: &str =
     "m.id, m.account_id, m.user_id, m.is_owner, m.login_type, m.suspended_at, m.expires_at,
     m.name_key, m.joined_at, m.active_at";
 
-/// Puts back the row of a member who was removed, not as the owner. False if they are a member again already.
-pub(super) async fn put_back<A>(
-    change: &mut Change<A>,
-    row: &Membership,
-    user: &UserSummary,
-) -> Result<bool> {
+/// Restores the row of a removed member, not as the owner. False if they are a member again already.
+pub(super) async fn restore<A>(change: &mut Change<A>, row: &Membership, user: &UserSummary) -> Result<bool> {
     // All fields by name: a new column is not forgotten here. The name may have changed since the removal.
     let Membership {
         id,
         account_id,
-        user_id,
+        user_id: _,
         is_owner: _,
         login_type,
         suspended_at,
@@ -193,7 +197,7 @@ pub(super) async fn put_back<A>(
     } = row;
     let sql = "insert into memberships (id, account_id, user_id, is_owner, login_type, name_key, suspended_at, expires_at,
             joined_at, active_at) values ($1, $2, $3, false, $4, $5, $6, $7, $8, $9) on conflict (account_id, user_id) do nothing";
-    let query = change.query_unscoped(sql).bind(*id).bind(*account_id).bind(*user_id).bind(*login_type);
+    let query = change.query_unscoped(sql).bind(*id).bind(*account_id).bind(user.id).bind(*login_type);
     let query = query.bind(fold(&user.name)).bind(*suspended_at).bind(*expires_at);
     if query.bind(*joined_at).bind(*active_at).execute().await? == 0 {
         return Ok(false);
@@ -204,13 +208,13 @@ pub(super) async fn put_back<A>(
     Ok(true)
 }
 
-/// A user's name or address changed: they are found and sorted by the new one everywhere.
-pub(super) async fn rename<A>(change: &mut Change<A>, person: &UserSummary) -> Result<()> {
+/// Updates the sort key and the search index after a change of the user's name or address.
+pub(super) async fn rename<A>(change: &mut Change<A>, user: &UserSummary) -> Result<()> {
     let sql = "update memberships set name_key = $2 where user_id = $1";
-    change.query_unscoped(sql).bind(person.id).bind(fold(&person.name)).execute().await?;
+    change.query_unscoped(sql).bind(user.id).bind(fold(&user.name)).execute().await?;
     let all: Vec<(MembershipId,)> = change
         .query_unscoped("select id from memberships where user_id = $1")
-        .bind(person.id)
+        .bind(user.id)
         .fetch_all()
         .await?;
     for (id,) in all {
@@ -219,14 +223,14 @@ pub(super) async fn rename<A>(change: &mut Change<A>, person: &UserSummary) -> R
             .bind(id)
             .execute()
             .await?;
-        write_words(change, id, person).await?;
+        write_words(change, id, user).await?;
     }
     Ok(())
 }
 
-async fn write_words<A>(change: &mut Change<A>, id: MembershipId, person: &UserSummary) -> Result<()> {
-    let Ok(email) = EmailAddress::parse(&person.email) else { return Ok(()) };
-    for word in search_words(&person.name, &email) {
+async fn write_words<A>(change: &mut Change<A>, id: MembershipId, user: &UserSummary) -> Result<()> {
+    let Ok(email) = EmailAddress::parse(&user.email) else { return Ok(()) };
+    for word in search_words(&user.name, &email) {
         let sql = "insert into member_search (account_id, word, membership_id)
             select account_id, $2, id from memberships where id = $1 on conflict do nothing";
         change.query_unscoped(sql).bind(id).bind(word).execute().await?;
@@ -234,7 +238,6 @@ async fn write_words<A>(change: &mut Change<A>, id: MembershipId, person: &UserS
     Ok(())
 }
 
-/// How many organizations a user owns.
 pub(super) async fn organizations_owned<A>(change: &mut Change<A>, user: UserId) -> Result<i64> {
     let sql = "select count(*) from memberships m join accounts a on a.id = m.account_id
         where m.user_id = $1 and m.is_owner and a.kind = 'organization'";

@@ -1,5 +1,5 @@
-//! Cards and payments by card. What is to be asked of the provider is a row; the worker asks outside of any transaction, and
-//! writes down the answer in one.
+//! Cards, and payments by card. Each call to the payment provider is an outbox row: the worker calls outside of any transaction,
+//! and writes the answer in one.
 use super::{
     Change, Scope, System,
     audit::{self, Chain, NewEvent},
@@ -20,57 +20,51 @@ use crate::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How often a payment that takes its time is looked at, if nobody says anything.
+/// How often a payment in process is polled, if the provider sends no hint.
 const POLL: Duration = HOUR;
-/// After so long without any answer, a payment is given up.
+/// A payment without any answer fails after this time.
 const GIVE_UP: Duration = HOUR.saturating_mul(23);
 
-/// Something to ask of the provider.
+/// A charge that the provider is to be asked for, or about.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Due {
-    /// Which payment.
+pub struct PendingCharge {
     pub id: ChargeId,
-    /// Whose.
     pub account_id: AccountId,
-    /// Of which invoice.
     pub invoice_id: InvoiceId,
-    /// Its number.
+    /// The invoice's number.
     pub number: String,
-    /// Who pays, to the provider.
+    /// The provider's id of the customer.
     pub customer: String,
-    /// With which card.
+    /// The provider's id of the card.
     pub method: String,
     /// In minor units.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
-    /// The provider's id of it, once it has one: then it is looked at, and not made.
+    /// The provider's id of the payment. Once there is one, the payment is looked up and not made again.
     pub reference: Option<String>,
-    /// When it was asked for.
     pub created_at: Time,
 }
 
-/// What the provider said.
+/// The provider's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The bank takes its time.
     Processing,
-    /// The money is there.
     Succeeded,
-    /// Nothing was taken, for this reason.
+    /// Nothing was charged, for this reason.
     Failed(String),
-    /// Nothing: to be asked again.
+    /// No answer, for this reason: to be asked again.
     None(String),
 }
 
-/// Who an account is to the provider, if it is known there.
+/// The provider's id of the account, if it is a customer there.
 pub async fn customer(scope: &mut Scope<Access>) -> Result<Option<String>> {
     let found: Option<(String,)> =
         scope.query_in_account("select customer from cards where account_id = $1").fetch_optional().await?;
-    Ok(found.map(|it| it.0))
+    Ok(found.map(|(customer,)| customer))
 }
 
-/// Remembers who an account is to the provider, and to ask it soon which card it has. Who was remembered first stays.
+/// Stores the provider's id of the account, unless there is one already, and returns what is stored. The card is looked up soon.
 pub async fn set_customer(change: &mut Change<Access>, customer: &str) -> Result<String> {
     let soon = change.now().plus(5 * MINUTE);
     let sql = "insert into cards (account_id, customer) values ($1, $2)
@@ -82,19 +76,19 @@ pub async fn set_customer(change: &mut Change<Access>, customer: &str) -> Result
 }
 
 /// Pays an invoice with the card on file, as soon as the worker comes to it.
-pub async fn ask(change: &mut Change<Access>, number: &str) -> Result<()> {
+pub async fn request(change: &mut Change<Access>, number: &str) -> Result<()> {
     let found = invoices::find(change, number).await?;
-    let it = invoices::take(change, found.id).await?;
-    if it.status != InvoiceStatus::Open {
-        return Err(invoices::not_open(&it));
+    let invoice = invoices::take(change, found.id).await?;
+    if invoice.status != InvoiceStatus::Open {
+        return Err(invoices::not_open(&invoice));
     }
     let sql = "select state from charges where invoice_id = $1 and state <> 'failed'";
-    if change.query_unscoped(sql).bind(it.id).fetch_optional::<(String,)>().await?.is_some() {
+    if change.query_unscoped(sql).bind(invoice.id).fetch_optional::<(String,)>().await?.is_some() {
         let detail = format!("The payment of {number} is under way already. It is charged once.");
         return Err(Error::conflict("payment_under_way", detail));
     }
     let (id, now, by) = (ChargeId(change.context().id()), change.now(), change.actor().name());
-    let made = change
+    let inserted = change
         .query_in_account(
             "insert into charges (id, invoice_id, account_id, customer, method, amount, currency, state, by_name, created_at,
                 updated_at)
@@ -102,24 +96,24 @@ pub async fn ask(change: &mut Change<Access>, number: &str) -> Result<()> {
              where account_id = $1 and method is not null",
         )
         .bind(id)
-        .bind(it.id)
-        .bind(it.total)
-        .bind(it.document.currency.code())
+        .bind(invoice.id)
+        .bind(invoice.total)
+        .bind(invoice.document.currency.code())
         .bind(now)
         .bind(by)
         .execute()
         .await?;
-    if made == 0 {
+    if inserted == 0 {
         let detail = "There is no card yet. Add one first, or pay by hand as the invoice says.";
         return Err(Error::conflict("no_card", detail));
     }
     outbox::enqueue(change, DeliveryKind::Charge, id.0, now).await?;
-    let says = it.document.currency.format(it.total);
-    let event = NewEvent::on("payment.asked", "invoice", it.id, number);
-    audit::record(change, event.changed(Value::Null, json!({ "amount": says }))).await
+    let amount = invoice.document.currency.format(invoice.total);
+    let event = NewEvent::on("payment.asked", "invoice", invoice.id, number);
+    audit::record(change, event.changed(Value::Null, json!({ "amount": amount }))).await
 }
 
-/// A hint from the provider: a payment is asked about now.
+/// A hint from the provider: looks up a payment now.
 pub async fn check_payment<A>(
     change: &mut Change<A>,
     reference: &str,
@@ -133,7 +127,7 @@ pub async fn check_payment<A>(
     Ok(())
 }
 
-/// A hint from the provider: a customer's card is asked about now.
+/// A hint from the provider: looks up a customer's card now.
 pub async fn check_card<A>(change: &mut Change<A>, customer: &str) -> Result<()> {
     let now = change.now();
     let sql = "select account_id from cards where customer = $1";
@@ -145,15 +139,15 @@ pub async fn check_card<A>(change: &mut Change<A>, customer: &str) -> Result<()>
     Ok(())
 }
 
-/// A payment that is to be asked of the provider; none if it is over meanwhile.
-pub async fn charge(scope: &mut Scope<System>, id: ChargeId) -> Result<Option<Due>> {
+/// `None` if the charge succeeded or failed meanwhile.
+pub async fn charge(scope: &mut Scope<System>, id: ChargeId) -> Result<Option<PendingCharge>> {
     let sql = "select c.id, c.account_id, c.invoice_id, i.number, c.customer, c.method, c.amount, c.currency, c.reference,
             c.created_at from charges c join invoices i on i.id = c.invoice_id
         where c.id = $1 and c.state in ('asked', 'processing')";
     Ok(scope.query_unscoped(sql).bind(id).fetch_optional().await?)
 }
 
-/// The customer whose card is to be asked about.
+/// The provider's id of an account, for the worker.
 pub async fn customer_of(scope: &mut Scope<System>, account: AccountId) -> Result<Option<String>> {
     let sql = "select customer from cards where account_id = $1";
     let row: Option<(String,)> = scope.query_unscoped(sql).bind(account).fetch_optional().await?;
@@ -168,7 +162,7 @@ pub async fn check_failed(change: &mut Change<System>, delivery: &Delivery, why:
     }
 }
 
-/// Writes down which card a customer has: its id, brand, last digits and end.
+/// Stores a customer's card: its id, brand, last digits and expiry.
 pub async fn set_card(
     change: &mut Change<System>,
     delivery: &Delivery,
@@ -205,23 +199,23 @@ pub async fn set_card(
         .await
 }
 
-/// Writes down what the provider answered about a payment: once, whatever is said again or late.
-pub async fn note(
+/// Stores the provider's answer about a payment. Repeated and late answers change nothing.
+pub async fn record_answer(
     change: &mut Change<System>,
     delivery: &Delivery,
-    due: &Due,
+    charge: &PendingCharge,
     reference: Option<&str>,
     answer: &Answer,
 ) -> Result<()> {
-    let invoice = invoices::take(change, due.invoice_id).await?;
+    let invoice = invoices::take(change, charge.invoice_id).await?;
     let now = change.now();
-    let gives_up = now.since(due.created_at) > GIVE_UP && due.reference.is_none();
+    let gives_up = now.since(charge.created_at) > GIVE_UP && charge.reference.is_none();
     let (state, detail) = match answer {
         Answer::Succeeded => ("succeeded", String::new()),
         Answer::Failed(why) => ("failed", why.clone()),
         Answer::None(why) if gives_up => ("failed", why.clone()),
         Answer::Processing => ("processing", String::new()),
-        Answer::None(why) if due.reference.is_some() => ("processing", why.clone()),
+        Answer::None(why) if charge.reference.is_some() => ("processing", why.clone()),
         Answer::None(why) => ("asked", why.clone()),
     };
     match answer {
@@ -233,51 +227,52 @@ pub async fn note(
     let sql =
         "update charges set state = $2, detail = $3, reference = coalesce($4, reference), updated_at = $5
         where id = $1 and state in ('asked', 'processing')";
-    let touched = change
+    let updated = change
         .query_unscoped(sql)
-        .bind(due.id)
+        .bind(charge.id)
         .bind(state)
         .bind(detail.clone())
         .bind(reference.map(str::to_owned))
         .bind(now)
         .execute()
         .await?;
-    if touched == 0 {
+    if updated == 0 {
         return Ok(());
     }
     match state {
         "succeeded" if invoice.status == InvoiceStatus::Open => {
-            let said = reference.or(due.reference.as_deref()).unwrap_or("card");
-            invoices::paid(change, &invoice, &format!("By card: {said}")).await
+            let payment = reference.or(charge.reference.as_deref()).unwrap_or("card");
+            invoices::paid(change, &invoice, &format!("By card: {payment}")).await
         }
-        "failed" => failed(change, &invoice, &detail).await,
+        "failed" => report_failure(change, &invoice, &detail).await,
         _ => Ok(()),
     }
 }
 
-async fn failed(change: &mut Change<System>, it: &invoices::Invoice, why: &str) -> Result<()> {
-    let event = NewEvent::on("payment.failed", "invoice", it.id, &it.number);
+async fn report_failure(change: &mut Change<System>, invoice: &invoices::Invoice, why: &str) -> Result<()> {
+    let event = NewEvent::on("payment.failed", "invoice", invoice.id, &invoice.number);
     audit::record_in(
         change,
-        Chain::Account(it.account),
+        Chain::Account(invoice.account),
         event.changed(Value::Null, json!({ "detail": why })),
     )
     .await?;
     let sql = "select u.email, a.slug from accounts a join users u on u.id = a.owner_id where a.id = $1";
     let Some((owner, slug)): Option<(String, String)> =
-        change.query_unscoped(sql).bind(it.account).fetch_optional().await?
+        change.query_unscoped(sql).bind(invoice.account).fetch_optional().await?
     else {
         return Ok(());
     };
-    let to = Some(it.document.bill_to.email.clone()).filter(|it| !it.is_empty()).unwrap_or(owner);
+    let to =
+        Some(invoice.document.bill_to.email.clone()).filter(|address| !address.is_empty()).unwrap_or(owner);
     let context = change.context().clone();
-    let letter = emails::PaymentFailure {
-        number: &it.number,
-        account: &it.document.account,
-        total: &it.document.currency.format(it.total),
+    let failure = emails::PaymentFailure {
+        number: &invoice.number,
+        account: &invoice.document.account,
+        total: &invoice.document.currency.format(invoice.total),
         why,
-        link: &context.url(&format!("/a/{slug}/invoices/{}", it.number)),
+        link: &context.url(&format!("/a/{slug}/invoices/{}", invoice.number)),
     };
-    let letter = emails::payment_failed(&site(&context), &to, &letter);
+    let letter = emails::payment_failed(&site(&context), &to, &failure);
     change.send(&letter).await
 }

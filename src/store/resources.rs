@@ -166,8 +166,11 @@ pub async fn create(change: &mut Change<Access>, new: &NewResource) -> Result<Re
         return Err(CreateResources::PERMISSION.map_or(Error::NotFound, Error::MissingPermission));
     }
     let id = ResourceId(change.context().id());
-    let sealed =
-        new.credentials.as_ref().map(|credentials| seal(change, id, &new.kind, credentials)).transpose()?;
+    let sealed = new
+        .credentials
+        .as_ref()
+        .map(|credentials| encrypt_credentials(change, id, &new.kind, credentials))
+        .transpose()?;
     let (now, by) = (change.now(), change.access().user_id());
     let made: Option<(ResourceId,)> = change
         .query_in_account(
@@ -232,7 +235,12 @@ fn taken(change: &Change<Access>, kind: &str, external_id: &ExternalId) -> Error
     Error::invalid("external_id", "taken", detail)
 }
 
-fn seal(scope: &Scope<Access>, id: ResourceId, kind: &str, credentials: &Credentials) -> Result<Vec<u8>> {
+fn encrypt_credentials(
+    scope: &Scope<Access>,
+    id: ResourceId,
+    kind: &str,
+    credentials: &Credentials,
+) -> Result<Vec<u8>> {
     let context = scope.context();
     if !context.catalog.kind(kind).is_some_and(|kind| kind.has_credentials) {
         let detail = format!("A {} has no credentials.", context.catalog.kind_name(kind).to_lowercase());
@@ -289,8 +297,11 @@ pub async fn update(
             return Err(taken(change, &resource.kind, new));
         }
     }
-    let sealed =
-        update.credentials.as_ref().map(|new| seal(change, resource.id, &resource.kind, new)).transpose()?;
+    let sealed = update
+        .credentials
+        .as_ref()
+        .map(|new| encrypt_credentials(change, resource.id, &resource.kind, new))
+        .transpose()?;
     let (mut before, mut after) = (Map::new(), Map::new());
     let mut note = |field: &str, old: Value, new: Value| {
         if old != new {

@@ -1,11 +1,11 @@
 //! Custom roles: they belong to an organization, and its teams use them too.
 mod edit;
 mod effect;
-mod held;
+mod holders;
 
 pub use edit::{NewRole, RoleUpdate, create, delete, may_change, update};
 pub use effect::{PermissionChange, RoleChangeImpact, effect};
-pub use held::{HolderCount, RoleHolder, RoleRef, holders, holders_of};
+pub use holders::{HolderCount, RoleHolder, RoleRef, holders, holders_of};
 
 use super::Scope;
 use crate::{

@@ -1,5 +1,5 @@
-//! A connection for reading, who reads through it, and what of: an account (`Access`), their own things (`SignedInUser`), or
-//! what belongs to no account (`Anonymous`, `System`, `ServiceToken`).
+//! A connection for reading, its actor, and what they have access to: an account (`Access`), their own data (`SignedInUser`), or
+//! data of no account (`Anonymous`, `System`, `ServiceToken`).
 use crate::{
     context::Context,
     db::{Conn, Db, Query},
@@ -14,7 +14,6 @@ use crate::{
 };
 use std::{net::IpAddr, sync::Arc};
 
-/// Where a request comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
     /// The address, after the proxies that are trusted.
@@ -48,11 +47,11 @@ impl SignedInUser {
     }
 }
 
-/// Nobody in particular: who signs in, signs up, or follows a mailed link.
+/// Somebody who is not signed in: at sign-in, at sign-up, or after a mailed link.
 #[derive(Clone, Debug)]
 pub struct Anonymous;
 
-/// The program itself in a job, or a command at the machine: its name.
+/// A job or a command, by its name.
 #[derive(Clone, Copy, Debug)]
 pub struct System(pub &'static str);
 
@@ -70,7 +69,7 @@ impl ServiceToken {
     }
 }
 
-/// A connection for reading, and who may use it. No transaction: a connection is taken for each statement's time.
+/// Reads outside of a transaction: a connection is taken from the pool for each statement.
 pub struct Scope<A> {
     pub(super) conn: Conn,
     pub(super) actor: Arc<Actor>,
@@ -80,7 +79,6 @@ pub struct Scope<A> {
 }
 
 impl<A> Scope<A> {
-    /// For reading. A connection is taken when the first statement is run.
     pub fn read(
         db: &Db,
         actor: impl Into<Arc<Actor>>,
@@ -96,11 +94,9 @@ impl<A> Scope<A> {
             client: client.clone(),
         }
     }
-    /// Who acts.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
-    /// In which account, with which rights; or as which user.
     pub fn access(&self) -> &A {
         &self.access
     }
@@ -111,14 +107,14 @@ impl<A> Scope<A> {
     pub fn now(&self) -> Time {
         self.context.now()
     }
-    /// The user who acts, for what only a person can do: own a team, make a key, accept something.
+    /// The acting user, for what only a person can do: own a team, make a key, accept something.
     pub(super) fn acting_user(&self) -> Result<UserSummary> {
         self.actor.user().cloned().ok_or_else(|| {
             let detail = "Only a person can do this: sign in, or use a member's API key.";
             Error::AccessDenied { code: "user_required", detail: detail.into() }
         })
     }
-    /// For what is not of one account: tokens, slugs, users, what jobs sweep.
+    /// For what is not of one account: tokens, slugs, users, data of jobs.
     pub(super) fn query_unscoped(&mut self, sql: &'static str) -> Query<'_> {
         self.conn.query(sql)
     }

@@ -2,7 +2,7 @@
 //! caches it.
 use super::{
     access::{EVERYDAY, NOT_PERSONAL},
-    grants::Joined,
+    grants::GrantColumns,
 };
 use crate::{
     db::Conn,
@@ -66,7 +66,7 @@ struct KeyRow {
     parent_suspended_at: Option<Time>,
     parent_expires_at: Option<Time>,
     #[sqlx(flatten)]
-    grant: Joined,
+    grant: GrantColumns,
     spent_month: Option<Month>,
 }
 

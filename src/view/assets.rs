@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn budgets_hold() {
         assert!(gzip(&find("guildhall.css").body).len() <= 16 * 1024);
-        assert!(gzip(&find("guildhall.js").body).len() <= 4 * 1024);
+        assert!(gzip(&find("guildhall.js").body).len() <= 5 * 1024);
     }
 
     #[test]

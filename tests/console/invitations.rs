@@ -215,7 +215,11 @@ async fn invite_eve(app: &TestApp, ada: &TestUser) {
 async fn an_invitation_is_replaced_expires_and_is_revoked() {
     on_each_db(async |app| {
         let ada = acme(app).await;
-        app.visitor().get("/invitations/nonsense").await.assert_status(404).assert_contains("not known");
+        app.visitor()
+            .get("/invitations/nonsense")
+            .await
+            .assert_status(404)
+            .assert_contains("This invitation is unknown");
         app.visitor().post("/invitations/nonsense/accept", &JOIN).await.assert_status(404);
         app.visitor().post("/invitations/nonsense/decline", &[]).await.assert_status(404);
 

@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
 const SEPARATE: [&str; 2] = ["screens", "api"];
 
 /// The parts of `api` that its nouns share.
-const SHARED: [&str; 3] = ["etag", "given", "pagination"];
+const SHARED: [&str; 3] = ["etag", "present", "pagination"];
 
 /// A source file below `src`, other than the roots of the crate.
 struct Source {

@@ -270,7 +270,10 @@ async fn a_bulk_action_changes_who_it_can_and_reports_the_rest() {
         let too_many: Vec<String> = (0..201).map(|_| Uuid::from_u128(rand_id(app)).to_string()).collect();
         let mut form = vec![("act", "suspend")];
         form.extend(too_many.iter().map(|id| ("id", id.as_str())));
-        bob.post(bulk, &form).await.assert_status(409).assert_contains("at most 200");
+        bob.post(bulk, &form)
+            .await
+            .assert_status(409)
+            .assert_contains("You selected 201 members. The limit is 200.");
     })
     .await;
 }

@@ -108,7 +108,7 @@ async fn an_address_alone_links_no_identity() {
         let callback_path = callback(&google, &ada, "/auth/google?link=1", "ada@acme.test").await;
         ada.get(&callback_path).await.assert_status(303).assert_redirect("/me/security");
         ada.get("/me/security").await.assert_status(200).assert_contains("linked");
-        assert!(app.email("ada@acme.test").await.0.subject.starts_with("You can sign in with Google now"));
+        assert!(app.email("ada@acme.test").await.0.subject.starts_with("You can now sign in with Google"));
 
         // From then on either way signs in.
         let callback_path = callback(&google, &visitor, "/auth/google", "ada@acme.test").await;

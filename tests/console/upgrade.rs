@@ -157,8 +157,8 @@ async fn programs_notice_no_upgrade() {
         assert_eq!(app.count("select count(*) from api_keys where name = 'Made once'").await, 1);
         create_key(&key, "upgrade-2").await.assert_status(201);
 
-        let policy = key.get(&format!("{ACME}/sso/joining")).await.assert_status(200);
-        assert_eq!(policy.json(), json!({ "joining": "ask" }));
+        let asking = "select count(*) from accounts where slug = 'acme' and join_policy = 'ask'";
+        assert_eq!(app.count(asking).await, 1);
 
         let verdict = gateway.call(Method::POST, "/api/v1/keys/verify", &json!({ "key": facts.key })).await;
         assert_eq!(verdict.assert_status(200).json()["code"], "VALID");

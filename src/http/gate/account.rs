@@ -3,6 +3,7 @@ use super::{Gate, bearer, param, sealed};
 use crate::{
     context::Context,
     crypto::secrets::KeyKind,
+    db::BoxFuture,
     error::{Error, Result, SignInMethod, SignInReason, SignInRequired},
     http::{
         App,
@@ -87,7 +88,7 @@ impl<P: Needs, C: CredentialKind> AccountGate<P, C> {
     async fn begin(&self) -> Result<Change<Access>> {
         let (db, context) = (&self.app.0.db, self.context());
         let begun = Change::begin_in_account(db, &self.credential, &self.slug, context, &self.client);
-        let change = Box::pin(begun).await?;
+        let change = begun.await?;
         change.access().meets::<P>().map_err(Error::MissingPermission)?;
         Ok(change)
     }
@@ -100,7 +101,7 @@ impl<P: Needs, C: CredentialKind> AccountGate<P, C> {
         let both = [self.slug.as_str(), other];
         let (db, context) = (&self.app.0.db, self.context());
         let begun = Change::begin_in_both(db, &self.credential, both, context, &self.client);
-        let (mut change, target) = Box::pin(begun).await?;
+        let (mut change, target) = begun.await?;
         change.access().meets::<P>().map_err(Error::MissingPermission)?;
         let done = work(&mut change, &target).await?;
         self.finish(change).await?;
@@ -111,7 +112,7 @@ impl<P: Needs, C: CredentialKind> AccountGate<P, C> {
         if let Some(claim) = &self.claim {
             idempotency::mark_done(&mut change, claim).await?;
         }
-        Box::pin(change.commit()).await
+        change.commit().await
     }
     /// What the form of a dangerous act asks for: nothing while the last proof is recent.
     pub async fn reauth_form(&self) -> Result<ReauthForm> {
@@ -179,48 +180,60 @@ struct Entered {
     access: Access,
 }
 
-async fn enter(parts: &mut Parts, app: &App, credential: Option<Credential>) -> Result<Entered> {
-    let slug = param(parts, "slug").await?;
-    let credential = credential.ok_or(Error::Unauthenticated)?;
-    // A key that nobody made costs no look-up.
-    if let Credential::Key(hash) = &credential
-        && app.context().invalidations.is_unknown(hash)
-    {
-        return Err(Error::Unauthenticated);
-    }
-    // The connection goes back before the body is read: a slow upload must not hold one.
-    let mut conn = app.0.db.read().await?;
-    let (actor, access) = access::find(&mut conn, &credential, &slug, app.context().now()).await?;
-    drop(conn);
-    match &actor {
-        Actor::User { session, .. } => app.touch_session(session.id, Some(access.account.id)),
-        Actor::ApiKey { id, .. } => {
-            app.gateway().touch_key(*id);
-            if let Some(report) = app.gateway().count_api_call(access.account.id).await? {
-                error_response::rate_limited(parts, report)?;
-            }
+fn enter<'a>(
+    parts: &'a mut Parts,
+    app: &'a App,
+    credential: Option<Credential>,
+) -> BoxFuture<'a, Result<Entered>> {
+    Box::pin(async move {
+        let slug = param(parts, "slug").await?;
+        let credential = credential.ok_or(Error::Unauthenticated)?;
+        // A key that nobody made costs no look-up.
+        if let Credential::Key(hash) = &credential
+            && app.context().invalidations.is_unknown(hash)
+        {
+            return Err(Error::Unauthenticated);
         }
-        _ => {}
-    }
-    Ok(Entered { credential, slug, actor, access })
+        // The connection goes back before the body is read: a slow upload must not hold one.
+        let mut conn = app.0.db.read().await?;
+        let (actor, access) = access::find(&mut conn, &credential, &slug, app.context().now()).await?;
+        drop(conn);
+        match &actor {
+            Actor::User { session, .. } => app.touch_session(session.id, Some(access.account.id)),
+            Actor::ApiKey { id, .. } => {
+                app.gateway().touch_key(*id);
+                if let Some(report) = app.gateway().count_api_call(access.account.id).await? {
+                    error_response::rate_limited(parts, report)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Entered { credential, slug, actor, access })
+    })
 }
 
-async fn claim(parts: &Parts, app: &App, actor: &Actor) -> Result<Option<idempotency::Claim>> {
-    match (actor, parts.extensions.get::<IdempotentRequest>()) {
-        (Actor::ApiKey { id, .. }, Some(request)) => Ok(Some(request.claim(app, *id).await?)),
-        _ => Ok(None),
-    }
+fn claim<'a>(
+    parts: &'a Parts,
+    app: &'a App,
+    actor: &'a Actor,
+) -> BoxFuture<'a, Result<Option<idempotency::Claim>>> {
+    Box::pin(async move {
+        match (actor, parts.extensions.get::<IdempotentRequest>()) {
+            (Actor::ApiKey { id, .. }, Some(request)) => Ok(Some(request.claim(app, *id).await?)),
+            _ => Ok(None),
+        }
+    })
 }
 
 impl<P: Needs, C: CredentialKind> FromRequestParts<App> for AccountGate<P, C> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let presented = C::credential(parts);
-        let entered = Box::pin(enter(parts, app, presented)).await?;
+        let entered = enter(parts, app, presented).await?;
         let Entered { credential, slug, actor, access } = entered;
         access.meets::<P>().map_err(Error::MissingPermission)?;
         Ok(AccountGate {
-            claim: Box::pin(claim(parts, app, &actor)).await?,
+            claim: claim(parts, app, &actor).await?,
             app: app.clone(),
             credential,
             slug,

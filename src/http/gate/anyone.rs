@@ -2,6 +2,7 @@
 use super::{Gate, SignedIn, sealed, signed_in::change_in};
 use crate::{
     context::Context,
+    db::BoxFuture,
     error::{Error, Result},
     http::{App, client::client, return_to},
     model::{access::Access, permission::Permission},
@@ -50,9 +51,9 @@ impl Anyone {
     /// One transaction: committed if `work` ends well, rolled back if not.
     pub async fn change<T>(&self, work: impl AsyncFnOnce(&mut Change<Anonymous>) -> Result<T>) -> Result<T> {
         let begun = Change::begin_anonymous(&self.app.0.db, self.context(), &self.client);
-        let mut change = Box::pin(begun).await?;
+        let mut change = begun.await?;
         let done = work(&mut change).await?;
-        Box::pin(change.commit()).await?;
+        change.commit().await?;
         Ok(done)
     }
     /// One transaction in an account of the signed-in user, where they must hold `permission`: for pages outside of the account that
@@ -78,14 +79,22 @@ impl FromRequestParts<App> for Anyone {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let session = parts.extensions.get::<Session>().cloned();
         let session = session.ok_or_else(|| Error::Internal("no session layer".into()))?;
-        let mut user = None;
-        if let Some(id) = session.id() {
-            let hash = secret_hash(id);
-            let mut conn = app.0.db.read().await?;
-            let found = access::signed_in_user(&mut conn, &hash, app.context().now()).await?;
-            user = found.map(|user| (hash, user));
-        }
+        let user = find_user(&session, app).await?;
         let return_to = return_to::address(parts, app);
         Ok(Anyone { app: app.clone(), user, client: client(parts, app), session, return_to })
     }
+}
+
+/// Who is signed in by this session, with its hash. Boxed: every page's future holds it.
+fn find_user<'a>(
+    session: &'a Session,
+    app: &'a App,
+) -> BoxFuture<'a, Result<Option<(Vec<u8>, SignedInUser)>>> {
+    Box::pin(async move {
+        let Some(id) = session.id() else { return Ok(None) };
+        let hash = secret_hash(id);
+        let mut conn = app.0.db.read().await?;
+        let found = access::signed_in_user(&mut conn, &hash, app.context().now()).await?;
+        Ok(found.map(|user| (hash, user)))
+    })
 }

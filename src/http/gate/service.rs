@@ -40,9 +40,9 @@ impl<S: NeedsScope> Service<S> {
         work: impl AsyncFnOnce(&mut Change<ServiceToken>) -> Result<T>,
     ) -> Result<T> {
         let begun = Change::begin_as_service(&self.app.0.db, self.token.id, self.context(), &self.client);
-        let mut change = Box::pin(begun).await?;
+        let mut change = begun.await?;
         let done = work(&mut change).await?;
-        Box::pin(change.commit()).await?;
+        change.commit().await?;
         Ok(done)
     }
     /// The same; it is on disk when this returns, whatever the database's setting.
@@ -51,9 +51,9 @@ impl<S: NeedsScope> Service<S> {
         work: impl AsyncFnOnce(&mut Change<ServiceToken>) -> Result<T>,
     ) -> Result<T> {
         let begun = Change::begin_durable(&self.app.0.db, self.token.id, self.context(), &self.client);
-        let mut change = Box::pin(begun).await?;
+        let mut change = begun.await?;
         let done = work(&mut change).await?;
-        Box::pin(change.commit()).await?;
+        change.commit().await?;
         Ok(done)
     }
 }

@@ -59,9 +59,9 @@ impl SignedIn {
         work: impl AsyncFnOnce(&mut Change<SignedInUser>) -> Result<T>,
     ) -> Result<T> {
         let begun = Change::begin_as_user(&self.app.0.db, &self.hash, self.context(), &self.client);
-        let mut change = Box::pin(begun).await?;
+        let mut change = begun.await?;
         let done = work(&mut change).await?;
-        Box::pin(change.commit()).await?;
+        change.commit().await?;
         Ok(done)
     }
     /// One transaction in an account of theirs, in which they must hold `permission`: for what begins outside of it.
@@ -152,11 +152,11 @@ pub(super) async fn change_in<T>(
 ) -> Result<T> {
     let credential = Credential::Session(session.to_vec());
     let begun = Change::begin_in_account(&app.0.db, &credential, slug, app.context(), client);
-    let mut change = Box::pin(begun).await?;
+    let mut change = begun.await?;
     if !change.access().may(permission) {
         return Err(Error::MissingPermission(permission));
     }
     let done = work(&mut change).await?;
-    Box::pin(change.commit()).await?;
+    change.commit().await?;
     Ok(done)
 }

@@ -5,7 +5,7 @@ use crate::{
     model::id::ChargeId,
     store::{
         outbox::Delivery,
-        payments::{self, Answer, Due},
+        payments::{self, Answer, PendingCharge},
     },
 };
 use tokio::time::timeout;
@@ -33,7 +33,9 @@ pub(super) async fn deliver(worker: &Worker, delivery: &Delivery) {
     tracing::info!(charge = %due.id, invoice = due.number, ?answer, "the payment provider was asked");
     let mut retries = NoteRetries::of(delivery);
     while let Err(cause) = worker
-        .change(async |change| payments::note(change, delivery, &due, reference.as_deref(), &answer).await)
+        .change(async |change| {
+            payments::record_answer(change, delivery, &due, reference.as_deref(), &answer).await
+        })
         .await
     {
         if !retries.wait(&cause).await {
@@ -42,7 +44,7 @@ pub(super) async fn deliver(worker: &Worker, delivery: &Delivery) {
     }
 }
 
-async fn ask(worker: &Worker, due: &Due) -> (Option<String>, Answer) {
+async fn ask(worker: &Worker, due: &PendingCharge) -> (Option<String>, Answer) {
     let asked = async {
         match &due.reference {
             Some(reference) => worker.payments.fetch_payment(reference).await,
@@ -64,7 +66,7 @@ async fn ask(worker: &Worker, due: &Due) -> (Option<String>, Answer) {
     }
 }
 
-fn charge(due: &Due) -> Charge {
+fn charge(due: &PendingCharge) -> Charge {
     Charge {
         id: due.id,
         customer: due.customer.clone(),

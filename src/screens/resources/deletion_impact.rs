@@ -13,6 +13,7 @@ use crate::{
     store::{
         Change,
         resources::{self, Resource},
+        shell::switcher,
     },
     view::{form_errors::FormErrors, page::Page},
 };
@@ -75,7 +76,8 @@ async fn show_move(
         return Ok(page.to(&format!("/a/{team}/resources/{id}/move")));
     }
     let impact = resources::deletion_impact(&mut scope, &resource).await?;
-    let accounts = resources::targets(&mut scope).await?;
+    let accounts = switcher(&mut scope, can.user().id).await?;
+    let targets = resources::targets(can.access(), &accounts);
     let what = |kind| match kind {
         Kind::Team => "Team",
         Kind::Organization => "Organization",
@@ -86,7 +88,7 @@ async fn show_move(
         href: can.path(&format!("resources/{id}")),
         account: can.access().account.name.clone(),
         looks: ResourceLooks::of(&resource, &can.context().catalog),
-        targets: accounts
+        targets: targets
             .into_iter()
             .map(|account| (account.slug, account.name, what(account.kind)))
             .collect(),
@@ -95,7 +97,7 @@ async fn show_move(
         errors,
         resource,
     };
-    page.show(&mut scope, "Move resource", body).await
+    page.show_with_accounts(&scope, &accounts, "Move resource", body)
 }
 
 pub(super) async fn move_to(

@@ -30,7 +30,7 @@ async fn callback(
     Query(answer): Query<CallbackQuery>,
 ) -> Result<Response> {
     let name = flow_cookie::cookie_name(&answer.state);
-    let Some(pending) = PendingLogin::open(anyone.context(), &headers, &name) else {
+    let Some(pending) = PendingLogin::from_cookie(anyone.context(), &headers, &name) else {
         let detail = "This answer belongs to no sign-in that this browser began in the last ten minutes, or to one that is over. \
             Sign in again.";
         return refused(&page, "", OidcError::new("state", detail), "/sign-in".into());
@@ -138,8 +138,9 @@ async fn reject(
 ) -> Result<Response> {
     let key = format!("sso refused from {}", anyone.client().ip());
     if anyone.app().throttle().attempt(&[(key, LOGGED_PER_ADDRESS)]).is_ok() {
-        let logged =
-            anyone.change(async |change| sso::sign_in::refused(change, pending.account, &error, email).await);
+        let logged = anyone.change(async |change| {
+            sso::sign_in::record_refusal(change, pending.account, &error, email).await
+        });
         logged.await?;
     }
     let found = sso::by_slug(&mut anyone.read(), &pending.slug).await?;

@@ -18,7 +18,7 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn tell_them(can: Can<ManageSso>, page: Page) -> Result<Response> {
-    let count = can.change(async |change| announce::tell(change).await).await;
+    let count = can.change(async |change| announce::announce(change).await).await;
     let message =
         |count: usize| format!("{} told by mail.", counted(i64::try_from(count).unwrap_or(0), "member"));
     respond(&can, page, DomainsForm::default(), count.map(message)).await

@@ -1,4 +1,4 @@
-//! A sign-in under way, kept in a sealed cookie for ten minutes: one cookie for each sign-in, so that two tabs do not disturb
+//! A sign-in under way, kept in an encrypted cookie for ten minutes: one cookie for each sign-in, so that two tabs do not disturb
 //! each other.
 use crate::{
     clients::oidc::Flow,
@@ -56,12 +56,12 @@ impl PendingLogin {
             until: context.now().plus(Duration::from_secs(SECONDS.into())),
         }
     }
-    pub fn seal(&self, context: &Context) -> Result<String> {
-        seal(context, SECRET_PURPOSE, self)
+    pub fn encrypt(&self, context: &Context) -> Result<String> {
+        encrypt(context, SECRET_PURPOSE, self)
     }
     /// `None` for a cookie that is missing, forged or expired.
-    pub fn open(context: &Context, headers: &HeaderMap, name: &str) -> Option<PendingLogin> {
-        open(context, SECRET_PURPOSE, &cookie::get(headers, name)?)
+    pub fn from_cookie(context: &Context, headers: &HeaderMap, name: &str) -> Option<PendingLogin> {
+        decrypt(context, SECRET_PURPOSE, &cookie::get(headers, name)?)
             .filter(|flow: &PendingLogin| flow.until > context.now())
     }
     /// Where the browser goes after the sign-in.
@@ -70,15 +70,15 @@ impl PendingLogin {
     }
 }
 
-pub fn seal(context: &Context, purpose_of_secret: &str, value: &impl Serialize) -> Result<String> {
+pub fn encrypt(context: &Context, purpose_of_secret: &str, value: &impl Serialize) -> Result<String> {
     let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(context.secrets.encrypt(&context.random, purpose_of_secret, &json)))
 }
 
-/// `None` if the value was not sealed by this installation for that purpose.
-pub fn open<T: DeserializeOwned>(context: &Context, purpose_of_secret: &str, value: &str) -> Option<T> {
-    let sealed = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
-    serde_json::from_slice(&context.secrets.decrypt(purpose_of_secret, &sealed)?).ok()
+/// `None` if the value was not encrypted by this installation for that purpose.
+pub fn decrypt<T: DeserializeOwned>(context: &Context, purpose_of_secret: &str, value: &str) -> Option<T> {
+    let encrypted = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
+    serde_json::from_slice(&context.secrets.decrypt(purpose_of_secret, &encrypted)?).ok()
 }
 
 /// Derived from the `state` of the sign-in.

@@ -60,7 +60,7 @@ pub(super) fn ask_to_link(
     page.set_cookie(
         response.headers_mut(),
         COOKIE,
-        &flow_cookie::seal(context, SECRET_PURPOSE, &pending)?,
+        &flow_cookie::encrypt(context, SECRET_PURPOSE, &pending)?,
         SECONDS,
     );
     Ok(response)
@@ -69,7 +69,7 @@ pub(super) fn ask_to_link(
 fn pending(anyone: &Anyone, headers: &HeaderMap) -> Result<PendingLink> {
     let context = anyone.context();
     let found =
-        cookie::get(headers, COOKIE).and_then(|value| flow_cookie::open(context, SECRET_PURPOSE, &value));
+        cookie::get(headers, COOKIE).and_then(|value| flow_cookie::decrypt(context, SECRET_PURPOSE, &value));
     found.filter(|pending: &PendingLink| pending.until > context.now()).ok_or(Error::NotFound)
 }
 

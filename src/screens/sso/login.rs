@@ -93,7 +93,7 @@ pub(super) async fn redirect_to_provider(
         Err(error) => return Ok(Err(error)),
     };
     let name = flow_cookie::cookie_name(&flow.state);
-    let value = PendingLogin::new(context, account, slug, purpose, next, flow).seal(context)?;
+    let value = PendingLogin::new(context, account, slug, purpose, next, flow).encrypt(context)?;
     let mut response = page.to(url.as_str());
     page.set_cookie(response.headers_mut(), &name, &value, flow_cookie::SECONDS);
     Ok(Ok(response))

@@ -10,7 +10,7 @@ use crate::{
         text::{fold, search_term},
         time::Time,
     },
-    store::{Scope, SignedInUser, like, paging::split_page},
+    store::{Scope, SignedInUser, cursor::split_page, like},
 };
 use const_format::concatcp;
 use uuid::Uuid;

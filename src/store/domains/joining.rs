@@ -1,8 +1,8 @@
-//! Who has an address at a proven domain, and may join because of it.
+//! Joining an organization by an address at one of its verified domains.
 use super::super::{
     Change, Scope, SignedInUser, accounts,
     audit::{self, Chain, NewEvent},
-    grants::{self, Of},
+    grants::{self, GrantHolder},
     members,
     memberships::{self, JoinedBy},
     site, sso, users,
@@ -22,10 +22,10 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// So many of those who lead the account are mailed.
-const TOLD: i64 = 20;
+/// How many of the account's leaders are mailed.
+const MAX_NOTIFIED: i64 = 20;
 
-/// What people at a proven domain may do: `invited`, `ask` or `join`.
+/// The join policy for people at a verified domain: `invited`, `ask` or `join`.
 pub async fn get(scope: &mut Scope<Access>) -> Result<String> {
     Ok(scope
         .query_in_account("select join_policy from accounts where id = $1")
@@ -34,7 +34,6 @@ pub async fn get(scope: &mut Scope<Access>) -> Result<String> {
         .0)
 }
 
-/// Says what people at a proven domain may do.
 pub async fn set(change: &mut Change<Access>, joining: &str) -> Result<()> {
     if !["invited", "ask", "join"].contains(&joining) {
         return Err(Error::invalid("joining", "invalid", "Choose one of the three."));
@@ -50,21 +49,21 @@ pub async fn set(change: &mut Change<Access>, joining: &str) -> Result<()> {
     audit::record(change, event).await
 }
 
-/// Somebody who asks to join.
+/// A user who asks to join.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Asking {
-    /// By which it is answered.
+pub struct JoinRequest {
     pub id: JoinId,
-    /// Their name.
     pub name: String,
-    /// Their address.
     pub email: String,
-    /// When.
     pub created_at: Time,
 }
 
-/// Those who do, oldest first.
-pub async fn asking(scope: &mut Scope<Access>, after: Option<JoinId>, limit: i64) -> Result<Vec<Asking>> {
+/// Oldest first.
+pub async fn requests(
+    scope: &mut Scope<Access>,
+    after: Option<JoinId>,
+    limit: i64,
+) -> Result<Vec<JoinRequest>> {
     let sql =
         "select j.id, u.name, u.email, j.created_at from join_requests j join users u on u.id = j.user_id
         where j.account_id = $1 and j.id > $2 order by j.id limit $3";
@@ -72,23 +71,20 @@ pub async fn asking(scope: &mut Scope<Access>, after: Option<JoinId>, limit: i64
     Ok(scope.query_in_account(sql).bind(after).bind(limit).fetch_all().await?)
 }
 
-/// An organization that one may ask, or join at once, because of one's address.
+/// An organization that the user may join, or ask to join, because of their address.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Open {
-    /// Which.
+pub struct JoinableOrganization {
     pub id: AccountId,
-    /// Its slug.
     pub slug: String,
-    /// Its name.
     pub name: String,
     /// `ask` or `join`.
     pub join_policy: String,
-    /// Whether one asked already.
+    /// Whether the user asked already.
     pub asked: bool,
 }
 
-/// Those whose proven domain the signed-in user's address is at.
-pub async fn open(scope: &mut Scope<SignedInUser>) -> Result<Vec<Open>> {
+/// The organizations with a verified domain that the signed-in user's address is at.
+pub async fn joinable(scope: &mut Scope<SignedInUser>) -> Result<Vec<JoinableOrganization>> {
     let Ok(domain) = Domain::parse(&scope.user().email.to_lowercase()) else { return Ok(vec![]) };
     let sql = "select a.id, a.slug, a.name, a.join_policy,
             exists (select 1 from join_requests j where j.account_id = a.id and j.user_id = $1) as asked
@@ -98,30 +94,34 @@ pub async fn open(scope: &mut Scope<SignedInUser>) -> Result<Vec<Open>> {
     Ok(scope.query_of_user(sql).bind(domain.as_str().to_owned()).fetch_all().await?)
 }
 
-/// Joins, or asks to. The slug, if joined.
+/// Joins, or asks to join. Returns the slug if joined.
 pub async fn join(change: &mut Change<SignedInUser>, account: AccountId) -> Result<Option<String>> {
     change.lock_account(account).await?;
-    let open = open(change).await?.into_iter().find(|open| open.id == account).ok_or(Error::NotFound)?;
-    let person = change.user().clone();
-    if open.join_policy == "join" {
-        let join = async |change: &mut Change<Access>| enter(change, &person).await;
+    let organization = joinable(change)
+        .await?
+        .into_iter()
+        .find(|organization| organization.id == account)
+        .ok_or(Error::NotFound)?;
+    let user = change.user().clone();
+    if organization.join_policy == "join" {
+        let join = async |change: &mut Change<Access>| enter(change, &user).await;
         change.in_account_as_system(account, join).await?;
-        return Ok(Some(open.slug));
+        return Ok(Some(organization.slug));
     }
     let (id, now) = (change.context().id(), change.now());
     let sql = "insert into join_requests (user_id, id, account_id, created_at) values ($1, $2, $3, $4)
         on conflict (account_id, user_id) do nothing";
     if change.query_of_user(sql).bind(id).bind(account).bind(now).execute().await? > 0 {
-        let event = NewEvent::on("join.requested", "user", person.id, &person.email);
+        let event = NewEvent::on("join.requested", "user", user.id, &user.email);
         audit::record_in(change, Chain::Account(account), event).await?;
-        for leader in members::leaders(change, account, TOLD).await? {
-            let path = format!("/a/{}/sso/domains", open.slug);
+        for leader in members::leaders(change, account, MAX_NOTIFIED).await? {
+            let path = format!("/a/{}/sso/domains", organization.slug);
             let letter = emails::join_requested(
                 &site(change.context()),
                 &leader.email,
-                &open.name,
-                &person.name,
-                &person.email,
+                &organization.name,
+                &user.name,
+                &user.email,
                 &path,
             );
             change.send(&letter).await?;
@@ -130,33 +130,34 @@ pub async fn join(change: &mut Change<SignedInUser>, account: AccountId) -> Resu
     Ok(None)
 }
 
-/// Makes somebody at a proven domain a member, with what the organization gives to who is new.
+/// Makes the user a member with the default grants of the organization.
 async fn enter(change: &mut Change<Access>, user: &UserSummary) -> Result<()> {
     let account = change.access().account.id;
     let connection = sso::of(change, account).await?;
-    let given =
-        sso::sign_in::starting(&connection.map(|connection| connection.default_grants).unwrap_or_default());
+    let given = sso::sign_in::starting_grants(
+        &connection.map(|connection| connection.default_grants).unwrap_or_default(),
+    );
     memberships::join(change, user, JoinedBy::Domain, &given).await?;
     Ok(())
 }
 
-/// Answers somebody who asks to join.
+/// Accepts or declines a request to join. Returns the user's name.
 pub async fn answer(change: &mut Change<Access>, id: JoinId, accept: bool) -> Result<String> {
     let sql = "delete from join_requests where account_id = $1 and id = $2 returning user_id";
-    let asked: Option<(UserId,)> = change.query_in_account(sql).bind(id).fetch_optional().await?;
-    let (user,) = asked.ok_or(Error::NotFound)?;
-    let known = users::get(change, user).await?.ok_or(Error::NotFound)?;
-    let person = UserSummary { id: known.id, name: known.name, email: known.email };
+    let request: Option<(UserId,)> = change.query_in_account(sql).bind(id).fetch_optional().await?;
+    let (user,) = request.ok_or(Error::NotFound)?;
+    let user = users::get(change, user).await?.ok_or(Error::NotFound)?;
+    let user = UserSummary { id: user.id, name: user.name, email: user.email };
     let account = change.access().account.id;
     if accept {
         let connection = sso::get(change).await?;
-        let given = sso::sign_in::starting(
+        let given = sso::sign_in::starting_grants(
             &connection.map(|connection| connection.default_grants).unwrap_or_default(),
         );
         grants::check(change.access(), &given)?;
-        enter(change, &person).await?;
+        enter(change, &user).await?;
     } else {
-        audit::record(change, NewEvent::on("join.declined", "user", person.id, &person.email)).await?;
+        audit::record(change, NewEvent::on("join.declined", "user", user.id, &user.email)).await?;
     }
-    Ok(person.name)
+    Ok(user.name)
 }

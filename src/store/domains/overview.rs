@@ -1,5 +1,5 @@
 //! What the page of domains and SSO enforcement shows.
-use super::{super::Scope, DomainClaim, joining::Asking};
+use super::{super::Scope, DomainClaim, joining::JoinRequest};
 use crate::{
     error::{Error, Result},
     model::{
@@ -128,7 +128,7 @@ struct PersonRow {
 
 /// Who asks to join, and which members enforcement affects: those who never signed in through the provider, or last signed in
 /// another way. The first hundred of each, in one statement.
-pub async fn people(scope: &mut Scope<Access>) -> Result<(Vec<Asking>, Vec<AffectedMember>)> {
+pub async fn people(scope: &mut Scope<Access>) -> Result<(Vec<JoinRequest>, Vec<AffectedMember>)> {
     let now = scope.now();
     let rows: Vec<PersonRow> = scope
         .query_in_account(
@@ -157,7 +157,7 @@ pub async fn people(scope: &mut Scope<Access>) -> Result<(Vec<Asking>, Vec<Affec
     let (mut asking, mut touched) = (vec![], vec![]);
     for PersonRow { asks, name, email, at, method } in rows {
         match asks {
-            Some(id) => asking.push(Asking { id, name, email, created_at: at.unwrap_or(Time(0)) }),
+            Some(id) => asking.push(JoinRequest { id, name, email, created_at: at.unwrap_or(Time(0)) }),
             None => touched.push(AffectedMember { name, email, used_at: at, method }),
         }
     }

@@ -3,7 +3,7 @@ use super::{COLUMNS, Invitation, InvitationRow, TABLES, with_grants};
 use crate::{
     error::Result,
     model::{access::Access, id::InvitationId},
-    store::{Scope, paging::split_page},
+    store::{Scope, cursor::split_page},
 };
 use const_format::concatcp;
 use uuid::Uuid;

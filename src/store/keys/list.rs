@@ -10,7 +10,7 @@ use crate::{
         text::fold,
         time::{DAY, Time},
     },
-    store::{Scope, json, like, paging::split_page},
+    store::{Scope, cursor::split_page, json, like},
 };
 use const_format::concatcp;
 use serde::Deserialize;

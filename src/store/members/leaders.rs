@@ -1,12 +1,11 @@
-//! Who leads an account: its owner, and who holds the role admin over all of it. They are told what happens, named to whoever
-//! lacks a permission, and asked.
+//! The leaders of an account: its owner, and members with the role admin over all of it. They are notified of events, named to
+//! members who lack a permission, and receive their requests.
 use crate::{
     error::Result,
     model::id::{AccountId, UserId},
     store::Scope,
 };
 
-/// Somebody who leads an account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Leader {
     pub user_id: UserId,
@@ -15,7 +14,7 @@ pub struct Leader {
     pub is_owner: bool,
 }
 
-/// The owner first, then administrators by how long they have been members. Nobody whose membership or grant is over.
+/// The owner first, then administrators, the longest-standing members first. Without inactive members and expired grants.
 pub async fn leaders<A>(scope: &mut Scope<A>, account: AccountId, limit: i64) -> Result<Vec<Leader>> {
     let now = scope.now();
     let sql = "select u.id as user_id, u.name, u.email, m.is_owner from memberships m join users u on u.id = m.user_id

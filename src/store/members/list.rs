@@ -12,9 +12,9 @@ use crate::{
     },
     store::{
         Scope,
-        grants::grants_of,
+        cursor::{LAST_CHARACTER, split_page},
+        grants::GRANTS_OF_MEMBER,
         memberships,
-        paging::{LAST_CHARACTER, split_page},
     },
 };
 use const_format::concatcp;
@@ -88,7 +88,7 @@ const COLUMNS: &str = concatcp!(
     "select ",
     memberships::COLUMNS,
     ", u.name, u.email, (active_member(m, $2) and active_member(q, $2)) as is_active, ",
-    grants_of!("m.id"),
+    GRANTS_OF_MEMBER,
     " as grants,
                 (select cast(json_agg(t.name) as text) from memberships x join accounts t on t.id = x.account_id
                     where x.user_id = m.user_id and t.parent_id = $1) as teams "
@@ -177,7 +177,7 @@ fn page_sql(sort: Sort, up: bool, way: Way) -> &'static str {
 mod around;
 mod row;
 
-pub use crate::store::paging::{Cursor, Order};
+pub use crate::store::cursor::{Cursor, Order};
 pub use around::{MemberListSummary, RoleOption, UndoableRemoval};
 
 /// A page of the account's members, and its summary.

@@ -48,6 +48,8 @@ pub(super) struct MembershipSnapshot {
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct HandedTeam {
     pub to: UserId,
+    /// Snapshots of before 0022 say `held`.
+    #[serde(alias = "held")]
     pub previous_grants: Option<Vec<GrantSnapshot>>,
 }
 

@@ -1,4 +1,4 @@
-//! How members go: removed or of their own will; what they lead passes on first.
+//! Removal of members, and leaving. Teams that they own get a new owner first.
 use super::{Member, find, make_admin, may_change, removal_snapshot, set_owner};
 use crate::{
     emails,
@@ -22,20 +22,20 @@ use uuid::Uuid;
 
 /// Removes a member: their keys for the account are revoked and their access ends in the same transaction, in the account's
 /// teams too. Teams that they own and private resources that they made pass to `heir`, else to the owner of the account.
-/// For `UNDO` it can be taken back.
+/// It can be undone for `UNDO`.
 pub async fn remove(change: &mut Change<Access>, id: MembershipId, heir: Option<MembershipId>) -> Result<()> {
     let member = find(change, id).await?;
     may_change(change, &member)?;
     let heir = find_heir(change, &member, heir).await?;
     let removal = removal_snapshot::take_snapshot(change, &member, heir.as_ref()).await?;
-    take_out(change, &member, heir, Some(removal)).await?;
-    let (context, here) = (change.context().clone(), change.access().account.clone());
-    let removal = emails::Removal { account: &here.name, kind: here.kind.noun() };
+    end_membership(change, &member, heir, Some(removal)).await?;
+    let (context, account) = (change.context().clone(), change.access().account.clone());
+    let removal = emails::Removal { account: &account.name, kind: account.kind.noun() };
     let letter = emails::membership_removed(&site(&context), &member.person.email, &removal);
     change.send(&letter).await
 }
 
-/// Whether somebody may leave, and which member they are. One sentence, for the handler and for the page's buttons.
+/// The caller's membership, or why they may not leave. Used by the handler and for the page's buttons.
 pub fn may_leave(access: &Access) -> Result<MembershipId> {
     if access.account.kind == Kind::Personal {
         let detail = "Nobody leaves their personal account. Delete your user in your profile.";
@@ -51,28 +51,27 @@ pub fn may_leave(access: &Access) -> Result<MembershipId> {
     })
 }
 
-/// The member leaves of their own will.
 pub async fn leave(change: &mut Change<Access>) -> Result<()> {
     let id = may_leave(change.access())?;
     let member = find(change, id).await?;
-    take_out(change, &member, None, None).await
+    end_membership(change, &member, None, None).await
 }
 
-/// With a removal that can be taken back, or for good.
-async fn take_out(
+/// `removal` is the snapshot by which it can be undone; `None` if the member leaves.
+async fn end_membership(
     change: &mut Change<Access>,
     member: &Member,
     heir: Option<UserSummary>,
     removal: Option<Uuid>,
 ) -> Result<()> {
     let action = if removal.is_some() { "member.removed" } else { "member.left" };
-    let (here, now) = (change.access().account.clone(), change.now());
+    let (account, now) = (change.access().account.clone(), change.now());
     let user = member.person.id;
     let before = json!({ "grants": member.grants_json(), "joined_at": member.joined_at });
     let heir_id = heir.as_ref().map(|heir| heir.id);
-    if here.kind == Kind::Organization {
+    if account.kind == Kind::Organization {
         pass_teams(change, user, heir).await?;
-        let seats: Vec<(AccountId, MembershipId)> = change
+        let team_memberships: Vec<(AccountId, MembershipId)> = change
             .query_in_account(
                 "select x.account_id, x.id from memberships x join accounts a on a.id = x.account_id
                   where a.parent_id = $1 and x.user_id = $2 order by x.account_id",
@@ -80,25 +79,25 @@ async fn take_out(
             .bind(user)
             .fetch_all()
             .await?;
-        for (team, seat) in seats {
+        for (team, membership) in team_memberships {
             if let Some(removal) = removal {
-                removal_snapshot::record_access(change, removal, team, seat, None, now).await?;
+                removal_snapshot::record_access(change, removal, team, membership, None, now).await?;
             }
             // Private resources of a team stay in it: its owner takes them over.
-            memberships::remove(change, team, seat, None, now).await?;
-            let event = NewEvent::on(action, "member", seat, &member.person.email);
+            memberships::remove(change, team, membership, None, now).await?;
+            let event = NewEvent::on(action, "member", membership, &member.person.email);
             audit::record_in(change, Chain::Account(team), event).await?;
         }
     }
     if let Some(removal) = removal {
-        removal_snapshot::record_access(change, removal, here.id, member.id, heir_id, now).await?;
+        removal_snapshot::record_access(change, removal, account.id, member.id, heir_id, now).await?;
     }
-    memberships::remove(change, here.id, member.id, heir_id, now).await?;
+    memberships::remove(change, account.id, member.id, heir_id, now).await?;
     let event = NewEvent::on(action, "member", member.id, &member.person.email).changed(before, Value::Null);
     audit::record(change, event).await
 }
 
-/// Who is named to take over teams and private resources.
+/// The member who was chosen to take over teams and private resources.
 async fn find_heir(
     change: &mut Change<Access>,
     from: &Member,
@@ -132,8 +131,8 @@ async fn find_heir(
     Ok(Some(member.person))
 }
 
-/// The teams that somebody owns in an organization pass to who is named, else to the organization's owner. All teams that
-/// they are in are held first, so that no offer of ownership slips in between.
+/// Makes `heir`, else the organization's owner, the owner of the user's teams. Locks all teams that the user is in first, so that
+/// no transfer is offered meanwhile.
 pub async fn pass_teams(change: &mut Change<Access>, from: UserId, heir: Option<UserSummary>) -> Result<()> {
     let organization = change.access().account.id;
     let sql = "select 1 from accounts where parent_id = $1
@@ -165,7 +164,6 @@ pub async fn pass_teams(change: &mut Change<Access>, from: UserId, heir: Option<
     Ok(())
 }
 
-/// Who owns an account.
 pub(super) async fn owner<A>(scope: &mut Scope<A>, account: AccountId) -> Result<UserSummary> {
     let sql =
         "select u.id, u.name, u.email from accounts a join users u on u.id = a.owner_id where a.id = $1";
@@ -174,7 +172,7 @@ pub(super) async fn owner<A>(scope: &mut Scope<A>, account: AccountId) -> Result
     Ok(UserSummary { id, name, email })
 }
 
-/// Members whose time in an organization is over and who own teams of it still: `(organization, user)`, a hundred at most.
+/// Expired members of an organization who still own teams of it: `(organization, user)`, a hundred at most.
 pub async fn expired_team_owners(scope: &mut Scope<System>) -> Result<Vec<(AccountId, UserId)>> {
     let now = scope.now();
     let sql = "select distinct m.account_id, m.user_id from memberships m
@@ -184,7 +182,7 @@ pub async fn expired_team_owners(scope: &mut Scope<System>) -> Result<Vec<(Accou
     Ok(scope.query_unscoped(sql).bind(now).fetch_all().await?)
 }
 
-/// Forgets removals that can no longer be undone.
+/// Deletes removals that can no longer be undone.
 pub async fn forget_removals(change: &mut Change<System>) -> Result<()> {
     let now = change.now();
     change.query_unscoped("delete from removals where expires_at <= $1").bind(now).execute().await?;

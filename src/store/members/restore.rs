@@ -26,7 +26,7 @@ use crate::{
     store::{
         Change,
         audit::{self, Chain, NewEvent},
-        grants::{self, Of},
+        grants::{self, GrantHolder},
         invitations, memberships, site,
     },
 };
@@ -195,7 +195,7 @@ impl Restoration {
         membership: &MembershipSnapshot,
         grants: &[(&GrantSnapshot, Grant)],
     ) -> Result<bool> {
-        if !memberships::put_back(change, &membership.row, &self.person).await? {
+        if !memberships::restore(change, &membership.row, &self.person).await? {
             return Ok(false);
         }
         insert_grants(change, membership.row.account_id, membership.row.id, grants).await?;
@@ -364,7 +364,8 @@ async fn rights_in(change: &mut Change<Access>, team: &TeamRow) -> Result<Rights
     let mut held = match (team.mine, team.mine_is_owner) {
         (Some(_), Some(true)) => vec![Grant::whole(BuiltIn::Owner, true)],
         (Some(id), _) => {
-            let found = grants::of(change, Of::Membership(id), &[id.0], team.admins_may_delete).await?;
+            let found =
+                grants::of(change, GrantHolder::Membership(id), &[id.0], team.admins_may_delete).await?;
             let now = change.now();
             found
                 .into_iter()

@@ -13,13 +13,13 @@ use crate::{
     },
     store::{
         Scope,
-        paging::{LAST_CHARACTER, split_page},
+        cursor::{LAST_CHARACTER, split_page},
     },
 };
 use const_format::concatcp;
 use uuid::Uuid;
 
-pub use crate::store::paging::{Cursor, Order};
+pub use crate::store::cursor::{Cursor, Order};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {

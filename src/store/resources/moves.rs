@@ -4,21 +4,18 @@ use crate::{
     error::{Error, Result},
     model::{access::Access, permission::DeleteResources, time::Time},
     store::{
-        Allowed, Change, Scope,
+        Allowed, Change,
         audit::{self, Chain, NewEvent},
-        shell::{self, SwitcherRow},
+        shell::SwitcherRow,
     },
 };
 use serde_json::json;
 
-/// The accounts that a resource can move to: the parent and its other teams, if the caller is in them.
-pub async fn targets(scope: &mut Scope<Access>) -> Result<Vec<SwitcherRow>> {
-    let (here, user) = (scope.access().account.clone(), scope.access().user_id());
-    let top = here.top();
-    let Some(user) = user else { return Ok(vec![]) };
-    let seats = shell::switcher(scope, user).await?;
-    let is_near = |row: &&SwitcherRow| row.id != here.id && (row.id == top || row.parent_id == Some(top));
-    Ok(seats.iter().filter(is_near).cloned().collect())
+/// Of the accounts that the caller can enter, those that a resource can move to: the parent and its other teams.
+pub fn targets(access: &Access, accounts: &[SwitcherRow]) -> Vec<SwitcherRow> {
+    let (here, top) = (access.account.id, access.account.top());
+    let is_near = |row: &&SwitcherRow| row.id != here && (row.id == top || row.parent_id == Some(top));
+    accounts.iter().filter(is_near).cloned().collect()
 }
 
 /// Moves a resource to `there`, an account of the same organization. Both accounts are locked, the parent first. Grants that

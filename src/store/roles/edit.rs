@@ -38,42 +38,43 @@ pub struct RoleUpdate {
     pub version: Option<Time>,
 }
 
-/// As long as a description may be.
-const LONGEST: usize = 300;
+/// In characters.
+const MAX_DESCRIPTION: usize = 300;
 
 fn description(text: &str) -> Result<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() > LONGEST {
-        let detail = format!("A description has at most {LONGEST} characters.");
+    if text.chars().count() > MAX_DESCRIPTION {
+        let detail = format!("A description has at most {MAX_DESCRIPTION} characters.");
         return Err(Error::invalid("description", "too_long", detail));
     }
     Ok(text)
 }
 
-/// Whether the visitor holds all of these over the whole account.
-fn covers(access: &Access, permissions: Permissions) -> Result<()> {
+/// Fails unless the caller has all of these permissions over the whole account.
+fn check_covers(access: &Access, permissions: Permissions) -> Result<()> {
     let whole = Grant { allows: permissions, ..Grant::whole(BuiltIn::Member, false) };
     access.rights.cover(&whole).map_err(Error::MissingPermission)
 }
 
-fn may_hold(access: &Access, permissions: Permissions) -> Result<()> {
+/// Fails unless a role that the caller makes may have these permissions.
+fn check_may_hold(access: &Access, permissions: Permissions) -> Result<()> {
     if permissions.and(NEVER) != Permissions::NONE {
         let detail = "Handing the account over stays with its owner: no custom role holds account.transfer.";
         return Err(Error::invalid("permissions", "owner_only", detail));
     }
-    covers(access, permissions)
+    check_covers(access, permissions)
 }
 
-/// Whether the visitor may change this role at all.
+/// Fails unless the caller may change this role.
 pub fn may_change(access: &Access, role: &Role) -> Result<()> {
     are_made_here(access)?;
     if !access.may(Permission::ManageRoles) {
         return Err(Error::MissingPermission(Permission::ManageRoles));
     }
-    covers(access, role.permissions)
+    check_covers(access, role.permissions)
 }
 
-async fn name_is_free(change: &mut Change<Access>, name: &Name, besides: Option<RoleId>) -> Result<()> {
+async fn check_name_is_free(change: &mut Change<Access>, name: &Name, besides: Option<RoleId>) -> Result<()> {
     let folded = fold(name.as_str());
     let taken = || {
         let detail = format!("There is a role “{name}” already. Choose another name.");
@@ -94,7 +95,7 @@ async fn name_is_free(change: &mut Change<Access>, name: &Name, besides: Option<
     Ok(())
 }
 
-/// What a new role starts from: its word, its name, and what it allows.
+/// The role that a new one starts from: its identifier, name and permissions.
 async fn base(change: &mut Change<Access>, word: &str) -> Result<(String, String, Permissions)> {
     if let Some(role) = BuiltIn::parse(word) {
         let permissions = role.permissions(change.access().account.admins_may_delete);
@@ -109,10 +110,9 @@ async fn base(change: &mut Change<Access>, word: &str) -> Result<(String, String
     }
 }
 
-/// Makes a role.
 pub async fn create(change: &mut Change<Access>, new: &NewRole) -> Result<RoleId> {
     are_made_here(change.access())?;
-    name_is_free(change, &new.name, None).await?;
+    check_name_is_free(change, &new.name, None).await?;
     let description = description(&new.description)?;
     let base = match new.base.as_deref().filter(|word| !word.is_empty()) {
         Some(word) => Some(base(change, word).await?),
@@ -120,10 +120,10 @@ pub async fn create(change: &mut Change<Access>, new: &NewRole) -> Result<RoleId
     };
     let permissions = match (new.permissions, &base) {
         (Some(permissions), _) => permissions,
-        (None, Some((.., all))) => held_of(change.access(), all.without(NEVER)),
+        (None, Some((.., all))) => covered(change.access(), all.without(NEVER)),
         (None, None) => Permissions::NONE,
     };
-    may_hold(change.access(), permissions)?;
+    check_may_hold(change.access(), permissions)?;
     let (id, now, account) = (RoleId(change.context().id()), change.now(), change.access().account.id);
     let sql =
         "insert into roles (account_id, id, name, description, permissions, base, created_at, updated_at)
@@ -147,11 +147,11 @@ pub async fn create(change: &mut Change<Access>, new: &NewRole) -> Result<RoleId
     Ok(id)
 }
 
-/// Those among them that the visitor holds over the whole account.
-fn held_of(access: &Access, permissions: Permissions) -> Permissions {
+/// Those of the permissions that the caller has over the whole account.
+fn covered(access: &Access, permissions: Permissions) -> Permissions {
     let held: Vec<Permission> = permissions
         .iter()
-        .filter(|permission| covers(access, Permissions::of(&[*permission])).is_ok())
+        .filter(|permission| check_covers(access, Permissions::of(&[*permission])).is_ok())
         .collect();
     Permissions::of(&held)
 }
@@ -165,8 +165,8 @@ pub async fn update(change: &mut Change<Access>, id: RoleId, edit: &RoleUpdate) 
             what is saved now: look again, then save.";
         return Err(Error::conflict("changed_meanwhile", detail));
     }
-    may_hold(change.access(), edit.permissions)?;
-    name_is_free(change, &edit.name, Some(id)).await?;
+    check_may_hold(change.access(), edit.permissions)?;
+    check_name_is_free(change, &edit.name, Some(id)).await?;
     let description = description(&edit.description)?;
     let name = edit.name.as_str();
     if role.name == name && role.description == description && role.permissions == edit.permissions {
@@ -205,9 +205,9 @@ pub async fn delete(change: &mut Change<Access>, id: RoleId, replacement: Option
     };
     match &named {
         Some(grant) => {
-            fits(grant, &scopes)?;
-            covers(change.access(), grant.allows)?;
-            pass_on(change, id, &grant.role).await?;
+            check_scopes(grant, &scopes)?;
+            check_covers(change.access(), grant.allows)?;
+            replace_in_grants(change, id, &grant.role).await?;
         }
         None if !scopes.is_empty() => {
             let detail =
@@ -255,7 +255,7 @@ async fn find_replacement(change: &mut Change<Access>, id: RoleId, word: &str) -
 }
 
 /// Checks that the replacement can have every scope that the role is used with.
-fn fits(replacement: &Grant, scopes: &[String]) -> Result<()> {
+fn check_scopes(replacement: &Grant, scopes: &[String]) -> Result<()> {
     let reaches = replacement.scope_kind();
     let bad = scopes.iter().find(|scope| match scope.as_str() {
         "account" => reaches == ScopeKind::Resources,
@@ -276,7 +276,7 @@ fn fits(replacement: &Grant, scopes: &[String]) -> Result<()> {
 }
 
 /// Changes the role of grants, except where the member has the other role already for as long.
-async fn pass_on(change: &mut Change<Access>, from: RoleId, to: &grant::Role) -> Result<()> {
+async fn replace_in_grants(change: &mut Change<Access>, from: RoleId, to: &grant::Role) -> Result<()> {
     let (word, id) = match to {
         grant::Role::BuiltIn(role) => (Some(role.as_str()), None),
         grant::Role::Custom(id, _) => (None, Some(*id)),

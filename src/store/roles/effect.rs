@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         Scope,
-        grants::{self, Of},
+        grants::{self, GrantHolder},
     },
 };
 use std::collections::{HashMap, HashSet};
@@ -87,11 +87,11 @@ async fn held(scope: &mut Scope<Access>, holders: &[RoleHolder]) -> Result<HashM
     let invited: Vec<Uuid> = holders.iter().filter_map(|holder| holder.invitation).map(|id| id.0).collect();
     let mut all = vec![];
     if !members.is_empty() {
-        let kind = Of::Membership(MembershipId(Uuid::nil()));
+        let kind = GrantHolder::Membership(MembershipId(Uuid::nil()));
         all.extend(grants::of(scope, kind, &members, admins_may_delete).await?);
     }
     if !invited.is_empty() {
-        let kind = Of::Invitation(InvitationId(Uuid::nil()));
+        let kind = GrantHolder::Invitation(InvitationId(Uuid::nil()));
         all.extend(grants::of(scope, kind, &invited, admins_may_delete).await?);
     }
     let mut held: HashMap<Uuid, Vec<Grant>> = HashMap::new();

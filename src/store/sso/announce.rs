@@ -1,4 +1,4 @@
-//! Who never came through the provider is told to, before they must.
+//! Announces single sign-on to the members who have not signed in through the provider yet.
 use super::super::{
     Change,
     audit::{self, NewEvent},
@@ -14,15 +14,15 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// How long nobody is told again.
+/// The least time between two announcements.
 pub const PAUSE: std::time::Duration = HOUR.saturating_mul(12);
-/// The most who are told at once.
-const MOST: i64 = 1000;
+/// The most members who are mailed by one announcement.
+const MAX_RECIPIENTS: i64 = 1000;
 
-/// Mails those members at verified domains who never came through the provider. Answers how many.
-pub async fn tell(change: &mut Change<Access>) -> Result<usize> {
-    let (here, now) = (change.access().account.clone(), change.now());
-    let connection = super::of(change, here.id).await?;
+/// Mails the active members at verified domains who are not linked with the provider. Returns how many.
+pub async fn announce(change: &mut Change<Access>) -> Result<usize> {
+    let (account, now) = (change.access().account.clone(), change.now());
+    let connection = super::of(change, account.id).await?;
     let connection =
         connection.ok_or_else(|| Error::conflict("no_connection", "Connect an identity provider first."))?;
     let sql = "select at from audit_events where chain = $1 and action = 'sso.people_told' order by seq desc limit 1";
@@ -36,15 +36,16 @@ pub async fn tell(change: &mut Change<Access>) -> Result<usize> {
             where d.account_id = $1 and d.verified_at is not null and u.email_key like '%@' || d.domain)
         and not exists (select 1 from sso_identities i where i.account_id = $1 and i.user_id = m.user_id)
         order by m.name_key, m.id limit $2";
-    let people: Vec<(String,)> = change.query_in_account(sql).bind(MOST).bind(now).fetch_all().await?;
-    if people.is_empty() {
+    let recipients: Vec<(String,)> =
+        change.query_in_account(sql).bind(MAX_RECIPIENTS).bind(now).fetch_all().await?;
+    if recipients.is_empty() {
         return Err(Error::conflict("nobody_to_tell", "All of them have come through the provider."));
     }
     let (name, email) = change.actor().sender();
-    let path = format!("/sso/{}", here.slug);
-    for (to,) in &people {
+    let path = format!("/sso/{}", account.slug);
+    for (to,) in &recipients {
         let needed = emails::SsoNeeded {
-            account: &here.name,
+            account: &account.name,
             by: emails::Sender { name: &name, email: &email },
             is_enforced: connection.is_enforced(now),
             path: &path,
@@ -52,8 +53,8 @@ pub async fn tell(change: &mut Change<Access>) -> Result<usize> {
         let letter = emails::sso_needed(&site(change.context()), to, &needed);
         change.send(&letter).await?;
     }
-    let event = NewEvent::on("sso.people_told", "account", here.id, &here.name)
-        .changed(Value::Null, json!({ "count": people.len() }));
+    let event = NewEvent::on("sso.people_told", "account", account.id, &account.name)
+        .changed(Value::Null, json!({ "count": recipients.len() }));
     audit::record(change, event).await?;
-    Ok(people.len())
+    Ok(recipients.len())
 }

@@ -18,7 +18,7 @@ use crate::{
 use serde_json::{Value, json};
 
 /// How many of the account's leaders are mailed.
-const TOLD: i64 = 20;
+const MAX_NOTIFIED: i64 = 20;
 
 const COUNT: usize = 8;
 /// How long a code gives access.
@@ -62,6 +62,7 @@ pub async fn make(change: &mut Change<Access>, _: &RecentAuth) -> Result<Vec<Str
     Ok(codes)
 }
 
+/// The signed-in user's organization with this slug, if they own it.
 pub async fn owned(scope: &mut Scope<SignedInUser>, slug: &str) -> Result<(AccountId, String)> {
     let sql = "select a.id, a.name from accounts a where a.owner_id = $1 and a.slug = $2 and a.kind = 'organization'";
     scope.query_of_user(sql).bind(slug.to_owned()).fetch_optional().await?.ok_or(Error::NotFound)
@@ -74,7 +75,7 @@ pub async fn use_code(
     account: AccountId,
     typed: &str,
 ) -> Result<()> {
-    let (me, now): (UserId, Time) = (change.user_id(), change.now());
+    let (user_id, now): (UserId, Time) = (change.user_id(), change.now());
     let sql = "update break_glass_codes set used_at = $4 where user_id = $1 and account_id = $2 and hash = $3 and used_at is null
         and exists (select 1 from accounts a where a.id = $2 and a.owner_id = $1)";
     if change.query_of_user(sql).bind(account).bind(hash(&normalize(typed))).bind(now).execute().await? == 0 {
@@ -82,11 +83,11 @@ pub async fn use_code(
     }
     let (name,): (String,) =
         change.query_unscoped("select name from accounts where id = $1").bind(account).fetch_one().await?;
-    let person = change.user().clone();
-    let event = NewEvent::on("sso.code_used", "user", me, &person.email);
+    let user = change.user().clone();
+    let event = NewEvent::on("sso.code_used", "user", user_id, &user.email);
     audit::record_in(change, Chain::Account(account), event).await?;
-    for leader in members::leaders(change, account, TOLD).await? {
-        let letter = emails::sso_code_used(&site(change.context()), &leader.email, &name, &person.name);
+    for leader in members::leaders(change, account, MAX_NOTIFIED).await? {
+        let letter = emails::sso_code_used(&site(change.context()), &leader.email, &name, &user.name);
         change.send(&letter).await?;
     }
     Ok(())

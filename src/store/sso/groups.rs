@@ -1,7 +1,7 @@
-//! Roles by the groups that a provider tells.
+//! Grants by the groups that the provider sends.
 use super::{
     Connection, enforce,
-    sign_in::{SsoProfile, membership, starting},
+    sign_in::{SsoProfile, membership, starting_grants},
 };
 use crate::{
     error::Result,
@@ -9,9 +9,9 @@ use crate::{
     store::{Change, members},
 };
 
-/// Each sign-in gives what the user's groups hold now, and takes what they gave before; and it may be the one that an
-/// enforcement waits for.
-pub(super) async fn settle(
+/// Replaces the member's grants from groups by those of their current groups. The sign-in may also confirm an enforcement on
+/// trial.
+pub(super) async fn apply_groups(
     change: &mut Change<Access>,
     connection: &Connection,
     profile: &SsoProfile,
@@ -26,7 +26,8 @@ pub(super) async fn settle(
                 wanted.push(grant.clone());
             }
         }
-        members::set_group_grants(change, member, &wanted, &starting(&connection.default_grants)).await?;
+        members::set_group_grants(change, member, &wanted, &starting_grants(&connection.default_grants))
+            .await?;
     }
     enforce::confirm(change, connection, member).await
 }

@@ -1,4 +1,4 @@
-//! A connection, as an organization wishes for it.
+//! Saves an organization's connection to its identity provider.
 use super::{
     super::{
         Change,
@@ -14,38 +14,34 @@ use crate::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A connection as it is wished for.
 #[derive(Clone, Debug)]
 pub struct ConnectionInput {
-    /// The provider.
     pub issuer: String,
-    /// Our name there.
     pub client_id: String,
-    /// The new secret; none keeps the one that is stored.
+    /// `None` keeps the stored one.
     pub client_secret: Option<String>,
-    /// Under which claim the provider lists groups.
+    /// The claim in which the provider lists groups.
     pub groups_claim: String,
-    /// What somebody new holds.
+    /// Grants of new members.
     pub default_grants: Vec<GrantRequest>,
-    /// What members of a group hold.
+    /// Grants of the members of each group.
     pub group_grants: BTreeMap<String, Vec<GrantRequest>>,
 }
 
 /// The most groups that are mapped.
 const MOST_GROUPS: usize = 200;
 
-fn text(faults: &mut Vec<FieldError>, field: &str, value: &str, most: usize) {
+fn check_text(faults: &mut Vec<FieldError>, field: &str, value: &str, max_bytes: usize) {
     let (code, detail) = if value.trim().is_empty() {
         ("blank", "Enter it as the identity provider shows it.".to_owned())
-    } else if value.len() > most || value.chars().any(char::is_control) {
-        ("unreadable", format!("It has at most {most} characters, and no control characters."))
+    } else if value.len() > max_bytes || value.chars().any(char::is_control) {
+        ("unreadable", format!("It has at most {max_bytes} characters, and no control characters."))
     } else {
         return;
     };
     faults.push(FieldError::new(field, code, detail));
 }
 
-/// Saves the connection of the organization that one is in.
 pub async fn save(change: &mut Change<Access>, _: &RecentAuth, input: ConnectionInput) -> Result<()> {
     organizations_only(change.access())?;
     let account = change.access().account.id;
@@ -54,13 +50,13 @@ pub async fn save(change: &mut Change<Access>, _: &RecentAuth, input: Connection
     let issuer = change.context().oidc.parse_issuer(&input.issuer);
     let issuer =
         issuer.map_err(|error| faults.push(FieldError::new("issuer", "issuer_invalid", error.detail)));
-    text(&mut faults, "client_id", &input.client_id, 300);
-    text(&mut faults, "groups_claim", &input.groups_claim, 100);
+    check_text(&mut faults, "client_id", &input.client_id, 300);
+    check_text(&mut faults, "groups_claim", &input.groups_claim, 100);
     match &input.client_secret {
-        Some(secret) => text(&mut faults, "client_secret", secret, 1000),
+        Some(secret) => check_text(&mut faults, "client_secret", secret, 1000),
         // Another provider must not get the previous one's secret.
         None if before.as_ref().is_none_or(|before| before.issuer != input.issuer.trim()) => {
-            text(&mut faults, "client_secret", "", 1000);
+            check_text(&mut faults, "client_secret", "", 1000);
         }
         None => {}
     }
@@ -73,18 +69,18 @@ pub async fn save(change: &mut Change<Access>, _: &RecentAuth, input: Connection
         return Err(Error::invalid("group_grants", "too_many", detail));
     }
     let mut group_grants = BTreeMap::new();
-    for (group, wanted) in &input.group_grants {
-        let parsed = grants::parse(change, wanted).await.map_err(under("group_grants"))?;
+    for (group, requests) in &input.group_grants {
+        let parsed = grants::parse(change, requests).await.map_err(under("group_grants"))?;
         grants::check(change.access(), &parsed)?;
         group_grants.insert(group.clone(), parsed);
     }
     write(change, account, &input, &issuer, &default_grants, &group_grants).await?;
-    let said = |issuer: &str, client_id: &str| json!({ "issuer": issuer, "client_id": client_id });
-    let was = before.as_ref().map_or(Value::Null, |before| said(&before.issuer, &before.client_id));
-    let mut is = said(&issuer, input.client_id.trim());
-    is["client_secret"] = json!(if input.client_secret.is_some() { "replaced" } else { "kept" });
+    let connection = |issuer: &str, client_id: &str| json!({ "issuer": issuer, "client_id": client_id });
+    let before = before.as_ref().map_or(Value::Null, |before| connection(&before.issuer, &before.client_id));
+    let mut after = connection(&issuer, input.client_id.trim());
+    after["client_secret"] = json!(if input.client_secret.is_some() { "replaced" } else { "kept" });
     let name = change.access().account.name.clone();
-    audit::record(change, NewEvent::on("sso.saved", "account", account, name).changed(was, is)).await
+    audit::record(change, NewEvent::on("sso.saved", "account", account, name).changed(before, after)).await
 }
 
 async fn write(
@@ -126,7 +122,7 @@ async fn write(
     Ok(())
 }
 
-/// A fault of a grant, under the field that holds it.
+/// Moves errors of grants under the field of the connection.
 fn under(field: &'static str) -> impl FnOnce(Error) -> Error {
     move |error| match error {
         Error::Validation(mut faults) => {

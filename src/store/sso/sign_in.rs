@@ -1,16 +1,15 @@
-//! Somebody comes back from an organization's provider. They are who the provider's own name for them says, never whoever has
-//! the same address.
+//! Sign-in through an organization's provider. Users are identified by the provider's subject, never by their address.
 use super::{
     super::{
         Anonymous, Change, Scope, SignedInUser, accounts,
         audit::{self, Chain, NewEvent},
         domains,
-        grants::{self, Of},
+        grants::{self, GrantHolder},
         memberships::{self, JoinedBy},
         site, users,
     },
     Connection,
-    groups::settle,
+    groups::apply_groups,
 };
 use crate::{
     clients::oidc::OidcError,
@@ -29,35 +28,30 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Who came, as the provider tells it: all of it checked.
+/// The verified claims of the provider about a user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SsoProfile {
     /// The organization whose provider it is.
     pub account: AccountId,
-    /// The provider.
     pub issuer: String,
-    /// Its name for the person.
     pub subject: String,
-    /// Their address.
     pub email: String,
-    /// Their name.
     pub name: Option<String>,
-    /// Their groups; none if the provider does not tell.
+    /// `None` if the provider sends no groups.
     pub groups: Option<Vec<String>>,
-    /// The provider's name of its session.
+    /// The provider's session id.
     pub sid: Option<String>,
 }
 
-/// How a sign-in through the provider ends.
+/// The outcome of a sign-in through the provider.
 #[derive(Clone, Debug)]
 pub enum SignedIn {
-    /// They are this user.
     As(UserId, IdentityId),
-    /// There is a user with this address: they must show once, by a sign-in of their own, that it is them.
+    /// There is a user with this address, or a member who is signed in: they must link by a sign-in of their own once.
     MustLink,
 }
 
-/// The address must be the person's own, and of a domain that the organization proved.
+/// Checks the claimed address: it must not be unverified at the provider, and its domain must be verified by the organization.
 pub async fn address<A>(
     scope: &mut Scope<A>,
     account: AccountId,
@@ -95,12 +89,12 @@ pub async fn address<A>(
 
 async fn identity<A>(scope: &mut Scope<A>, profile: &SsoProfile) -> Result<Option<(IdentityId, UserId)>> {
     let sql = "select id, user_id from sso_identities where account_id = $1 and issuer = $2 and subject = $3";
-    let asked = scope
+    let query = scope
         .query_unscoped(sql)
         .bind(profile.account)
         .bind(profile.issuer.clone())
         .bind(profile.subject.clone());
-    Ok(asked.fetch_optional().await?)
+    Ok(query.fetch_optional().await?)
 }
 
 pub(super) async fn membership<A>(
@@ -112,8 +106,8 @@ pub(super) async fn membership<A>(
     Ok(scope.query_unscoped(sql).bind(account).bind(user).fetch_optional().await?)
 }
 
-/// Signs somebody in who comes back from the provider: a member whose identity is known, or somebody new. `signed_in` is who is
-/// signed in by themselves in this browser. The provider is who acts, from here on.
+/// Signs in a member whose identity is known, or creates a user. `signed_in` is the user of the browser's session. From here on the
+/// provider is the actor.
 pub async fn sign_in(
     change: &mut Change<Anonymous>,
     connection: &Connection,
@@ -158,7 +152,7 @@ pub async fn sign_in(
     Ok(Ok(SignedIn::As(user.id, identity)))
 }
 
-async fn link<A>(change: &mut Change<A>, profile: &SsoProfile, person: &UserSummary) -> Result<IdentityId> {
+async fn link<A>(change: &mut Change<A>, profile: &SsoProfile, user: &UserSummary) -> Result<IdentityId> {
     let (id, now) = (IdentityId(change.context().id()), change.now());
     let sql =
         "insert into sso_identities (id, account_id, issuer, subject, user_id, email, linked_at, used_at)
@@ -169,35 +163,35 @@ async fn link<A>(change: &mut Change<A>, profile: &SsoProfile, person: &UserSumm
         .bind(profile.account)
         .bind(profile.issuer.clone())
         .bind(profile.subject.clone())
-        .bind(person.id)
+        .bind(user.id)
         .bind(profile.email.clone())
         .bind(now)
         .execute()
         .await?;
-    let event = NewEvent::on("sso.linked", "user", person.id, &person.email)
+    let event = NewEvent::on("sso.linked", "user", user.id, &user.email)
         .changed(Value::Null, json!({ "issuer": profile.issuer, "email": profile.email }));
     audit::record_in(change, Chain::Account(profile.account), event).await?;
     Ok(id)
 }
 
-/// Links the signed-in user, who showed on their own who they are, to the profile that came from the provider.
+/// Links the signed-in user, who has authenticated by their own means, with the provider's profile.
 pub async fn link_me(
     change: &mut Change<SignedInUser>,
     connection: &Connection,
     profile: &SsoProfile,
 ) -> Result<IdentityId> {
     change.lock_account(profile.account).await?;
-    let person = change.user().clone();
-    let is_member = membership(change, profile.account, person.id).await?.is_some();
-    if !is_member && !person.email.eq_ignore_ascii_case(&profile.email) {
+    let user = change.user().clone();
+    let is_member = membership(change, profile.account, user.id).await?.is_some();
+    if !is_member && !user.email.eq_ignore_ascii_case(&profile.email) {
         let detail = format!(
             "The provider says that you are {}, and you are signed in as {}.",
-            profile.email, person.email
+            profile.email, user.email
         );
         return Err(Error::conflict("other_address", detail));
     }
-    if let Some((id, user)) = identity(change, profile).await? {
-        if user == person.id {
+    if let Some((id, linked)) = identity(change, profile).await? {
+        if linked == user.id {
             return Ok(id);
         }
         return Err(Error::conflict(
@@ -205,14 +199,14 @@ pub async fn link_me(
             "This identity belongs to another user here already.",
         ));
     }
-    let id = link(change, profile, &person).await?;
-    enter(change, connection, profile, &person, is_member).await?;
-    let chain = users::chain(change, person.id).await?;
-    let event = NewEvent::on("sso.linked", "user", person.id, &person.email)
+    let id = link(change, profile, &user).await?;
+    enter(change, connection, profile, &user, is_member).await?;
+    let chain = users::chain(change, user.id).await?;
+    let event = NewEvent::on("sso.linked", "user", user.id, &user.email)
         .changed(Value::Null, json!({ "issuer": profile.issuer, "email": profile.email }));
     audit::record_in(change, chain, event).await?;
     let name = account_name(change, profile.account).await?;
-    let letter = emails::sso_linked(&site(change.context()), &person.email, &name, &profile.email);
+    let letter = emails::sso_linked(&site(change.context()), &user.email, &name, &profile.email);
     change.send(&letter).await?;
     Ok(id)
 }
@@ -223,7 +217,7 @@ async fn account_name<A>(scope: &mut Scope<A>, account: AccountId) -> Result<Str
     Ok(name)
 }
 
-/// Makes a member in the organization, with what is given to who is new; and settles what their groups hold.
+/// Makes the user a member of the organization with its default grants, unless they are one, and applies their groups.
 async fn enter<A>(
     change: &mut Change<A>,
     connection: &Connection,
@@ -233,21 +227,21 @@ async fn enter<A>(
 ) -> Result<()> {
     let work = async |change: &mut Change<Access>| {
         if !is_member {
-            let given = starting(&connection.default_grants);
-            memberships::join(change, user, JoinedBy::Sso(&profile.issuer), &given).await?;
+            let grants = starting_grants(&connection.default_grants);
+            memberships::join(change, user, JoinedBy::Sso(&profile.issuer), &grants).await?;
         }
-        settle(change, connection, profile, user.id).await
+        apply_groups(change, connection, profile, user.id).await
     };
     change.in_account_as_system(profile.account, work).await
 }
 
-/// Nobody is a member without a role: where all that was to be given is gone, they are plain members.
-pub fn starting(grants: &[Grant]) -> Vec<Grant> {
+/// The grants of a new member: the role `member` if none of the configured ones is left.
+pub fn starting_grants(grants: &[Grant]) -> Vec<Grant> {
     if grants.is_empty() { vec![Grant::whole(BuiltIn::Member, true)] } else { grants.to_vec() }
 }
 
-/// Notes that somebody came and was not let in.
-pub async fn refused<A>(
+/// Records a refused sign-in in the audit log.
+pub async fn record_refusal<A>(
     change: &mut Change<A>,
     account: AccountId,
     refusal: &OidcError,

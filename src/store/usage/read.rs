@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         Scope,
-        grants::{self, grants_of},
+        grants::{self, GRANTS_OF_MEMBER},
     },
 };
 use const_format::concatcp;
@@ -280,7 +280,7 @@ const SLICES: &str = concatcp!(
     "select g.*, u.name as user_name, u.email as user_email, k.name as key_name, k.last4 as key_last4,
                 a.name as account_name, a.slug as account_slug, r.name as resource_name, r.product as resource_product,
                 r.account_id as resource_account, r.visibility, r.created_by, m.is_owner, ",
-    grants_of!("m.id"),
+    GRANTS_OF_MEMBER,
     " as grants,
                 (select f.name from users f where f.id = $14) as of_member, (select f.name from api_keys f where f.id = $15) as of_key,
                 (select f.name from accounts f where f.id = $16) as of_team,
@@ -346,7 +346,7 @@ pub async fn slices(
 impl BreakdownRow {
     fn slice(self, axis: Dimension, access: &Access) -> Result<BreakdownLine> {
         let is_owner = self.is_owner.unwrap_or(false);
-        let grants = grants::told(self.grants, is_owner, access.account.admins_may_delete)?;
+        let grants = grants::read_grants(self.grants, is_owner, access.account.admins_may_delete)?;
         let quantities = [
             Quantity::of(self.whole_1, self.nanos_1),
             Quantity::of(self.whole_2, self.nanos_2),

@@ -29,7 +29,7 @@ impl MemberRow {
             active_at,
             ..
         } = self.membership;
-        let grants = grants::told(self.grants, is_owner, admins_may_delete)?;
+        let grants = grants::read_grants(self.grants, is_owner, admins_may_delete)?;
         let mut teams: Vec<String> = json::list(self.teams)?;
         teams.sort();
         Ok(Member {

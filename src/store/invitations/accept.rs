@@ -1,8 +1,8 @@
-//! The other side of an invitation: looked at, accepted, declined.
+//! Invitations from the invitee's side: find, accept and decline.
 use super::super::{
     Anonymous, Change, Scope, SignedInUser, accounts,
     audit::{self, Chain, NewEvent},
-    grants::{self, Of},
+    grants::{self, GrantHolder},
     memberships::{self, JoinedBy},
     users,
 };
@@ -20,51 +20,42 @@ use crate::{
         time::Time,
     },
 };
+use const_format::concatcp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What a link says of itself.
+/// What a link proves about its bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It was mailed: who has it reads the mail of the invited address.
+    /// It was mailed: the bearer reads the mail of the invited address.
     Address,
-    /// It was passed on by hand.
+    /// It was copied and passed on by hand.
     Nothing,
 }
 
 /// An invitation as the invited person sees it.
 #[derive(Clone, Debug)]
 pub struct Offer {
-    /// Its id.
     pub id: InvitationId,
-    /// Into which account.
     pub account: AccountId,
-    /// The account's slug.
     pub account_slug: String,
-    /// The account's name.
     pub account_name: String,
-    /// What kind it is.
     pub kind: Kind,
-    /// The organization that one joins as well.
+    /// The organization of the team, if accepting joins it as well.
     pub organization: Option<String>,
-    /// The address that is invited.
     pub email: String,
-    /// As what.
     pub grants: Vec<Grant>,
-    /// How one must sign in there.
     pub login_type: LoginType,
-    /// Who invites, by name and address; none if they are gone.
+    /// The inviter's name and address; `None` if their user was deleted.
     pub inviter: Option<(String, String)>,
     /// `pending`, `accepted`, `declined`, `revoked`, `expired`.
     pub status: &'static str,
-    /// Until when it holds.
     pub expires_at: Time,
-    /// What the link proves.
     pub proof: Proof,
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct OfferRow {
     id: InvitationId,
     account_id: AccountId,
     account_slug: String,
@@ -82,63 +73,59 @@ struct Row {
     is_mailed: bool,
 }
 
-macro_rules! offer {
-    ($rest:literal) => {
-        concat!(
-            "select i.id, i.account_id, a.slug as account_slug, a.name as account_name, a.kind, a.admins_may_delete, p.name as parent_name, i.joins_parent,
+/// `$1` is the hash of the token.
+const OFFERS: &str = "select i.id, i.account_id, a.slug as account_slug, a.name as account_name, a.kind, a.admins_may_delete, p.name as parent_name, i.joins_parent,
                 i.email, i.login_type, u.name as inviter_name, u.email as inviter_email, i.status, i.expires_at,
                 i.token_hash = $1 as is_mailed
              from invitations i join accounts a on a.id = i.account_id left join accounts p on p.id = a.parent_id
-             left join users u on u.id = i.invited_by ",
-            $rest
-        )
-    };
-}
+             left join users u on u.id = i.invited_by ";
 
-async fn offers<A>(scope: &mut Scope<A>, rows: Vec<Row>) -> Result<Vec<Offer>> {
+async fn offers<A>(scope: &mut Scope<A>, rows: Vec<OfferRow>) -> Result<Vec<Offer>> {
     let now = scope.now();
-    let mut held = vec![];
-    // What an admin may do differs by the account's policy: a statement for each of its two values, whatever the rows.
+    let mut grants = vec![];
+    // What an admin may do depends on the account's policy: one statement for each of its two values, however many rows.
     for policy in [true, false] {
-        let those = rows.iter().filter(|it| it.admins_may_delete == policy);
-        let ids: Vec<Uuid> = those.map(|it| it.id.0).collect();
+        let rows = rows.iter().filter(|row| row.admins_may_delete == policy);
+        let ids: Vec<Uuid> = rows.map(|row| row.id.0).collect();
         if let Some(first) = ids.first() {
-            held.extend(grants::of(scope, Of::Invitation(InvitationId(*first)), &ids, policy).await?);
+            grants.extend(
+                grants::of(scope, GrantHolder::Invitation(InvitationId(*first)), &ids, policy).await?,
+            );
         }
     }
     let mut offers = vec![];
-    for it in rows {
-        let status = super::status(&it.status, it.expires_at, now);
+    for row in rows {
+        let status = super::status(&row.status, row.expires_at, now);
         offers.push(Offer {
-            id: it.id,
-            account: it.account_id,
-            account_slug: it.account_slug,
-            account_name: it.account_name,
-            kind: it.kind,
-            organization: it.parent_name.filter(|_| it.joins_parent),
-            email: it.email,
-            grants: held.iter().filter(|(of, _)| *of == it.id.0).map(|it| it.1.clone()).collect(),
-            login_type: it.login_type,
-            inviter: it.inviter_name.zip(it.inviter_email),
+            id: row.id,
+            account: row.account_id,
+            account_slug: row.account_slug,
+            account_name: row.account_name,
+            kind: row.kind,
+            organization: row.parent_name.filter(|_| row.joins_parent),
+            email: row.email,
+            grants: grants.iter().filter(|(id, _)| *id == row.id.0).map(|(_, grant)| grant.clone()).collect(),
+            login_type: row.login_type,
+            inviter: row.inviter_name.zip(row.inviter_email),
             status,
-            expires_at: it.expires_at,
-            proof: if it.is_mailed { Proof::Address } else { Proof::Nothing },
+            expires_at: row.expires_at,
+            proof: if row.is_mailed { Proof::Address } else { Proof::Nothing },
         });
     }
     Ok(offers)
 }
 
-/// By the mailed link or the copied one.
+/// By the secret of the mailed link or of the copied one.
 pub async fn find_by_token<A>(scope: &mut Scope<A>, secret: &str) -> Result<Option<Offer>> {
-    let sql = offer!("where i.token_hash = $1 or i.link_hash = $1");
+    let sql = concatcp!(OFFERS, "where i.token_hash = $1 or i.link_hash = $1");
     let rows = scope.query_unscoped(sql).bind(hash(secret)).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
 
-/// By id, for the invited address alone: what waits on the profile. Signed in as that address is proof.
+/// By id, if it is for the signed-in user's address.
 pub async fn find_by_id(scope: &mut Scope<SignedInUser>, id: InvitationId) -> Result<Option<Offer>> {
     let email = scope.user().email.to_lowercase();
-    let sql = offer!("where i.id = $2 and i.email_key = $3");
+    let sql = concatcp!(OFFERS, "where i.id = $2 and i.email_key = $3");
     let rows = scope.query_unscoped(sql).bind(Vec::<u8>::new()).bind(id).bind(email).fetch_all().await?;
     Ok(offers(scope, rows).await?.pop())
 }
@@ -146,15 +133,17 @@ pub async fn find_by_id(scope: &mut Scope<SignedInUser>, id: InvitationId) -> Re
 /// The invitations that wait for the signed-in user's address.
 pub async fn waiting(scope: &mut Scope<SignedInUser>) -> Result<Vec<Offer>> {
     let (email, now) = (scope.user().email.to_lowercase(), scope.now());
-    let sql = offer!(
+    let sql = concatcp!(
+        OFFERS,
         "where i.email_key = $2 and i.status = 'pending' and i.expires_at > $3 order by i.id desc limit 20"
     );
     let rows = scope.query_unscoped(sql).bind(Vec::<u8>::new()).bind(email).bind(now).fetch_all().await?;
     offers(scope, rows).await
 }
 
-/// Takes the accounts that change, the parent first; looks again at the invitation, now that nobody else can answer it.
-async fn hold<A>(change: &mut Change<A>, offer: &Offer) -> Result<(Option<(AccountId, Kind)>, bool)> {
+/// Locks the accounts that change, the parent first, and marks the invitation as accepted if it is still pending. Returns the
+/// account's parent, and whether accepting joins it.
+async fn use_up<A>(change: &mut Change<A>, offer: &Offer) -> Result<(Option<(AccountId, Kind)>, bool)> {
     let parent: Option<(AccountId, Kind, bool)> = change
         .query_unscoped(
             "select p.id, p.kind, i.joins_parent from invitations i join accounts a on a.id = i.account_id
@@ -163,7 +152,7 @@ async fn hold<A>(change: &mut Change<A>, offer: &Offer) -> Result<(Option<(Accou
         .bind(offer.id)
         .fetch_optional()
         .await?;
-    for account in parent.iter().map(|it| it.0).chain([offer.account]) {
+    for account in parent.iter().map(|parent| parent.0).chain([offer.account]) {
         change.lock_account(account).await?;
     }
     let now = change.now();
@@ -173,18 +162,17 @@ async fn hold<A>(change: &mut Change<A>, offer: &Offer) -> Result<(Option<(Accou
         let detail = "This invitation was answered, taken back, or has expired. Ask for a new one.";
         return Err(Error::conflict("invitation_over", detail));
     }
-    Ok((parent.map(|it| (it.0, it.1)), parent.is_some_and(|it| it.2)))
+    Ok((parent.map(|(id, kind, _)| (id, kind)), parent.is_some_and(|(.., joins)| joins)))
 }
 
 /// Joins as the signed-in user, whose address must be the invited one. Answers the account's slug.
 pub async fn accept(change: &mut Change<SignedInUser>, offer: &Offer) -> Result<String> {
-    let person = change.user().clone();
-    if person.email.to_lowercase() != offer.email.to_lowercase() {
-        let detail =
-            format!("This invitation is for {}. You are signed in as {}.", offer.email, person.email);
+    let user = change.user().clone();
+    if user.email.to_lowercase() != offer.email.to_lowercase() {
+        let detail = format!("This invitation is for {}. You are signed in as {}.", offer.email, user.email);
         return Err(Error::conflict("other_address", detail));
     }
-    join(change, offer, &person).await
+    join(change, offer, &user).await
 }
 
 /// Joins as a new user: the mailed link proves the address.
@@ -201,19 +189,19 @@ pub async fn accept_as_new(
     }
     let email = EmailAddress::parse(&offer.email).map_err(Error::at("email"))?;
     let new = users::NewUser { name, email: &email, password: Some(password), operator: false };
-    let made = users::create(change, &new).await?;
-    let (person, _) = made.ok_or_else(|| {
+    let created = users::create(change, &new).await?;
+    let (user, _) = created.ok_or_else(|| {
         Error::conflict(
             "known_address",
             format!("{email} has a user already. Sign in, then accept the invitation."),
         )
     })?;
-    let slug = join(change, offer, &person).await?;
-    Ok((person, slug))
+    let slug = join(change, offer, &user).await?;
+    Ok((user, slug))
 }
 
 async fn join<A>(change: &mut Change<A>, offer: &Offer, user: &UserSummary) -> Result<String> {
-    let (parent, joins_parent) = hold(change, offer).await?;
+    let (parent, joins_parent) = use_up(change, offer).await?;
     if let Some((parent, Kind::Organization)) = parent {
         enter_parent(change, parent, joins_parent, offer, user).await?;
     }
@@ -227,7 +215,7 @@ async fn join<A>(change: &mut Change<A>, offer: &Offer, user: &UserSummary) -> R
     accounts::slug_of(change, offer.account).await
 }
 
-/// A team of an organization takes its members; an invitation that says so makes one of somebody from outside.
+/// A team's members are members of its organization. Somebody from outside joins it too, if the invitation says so.
 async fn enter_parent<A>(
     change: &mut Change<A>,
     parent: AccountId,
@@ -252,7 +240,6 @@ async fn enter_parent<A>(
     Ok(())
 }
 
-/// Says no. The invitation is over.
 pub async fn decline<A>(change: &mut Change<A>, offer: &Offer) -> Result<()> {
     let now = change.now();
     let sql =
@@ -271,7 +258,7 @@ pub async fn has_user<A>(scope: &mut Scope<A>, offer: &Offer) -> Result<Option<U
     let sql = "select id from users where email_key = $1";
     let found: Option<(UserId,)> =
         scope.query_unscoped(sql).bind(offer.email.to_lowercase()).fetch_optional().await?;
-    Ok(found.map(|it| it.0))
+    Ok(found.map(|(id,)| id))
 }
 
 /// Whether the signed-in user is a member of the offer's account already.
