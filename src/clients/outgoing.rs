@@ -100,7 +100,7 @@ impl Outgoing {
         self.0.allow_private
     }
     /// Sends a request and reads the whole response. Redirects are not followed: they could lead to a private address.
-    pub fn send<'a>(&'a self, request: HttpRequest) -> BoxFuture<'a, Result<HttpResponse, RequestError>> {
+    pub fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, RequestError>> {
         Box::pin(async move {
             let uri = request.uri().clone();
             let host = uri.host().unwrap_or_default().to_owned();

@@ -3,8 +3,11 @@
 //! exclusive: at `expires_at` it is over.
 use std::borrow::Cow;
 
+/// What a predicate means for a row's alias and the time.
+type Meaning = fn(&str, &str) -> String;
+
 /// What a statement says, with the row's alias and the time; and what it means.
-const PREDICATES: [(&str, fn(&str, &str) -> String); 3] = [
+const PREDICATES: [(&str, Meaning); 3] = [
     // The owner, or who holds the role admin over the whole account; and may enter now.
     ("leads_account(", |member, now| {
         format!(

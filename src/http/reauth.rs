@@ -140,7 +140,7 @@ pub(super) struct Reauthenticator<'a> {
 
 impl Reauthenticator<'_> {
     /// Verifies one factor, and notes on the session that it was shown.
-    pub fn verify<'a>(&'a self, input: ReauthInput) -> BoxFuture<'a, Result<RecentAuth>> {
+    pub fn verify(&self, input: ReauthInput) -> BoxFuture<'_, Result<RecentAuth>> {
         Box::pin(async move {
             let context = self.app.context();
             let signed_in = self.signed_in_user().await?;

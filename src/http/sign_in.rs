@@ -125,11 +125,7 @@ pub fn sign_in_first_factor<'a>(
 }
 
 /// Signs in a user whom an organization's provider vouches for. Whoever is signed in by themselves stays so.
-pub fn sign_in_by_provider<'a>(
-    anyone: &'a Anyone,
-    user: UserId,
-    proof: SessionProof,
-) -> BoxFuture<'a, Result<()>> {
+pub fn sign_in_by_provider(anyone: &Anyone, user: UserId, proof: SessionProof) -> BoxFuture<'_, Result<()>> {
     Box::pin(async move {
         let mut proofs = proofs_of(anyone, user).await?;
         proofs.retain(|other| other.account_id != proof.account_id);
@@ -152,7 +148,7 @@ pub async fn sign_out(session: &Session) -> Result<()> {
 }
 
 /// Where to sign out at the organization's provider too, if the session began there.
-pub fn provider_logout_url<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<url::Url>>> {
+pub fn provider_logout_url(anyone: &Anyone) -> BoxFuture<'_, Result<Option<url::Url>>> {
     Box::pin(async move {
         let Some(user) = anyone.signed_in_user().filter(|user| !user.session.is_own()) else {
             return Ok(None);
@@ -174,7 +170,7 @@ pub fn provider_logout_url<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Optio
 }
 
 /// Notes that the session's user has now shown two factors. The session gets a new secret.
-pub fn upgrade_to_two_factors<'a>(signed: &'a SignedIn) -> BoxFuture<'a, Result<()>> {
+pub fn upgrade_to_two_factors(signed: &SignedIn) -> BoxFuture<'_, Result<()>> {
     Box::pin(async move {
         let proofs = session_proofs::of(&mut signed.read(), signed.signed_in_user().session.id).await?;
         let session = signed.session();
@@ -259,7 +255,7 @@ async fn password_digest(anyone: &Anyone, user: UserId) -> Result<Vec<u8>> {
 }
 
 /// The user of this browser whose second factor is waited for.
-pub fn pending_second_factor<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<PendingSecondFactor>>> {
+pub fn pending_second_factor(anyone: &Anyone) -> BoxFuture<'_, Result<Option<PendingSecondFactor>>> {
     Box::pin(async move {
         let pending: Option<PendingSecondFactor> =
             get(anyone.session(), session_data::PENDING_SECOND_FACTOR).await?;
@@ -284,7 +280,7 @@ pub async fn remember_sign_up(anyone: &Anyone, id: uuid::Uuid) -> Result<()> {
 }
 
 /// The sign-up that this browser began.
-pub fn pending_sign_up<'a>(anyone: &'a Anyone) -> BoxFuture<'a, Result<Option<uuid::Uuid>>> {
+pub fn pending_sign_up(anyone: &Anyone) -> BoxFuture<'_, Result<Option<uuid::Uuid>>> {
     Box::pin(async move { anyone.session().get(session_data::SIGN_UP).await.map_err(session_error) })
 }
 
@@ -293,7 +289,7 @@ pub async fn store_authenticator_secret(session: &Session, encrypted: &[u8]) -> 
     session.insert(session_data::AUTHENTICATOR_SECRET, encrypted).await.map_err(session_error)
 }
 
-pub fn authenticator_secret<'a>(session: &'a Session) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+pub fn authenticator_secret(session: &Session) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
     Box::pin(async move { get(session, session_data::AUTHENTICATOR_SECRET).await })
 }
 

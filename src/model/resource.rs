@@ -135,7 +135,7 @@ impl Rights {
                 GrantScope::Account => reach.all = true,
                 GrantScope::Product(product) => reach.products.push(product.clone()),
                 GrantScope::Resources(listed) => {
-                    reach.ids.extend(listed.iter().map(|resource| resource.id.0))
+                    reach.ids.extend(listed.iter().map(|resource| resource.id.0));
                 }
             }
         }

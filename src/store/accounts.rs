@@ -164,7 +164,7 @@ pub struct Account {
     /// Whether members must have signed in with a second factor.
     pub requires_second_factor: bool,
     pub created_at: Time,
-    /// Also the version, for the ETag.
+    /// Also the version, for the `ETag`.
     pub updated_at: Time,
     parent_id: Option<AccountId>,
     parent_slug: Option<String>,

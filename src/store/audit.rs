@@ -3,7 +3,7 @@
 use super::{Change, Scope, System, like};
 use crate::{
     error::Result,
-    model::{access::Access, actor::Actor, id::AccountId, time::Time},
+    model::{access::Access, id::AccountId, time::Time},
 };
 use serde::Serialize;
 use serde_json::{Value, json};

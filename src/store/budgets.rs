@@ -14,7 +14,7 @@ use crate::{
         access::Access,
         budget::{Kind, level},
         calendar::Month,
-        id::{AccountId, BudgetId, MembershipId},
+        id::{BudgetId, MembershipId},
         quantity::Quantity,
     },
 };

@@ -187,7 +187,7 @@ pub(super) async fn add_grant(change: &mut Change<Access>, member: &Member, gran
     let now = change.now();
     let current = member.grants.iter().find(is_same);
     let lasts = |held: &Grant| {
-        held.expires_at.is_none_or(|end| end > now && grant.expires_at.is_some_and(|end| end <= end))
+        held.expires_at.is_none_or(|end| end > now && grant.expires_at.is_some_and(|wanted| wanted <= end))
     };
     if current.is_some_and(lasts) {
         return Ok(());

@@ -140,9 +140,9 @@ pub(super) async fn remove<A>(
     let sql = "update api_keys set revoked_at = $2 where membership_id = $1 and revoked_at is null";
     change.query_unscoped(sql).bind(id).bind(now).execute().await?;
     let sql = "delete from memberships where id = $1 and not is_owner returning user_id";
-    let Some((user,)) = change.query_unscoped(sql).bind(id).fetch_optional::<(Uuid,)>().await? else {
+    if change.query_unscoped(sql).bind(id).fetch_optional::<(Uuid,)>().await?.is_none() {
         return Err(Error::conflict("owner", "The owner cannot be removed. Ownership is handed over first."));
-    };
+    }
     change
         .query_unscoped("update accounts set member_count = member_count - 1 where id = $1")
         .bind(account)

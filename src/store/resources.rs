@@ -48,7 +48,7 @@ pub struct Resource {
     pub creator: Option<UserId>,
     pub creator_name: Option<String>,
     pub created_at: Time,
-    /// Also the version, for the ETag.
+    /// Also the version, for the `ETag`.
     pub updated_at: Time,
     /// When credentials were stored.
     pub secret_at: Option<Time>,

@@ -5,7 +5,7 @@ use crate::{
     model::{
         access::Access,
         actor::UserSummary,
-        id::{AccountId, MembershipId, ResourceId, UserId},
+        id::{MembershipId, ResourceId, UserId},
         permission::Permission,
         resource::{HasTarget, ResourceTarget, Visibility},
         why::{Explanation, explain},

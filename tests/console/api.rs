@@ -14,7 +14,7 @@ use axum::http::Method;
 use guildhall::{
     crypto::secrets::hash,
     model::id::MembershipId,
-    store::{Change, Client, SignedInUser, invitations as store},
+    store::{Change, Client, invitations as store},
 };
 use serde_json::{Value, json};
 

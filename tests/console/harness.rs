@@ -40,7 +40,7 @@ use guildhall::{
         time::Time,
         token,
     },
-    store::{Change, Client, Scope, System, accounts, keys, mails, tokens, users},
+    store::{Change, Scope, System, accounts, keys, mails, tokens, users},
 };
 use std::{
     sync::{

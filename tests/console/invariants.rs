@@ -2,7 +2,7 @@
 use crate::harness::{TestApp, TestResponse, TestUser, on_each_db};
 use axum::http::Method;
 use futures_util::future::join_all;
-use guildhall::store::{Client, Scope, System, audit};
+use guildhall::store::{Scope, System, audit};
 use serde_json::json;
 
 const CONCURRENCY: usize = 50;

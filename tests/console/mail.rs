@@ -6,7 +6,6 @@ use guildhall::{
     emails::{self, Link, Site},
     jobs::Worker,
     model::{
-        access::Access,
         account::LoginType,
         text::Name,
         time::{DAY, HOUR, MINUTE},

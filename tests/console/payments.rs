@@ -224,7 +224,7 @@ async fn late_and_repeated_payment_reports_change_nothing() {
             .await;
         let report = async |reference: &str, outcome: payments::Answer| {
             app.as_system(async |change| {
-                payments::record_answer(change, &delivery, &due, Some(reference), &outcome).await.unwrap()
+                payments::record_answer(change, &delivery, &due, Some(reference), &outcome).await.unwrap();
             })
             .await;
         };

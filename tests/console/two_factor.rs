@@ -18,7 +18,7 @@ pub struct Authenticator(Vec<u8>);
 impl Authenticator {
     /// `secret` is in base 32, in groups with spaces between them.
     pub fn new(secret: &str) -> Authenticator {
-        Authenticator(Secret::try_from_base32(&secret.replace(' ', "")).unwrap().as_bytes().to_vec())
+        Authenticator(Secret::try_from_base32(secret.replace(' ', "")).unwrap().as_bytes().to_vec())
     }
 
     /// Reads the secret that a page shows.

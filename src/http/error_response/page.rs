@@ -90,7 +90,7 @@ fn sign_in_required(page: &Page, required: &SignInRequired, asked: &Parts, app: 
 /// To the sign-in page and back. htmx would follow a redirect and put that page into a fragment: it is told to navigate.
 fn redirect_to_sign_in(page: &Page, asked: &Parts) -> Response {
     let location = if asked.method == Method::GET && asked.uri.path() != "/" {
-        format!("/sign-in?next={}", return_to::encoded(&page.address()))
+        format!("/sign-in?next={}", return_to::encoded(page.address()))
     } else {
         "/sign-in".to_owned()
     };

@@ -85,11 +85,11 @@ impl FromRequestParts<App> for Anyone {
     }
 }
 
-/// Who is signed in by this session, with its hash. Boxed: every page's future holds it.
-fn find_user<'a>(
-    session: &'a Session,
-    app: &'a App,
-) -> BoxFuture<'a, Result<Option<(Vec<u8>, SignedInUser)>>> {
+/// The hash of a session, and who is signed in by it.
+type Found = (Vec<u8>, SignedInUser);
+
+/// Who is signed in by this session. Boxed: every page's future holds it.
+fn find_user<'a>(session: &'a Session, app: &'a App) -> BoxFuture<'a, Result<Option<Found>>> {
     Box::pin(async move {
         let Some(id) = session.id() else { return Ok(None) };
         let hash = secret_hash(id);

@@ -1,4 +1,4 @@
-//! One event: what field_changes, who did it and from where, and its place in the chain.
+//! One event: what changed, who did it and from where, and its place in the chain.
 use super::EventActor;
 use crate::{
     error::{Error, Result},

@@ -137,7 +137,7 @@ enum Standing {
     Closed,
     /// Enter: they are a member.
     Member,
-    /// AcceptPage or decline.
+    /// Accept or decline.
     Invited(SignedIn),
     /// Sign out first.
     Other(SignedIn),

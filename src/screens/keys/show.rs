@@ -1,4 +1,4 @@
-//! KeyPage key: what it is for, its name, its end.
+//! One key: what it is for, its name, its end.
 use super::KeyDisplay;
 use crate::{
     error::{Error, Result},

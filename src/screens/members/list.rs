@@ -275,7 +275,7 @@ fn roles_of(query: &MembersQuery, catalog: &Catalog) -> Vec<(String, Vec<SelectO
     let of = |id: &str| -> Vec<SelectOption> {
         let key = |role: &BuiltIn| if *role == BuiltIn::ProductAdmin { "admin" } else { role.as_str() };
         let label = |role: &BuiltIn| format!("{id}-{}", key(role));
-        over.clone().map(|role| SelectOption::new(&label(role), &label(role), &query.role)).collect()
+        over.clone().map(|role| SelectOption::new(label(role), label(role), &query.role)).collect()
     };
     catalog.products.iter().map(|product| (product.name.clone(), of(&product.id))).collect()
 }

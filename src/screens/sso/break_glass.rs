@@ -68,7 +68,7 @@ async fn ask(signed_in: &SignedIn, page: &Page, slug: &str, errors: FormErrors) 
         },
         errors,
     };
-    page.solo("Break glass", Some(&signed_in.user()), body)
+    page.solo("Break glass", Some(signed_in.user()), body)
 }
 
 fn has_passkey(signed_in: &SignedIn, factors: AvailableFactors) -> bool {

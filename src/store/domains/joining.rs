@@ -1,8 +1,8 @@
 //! Joining an organization by an address at one of its verified domains.
 use super::super::{
-    Change, Scope, SignedInUser, accounts,
+    Change, Scope, SignedInUser,
     audit::{self, Chain, NewEvent},
-    grants::{self, GrantHolder},
+    grants::{self},
     members,
     memberships::{self, JoinedBy},
     site, sso, users,
@@ -12,10 +12,8 @@ use crate::{
     error::{Error, Result},
     model::{
         access::Access,
-        account::LoginType,
         actor::UserSummary,
         domain::Domain,
-        grant::Grant,
         id::{AccountId, JoinId, UserId},
         time::Time,
     },
@@ -148,7 +146,6 @@ pub async fn answer(change: &mut Change<Access>, id: JoinId, accept: bool) -> Re
     let (user,) = request.ok_or(Error::NotFound)?;
     let user = users::get(change, user).await?.ok_or(Error::NotFound)?;
     let user = UserSummary { id: user.id, name: user.name, email: user.email };
-    let account = change.access().account.id;
     if accept {
         let connection = sso::get(change).await?;
         let given = sso::sign_in::starting_grants(

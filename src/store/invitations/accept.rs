@@ -21,7 +21,6 @@ use crate::{
     },
 };
 use const_format::concatcp;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// What a link proves about its bearer.

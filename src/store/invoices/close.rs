@@ -6,7 +6,7 @@ use crate::{
     db::{Db, List},
     error::{Error, Result},
     model::{calendar::Month, id::AccountId, time::Time},
-    store::{Client, plans, usage},
+    store::{plans, usage},
 };
 use uuid::Uuid;
 

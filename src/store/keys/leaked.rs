@@ -10,7 +10,7 @@ use crate::{
     store::{
         Anonymous, Change,
         audit::{self, Chain, NewEvent},
-        members, site, why,
+        members, site,
     },
 };
 use serde_json::{Value, json};

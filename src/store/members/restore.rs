@@ -16,9 +16,9 @@ use crate::{
     model::{
         access::Access,
         actor::UserSummary,
-        grant::{Grant, GrantScope, Rights, Role},
+        grant::{Grant, GrantScope, Rights},
         id::{AccountId, InvitationId, MembershipId, UserId},
-        permission::{Permission, Permissions},
+        permission::Permission,
         role::BuiltIn,
         text::EmailAddress,
         time::Time,

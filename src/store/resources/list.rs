@@ -17,7 +17,6 @@ use crate::{
     },
 };
 use const_format::concatcp;
-use uuid::Uuid;
 
 pub use crate::store::cursor::{Cursor, Order};
 

@@ -1,10 +1,9 @@
 //! Sign-in through an organization's provider. Users are identified by the provider's subject, never by their address.
 use super::{
     super::{
-        Anonymous, Change, Scope, SignedInUser, accounts,
+        Anonymous, Change, Scope, SignedInUser,
         audit::{self, Chain, NewEvent},
         domains,
-        grants::{self, GrantHolder},
         memberships::{self, JoinedBy},
         site, users,
     },
@@ -17,7 +16,6 @@ use crate::{
     error::{Error, Result},
     model::{
         access::Access,
-        account::LoginType,
         actor::{Actor, UserSummary},
         grant::Grant,
         id::{AccountId, IdentityId, MembershipId, UserId},

@@ -1,4 +1,4 @@
-//! A real browser, driven through WebDriver as a user would: by the accessible names on the page.
+//! A real browser, driven through `WebDriver` as a user would: by the accessible names on the page.
 //!
 //! Every call waits up to ten seconds for what it needs, and panics with what it saw instead.
 

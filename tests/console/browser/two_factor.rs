@@ -141,7 +141,7 @@ async fn an_authenticator_app_works_with_javascript_and_without() {
     on_each_db_served(async |app| use_authenticator(app, &Browser::open(Theme::Light, 390).await).await)
         .await;
     on_each_db_served(async |app| {
-        use_authenticator(app, &Browser::without_script(Theme::Light, 1440).await).await
+        use_authenticator(app, &Browser::without_script(Theme::Light, 1440).await).await;
     })
     .await;
 }

@@ -119,7 +119,7 @@ impl Server {
         let (sender, lines) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
-            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
+            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
         let first = lines.recv_timeout(scaled(Duration::from_secs(20))).expect("the URL within 20 seconds");
         let base = first.rsplit_once(" at ").unwrap().1.to_owned();
