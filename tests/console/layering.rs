@@ -177,3 +177,39 @@ fn templates_hold_no_script_and_no_style() {
         }
     }
 }
+
+/// Rules that were once written several times and drifted apart: the text that spells each, and the only file that may.
+const ONE_HOME: &[(&str, &[&str])] = &[
+    // Who is an active member, what is in force, who leads an account: `active_member(m, $2)` and so on in statements.
+    (".suspended_at is null", &["src/db/predicates.rs"]),
+    (".expires_at, $", &["src/db/predicates.rs", "src/store/keys/list.rs"]),
+    ("is_owner or exists", &["src/db/predicates.rs", "src/store/billing.rs"]),
+    // Who becomes a member, and how.
+    ("insert into memberships", &["src/store/memberships.rs"]),
+    ("\"member.joined\"", &["src/store/memberships.rs", "src/view/audit_sentences.rs"]),
+    ("\"member.role_changed\"", &["src/api/audit.rs", "src/store/members.rs", "src/view/audit_sentences.rs"]),
+    // An undo writes back the rows that a removal took.
+    ("insert into grants", &["src/store/grants.rs", "src/store/members/restore.rs"]),
+    // A cell of a CSV is harmless.
+    ("WriterBuilder", &["src/view/csv.rs"]),
+    // The pause before something is delivered again.
+    ("fn backoff", &["src/store/outbox.rs"]),
+];
+
+#[test]
+fn a_rule_is_written_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = vec![];
+    files(&root.join("src"), &mut found);
+    for path in found {
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        for (spelling, homes) in ONE_HOME {
+            let is_home = homes.contains(&name.as_str());
+            assert!(
+                is_home || !text.contains(spelling),
+                "{name} spells “{spelling}”, whose home is {homes:?}"
+            );
+        }
+    }
+}

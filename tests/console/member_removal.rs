@@ -469,3 +469,36 @@ async fn a_team_removal_is_undone_only_for_members_of_the_organization() {
     })
     .await;
 }
+
+/// Who leads an account is one rule: whoever is told, named or offered as an heir may enter now and holds the role now.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_whose_time_is_over_is_neither_named_nor_an_heir() {
+    on_each_db(async |app| {
+        let Acme { ada, key, membership, .. } = acme(app).await;
+        let dee = app.user("Dee Former", "dee@acme.test").await;
+        let former = app.add_member(&ada, "acme", &dee, &["member"]).await;
+        let end = app.kit.now().plus(std::time::Duration::from_secs(3600));
+        give(&key, former, json!([{ "role": "member" }, { "role": "admin", "expires_at": end }])).await;
+        let eve = app.user("Eve Current", "eve@acme.test").await;
+        app.add_member(&ada, "acme", &eve, &["admin"]).await;
+        let removal = format!("/a/acme/members/{membership}/remove");
+
+        ada.get(&removal)
+            .await
+            .assert_status(200)
+            .assert_contains("Dee Former")
+            .assert_contains("Eve Current");
+        app.advance_to(end);
+        let ada = app.second_browser(&ada).await;
+        ada.get(&removal)
+            .await
+            .assert_status(200)
+            .assert_not_contains("Dee Former")
+            .assert_contains("Eve Current");
+        let bob = app.user("Bob Outside", "outside@acme.test").await;
+        app.add_member(&ada, "acme", &bob, &["member"]).await;
+        let refused = bob.get("/a/acme/audit").await.assert_status(403);
+        refused.assert_contains("Eve Current").assert_not_contains("Dee Former");
+    })
+    .await;
+}

@@ -82,7 +82,7 @@ const DETAIL: &str = concatcp!(
     (select cast(json_agg(json_build_object('name', k.name, 'last4', k.last4, 'account', '', 'used_at', k.used_at,
             'expires_at', k.expires_at)) as text)
         from (select name, last4, used_at, expires_at from api_keys
-            where account_id = $1 and membership_id = $6 and revoked_at is null and coalesce(expires_at, $8 + 1) > $8
+            where account_id = $1 and membership_id = $6 and revoked_at is null and in_force(api_keys, $8)
             order by id desc limit 5) k) as keys,
     (select cast(json_agg(json_build_object('slug', t.slug, 'name', t.name, 'member_count', t.member_count, 'owns', t.owns)) as text)
         from (select a.slug, a.name, a.member_count, case when x.is_owner then 1 else 0 end as owns

@@ -202,7 +202,7 @@ impl Restoration {
         let now = change.now();
         let sql = "update api_keys set revoked_at = null, membership_id = $3 where account_id = $2
             and id in (select key_id from removed_keys where removal_id = $1 and not stays_revoked)
-            and coalesce(expires_at, $4 + 1) > $4";
+            and in_force(api_keys, $4)";
         let query = change
             .query_unscoped(sql)
             .bind(self.removal)
