@@ -249,7 +249,7 @@ async fn an_invitation_is_replaced_expires_and_is_revoked() {
         // It is revoked.
         ada.post(&format!("{path}/revoke"), &[]).await.assert_status(303);
         ada.post(&format!("{path}/revoke"), &[]).await.assert_status(303);
-        app.visitor().get(&third).await.assert_status(410).assert_contains("taken back");
+        app.visitor().get(&third).await.assert_status(410).assert_contains("was revoked");
         app.visitor().post(&format!("{third}/accept"), &JOIN).await.assert_status(410);
         let toast = ada.post(&format!("{path}/resend"), &[]).await.assert_status(303).toast();
         assert!(toast.contains("revoked already"), "{toast}");

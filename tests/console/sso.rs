@@ -234,9 +234,9 @@ async fn a_logout_at_the_provider_ends_the_session_here() {
         };
         for (fault, words) in [
             ("events", "its events do not say so"),
-            ("nonce", "has no nonce"),
+            ("nonce", "must not have a nonce"),
             ("expired", "has expired"),
-            ("no-jti", "has no name"),
+            ("no-jti", "has no id (jti)"),
             ("audience", "names no provider that is known here"),
             ("signature", "signature"),
             ("no-subject", "neither a person nor a session"),
@@ -252,7 +252,7 @@ async fn a_logout_at_the_provider_ends_the_session_here() {
         let token = provider.logout_token("cy@acme.test", "").await;
         log_out(&token).await.assert_status(200);
         cy.get("/a/acme/overview").await.assert_status(303).assert_redirect("/sign-in?next=/a/acme/overview");
-        log_out(&token).await.assert_status(400).assert_contains("taken already");
+        log_out(&token).await.assert_status(400).assert_contains("used already");
 
         provider.sign_in_through(&cy, "/sso/acme", "cy@acme.test").await.assert_status(303);
         let out = cy.post("/sign-out", &[]).await.assert_status(200).assert_contains("Sign out there too");

@@ -86,10 +86,10 @@ impl FromRequestParts<App> for Anyone {
 }
 
 /// The hash of a session, and who is signed in by it.
-type Found = (Vec<u8>, SignedInUser);
+type SessionUser = (Vec<u8>, SignedInUser);
 
 /// Who is signed in by this session. Boxed: every page's future holds it.
-fn find_user<'a>(session: &'a Session, app: &'a App) -> BoxFuture<'a, Result<Option<Found>>> {
+fn find_user<'a>(session: &'a Session, app: &'a App) -> BoxFuture<'a, Result<Option<SessionUser>>> {
     Box::pin(async move {
         let Some(id) = session.id() else { return Ok(None) };
         let hash = secret_hash(id);
