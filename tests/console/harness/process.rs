@@ -121,7 +121,7 @@ impl Server {
         std::thread::spawn(move || {
             out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
-        let first = lines.recv_timeout(scaled(Duration::from_secs(20))).expect("the URL within 20 seconds");
+        let first = lines.recv_timeout(scaled(Duration::from_secs(60))).expect("the URL within a minute");
         let base = first.rsplit_once(" at ").unwrap().1.to_owned();
         Server { child, base, lines: Mutex::new(lines) }
     }

@@ -135,7 +135,7 @@ async fn turning_a_factor_off_restores_the_sign_in_by_password() {
         ada.get(&format!("/a/{slug}/overview"))
             .await
             .assert_status(403)
-            .assert_contains("opens only to who signed in");
+            .assert_contains("requires a sign-in with a second factor");
         let form = [("email", "ada@acme.test"), ("password", PASSWORD), ("next", "/me")];
         app.visitor().post("/sign-in", &form).await.assert_status(303).assert_redirect("/me");
         app.advance(STEP);

@@ -6,6 +6,7 @@ use guildhall::model::time::HOUR;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "the same usage, as each role sees it")]
 async fn everybody_sees_their_share_of_the_usage() {
     on_each_db(async |app| {
         let (ada, gateway) = acme(app).await;
